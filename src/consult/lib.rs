@@ -1,0 +1,4 @@
+//! The consultation: a pure core, std only, without IO, clock or randomness.
+#![forbid(unsafe_code)]
+
+pub mod vitals;
