@@ -1,0 +1,517 @@
+//! Cabin and physician's page, directly: the `record` data channel, and the names of all three.
+//!
+//! The page creates the channels, before its first offer, with exactly these options (in-band negotiation):
+//!
+//! | label | options | carries |
+//! | --- | --- | --- |
+//! | [`RECORD`] | ordered, reliable | [`Record`], one JSON text a message |
+//! | [`LIVE`] | unordered, `maxPacketLifeTime` [`LIVE_LIFETIME_MS`] | [`crate::live::Frame`], cabin to page |
+//! | [`DOCUMENTS`] | ordered, reliable | [`crate::documents::Chunk`], page to cabin |
+//!
+//! After each (re)connection both ends say `hello` again; then the cabin sends `patient`, `answers`, every `reading`
+//! and the present `measurement_state`s, and the page sends again what was not acknowledged. An item seen twice is the
+//! same item, by its id.
+
+use serde::{Deserialize, Serialize};
+
+use crate::documents::{DOCUMENT_BYTES_MAX, Sha256Hex};
+use crate::{Code, ConsultationId, ItemId, RECORD_BYTES_MAX, RefusalCode, Text, Unreadable};
+
+/// Label of the channel of this module.
+pub const RECORD: &str = "record";
+/// Label of the waveforms' channel.
+pub const LIVE: &str = "live";
+/// Label of the documents' channel.
+pub const DOCUMENTS: &str = "documents";
+/// `maxPacketLifeTime` of [`LIVE`], ms: an older frame is of no use.
+pub const LIVE_LIFETIME_MS: u16 = 500;
+
+/// Most warning signs, consents, orders in a message.
+pub const LIST_MAX: usize = 64;
+
+/// Sex, as in the national identity: no third value exists there.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sex {
+    /// Female.
+    Female,
+    /// Male.
+    Male,
+    /// Not said.
+    Unknown,
+}
+
+/// A guided act of measuring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MeasurementKind {
+    /// Oxygen saturation and pulse.
+    OxygenAndPulse,
+    /// Blood pressure and pulse.
+    BloodPressure,
+    /// Weight and height.
+    WeightAndHeight,
+    /// Body temperature.
+    Temperature,
+}
+
+impl MeasurementKind {
+    /// Most measurements in one list.
+    pub const COUNT_MAX: usize = 16;
+}
+
+/// How far an identity was proved (RNIV).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentityStatus {
+    /// Typed, nothing checked.
+    Provisional,
+    /// The pharmacist saw an identity document.
+    Validated,
+    /// Validated, and confirmed by the national service.
+    Qualified,
+}
+
+/// The patient, as the physician may see.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Birth name.
+    pub birth_name: Text<100>,
+    /// First given names, separated by spaces.
+    pub first_names: Text<100>,
+    /// Sex.
+    pub sex: Sex,
+    /// Birth date, `YYYY-MM-DD`.
+    pub birth_date: Text<10>,
+    /// Birth place, INSEE code, 5 characters.
+    pub birth_place_code: Text<5>,
+    /// Birth place in words.
+    pub birth_place: Text<128>,
+    /// Whole years of age, by the cabin's clock.
+    pub age_years: u16,
+    /// How far it was proved.
+    pub status: IdentityStatus,
+    /// Document that the pharmacist saw, e.g. `passport`, `identity_card`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_seen: Option<Code>,
+    /// National number with key, 15 characters: refused unless the status is `qualified`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matricule: Option<Text<15>>,
+}
+
+/// One question and its answer.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarningSign {
+    /// Which question.
+    pub sign: Code,
+    /// The question as it was put, in the patient's language.
+    pub question: Text<512>,
+    /// The answer.
+    pub present: bool,
+}
+
+/// One purpose and what the patient said.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsentGiven {
+    /// `care`, `usual_doctor`, `statistics`.
+    pub purpose: Code,
+    /// Given or refused.
+    pub given: bool,
+    /// Version of the text read.
+    pub text_version: Text<32>,
+    /// When, ms since 1970.
+    pub at: i64,
+}
+
+/// What the patient answered.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answers {
+    /// Kind of reason.
+    pub reason: Code,
+    /// Part of the body, when one was touched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_part: Option<Code>,
+    /// The free line.
+    pub free_line: Text<500>,
+    /// Questions asked, at most [`LIST_MAX`].
+    pub warning_signs: Vec<WarningSign>,
+    /// Usual doctor, free text; empty when there is none or it was not said.
+    pub usual_doctor: Text<200>,
+    /// Town where the patient lives.
+    pub town: Text<128>,
+    /// Consents, at most [`LIST_MAX`].
+    pub consents: Vec<ConsentGiven>,
+    /// Kind of place, see [`crate::enrol::Site::kind`].
+    pub site_kind: Code,
+    /// Language of the patient.
+    pub language: Code,
+}
+
+/// What a value is a value of; it fixes the unit of the integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quantity {
+    /// Oxygen saturation, `%`.
+    Spo2,
+    /// Pulse rate, `/min`.
+    PulseRate,
+    /// Systolic pressure, `mm[Hg]`.
+    Systolic,
+    /// Diastolic pressure, `mm[Hg]`.
+    Diastolic,
+    /// Mean arterial pressure, `mm[Hg]`.
+    MeanPressure,
+    /// Weight, `g`.
+    Weight,
+    /// Height, `mm`.
+    Height,
+    /// Temperature, hundredths of `Cel`: `decimals` is 2.
+    Temperature,
+}
+
+impl Quantity {
+    /// UCUM unit, and how many of the integer's last digits are decimals.
+    pub fn unit(self) -> (&'static str, u8) {
+        match self {
+            Quantity::Spo2 => ("%", 0),
+            Quantity::PulseRate => ("/min", 0),
+            Quantity::Systolic | Quantity::Diastolic | Quantity::MeanPressure => ("mm[Hg]", 0),
+            Quantity::Weight => ("g", 0),
+            Quantity::Height => ("mm", 0),
+            Quantity::Temperature => ("Cel", 2),
+        }
+    }
+}
+
+/// One exact value: `value` / 10^`decimals`, in `unit`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figure {
+    /// Of what.
+    pub quantity: Quantity,
+    /// The integer, bit-exact from the device.
+    pub value: i32,
+    /// See [`Quantity::unit`]: refused when it differs.
+    pub decimals: u8,
+    /// See [`Quantity::unit`]: refused when it differs.
+    pub unit: Text<8>,
+    /// As the cabin's screen writes it, e.g. `37,2 °C`.
+    pub text: Text<32>,
+}
+
+impl Figure {
+    /// A figure with the unit of its quantity.
+    pub fn new(quantity: Quantity, value: i32, text: Text<32>) -> Self {
+        let (unit, decimals) = quantity.unit();
+        Figure { quantity, value, decimals, unit: Text::cut(unit), text }
+    }
+}
+
+/// One reading: what one device gave at one moment.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Unique in the consultation; the same when sent again.
+    pub id: ItemId,
+    /// Of which guided act.
+    pub measurement: MeasurementKind,
+    /// One to four figures.
+    pub figures: Vec<Figure>,
+    /// Model key of the device.
+    pub device_model: Code,
+    /// Serial number of the device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_serial: Option<Text<64>>,
+    /// When the last byte arrived, ms since 1970, by the cabin's clock.
+    pub at: i64,
+    /// How old it was when this message was sent, ms: clocks of the two ends may differ.
+    pub age_ms: u64,
+    /// The device's own mark of quality, when it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high_quality: Option<bool>,
+    /// The patient asked for another and this one no longer counts.
+    pub retaken: bool,
+}
+
+/// How far a guided measurement is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MeasurementProgress {
+    /// Asked by the physician, the patient is being told.
+    Requested,
+    /// The patient is shown where to place the device.
+    Placing,
+    /// Signal is coming.
+    Measuring,
+    /// Done, kept.
+    Kept,
+    /// Skipped, with a reason.
+    Skipped,
+    /// The device has a fault.
+    Fault,
+}
+
+/// Who should see the patient next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NextStep {
+    /// Nobody in particular.
+    None,
+    /// The usual doctor.
+    UsualDoctor,
+    /// A physician in person.
+    InPerson,
+    /// A specialist.
+    Specialist,
+    /// Emergency, now.
+    Emergency,
+    /// Another teleconsultation.
+    Teleconsultation,
+    /// A nurse.
+    Nurse,
+    /// The pharmacist.
+    Pharmacist,
+}
+
+/// Kind of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderKind {
+    /// A medicine.
+    Medicine,
+    /// A laboratory test.
+    Laboratory,
+    /// Imaging.
+    Imaging,
+    /// Care by another professional.
+    Care,
+    /// Advice.
+    Advice,
+    /// Anything else.
+    Other,
+}
+
+/// One order in words. The prescription itself is a document.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Kind.
+    pub kind: OrderKind,
+    /// In words.
+    pub text: Text<1000>,
+}
+
+/// The physician's summary for the patient and the record.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The same for every revision of the summary of one consultation.
+    pub id: ItemId,
+    /// 1, 2, 3...: the highest counts.
+    pub revision: u32,
+    /// The summary.
+    pub text: Text<16384>,
+    /// Orders, at most [`LIST_MAX`].
+    pub orders: Vec<Order>,
+    /// Who next.
+    pub next: NextStep,
+    /// Who next, in words (name, delay).
+    pub next_text: Text<512>,
+}
+
+/// Kind of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DocumentKind {
+    /// A prescription.
+    Prescription,
+    /// A report or a letter.
+    Report,
+    /// Anything else.
+    Other,
+}
+
+/// A PDF is about to be sent on [`DOCUMENTS`].
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentBegin {
+    /// The document.
+    pub id: ItemId,
+    /// Short number of the document in the chunks' header; unique in the consultation.
+    pub number: u32,
+    /// Kind.
+    pub kind: DocumentKind,
+    /// Title for people.
+    pub title: Text<200>,
+    /// Length, bytes: 1 to [`DOCUMENT_BYTES_MAX`].
+    pub bytes: u32,
+    /// SHA-256 of the whole file, 64 lower-case hexadecimal digits.
+    pub sha256: Sha256Hex,
+}
+
+/// What a consultation became.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// A teleconsultation took place.
+    Completed,
+    /// It was broken off and did not take place in full.
+    Interrupted,
+    /// The patient must be seen at once: emergency.
+    Emergency,
+}
+
+crate::opaque_debug!("patient":
+    Sex, Identity, WarningSign, ConsentGiven, Answers, Figure, Reading, Order, Summary, DocumentBegin);
+
+/// One message of the `record` channel. Which end sends it is in its description; the other refuses it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Record {
+    /// Both, first.
+    Hello {
+        /// [`crate::VERSION`].
+        version: u16,
+        /// The consultation: an end that knows another closes.
+        consultation: ConsultationId,
+    },
+    /// Cabin: who the patient is; again when the pharmacist validates the identity.
+    Patient(Identity),
+    /// Cabin: what the patient answered.
+    Answers(Answers),
+    /// Cabin: a reading, as soon as its last byte arrived.
+    Reading(Reading),
+    /// Cabin: where a guided measurement is.
+    MeasurementState {
+        /// Which.
+        measurement: MeasurementKind,
+        /// How far.
+        state: MeasurementProgress,
+        /// The request it answers, when it answers one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request: Option<ItemId>,
+        /// Why, when skipped or at fault, in words.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<Text<256>>,
+    },
+    /// Page: asks for a measurement; acknowledged.
+    RequestMeasurement {
+        /// The request.
+        id: ItemId,
+        /// Which.
+        measurement: MeasurementKind,
+    },
+    /// Both: a line to show to the person at the other end; acknowledged.
+    Notice {
+        /// The notice.
+        id: ItemId,
+        /// In words.
+        text: Text<500>,
+    },
+    /// Page: the summary, each time it is saved; acknowledged when durable in the cabin.
+    Summary(Summary),
+    /// Page: a document is coming.
+    DocumentBegin(DocumentBegin),
+    /// Cabin: bytes of the document that it has; the page (re)sends from there. `received == bytes` and `stored`
+    /// mean that its SHA-256 was right and it is durable.
+    DocumentAck {
+        /// The document.
+        id: ItemId,
+        /// Offset from which to send.
+        received: u32,
+        /// Checked and durable.
+        stored: bool,
+    },
+    /// Cabin: a document cannot be taken.
+    DocumentRefused {
+        /// The document.
+        id: ItemId,
+        /// For programs.
+        code: RefusalCode,
+        /// For people.
+        reason: Text<512>,
+    },
+    /// Page: the consultation is over; acknowledged when durable, then both ends end the call.
+    End {
+        /// The end.
+        id: ItemId,
+        /// What it became.
+        outcome: Outcome,
+        /// Picture was there for the essential of the call (R1c): without it the physician says so here.
+        with_video: bool,
+    },
+    /// Both: the item with this id is durable (cabin) or shown (page).
+    Ack {
+        /// The item.
+        id: ItemId,
+    },
+    /// Both: a message was refused; the channel stays.
+    Error {
+        /// For programs.
+        code: RefusalCode,
+        /// For people.
+        reason: Text<512>,
+    },
+}
+
+impl Record {
+    /// Reads one message; also refuses what no end may ever say (see [`Unreadable::Forbidden`]).
+    pub fn read(text: &str) -> Result<Self, Unreadable> {
+        let message: Self = crate::read(text, RECORD_BYTES_MAX)?;
+        message.check()?;
+        Ok(message)
+    }
+
+    /// The message as one data channel text. Refused when it breaks the rules that [`Record::read`] holds.
+    pub fn write(&self) -> Result<String, Unreadable> {
+        self.check()?;
+        let text = crate::write(self);
+        if text.len() > RECORD_BYTES_MAX {
+            return Err(Unreadable::TooLarge { bytes: text.len(), max: RECORD_BYTES_MAX });
+        }
+        Ok(text)
+    }
+
+    /// Whether only the cabin sends it (`Some(true)`), only the page (`Some(false)`), or both (`None`).
+    pub fn from_cabin(&self) -> Option<bool> {
+        match self {
+            Record::Hello { .. } | Record::Notice { .. } | Record::Ack { .. } | Record::Error { .. } => None,
+            Record::Patient(_)
+            | Record::Answers(_)
+            | Record::Reading(_)
+            | Record::MeasurementState { .. }
+            | Record::DocumentAck { .. }
+            | Record::DocumentRefused { .. } => Some(true),
+            Record::RequestMeasurement { .. } | Record::Summary(_) | Record::DocumentBegin(_) | Record::End { .. } => {
+                Some(false)
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), Unreadable> {
+        let long = |length: usize| length > LIST_MAX;
+        match self {
+            Record::Patient(identity)
+                if identity.matricule.is_some() && identity.status != IdentityStatus::Qualified =>
+            {
+                Err(Unreadable::Forbidden("a matricule travels only with a qualified identity"))
+            }
+            Record::Answers(answers) if long(answers.warning_signs.len()) || long(answers.consents.len()) => {
+                Err(Unreadable::Forbidden("too many answers"))
+            }
+            Record::Summary(summary) if long(summary.orders.len()) => Err(Unreadable::Forbidden("too many orders")),
+            Record::Reading(reading) => check_reading(reading),
+            Record::DocumentBegin(begin) if begin.bytes == 0 || begin.bytes > DOCUMENT_BYTES_MAX => {
+                Err(Unreadable::Forbidden("a document has 1 byte to 10 MiB"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_reading(reading: &Reading) -> Result<(), Unreadable> {
+    if reading.figures.is_empty() || reading.figures.len() > 4 {
+        return Err(Unreadable::Forbidden("a reading has one to four figures"));
+    }
+    for figure in &reading.figures {
+        if (figure.unit.as_str(), figure.decimals) != figure.quantity.unit() {
+            return Err(Unreadable::Forbidden("a figure in another unit than its quantity's"));
+        }
+    }
+    Ok(())
+}

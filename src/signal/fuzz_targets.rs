@@ -1,0 +1,72 @@
+//! One function a parser, for the fuzzer and for the test with garbage: each takes any bytes and must return.
+//!
+//! What is understood is written again and read again: the two readings must be equal.
+
+use crate::documents::Chunk;
+use crate::live::Frame;
+use crate::{cabin, data, enrol, physician};
+
+/// Every target with its name.
+pub const ALL: [(&str, fn(&[u8])); 8] = [
+    ("from_cabin", from_cabin),
+    ("from_desk", from_desk),
+    ("from_page", from_page),
+    ("to_page", to_page),
+    ("enrol", enrol),
+    ("record", record),
+    ("live", live),
+    ("documents", documents),
+];
+
+macro_rules! json_target {
+    ($(#[$doc:meta])* $name:ident, $type:ty) => {
+        $(#[$doc])*
+        pub fn $name(bytes: &[u8]) {
+            let Ok(text) = std::str::from_utf8(bytes) else { return };
+            if let Ok(message) = <$type>::read(text) {
+                assert_eq!(<$type>::read(&message.write()).as_ref(), Ok(&message));
+            }
+        }
+    };
+}
+
+json_target!(
+    /// What a cabin says to the desk.
+    from_cabin, cabin::FromCabin);
+json_target!(
+    /// What the desk says to a cabin.
+    from_desk, cabin::FromDesk);
+json_target!(
+    /// What the page says to the desk.
+    from_page, physician::FromPage);
+json_target!(
+    /// What the desk says to the page.
+    to_page, physician::ToPage);
+json_target!(
+    /// The body of an enrolment.
+    enrol, enrol::Request);
+
+/// A message of the `record` channel.
+pub fn record(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(message) = data::Record::read(text)
+        // A message at the very limit may grow by escapes when it is written again.
+        && let Ok(text) = message.write()
+    {
+        assert_eq!(data::Record::read(&text).as_ref(), Ok(&message));
+    }
+}
+
+/// A frame of the `live` channel.
+pub fn live(bytes: &[u8]) {
+    if let Ok(frame) = Frame::read(bytes) {
+        assert_eq!(frame.write().as_deref(), Ok(bytes));
+    }
+}
+
+/// A chunk of the `documents` channel.
+pub fn documents(bytes: &[u8]) {
+    if let Ok(chunk) = Chunk::read(bytes) {
+        assert_eq!(chunk.write().as_deref(), Ok(bytes));
+    }
+}
