@@ -1,1 +1,34 @@
-//! (being written)
+//! The outbox: what a consultation says is kept is kept, what it says is sent was proved by the server, and what is
+//! forgotten cannot be read again.
+//!
+//! The program `cabin-outbox` owns the store and the upload; the cabin reaches it through a [`Client`] over a Unix
+//! socket and can do no more than add to the open consultation, read that one back, and close it. Records and blobs are
+//! opaque here.
+//!
+//! With the feature `daemon` (on by default) this crate is also the store and the uploader; without it, the client
+//! alone.
+
+pub mod client;
+pub mod fields;
+pub mod record;
+pub mod wire;
+
+#[cfg(feature = "daemon")]
+pub mod blob;
+#[cfg(feature = "daemon")]
+pub mod disk;
+#[cfg(feature = "daemon")]
+pub mod frame;
+#[cfg(feature = "daemon")]
+pub mod index;
+#[cfg(feature = "daemon")]
+pub mod keys;
+#[cfg(feature = "daemon")]
+pub mod log;
+#[cfg(feature = "daemon")]
+pub mod queue;
+#[cfg(feature = "daemon")]
+pub mod store;
+
+pub use client::{Client, Error};
+pub use record::*;

@@ -1,0 +1,265 @@
+//! The cabin's end of the outbox: one connection to `cabin-outbox` over its Unix socket.
+//!
+//! Calls block until the outbox answers, which for a record means until it is durable; a program with an asynchronous
+//! run loop calls them from a blocking task ([`Client`] is cheap to clone, and its clones share the connection). When
+//! the connection breaks, a call is repeated once on a new one: every request can be repeated without changing anything.
+
+use crate::record::*;
+use crate::wire::{self, Reply, Request, UploadOf};
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// Longest wait for an answer. A disk that needs longer than this to sync is a disk to replace.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why a call did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `cabin-outbox` is not running, or not at this socket.
+    #[error("cabin-outbox does not answer at {}: start it, or check `socket` in its configuration ({cause})", socket.display())]
+    Absent {
+        /// Where it was looked for.
+        socket: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The connection broke, twice. Whether the request was done is unknown: repeat it, or read back.
+    #[error("the connection to cabin-outbox broke ({0}): it may be restarting")]
+    Lost(io::Error),
+    /// The outbox answered that it will not.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// What answers is not `cabin-outbox` of this release.
+    #[error("what answers at the outbox's socket is not cabin-outbox of this release")]
+    NotOutbox,
+}
+
+/// A connection to the outbox. Clones share it.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Mutex<Shared>>,
+}
+
+struct Shared {
+    socket: PathBuf,
+    stream: Option<UnixStream>,
+    /// The consultation this client began or read back, and the position of its next record.
+    open: Option<(ConsultationId, u64)>,
+}
+
+impl Client {
+    /// A client for the outbox at `socket`. Nothing is connected until the first call, so that a cabin starts, and says
+    /// what is missing, without its outbox.
+    pub fn new(socket: impl AsRef<Path>) -> Client {
+        let socket = socket.as_ref().to_path_buf();
+        Client { shared: Arc::new(Mutex::new(Shared { socket, stream: None, open: None })) }
+    }
+
+    /// Opens a consultation and reserves room for it on the disk. Refused with [`Refusal::DiskShort`] when there is no
+    /// room and with [`Refusal::AlreadyOpen`] when one is open.
+    pub fn begin(&self) -> Result<ConsultationId, Error> {
+        let mut shared = self.lock();
+        let id = ConsultationId::random();
+        shared.expect_done(&Request::Begin(id))?;
+        shared.open = Some((id, 0));
+        Ok(id)
+    }
+
+    /// Adds a record to the open consultation and returns its position once it is durable. `kind` is below
+    /// [`KIND_RESERVED`], `bytes` at most [`RECORD_BYTES_MAX`].
+    pub fn append(&self, kind: u8, bytes: &[u8]) -> Result<u64, Error> {
+        let mut shared = self.lock();
+        let (consultation, seq) = shared.open_or_refuse()?;
+        let record = Record { seq, kind, bytes: Zeroizing::new(bytes.to_vec()) };
+        match shared.call(&Request::Append { consultation, record })? {
+            Reply::Appended(at) if at == seq => {
+                shared.open = Some((consultation, seq + 1));
+                Ok(seq)
+            }
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// The single open consultation with all its records, after a restart of the cabin; `None` when there is none.
+    pub fn read_back(&self) -> Result<Option<(ConsultationId, Vec<Record>)>, Error> {
+        let mut shared = self.lock();
+        let mut all: Vec<Record> = Vec::new();
+        let mut expected = None;
+        loop {
+            match shared.call(&Request::ReadBack(all.len() as u64))? {
+                Reply::NothingOpen if expected.is_none() => {
+                    shared.open = None;
+                    return Ok(None);
+                }
+                Reply::Page { consultation, records, more } if expected.is_none_or(|id| id == consultation) => {
+                    expected = Some(consultation);
+                    let progress = !records.is_empty();
+                    all.extend(records);
+                    if !more {
+                        shared.open = Some((consultation, all.len() as u64));
+                        return Ok(Some((consultation, all)));
+                    }
+                    if !progress {
+                        return Err(Error::NotOutbox);
+                    }
+                }
+                other => return Err(unexpected(other)),
+            }
+        }
+    }
+
+    /// Keeps a large file with the open consultation, at most [`BLOB_BYTES_MAX`]; returns once it is durable.
+    pub fn put_blob(&self, name: &str, content_type: &str, bytes: &[u8]) -> Result<BlobId, Error> {
+        let mut shared = self.lock();
+        shared.put_blob(name, content_type, Zeroizing::new(bytes.to_vec()))
+    }
+
+    /// A blob of the open consultation.
+    pub fn get_blob(&self, id: BlobId) -> Result<Blob, Error> {
+        let mut shared = self.lock();
+        let (consultation, _) = shared.open_or_refuse()?;
+        match shared.call(&Request::GetBlob { consultation, id })? {
+            Reply::Blob(blob) => Ok(blob),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Closes the open consultation: the submission is durable under a key of its own, and the journal is destroyed,
+    /// when this returns. After [`Error::Lost`] it may be repeated.
+    pub fn submit(&self, submission: Submission) -> Result<(), Error> {
+        let mut shared = self.lock();
+        let (consultation, _) = shared.open_or_refuse()?;
+        let mut uploads = Vec::with_capacity(submission.uploads.len());
+        for upload in submission.uploads {
+            let blob = match upload.body {
+                Body::Blob(id) => id,
+                Body::Bytes(bytes) => shared.put_blob(&upload.path, &upload.content_type, bytes)?,
+            };
+            uploads.push(UploadOf { path: upload.path, content_type: upload.content_type, blob });
+        }
+        let Submission { bundle, proof, .. } = submission;
+        shared.expect_done(&Request::Submit { consultation, uploads, bundle, proof })?;
+        shared.open = None;
+        Ok(())
+    }
+
+    /// Closes the open consultation and destroys it: nothing is to be sent.
+    pub fn discard(&self) -> Result<(), Error> {
+        let mut shared = self.lock();
+        let (consultation, _) = shared.open_or_refuse()?;
+        shared.expect_done(&Request::Discard(consultation))?;
+        shared.open = None;
+        Ok(())
+    }
+
+    /// How the outbox is.
+    pub fn status(&self) -> Result<Status, Error> {
+        match self.lock().call(&Request::Status)? {
+            Reply::Status(status) => Ok(status),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// The newest receipts, oldest first, at most [`wire::RECEIPTS_MAX`].
+    pub fn receipts(&self) -> Result<Vec<Receipt>, Error> {
+        match self.lock().call(&Request::Receipts)? {
+            Reply::Receipts(receipts) => Ok(receipts),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Puts back in the queue everything that was set aside, once a technician has mended the cause. Returns how many.
+    pub fn retry_set_aside(&self) -> Result<u32, Error> {
+        match self.lock().call(&Request::RetrySetAside)? {
+            Reply::Retried(count) => Ok(count),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        // A caller that panicked in mid-call leaves at worst a broken connection, which is replaced.
+        self.shared.lock().unwrap_or_else(|poisoned| {
+            let mut shared = poisoned.into_inner();
+            shared.stream = None;
+            shared
+        })
+    }
+}
+
+impl Shared {
+    fn open_or_refuse(&self) -> Result<(ConsultationId, u64), Error> {
+        let refused = || Refused::new(Refusal::NotOpen, "begin a consultation, or read the open one back, first");
+        Ok(self.open.ok_or_else(refused)?)
+    }
+
+    fn put_blob(&mut self, name: &str, content_type: &str, bytes: Zeroizing<Vec<u8>>) -> Result<BlobId, Error> {
+        let (consultation, _) = self.open_or_refuse()?;
+        if bytes.len() > BLOB_BYTES_MAX {
+            let detail = format!("a blob of {} bytes, where at most {BLOB_BYTES_MAX} are kept", bytes.len());
+            return Err(Refused::new(Refusal::TooLarge, detail).into());
+        }
+        let id = BlobId::random();
+        let blob = Blob { name: name.into(), content_type: content_type.into(), bytes };
+        self.expect_done(&Request::PutBlob { consultation, id, blob })?;
+        Ok(id)
+    }
+
+    fn expect_done(&mut self, request: &Request) -> Result<(), Error> {
+        match self.call(request)? {
+            Reply::Done => Ok(()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Asks, and asks once more on a new connection when the old one turned out to be broken.
+    fn call(&mut self, request: &Request) -> Result<Reply, Error> {
+        let message = request.encode();
+        if message.len() > wire::MESSAGE_BYTES_MAX {
+            return Err(Refused::new(Refusal::TooLarge, "over the largest message of the outbox protocol").into());
+        }
+        let mut last = None;
+        for _ in 0..2 {
+            match self.exchange(&message) {
+                Ok(reply) => return Reply::decode(&reply).map_err(|_| Error::NotOutbox),
+                Err(Error::Lost(cause)) => last = Some(Error::Lost(cause)),
+                Err(other) => return Err(other),
+            }
+        }
+        Err(last.unwrap_or(Error::NotOutbox))
+    }
+
+    fn exchange(&mut self, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => {
+                let absent = |cause| Error::Absent { socket: self.socket.clone(), cause };
+                let stream = UnixStream::connect(&self.socket).map_err(absent)?;
+                stream.set_read_timeout(Some(ANSWER_TIMEOUT)).map_err(Error::Lost)?;
+                stream.set_write_timeout(Some(ANSWER_TIMEOUT)).map_err(Error::Lost)?;
+                stream
+            }
+        };
+        let sent = wire::send(&mut stream, message);
+        // An outbox that refuses the connection itself says why before it closes, even if it read nothing.
+        match (wire::receive(&mut stream), sent) {
+            (Ok(Some(reply)), Ok(())) => {
+                self.stream = Some(stream);
+                Ok(reply)
+            }
+            (Ok(Some(reply)), Err(_)) => Ok(reply),
+            (Ok(None), _) => Err(Error::Lost(io::ErrorKind::UnexpectedEof.into())),
+            (Err(cause), _) => Err(Error::Lost(cause)),
+        }
+    }
+}
+
+fn unexpected(reply: Reply) -> Error {
+    match reply {
+        Reply::Refused(refused) => Error::Refused(refused),
+        _ => Error::NotOutbox,
+    }
+}

@@ -1,0 +1,709 @@
+//! The store: the one open consultation, the submissions that wait, and the receipts, in one directory.
+//!
+//! ```text
+//! lock                          held while the store is open
+//! keys/epoch-<n>                the epoch's key, wrapped by the root key
+//! journal/<consultation>/       key, log, <blob>.blob, reserve     at most one
+//! submissions/<consultation>/   key, log, <blob>.blob              one a consultation that waits
+//! receipts.log                  what the server proved; no patient data
+//! index/                        see `index.rs`
+//! ```
+//!
+//! A directory gets its name, without `.tmp`, when everything in it is durable; that rename is the moment at which a
+//! consultation is open, or handed over. Whatever a crash leaves half done is finished by [`Store::open`].
+
+use crate::fields::{Malformed, Reader, Writer};
+use crate::index::Index;
+use crate::keys::{DataKey, KeyError, KeyFile, Keyring, Part, RootKey};
+use crate::log::Log;
+use crate::queue::{Queue, Queued};
+use crate::record::*;
+use crate::wire::PAGE_BYTES;
+use crate::{blob, disk, log};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use tracing::{info, warn};
+
+/// Room of a journal's log that is reserved at a time, in bytes.
+const JOURNAL_STEP: u64 = 1024 * 1024;
+/// The outbox's own kind of frame: a blob is complete.
+const KIND_BLOB: u8 = KIND_RESERVED;
+/// Up to this many keys are wrapped again as soon as one is destroyed; with more, the new epoch waits for the day's.
+const ROTATE_AT_ONCE_MAX: usize = 16;
+/// Longest detail of a fault, in bytes.
+const DETAIL_BYTES_MAX: usize = 500;
+
+/// Why the store does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another program has it open.
+    #[error("{} is in use by another cabin-outbox: stop that one first", .0.display())]
+    InUse(PathBuf),
+    /// The keys.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The disk.
+    #[error("{}: {cause}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+}
+
+/// The store, open.
+pub struct Store {
+    pub(crate) dir: PathBuf,
+    _lock: File,
+    pub(crate) keyring: Keyring,
+    pub(crate) index: Index,
+    pub(crate) receipts: Log,
+    pub(crate) queue: Queue,
+    pub(crate) faults: BTreeMap<FaultCode, String>,
+    open: Option<Open>,
+    reserve_bytes: u64,
+    failed: bool,
+    rotation_due: bool,
+}
+
+/// The open consultation. No content of it is kept in memory.
+struct Open {
+    id: ConsultationId,
+    dir: PathBuf,
+    key: DataKey,
+    log: Log,
+    next_record: u64,
+    last: Option<[u8; 32]>,
+    blobs: BTreeMap<BlobId, BlobInfo>,
+    blobs_bytes: u64,
+    reserve: Option<File>,
+    reserve_bytes: u64,
+}
+
+#[derive(Clone)]
+struct BlobInfo {
+    name: String,
+    content_type: String,
+    bytes: u64,
+    sha256: [u8; 32],
+}
+
+impl Store {
+    /// Opens the store in `dir`, creates it where there is none, and finishes what a crash left half done.
+    /// `reserve_bytes` is the room that must be free for a consultation to begin.
+    pub fn open(dir: &Path, root: RootKey, reserve_bytes: u64) -> Result<Store, StoreError> {
+        let at = |path: &Path| {
+            let path = path.to_path_buf();
+            move |cause| StoreError::Io { path, cause }
+        };
+        disk::create_dir(dir).map_err(at(dir))?;
+        let lock = lock(dir)?;
+        for part in ["journal", "submissions"] {
+            let path = dir.join(part);
+            disk::create_dir(&path).map_err(at(&path))?;
+            remove_unfinished(&path).map_err(at(&path))?;
+        }
+        let keyring = Keyring::open(&dir.join("keys"), root)?;
+        let mut faults = BTreeMap::new();
+        let (receipts, known) = crate::queue::open_receipts(dir, &keyring, &mut faults).map_err(at(dir))?;
+        let index_path = dir.join("index");
+        let (index, why) = Index::open(&index_path).map_err(at(&index_path))?;
+        if let Some(why) = why {
+            warn!("the index did not open and was rebuilt from the logs: {why}");
+            faults.insert(FaultCode::IndexRebuilt, format!("the index did not open and was rebuilt: {why}"));
+        }
+        let mut store = Store {
+            dir: dir.to_path_buf(),
+            _lock: lock,
+            keyring,
+            index,
+            receipts,
+            queue: Queue::default(),
+            faults,
+            open: None,
+            reserve_bytes,
+            failed: false,
+            rotation_due: false,
+        };
+        store.load_queue(known).map_err(at(dir))?;
+        store.load_journal().map_err(at(dir))?;
+        if store.keyring.rotation_is_unfinished() {
+            if let Err(error) = store.keyring.rotate(&store.survivors()) {
+                // Not worth refusing to start: it is tried again when the next key is destroyed.
+                warn!("an epoch could not be finished: {error}");
+            }
+        }
+        Ok(store)
+    }
+
+    fn load_journal(&mut self) -> io::Result<()> {
+        for (id, dir) in consultations(&self.dir.join("journal"))? {
+            let file = journal_key(&dir, id);
+            if self.queue.knows(id) {
+                info!("finishing the destruction of the journal of {id}, which was handed over");
+                disk::shred(&file.path)?;
+                disk::remove_dir(&dir)?;
+                continue;
+            }
+            let key = match self.keyring.load(&file) {
+                Ok(key) => key,
+                Err(KeyError::Destroyed) => {
+                    info!("finishing the destruction of the journal of {id}");
+                    disk::shred(&file.path)?;
+                    disk::remove_dir(&dir)?;
+                    continue;
+                }
+                Err(KeyError::Io(error)) => return Err(error),
+                Err(error) => {
+                    self.set_journal_aside(id, &dir, &error.to_string())?;
+                    continue;
+                }
+            };
+            if self.open.is_some() {
+                self.set_journal_aside(id, &dir, "a second open journal")?;
+                continue;
+            }
+            let opened = match Log::open(&dir.join("log"), &key, id, JOURNAL_STEP) {
+                Ok(opened) => opened,
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => {
+                    self.set_journal_aside(id, &dir, &error.to_string())?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if opened.cut_bytes > 0 {
+                info!("cut {} bytes that had not been acknowledged off the journal of {id}", opened.cut_bytes);
+            }
+            if let Some(aside) = &opened.damaged {
+                let detail = format!("part of the journal of {id} cannot be read; the file is kept as {}", aside.display());
+                warn!("{detail}");
+                self.faults.insert(FaultCode::Damaged, detail);
+            }
+            let reserve = fs::OpenOptions::new().write(true).open(dir.join("reserve")).ok();
+            let reserve_bytes = reserve.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len());
+            let mut open = Open {
+                id,
+                dir,
+                key,
+                log: opened.log,
+                next_record: 0,
+                last: None,
+                blobs: BTreeMap::new(),
+                blobs_bytes: 0,
+                reserve,
+                reserve_bytes,
+            };
+            for frame in opened.frames {
+                if frame.kind < KIND_RESERVED {
+                    open.next_record += 1;
+                    open.last = Some(blob::sha256(&frame.content));
+                } else if let Ok((blob, info)) = read_manifest(&frame.content) {
+                    open.blobs_bytes += info.bytes;
+                    open.blobs.insert(blob, info);
+                }
+            }
+            info!("consultation {id} is open again with {} records", open.next_record);
+            self.open = Some(open);
+        }
+        Ok(())
+    }
+
+    /// What cannot be opened gives up its place, so that the cabin can receive the next patient, and is kept.
+    fn set_journal_aside(&mut self, id: ConsultationId, dir: &Path, why: &str) -> io::Result<()> {
+        let aside = self.dir.join("journal-aside");
+        disk::create_dir(&aside)?;
+        fs::rename(dir, aside.join(id.to_string()))?;
+        disk::sync_dir(&aside)?;
+        disk::sync_dir(&self.dir.join("journal"))?;
+        let detail = format!("the journal of {id} cannot be opened and is kept in {}: {why}", aside.display());
+        warn!("{detail}");
+        self.faults.insert(FaultCode::Damaged, detail);
+        Ok(())
+    }
+
+    /// Whether the disk failed: nothing is acknowledged any more, and the program should be restarted.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Opens a consultation.
+    pub fn begin(&mut self, id: ConsultationId) -> Result<(), Refused> {
+        self.refuse_if_failed()?;
+        match &self.open {
+            Some(open) if open.id == id && open.log.next_seq() == 0 => return Ok(()),
+            Some(open) => {
+                let detail = format!("consultation {} is open: submit or discard it first", open.id);
+                return Err(Refused::new(Refusal::AlreadyOpen, detail));
+            }
+            None => {}
+        }
+        if id.0.is_nil() || self.queue.knows(id) {
+            return Err(Refused::new(Refusal::OtherConsultation, format!("consultation {id} has been closed")));
+        }
+        let dir = self.dir.join("journal").join(id.to_string());
+        let building = dir.with_extension("tmp");
+        match self.build_journal(id, &dir, &building) {
+            Ok(open) => {
+                self.open = Some(open);
+                self.faults.remove(&FaultCode::DiskShort);
+                Ok(())
+            }
+            Err(error) => {
+                let _ = disk::remove_dir(&building);
+                Err(self.refuse(error))
+            }
+        }
+    }
+
+    fn build_journal(&mut self, id: ConsultationId, dir: &Path, building: &Path) -> io::Result<Open> {
+        disk::create_dir(building)?;
+        let reserve = disk::create(&building.join("reserve"))?;
+        disk::reserve(&reserve, self.reserve_bytes)?;
+        if disk::free_bytes(building)? == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let key = self.keyring.create(&journal_key(building, id)).map_err(key_to_io)?;
+        let log = Log::create(&building.join("log"), &key, id, JOURNAL_STEP)?;
+        disk::sync_dir(building)?;
+        fs::rename(building, dir)?;
+        disk::sync_dir(&self.dir.join("journal"))?;
+        Ok(Open {
+            id,
+            dir: dir.to_path_buf(),
+            key,
+            log,
+            next_record: 0,
+            last: None,
+            blobs: BTreeMap::new(),
+            blobs_bytes: 0,
+            reserve: Some(reserve),
+            reserve_bytes: self.reserve_bytes,
+        })
+    }
+
+    /// Keeps records, all with one sync: each answer holds once this returns. In the order given.
+    pub fn append(&mut self, batch: &[(ConsultationId, Record)]) -> Vec<Result<u64, Refused>> {
+        let answers: Vec<_> = batch.iter().map(|(id, record)| self.write_record(*id, record)).collect();
+        let Some(open) = self.open.as_mut() else { return answers };
+        match open.log.commit() {
+            Ok(()) => answers,
+            Err(error) => {
+                self.failed = true;
+                let refused = self.refuse(error);
+                answers.into_iter().map(|answer| answer.and_then(|_| Err(refused.clone()))).collect()
+            }
+        }
+    }
+
+    fn write_record(&mut self, id: ConsultationId, record: &Record) -> Result<u64, Refused> {
+        self.refuse_if_failed()?;
+        let open = open_as(&mut self.open, id)?;
+        if record.kind >= KIND_RESERVED {
+            let detail = format!("kinds from {KIND_RESERVED} are the outbox's own, the record has {}", record.kind);
+            return Err(Refused::new(Refusal::Malformed, detail));
+        }
+        if record.bytes.len() > RECORD_BYTES_MAX {
+            let detail = format!("a record of {} bytes, over {RECORD_BYTES_MAX}: put a blob", record.bytes.len());
+            return Err(Refused::new(Refusal::TooLarge, detail));
+        }
+        let sha256 = blob::sha256(&record.bytes);
+        if record.seq.checked_add(1) == Some(open.next_record) && open.last == Some(sha256) {
+            return Ok(record.seq);
+        }
+        if record.seq != open.next_record {
+            let detail = format!("the next record is number {}, this one is {}", open.next_record, record.seq);
+            return Err(Refused::new(Refusal::OutOfOrder, detail));
+        }
+        if open.log.bytes() + record.bytes.len() as u64 > JOURNAL_BYTES_MAX {
+            let detail = format!("the journal is at its limit of {JOURNAL_BYTES_MAX} bytes");
+            return Err(Refused::new(Refusal::TooLarge, detail));
+        }
+        let mut result = open.log.write(record.kind, &record.bytes);
+        if result.as_ref().is_err_and(disk::is_full) && open.release(2 * JOURNAL_STEP).is_ok() {
+            result = open.log.write(record.kind, &record.bytes);
+        }
+        match result {
+            Ok(_) => {
+                open.next_record += 1;
+                open.last = Some(sha256);
+                Ok(record.seq)
+            }
+            Err(error) => Err(self.refuse(error)),
+        }
+    }
+
+    /// A page of the open consultation's records from position `from` on, and whether more follow; `None` when nothing
+    /// is open.
+    pub fn read_back(&self, from: u64) -> Result<Option<(ConsultationId, Vec<Record>, bool)>, Refused> {
+        let Some(open) = &self.open else { return Ok(None) };
+        let unreadable = |error: io::Error| Refused::new(Refusal::Damaged, format!("the journal cannot be read: {error}"));
+        let scan = log::read(&open.dir.join("log"), &open.key, open.id).map_err(unreadable)?;
+        let mut page = Vec::new();
+        let mut bytes = 0;
+        let records = scan.frames.into_iter().filter(|frame| frame.kind < KIND_RESERVED);
+        for (seq, frame) in (0_u64..).zip(records).skip_while(|(seq, _)| *seq < from) {
+            if bytes >= PAGE_BYTES {
+                return Ok(Some((open.id, page, true)));
+            }
+            bytes += frame.content.len() + 32;
+            page.push(Record { seq, kind: frame.kind, bytes: frame.content });
+        }
+        Ok(Some((open.id, page, false)))
+    }
+
+    /// Keeps a blob with the open consultation.
+    pub fn put_blob(&mut self, consultation: ConsultationId, id: BlobId, content: &Blob) -> Result<(), Refused> {
+        self.refuse_if_failed()?;
+        let open = open_as(&mut self.open, consultation)?;
+        let bytes = content.bytes.len() as u64;
+        let sha256 = blob::sha256(&content.bytes);
+        if open.blobs.get(&id).is_some_and(|known| known.sha256 == sha256) {
+            return Ok(());
+        }
+        let reserved = id.0.is_nil() || open.blobs.contains_key(&id);
+        if reserved || content.name.len() > TEXT_BYTES_MAX || content.content_type.len() > TEXT_BYTES_MAX {
+            return Err(Refused::new(Refusal::Malformed, "a blob's identifier must be new, its name and type short"));
+        }
+        if bytes > BLOB_BYTES_MAX as u64
+            || open.blobs.len() >= BLOBS_MAX
+            || open.blobs_bytes + bytes > BLOBS_BYTES_MAX
+        {
+            let detail = format!(
+                "a consultation keeps {BLOBS_MAX} blobs of {BLOB_BYTES_MAX} bytes each and {BLOBS_BYTES_MAX} in all"
+            );
+            return Err(Refused::new(Refusal::TooLarge, detail));
+        }
+        let info = BlobInfo { name: content.name.clone(), content_type: content.content_type.clone(), bytes, sha256 };
+        let result = open.keep_blob(id, &info, &content.bytes);
+        result.map_err(|error| self.refuse(error))
+    }
+
+    /// A blob of the open consultation.
+    pub fn get_blob(&mut self, consultation: ConsultationId, id: BlobId) -> Result<Blob, Refused> {
+        let open = open_as(&mut self.open, consultation)?;
+        let unknown = || Refused::new(Refusal::UnknownBlob, format!("the open consultation has no blob {id}"));
+        let info = open.blobs.get(&id).ok_or_else(unknown)?;
+        let bytes = open.read_blob(id, info)?;
+        Ok(Blob { name: info.name.clone(), content_type: info.content_type.clone(), bytes })
+    }
+
+    /// Destroys the open consultation: nothing is to be sent.
+    pub fn discard(&mut self, consultation: ConsultationId) -> Result<(), Refused> {
+        self.refuse_if_failed()?;
+        open_as(&mut self.open, consultation)?;
+        self.destroy_journal()
+    }
+
+    /// Closes the open consultation and hands over what is to be sent, under a key of its own. When this returns the
+    /// journal is destroyed.
+    pub fn submit(&mut self, consultation: ConsultationId, sending: &crate::queue::Sending) -> Result<(), Refused> {
+        self.refuse_if_failed()?;
+        if self.queue.knows(consultation) {
+            return Ok(());
+        }
+        sending.validate()?;
+        let open = open_as(&mut self.open, consultation)?;
+        let missing = sending.uploads.iter().find(|upload| !open.blobs.contains_key(&upload.blob));
+        if let Some(upload) = missing {
+            let detail = format!("the open consultation has no blob {}", upload.blob);
+            return Err(Refused::new(Refusal::UnknownBlob, detail));
+        }
+        // The room reserved for this moment.
+        open.release(u64::MAX).map_err(|error| Refused::new(Refusal::SyncFailed, error.to_string()))?;
+        let queued = self.hand_over(consultation, sending)?;
+        self.queue.insert(queued);
+        self.index_state(consultation);
+        self.destroy_journal()
+    }
+
+    fn hand_over(&mut self, id: ConsultationId, sending: &crate::queue::Sending) -> Result<Queued, Refused> {
+        let dir = self.dir.join("submissions").join(id.to_string());
+        let building = dir.with_extension("tmp");
+        let result = self.build_submission(id, &building, sending).and_then(|queued| {
+            let named = fs::rename(&building, &dir).and_then(|()| disk::sync_dir(&self.dir.join("submissions")));
+            named.map_err(Trouble::Io)?;
+            Ok(queued)
+        });
+        result.map_err(|trouble| {
+            let _ = disk::shred(&building.join("key"));
+            let _ = disk::remove_dir(&building);
+            match trouble {
+                Trouble::Io(error) => self.refuse(error),
+                Trouble::Refused(refused) => refused,
+            }
+        })
+    }
+
+    fn build_submission(
+        &mut self,
+        id: ConsultationId,
+        building: &Path,
+        sending: &crate::queue::Sending,
+    ) -> Result<Queued, Trouble> {
+        disk::create_dir(building)?;
+        let key = self.keyring.create(&submission_key(building, id)).map_err(key_to_io)?;
+        let open = open_as(&mut self.open, id)?;
+        let needed: BTreeSet<BlobId> = sending.uploads.iter().map(|upload| upload.blob).collect();
+        let mut sizes = BTreeMap::new();
+        for blob in needed {
+            let Some(info) = open.blobs.get(&blob) else { continue };
+            let content = open.read_blob(blob, info)?;
+            blob::write(building, &key, id, blob, &content)?;
+            sizes.insert(blob, (info.bytes, info.sha256));
+        }
+        let number = self.queue.next_number();
+        crate::queue::write_submission(building, &key, id, number, sending, &sizes)?;
+        disk::sync_dir(building)?;
+        Ok(Queued::new(id, number))
+    }
+
+    fn destroy_journal(&mut self) -> Result<(), Refused> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        let destroyed = disk::shred(&open.dir.join("key")).and_then(|()| disk::remove_dir(&open.dir));
+        drop(open);
+        if let Err(error) = destroyed {
+            self.failed = true;
+            return Err(self.refuse(error));
+        }
+        self.rotate_if_few()
+    }
+
+    /// Begins a new epoch at once when few keys survive; otherwise notes that one is due.
+    pub(crate) fn rotate_if_few(&mut self) -> Result<(), Refused> {
+        if self.survivors().len() > ROTATE_AT_ONCE_MAX {
+            self.rotation_due = true;
+            return Ok(());
+        }
+        self.rotate()
+    }
+
+    /// Begins a new epoch if a key was destroyed since the last: called once a day.
+    pub fn rotate_if_due(&mut self) -> Result<(), Refused> {
+        if self.rotation_due && !self.failed { self.rotate() } else { Ok(()) }
+    }
+
+    fn rotate(&mut self) -> Result<(), Refused> {
+        let survivors = self.survivors();
+        match self.keyring.rotate(&survivors) {
+            Ok(()) => {
+                self.rotation_due = false;
+                Ok(())
+            }
+            Err(error) => {
+                let error = key_to_io(error);
+                if disk::is_full(&error) {
+                    // The keys are destroyed already; the epoch that wrapped them follows when there is room.
+                    self.rotation_due = true;
+                    return Ok(());
+                }
+                Err(self.refuse(error))
+            }
+        }
+    }
+
+    fn survivors(&self) -> Vec<KeyFile> {
+        let mut files: Vec<_> = self.open.iter().map(|open| journal_key(&open.dir, open.id)).collect();
+        let submissions = self.dir.join("submissions");
+        files.extend(self.queue.all().map(|queued| {
+            let id = queued.consultation;
+            submission_key(&submissions.join(id.to_string()), id)
+        }));
+        let aside = consultations(&self.dir.join("journal-aside")).unwrap_or_default();
+        files.extend(aside.into_iter().map(|(id, dir)| journal_key(&dir, id)));
+        files
+    }
+
+    /// How the outbox is.
+    pub fn status(&self) -> Status {
+        let (waiting, set_aside) = self.queue.counts();
+        let mut faults: Vec<Fault> =
+            self.faults.iter().map(|(code, detail)| Fault { code: *code, detail: detail.clone() }).collect();
+        let free = disk::free_bytes(&self.dir).unwrap_or(0);
+        if self.open.is_none() && free < self.reserve_bytes && !self.faults.contains_key(&FaultCode::DiskShort) {
+            let detail = format!("{free} bytes are free, a consultation needs {}", self.reserve_bytes);
+            faults.insert(0, Fault { code: FaultCode::DiskShort, detail });
+        }
+        Status {
+            open: self.open.as_ref().map(|open| open.id),
+            waiting,
+            set_aside,
+            last_receipt_at: self.queue.last_receipt_at(),
+            faults,
+            disk_free_bytes: free,
+            disk_needed_bytes: self.reserve_bytes,
+        }
+    }
+
+    /// Raises a fault, or clears it with `None`.
+    pub fn set_fault(&mut self, code: FaultCode, detail: Option<String>) {
+        match detail {
+            Some(mut detail) => {
+                let mut end = detail.len().min(DETAIL_BYTES_MAX);
+                while !detail.is_char_boundary(end) {
+                    end -= 1;
+                }
+                detail.truncate(end);
+                self.faults.insert(code, detail);
+            }
+            None => {
+                self.faults.remove(&code);
+            }
+        }
+    }
+
+    pub(crate) fn refuse_if_failed(&self) -> Result<(), Refused> {
+        if !self.failed {
+            return Ok(());
+        }
+        Err(Refused::new(Refusal::SyncFailed, "the disk failed to keep data: cabin-outbox must be restarted"))
+    }
+
+    /// A full disk is refused and goes on; any other failure to write stops the acknowledging.
+    pub(crate) fn refuse(&mut self, error: io::Error) -> Refused {
+        if disk::is_full(&error) && !self.failed {
+            let free = disk::free_bytes(&self.dir).unwrap_or(0);
+            let detail = format!("the disk is full: {free} bytes are free, a consultation needs {}", self.reserve_bytes);
+            self.set_fault(FaultCode::DiskShort, Some(detail.clone()));
+            return Refused::new(Refusal::DiskShort, detail);
+        }
+        self.failed = true;
+        let detail = format!("the disk failed to keep data ({error}): check the disk, restart cabin-outbox");
+        self.set_fault(FaultCode::SyncFailed, Some(detail.clone()));
+        Refused::new(Refusal::SyncFailed, detail)
+    }
+
+    /// Makes the journal's next sync fail, as a dying disk does.
+    #[cfg(test)]
+    pub(crate) fn fail_next_sync(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.log.fail_next_sync = true;
+        }
+    }
+}
+
+enum Trouble {
+    Io(io::Error),
+    Refused(Refused),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Trouble {
+        Trouble::Io(error)
+    }
+}
+
+impl From<Refused> for Trouble {
+    fn from(refused: Refused) -> Trouble {
+        Trouble::Refused(refused)
+    }
+}
+
+impl Open {
+    fn keep_blob(&mut self, id: BlobId, info: &BlobInfo, content: &[u8]) -> io::Result<()> {
+        self.release(info.bytes + info.bytes / 1024 + 4096)?;
+        blob::write(&self.dir, &self.key, self.id, id, content)?;
+        self.log.write(KIND_BLOB, &write_manifest(id, info))?;
+        self.log.commit()?;
+        self.blobs.insert(id, info.clone());
+        self.blobs_bytes += info.bytes;
+        Ok(())
+    }
+
+    fn read_blob(&self, id: BlobId, info: &BlobInfo) -> Result<zeroize::Zeroizing<Vec<u8>>, Refused> {
+        let read = blob::read(&self.dir, &self.key, self.id, id, BLOB_BYTES_MAX);
+        match read {
+            Ok(content) if blob::sha256(&content) == info.sha256 => Ok(content),
+            Ok(_) => Err(Refused::new(Refusal::Damaged, format!("blob {id} is not what was put"))),
+            Err(error) => Err(Refused::new(Refusal::Damaged, format!("blob {id} cannot be read: {error}"))),
+        }
+    }
+
+    /// Gives back so much of the room that was reserved when the consultation began.
+    fn release(&mut self, bytes: u64) -> io::Result<()> {
+        self.reserve_bytes = self.reserve_bytes.saturating_sub(bytes);
+        self.reserve.as_ref().map_or(Ok(()), |file| file.set_len(self.reserve_bytes))
+    }
+}
+
+fn open_as(open: &mut Option<Open>, id: ConsultationId) -> Result<&mut Open, Refused> {
+    match open {
+        Some(open) if open.id == id => Ok(open),
+        Some(_) => Err(Refused::new(Refusal::OtherConsultation, format!("consultation {id} is not the open one"))),
+        None => Err(Refused::new(Refusal::NotOpen, "no consultation is open")),
+    }
+}
+
+fn write_manifest(id: BlobId, info: &BlobInfo) -> zeroize::Zeroizing<Vec<u8>> {
+    let mut w = Writer::with_capacity(info.name.len() + info.content_type.len() + 128);
+    w.uuid(id.0).u64(info.bytes).raw(&info.sha256).text(&info.name).text(&info.content_type);
+    w.finish()
+}
+
+fn read_manifest(content: &[u8]) -> Result<(BlobId, BlobInfo), Malformed> {
+    let mut r = Reader::new(content);
+    let id = BlobId(r.uuid()?);
+    let bytes = r.u64()?;
+    let sha256 = r.array()?;
+    let name = r.text(TEXT_BYTES_MAX)?.into();
+    let content_type = r.text(TEXT_BYTES_MAX)?.into();
+    r.end()?;
+    Ok((id, BlobInfo { name, content_type, bytes, sha256 }))
+}
+
+pub(crate) fn journal_key(dir: &Path, consultation: ConsultationId) -> KeyFile {
+    KeyFile { path: dir.join("key"), consultation, part: Part::Journal }
+}
+
+pub(crate) fn submission_key(dir: &Path, consultation: ConsultationId) -> KeyFile {
+    KeyFile { path: dir.join("key"), consultation, part: Part::Submission }
+}
+
+pub(crate) fn key_to_io(error: KeyError) -> io::Error {
+    match error {
+        KeyError::Io(error) => error,
+        other => io::Error::new(io::ErrorKind::InvalidData, other.to_string()),
+    }
+}
+
+/// The consultations that have a directory here, in order of their names.
+pub(crate) fn consultations(dir: &Path) -> io::Result<Vec<(ConsultationId, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if let Some(id) = entry.file_name().to_str().and_then(|name| uuid::Uuid::try_parse(name).ok()) {
+            found.push((ConsultationId(id), entry.path()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Directories that never got their name hold nothing that was acknowledged.
+fn remove_unfinished(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "tmp") {
+            disk::shred(&path.join("key"))?;
+            disk::remove_dir(&path)?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join("lock");
+    let at = |cause| StoreError::Io { path: path.clone(), cause };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(at)?;
+    // SAFETY: the descriptor is open for as long as `file` lives, and flock touches no memory of ours.
+    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+        return Ok(file);
+    }
+    match io::Error::last_os_error() {
+        error if error.kind() == io::ErrorKind::WouldBlock => Err(StoreError::InUse(dir.to_path_buf())),
+        error => Err(at(error)),
+    }
+}
