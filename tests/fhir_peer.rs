@@ -255,7 +255,8 @@ fn filter(mut command: Command, input: &[u8]) -> io::Result<Value> {
     let output = child.wait_with_output()?;
     serde_json::from_slice(&output.stdout).map_err(|_| {
         let said = String::from_utf8_lossy(&output.stderr);
-        let tail: String = said.lines().rev().take(12).map(|l| l.chars().take(200).collect::<String>() + "\n").collect();
+        let tail: String =
+            said.lines().rev().take(12).map(|l| l.chars().take(200).collect::<String>() + "\n").collect();
         io::Error::other(format!("{command:?} failed ({}): {tail}", output.status))
     })
 }
