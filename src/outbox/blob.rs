@@ -33,13 +33,7 @@ pub fn sha256(content: &[u8]) -> [u8; 32] {
 }
 
 /// Seals `content` into its file, so that after a power cut there is either all of it or nothing under its name.
-pub fn write(
-    dir: &Path,
-    key: &DataKey,
-    consultation: ConsultationId,
-    id: BlobId,
-    content: &[u8],
-) -> io::Result<()> {
+pub fn write(dir: &Path, key: &DataKey, consultation: ConsultationId, id: BlobId, content: &[u8]) -> io::Result<()> {
     let path = path(dir, id);
     let temporary = path.with_extension("tmp");
     let _ = fs::remove_file(&temporary);

@@ -20,6 +20,8 @@ pub mod disk;
 #[cfg(feature = "daemon")]
 pub mod frame;
 #[cfg(feature = "daemon")]
+pub mod fuzz_targets;
+#[cfg(feature = "daemon")]
 pub mod index;
 #[cfg(feature = "daemon")]
 pub mod keys;
@@ -28,7 +30,16 @@ pub mod log;
 #[cfg(feature = "daemon")]
 pub mod queue;
 #[cfg(feature = "daemon")]
+pub mod serve;
+#[cfg(feature = "daemon")]
+pub mod settings;
+#[cfg(feature = "daemon")]
 pub mod store;
+#[cfg(feature = "daemon")]
+pub mod upload;
 
 pub use client::{Client, Error};
 pub use record::*;
+
+#[cfg(feature = "daemon")]
+pub use queue::{Report, check};

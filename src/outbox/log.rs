@@ -242,7 +242,10 @@ fn acknowledged_frame_follows(seal: &Seal, rest: &[u8], missing: u64) -> bool {
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let length = fs::metadata(path)?.len();
     if length > LOG_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a log of {length} bytes, over {LOG_BYTES_MAX}")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a log of {length} bytes, over {LOG_BYTES_MAX}"),
+        ));
     }
     fs::read(path)
 }
@@ -381,7 +384,8 @@ mod tests {
     fn frames_of_another_consultation_or_key_are_not_read() {
         let folder = Folder::new();
         sample(&folder, 2);
-        let other = Log::open(&folder.log(), &DataKey::fixed(), ConsultationId(uuid::Uuid::from_u128(12)), 4096).unwrap();
+        let other =
+            Log::open(&folder.log(), &DataKey::fixed(), ConsultationId(uuid::Uuid::from_u128(12)), 4096).unwrap();
         assert!(other.frames.is_empty());
     }
 

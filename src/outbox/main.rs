@@ -1,1 +1,233 @@
-fn main() {}
+//! `cabin-outbox`: keeps what consultations say until the FHIR server has proved that it stores it.
+
+use anyhow::{Context, bail};
+use outbox::keys::RootKey;
+use outbox::record::FaultCode;
+use outbox::serve::{Change, serve, take};
+use outbox::settings::{self, Settings};
+use outbox::store::Store;
+use outbox::upload::{self, Uploader};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tracing::{error, info, warn};
+
+const USAGE: &str = "\
+cabin-outbox --config FILE [--dev-key]    keep and send what consultations say
+cabin-outbox check --config FILE          open every log and file of an outbox that is not running
+  --dev-key   create a key on first use, beside the data: for development, protects nothing
+";
+/// Name of the credential that holds the key.
+const CREDENTIAL: &str = "outbox-key";
+/// Largest key file, in bytes.
+const KEY_FILE_BYTES_MAX: u64 = 1024;
+
+struct Arguments {
+    config: PathBuf,
+    dev_key: bool,
+    check: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = match arguments(std::env::args().skip(1)) {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => {
+            let _ = std::io::stdout().write_all(USAGE.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Err(mistake) => {
+            let _ = write!(std::io::stderr(), "{mistake}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sled=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let result = if arguments.check { check(&arguments) } else { run(&arguments) };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn arguments(given: impl Iterator<Item = String>) -> Result<Option<Arguments>, String> {
+    let mut config = None;
+    let (mut dev_key, mut check) = (false, false);
+    let mut given = given;
+    while let Some(argument) = given.next() {
+        match argument.as_str() {
+            "--config" => config = Some(given.next().ok_or("--config is followed by a file")?.into()),
+            "--dev-key" => dev_key = true,
+            "check" => check = true,
+            "--help" | "-h" => return Ok(None),
+            other => return Err(format!("unknown argument {other}")),
+        }
+    }
+    let config = config.ok_or("--config FILE is missing")?;
+    Ok(Some(Arguments { config, dev_key, check }))
+}
+
+fn check(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let settings = settings::read(&arguments.config)?;
+    let report = outbox::check(&settings.dir, root_key(&settings, arguments.dev_key)?)?;
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "{} open, {} waiting or set aside, {} receipts; {} frames and files whole, {} problems",
+        report.journals,
+        report.submissions,
+        report.receipts,
+        report.whole,
+        report.problems.len()
+    )?;
+    for problem in &report.problems {
+        writeln!(out, "{problem}")?;
+    }
+    Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    keep_memory_to_ourselves();
+    let settings = settings::read(&arguments.config)?;
+    // One provider for the whole program; a second call would only say that it is there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let uploader = settings.upload.clone().map(Uploader::new).transpose()?;
+    let root = root_key(&settings, arguments.dev_key)?;
+    let mut store = Store::open(&settings.dir, root, settings.reserve_bytes)?;
+    if uploader.is_none() {
+        store.set_fault(FaultCode::NoServer, Some("no [upload] is configured: submissions wait".into()));
+    }
+    let store = Arc::new(Mutex::new(store));
+    let listener = listen(&settings)?;
+    let wake = Arc::new(Notify::new());
+    let failed = Arc::new(Notify::new());
+    let told = {
+        let (wake, failed) = (wake.clone(), failed.clone());
+        move |change| match change {
+            Change::Queued => wake.notify_one(),
+            Change::Failed => failed.notify_one(),
+        }
+    };
+    serve(listener, store.clone(), settings.allow_uids.clone(), told)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let code = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tell_systemd("READY=1");
+        info!("ready: {} at {}", settings.dir.display(), settings.socket.display());
+        let sending = async {
+            match uploader {
+                Some(uploader) => upload::run(uploader, store.clone(), wake, || failed.notify_one()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = sending => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = failed.notified() => {
+                error!("the disk failed to keep data: ending, so that the outbox is opened anew");
+                return anyhow::Ok(ExitCode::FAILURE);
+            }
+        }
+        info!("ending");
+        Ok(ExitCode::SUCCESS)
+    })?;
+    tell_systemd("STOPPING=1");
+    let _ = fs::remove_file(&settings.socket);
+    // Held until the end: no answer is given after this, and none was given for what is not durable.
+    let _held = take(&store);
+    std::process::exit(if code == ExitCode::SUCCESS { 0 } else { 1 });
+}
+
+/// The root key: from systemd's credentials, or the configured file, or one made for development.
+fn root_key(settings: &Settings, dev_key: bool) -> anyhow::Result<RootKey> {
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|dir| Path::new(&dir).join(CREDENTIAL));
+    let path = match (&settings.key, credential) {
+        (Some(path), _) => path.clone(),
+        (None, Some(path)) => path,
+        (None, None) if dev_key => settings.dir.join("dev.key"),
+        (None, None) => bail!(
+            "there is no key: run under systemd with LoadCredentialEncrypted={CREDENTIAL}:…, or set `key` to a file of \
+             32 random bytes that only this account can read, or give --dev-key for development"
+        ),
+    };
+    if dev_key {
+        warn!("NOT FOR PRODUCTION: --dev-key keeps the key in {}, beside what it protects", path.display());
+        if !path.exists() {
+            let parent = path.parent().context("`key` has no directory")?;
+            outbox::disk::create_dir(parent).with_context(|| parent.display().to_string())?;
+            outbox::disk::write_whole(&path, RootKey::random().to_text().as_bytes())
+                .with_context(|| path.display().to_string())?;
+        }
+    }
+    let at = || format!("the key {}", path.display());
+    let meta = fs::metadata(&path).with_context(at)?;
+    if meta.len() > KEY_FILE_BYTES_MAX {
+        bail!("{}: expected 32 bytes, or 64 hexadecimal digits", at());
+    }
+    if settings.key.is_some() && meta.permissions().mode() & 0o077 != 0 {
+        bail!("{}: other accounts can read it; `chmod 600` it", at());
+    }
+    let content = zeroize::Zeroizing::new(fs::read(&path).with_context(at)?);
+    RootKey::from_text_or_bytes(&content)
+        .with_context(|| format!("{}: expected 32 bytes, or 64 hexadecimal digits", at()))
+}
+
+/// Takes the socket. The store's lock is held, so a socket that nobody answers is a dead one of ours.
+fn listen(settings: &Settings) -> anyhow::Result<UnixListener> {
+    let path = &settings.socket;
+    let at = || format!("the socket {}", path.display());
+    match fs::symlink_metadata(path) {
+        Ok(meta) if !meta.file_type().is_socket() => bail!("{}: something else is there; remove it", at()),
+        Ok(_) if UnixStream::connect(path).is_ok() => bail!("{}: another program answers there", at()),
+        Ok(_) => fs::remove_file(path).with_context(at)?,
+        Err(_) => {}
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.exists()) {
+        outbox::disk::create_dir(parent).with_context(at)?;
+    }
+    let listener = UnixListener::bind(path).with_context(at)?;
+    // With other accounts allowed the kernel's word on who connects decides, not the file's mode.
+    let mode = if settings.allow_uids.is_empty() { 0o600 } else { 0o666 };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).with_context(at)?;
+    Ok(listener)
+}
+
+/// No core file, and no look into this program's memory from another of the same account.
+fn keep_memory_to_ourselves() {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `none` is an rlimit that lives during the call; prctl with these arguments touches no memory of ours.
+    let done = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) == 0 && libc::prctl(libc::PR_SET_DUMPABLE, 0) == 0 };
+    if !done {
+        warn!("core files could not be switched off: {}", std::io::Error::last_os_error());
+    }
+}
+
+/// One line to systemd, where it started this program with `Type=notify`.
+fn tell_systemd(line: &str) {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let sent = UnixDatagram::unbound().and_then(|socket| {
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::ffi::OsStrExt;
+        match path.as_bytes().strip_prefix(b"@") {
+            Some(name) => {
+                let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
+                socket.send_to_addr(line.as_bytes(), &address)
+            }
+            None => socket.send_to(line.as_bytes(), &path),
+        }
+    });
+    if let Err(error) = sent {
+        warn!("systemd could not be told {line}: {error}");
+    }
+}

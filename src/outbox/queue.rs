@@ -46,7 +46,8 @@ impl Sending {
     /// Refuses what could not be sent, or could be sent elsewhere than to the configured server.
     pub fn validate(&self) -> Result<(), Refused> {
         if self.bundle.len() > BUNDLE_BYTES_MAX || self.uploads.len() > BLOBS_MAX {
-            let detail = format!("a submission has a bundle of {BUNDLE_BYTES_MAX} bytes and {BLOBS_MAX} uploads at most");
+            let detail =
+                format!("a submission has a bundle of {BUNDLE_BYTES_MAX} bytes and {BLOBS_MAX} uploads at most");
             return Err(Refused::new(Refusal::TooLarge, detail));
         }
         for path in self.uploads.iter().map(|upload| &upload.path).chain([&self.proof]) {

@@ -179,7 +179,8 @@ impl Store {
                 info!("cut {} bytes that had not been acknowledged off the journal of {id}", opened.cut_bytes);
             }
             if let Some(aside) = &opened.damaged {
-                let detail = format!("part of the journal of {id} cannot be read; the file is kept as {}", aside.display());
+                let detail =
+                    format!("part of the journal of {id} cannot be read; the file is kept as {}", aside.display());
                 warn!("{detail}");
                 self.faults.insert(FaultCode::Damaged, detail);
             }
@@ -340,7 +341,8 @@ impl Store {
     /// is open.
     pub fn read_back(&self, from: u64) -> Result<Option<(ConsultationId, Vec<Record>, bool)>, Refused> {
         let Some(open) = &self.open else { return Ok(None) };
-        let unreadable = |error: io::Error| Refused::new(Refusal::Damaged, format!("the journal cannot be read: {error}"));
+        let unreadable =
+            |error: io::Error| Refused::new(Refusal::Damaged, format!("the journal cannot be read: {error}"));
         let scan = log::read(&open.dir.join("log"), &open.key, open.id).map_err(unreadable)?;
         let mut page = Vec::new();
         let mut bytes = 0;
@@ -368,9 +370,7 @@ impl Store {
         if reserved || content.name.len() > TEXT_BYTES_MAX || content.content_type.len() > TEXT_BYTES_MAX {
             return Err(Refused::new(Refusal::Malformed, "a blob's identifier must be new, its name and type short"));
         }
-        if bytes > BLOB_BYTES_MAX as u64
-            || open.blobs.len() >= BLOBS_MAX
-            || open.blobs_bytes + bytes > BLOBS_BYTES_MAX
+        if bytes > BLOB_BYTES_MAX as u64 || open.blobs.len() >= BLOBS_MAX || open.blobs_bytes + bytes > BLOBS_BYTES_MAX
         {
             let detail = format!(
                 "a consultation keeps {BLOBS_MAX} blobs of {BLOB_BYTES_MAX} bytes each and {BLOBS_BYTES_MAX} in all"
@@ -566,7 +566,8 @@ impl Store {
     pub(crate) fn refuse(&mut self, error: io::Error) -> Refused {
         if disk::is_full(&error) && !self.failed {
             let free = disk::free_bytes(&self.dir).unwrap_or(0);
-            let detail = format!("the disk is full: {free} bytes are free, a consultation needs {}", self.reserve_bytes);
+            let detail =
+                format!("the disk is full: {free} bytes are free, a consultation needs {}", self.reserve_bytes);
             self.set_fault(FaultCode::DiskShort, Some(detail.clone()));
             return Refused::new(Refusal::DiskShort, detail);
         }

@@ -176,8 +176,9 @@ impl Request {
             }
             None => return Err(Refused::new(Refusal::Malformed, "an empty message")),
         }
-        Request::decode_fields(message)
-            .map_err(|Malformed| Refused::new(Refusal::Malformed, "the message is not a request of the outbox protocol"))
+        Request::decode_fields(message).map_err(|Malformed| {
+            Refused::new(Refusal::Malformed, "the message is not a request of the outbox protocol")
+        })
     }
 
     fn decode_fields(message: &[u8]) -> Result<Request, Malformed> {
@@ -416,7 +417,11 @@ mod tests {
             Request::GetBlob { consultation, id: BlobId(Uuid::from_u128(8)) },
             Request::Submit {
                 consultation,
-                uploads: vec![UploadOf { path: "Binary/1".into(), content_type: "x/y".into(), blob: BlobId(Uuid::nil()) }],
+                uploads: vec![UploadOf {
+                    path: "Binary/1".into(),
+                    content_type: "x/y".into(),
+                    blob: BlobId(Uuid::nil()),
+                }],
                 bundle: Zeroizing::new(b"{}".to_vec()),
                 proof: "Encounter?identifier=1".into(),
             },
