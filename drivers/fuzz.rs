@@ -1,0 +1,96 @@
+//! What holds whatever a device sends. Called by `tests/fuzz` (libFuzzer, `make fuzz`) and, on seeded bytes, by
+//! `make test`.
+
+use std::time::{Duration, Instant};
+
+use consult::vitals::{Measurement, Moment, Value};
+
+use crate::{BUFFER_MAX, EVENTS_MAX, Event, Model, Now, Protocol};
+
+/// Feeds `data` to a model: its first bytes choose how it is cut, when time passes, when a measurement begins and ends.
+///
+/// # Panics
+/// If the protocol panics, keeps more than [`BUFFER_MAX`] bytes or [`EVENTS_MAX`] events, asks for a timeout without
+/// end, or gives a reading that its device cannot give.
+pub fn protocol(model: &Model, data: &[u8]) {
+    let mut protocol = (model.protocol)();
+    let mut now = Now { instant: Instant::now(), wall: Moment(1_773_045_680_000) };
+    protocol.port_opened(now);
+    protocol.start(now);
+    let (control, mut bytes) = data.split_at(data.len().min(8));
+    let mut turn = 0usize;
+    while !bytes.is_empty() {
+        let choice =
+            control.get(turn % 8).copied().unwrap_or(0).wrapping_add(u8::try_from(turn / 8 % 251).unwrap_or(0));
+        turn += 1;
+        match choice % 16 {
+            0 => protocol.start(now),
+            1 => protocol.stop(now),
+            2 => protocol.port_opened(now),
+            3..=5 => {
+                let passed = u64::from(choice) * 37;
+                now.instant += Duration::from_millis(passed);
+                now.wall.0 += i64::try_from(passed).unwrap_or(0);
+                timeouts(protocol.as_mut(), now);
+            }
+            _ => {}
+        }
+        let (now_bytes, later) = bytes.split_at(bytes.len().min(1 + usize::from(choice)));
+        bytes = later;
+        protocol.handle_input(now_bytes, now);
+        check(model, protocol.as_mut());
+    }
+}
+
+/// Calls what is due, as a port does. A protocol that always wants to be called again at once would hang its port.
+fn timeouts(protocol: &mut dyn Protocol, now: Now) {
+    for _ in 0..32 {
+        match protocol.poll_timeout() {
+            Some(at) if at <= now.instant => protocol.handle_timeout(now),
+            _ => return,
+        }
+    }
+    panic!("a timeout without end");
+}
+
+fn check(model: &Model, protocol: &mut dyn Protocol) {
+    assert!(protocol.buffered() <= BUFFER_MAX, "{} keeps {} bytes", model.key, protocol.buffered());
+    let mut commands = 0;
+    while protocol.poll_transmit().is_some() {
+        commands += 1;
+    }
+    assert!(commands <= 64, "{} sends without end", model.key);
+    let mut count = 0;
+    while let Some(event) = protocol.poll_event() {
+        count += 1;
+        match event {
+            Event::Reading(measured) | Event::Live(measured) => value(model.measurement, measured.value),
+            Event::Waveform(waveform) => {
+                assert!(!waveform.samples.is_empty() && waveform.samples.len() <= usize::from(waveform.rate_hz));
+                assert!(waveform.samples.iter().all(|s| *s <= waveform.full_scale));
+            }
+            Event::Status(_) | Event::Invalid(_) | Event::Finished | Event::Fault(_) => {}
+        }
+    }
+    assert!(count <= EVENTS_MAX, "{} has {count} events waiting", model.key);
+}
+
+/// The types refuse what no device can read; here, that a device gives only what it measures, and no absence mark.
+fn value(measurement: Measurement, value: Value) {
+    match (measurement, value) {
+        (Measurement::OxygenAndPulse, Value::Spo2(spo2)) => assert!(spo2.percent() <= 100),
+        (Measurement::OxygenAndPulse | Measurement::BloodPressure, Value::PulseRate(pulse)) => {
+            assert!((18..=321).contains(&pulse.per_minute()));
+        }
+        (Measurement::BloodPressure, Value::BloodPressure(pressure)) => {
+            let mean = pressure.mean().map(|m| m.mmhg());
+            assert!(mean.is_some_and(|m| pressure.diastolic().mmhg() < m && m < pressure.systolic().mmhg()));
+        }
+        (Measurement::WeightAndHeight, Value::Weight(weight)) => assert!(weight.grams() <= 350_000),
+        (Measurement::WeightAndHeight, Value::Height(height)) => assert!((300..=2_500).contains(&height.millimetres())),
+        (Measurement::Temperature, Value::Temperature(temperature)) => {
+            assert!((2_500..=4_500).contains(&temperature.centi_celsius()));
+        }
+        (measurement, _) => panic!("{measurement:?} gave a value of another kind"),
+    }
+}

@@ -1,0 +1,329 @@
+//! The thread of one port.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::time::{Duration, Instant};
+
+use consult::vitals::{DeviceIdentity, Reading};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+
+use super::find::{self, Address};
+use super::tty::{NotOpened, Tty};
+use super::{Binding, Command, Message, PortEvent, WallClock, dress};
+use crate::capture::{self, Burst, Direction};
+use crate::{Now, Protocol};
+
+/// A port that is out is looked for that often: a device is back within 2 s of its cable.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Bytes read at once: 4 s of the fastest of the four.
+const READ_MAX: usize = 4096;
+/// Messages kept while the cabin does not take them. Past it the oldest is lost, and the log says so.
+const WAITING_MAX: usize = 256;
+/// A cabin that takes nothing is offered its messages that often.
+const OFFER_EVERY: Duration = Duration::from_millis(20);
+/// A recording ends by itself at that size.
+const RECORD_MAX_BYTES: u64 = capture::TEXT_MAX as u64;
+
+enum Link {
+    /// Not there; when it is looked for next, and what was said about it.
+    Out {
+        look_at: Instant,
+        said: Said,
+    },
+    Open(Tty),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    Lost,
+    Refused,
+}
+
+struct Recording {
+    file: File,
+    bytes: u64,
+    last: Instant,
+}
+
+pub(super) struct Worker {
+    binding: Binding,
+    name: Arc<str>,
+    protocol: Box<dyn Protocol>,
+    usb_serial: Option<String>,
+    messages: SyncSender<Message>,
+    waiting: VecDeque<Message>,
+    dropped: u64,
+    inbox: Receiver<Command>,
+    wake: Arc<OwnedFd>,
+    clock: WallClock,
+    recording: Option<Recording>,
+    arrived: Instant,
+}
+
+impl Worker {
+    pub(super) fn new(
+        binding: Binding,
+        name: Arc<str>,
+        messages: SyncSender<Message>,
+        inbox: Receiver<Command>,
+        wake: Arc<OwnedFd>,
+        clock: WallClock,
+    ) -> Self {
+        Worker {
+            protocol: (binding.model.protocol)(),
+            binding,
+            name,
+            usb_serial: None,
+            messages,
+            waiting: VecDeque::new(),
+            dropped: 0,
+            inbox,
+            wake,
+            clock,
+            recording: None,
+            arrived: Instant::now(),
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let mut link = Link::Out { look_at: Instant::now(), said: Said::Nothing };
+        let mut buffer = vec![0; READ_MAX];
+        loop {
+            link = match link {
+                Link::Out { look_at, said } if look_at <= Instant::now() => self.look(said),
+                link => link,
+            };
+            let mut gone = self.turn(&link);
+            self.offer();
+            let (readable, woken) = self.wait(&link);
+            if woken {
+                let mut count = [0; 8];
+                // Only empties the counter; the commands are in the inbox.
+                let _ = rustix::io::read(&*self.wake, &mut count);
+                while let Ok(command) = self.inbox.try_recv() {
+                    if !self.obey(command) {
+                        // What was queued by the stop (a cuff's) still goes out.
+                        self.protocol.stop(self.now());
+                        self.turn(&link);
+                        return;
+                    }
+                }
+            }
+            if let Link::Open(tty) = &link
+                && readable
+            {
+                match tty.read(&mut buffer) {
+                    Ok(count) => self.heard(&buffer[..count]),
+                    Err(_) => gone = true,
+                }
+            }
+            if gone {
+                link = self.lost();
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { instant: Instant::now(), wall: (self.clock)() }
+    }
+
+    /// Tries to open the device.
+    fn look(&mut self, said: Said) -> Link {
+        let Some(found) = find::resolve(&self.binding.address) else { return self.missing(said) };
+        match Tty::open(&found.path, self.binding.model.line) {
+            Ok(tty) => {
+                tracing::info!(port = %self.name, path = %found.path.display(), model = self.binding.model.key, "open");
+                self.usb_serial = found.serial;
+                self.arrived = Instant::now();
+                self.say(PortEvent::Opened { path: found.path });
+                let now = self.now();
+                self.protocol.port_opened(now);
+                Link::Open(tty)
+            }
+            Err(NotOpened::Missing) => self.missing(said),
+            Err(NotOpened::Refused { path, remedy }) => {
+                if said != Said::Refused {
+                    tracing::warn!(port = %self.name, path = %path.display(), remedy, "may not be opened");
+                    self.arrived = Instant::now();
+                    self.say(PortEvent::Refused { path, remedy });
+                }
+                Link::Out { look_at: Instant::now() + LOOK_EVERY, said: Said::Refused }
+            }
+        }
+    }
+
+    fn missing(&mut self, said: Said) -> Link {
+        if said == Said::Nothing {
+            tracing::warn!(port = %self.name, address = %self.binding.address, "not there: check the cable");
+            self.arrived = Instant::now();
+            self.say(PortEvent::Lost { address: self.binding.address.clone(), was_open: false });
+        }
+        Link::Out { look_at: Instant::now() + LOOK_EVERY, said: if said == Said::Nothing { Said::Lost } else { said } }
+    }
+
+    fn lost(&mut self) -> Link {
+        tracing::warn!(port = %self.name, address = %self.binding.address, "lost: check the cable");
+        self.arrived = Instant::now();
+        self.say(PortEvent::Lost { address: self.binding.address.clone(), was_open: true });
+        Link::Out { look_at: Instant::now() + LOOK_EVERY, said: Said::Lost }
+    }
+
+    /// Lets the protocol act: what is due, what it sends, what it says. True when the device has gone.
+    fn turn(&mut self, link: &Link) -> bool {
+        let mut gone = false;
+        if let Link::Open(tty) = link {
+            let now = self.now();
+            if self.protocol.poll_timeout().is_some_and(|at| at <= now.instant) {
+                self.protocol.handle_timeout(now);
+            }
+            while let Some(bytes) = self.protocol.poll_transmit() {
+                self.record(Direction::ToDevice, &bytes);
+                gone |= tty.write(&bytes).is_err();
+            }
+        }
+        while let Some(event) = self.protocol.poll_event() {
+            let device = DeviceIdentity {
+                model: self.binding.model.key.to_owned(),
+                serial: self.protocol.serial().or_else(|| self.usb_serial.clone()),
+                firmware: self.protocol.firmware(),
+            };
+            let at = (self.clock)();
+            let event = dress(event, |measured| Reading {
+                value: measured.value,
+                device: device.clone(),
+                device_at: measured.device_at,
+                at,
+                high_quality: measured.high_quality,
+            });
+            self.say(event);
+        }
+        gone
+    }
+
+    fn heard(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.arrived = Instant::now();
+        self.record(Direction::FromDevice, bytes);
+        let now = self.now();
+        self.protocol.handle_input(bytes, now);
+    }
+
+    /// Waits for bytes, a command, or the next timeout. Returns whether the line and the wake-up are ready.
+    fn wait(&self, link: &Link) -> (bool, bool) {
+        let offer = (!self.waiting.is_empty()).then(|| Instant::now() + OFFER_EVERY);
+        let due = match link {
+            Link::Out { look_at, .. } => Some(*look_at),
+            Link::Open(_) => self.protocol.poll_timeout(),
+        };
+        let timeout = [offer, due].into_iter().flatten().min().map(|at| {
+            let left = at.saturating_duration_since(Instant::now()) + Duration::from_micros(200);
+            Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() }
+        });
+        let mut fds = vec![PollFd::new(&*self.wake, PollFlags::IN)];
+        if let Link::Open(tty) = link {
+            fds.push(PollFd::new(tty, PollFlags::IN));
+        }
+        match poll(&mut fds, timeout.as_ref()) {
+            // A hang-up counts as readable: the read tells.
+            Ok(_) => (fds.get(1).is_some_and(|fd| !fd.revents().is_empty()), !fds[0].revents().is_empty()),
+            Err(_) => (false, true),
+        }
+    }
+
+    /// False: the port closes.
+    fn obey(&mut self, command: Command) -> bool {
+        let now = self.now();
+        match command {
+            Command::Start => self.protocol.start(now),
+            Command::Stop => self.protocol.stop(now),
+            Command::Record(None) => self.recording = None,
+            Command::Record(Some(path)) => match self.open_record(&path) {
+                Ok(recording) => self.recording = Some(recording),
+                Err(error) => tracing::warn!(port = %self.name, path = %path.display(), %error, "cannot record"),
+            },
+            Command::Close => return false,
+        }
+        true
+    }
+
+    fn open_record(&self, path: &Path) -> std::io::Result<Recording> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(PathBuf::from(path))?;
+        writeln!(file, "# model: {}", self.binding.model.key)?;
+        writeln!(file, "# firmware: {}", self.protocol.firmware().unwrap_or_else(|| "unknown".into()))?;
+        writeln!(file, "# serial: {}", self.protocol.serial().or_else(|| self.usb_serial.clone()).unwrap_or_default())?;
+        writeln!(file, "# when: {} ms since 1970", (self.clock)().0)?;
+        writeln!(file, "# who: (to be filled in)\n# where: (to be filled in)")?;
+        Ok(Recording { file, bytes: 0, last: Instant::now() })
+    }
+
+    fn record(&mut self, direction: Direction, bytes: &[u8]) {
+        let Some(recording) = &mut self.recording else { return };
+        let now = Instant::now();
+        let after_ms = u64::try_from(now.duration_since(recording.last).as_millis()).unwrap_or(u64::MAX);
+        recording.last = now;
+        let line = capture::line(&Burst { after_ms, direction, bytes: bytes.to_vec() });
+        recording.bytes += line.len() as u64;
+        if recording.bytes > RECORD_MAX_BYTES || recording.file.write_all(line.as_bytes()).is_err() {
+            tracing::warn!(port = %self.name, "the recording ends here: it is full, or the disk is");
+            self.recording = None;
+        }
+    }
+
+    fn say(&mut self, event: PortEvent) {
+        let message = Message { port: self.name.clone(), model: self.binding.model, arrived: self.arrived, event };
+        if self.waiting.is_empty() {
+            match self.messages.try_send(message) {
+                Ok(()) => {}
+                Err(TrySendError::Full(message)) => self.keep(message),
+                // Nobody listens any more: the port is about to be closed.
+                Err(TrySendError::Disconnected(_)) => {}
+            }
+        } else {
+            self.keep(message);
+        }
+    }
+
+    fn keep(&mut self, message: Message) {
+        if message.event.is_passing() {
+            self.dropped += 1;
+            return;
+        }
+        if self.waiting.len() >= WAITING_MAX {
+            tracing::warn!(port = %self.name, "the cabin does not take what this port says: the oldest is lost");
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back(message);
+    }
+
+    fn offer(&mut self) {
+        while let Some(message) = self.waiting.pop_front() {
+            match self.messages.try_send(message) {
+                Ok(()) => {}
+                Err(TrySendError::Full(message)) => return self.waiting.push_front(message),
+                Err(TrySendError::Disconnected(_)) => return self.waiting.clear(),
+            }
+        }
+        if std::mem::take(&mut self.dropped) > 0 {
+            tracing::warn!(port = %self.name, "curves were dropped: the cabin was too slow");
+        }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::IdPath(id_path) => write!(f, "id_path {id_path}"),
+            Address::Serial(serial) => write!(f, "serial {serial}"),
+            Address::Path(path) => write!(f, "path {}", path.display()),
+        }
+    }
+}

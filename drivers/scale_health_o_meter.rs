@@ -1,0 +1,549 @@
+//! Health o meter Professional scales with height rod (600KL and kin), Rice Lake medical scales: weight and height.
+//!
+//! Source: Health o meter 1100KL manual pp. 33-35, Rice Lake 160-10-7N manual p. 22 (`devices.md` 5.1). A packet is
+//! `ESC R`, then fields `ESC letter text`, then `ESC E`. Fields may be absent and come in any order, so that nothing
+//! is taken before the end. Weights become grams and heights millimetres in integers: what the scale shows in metric
+//! units is exact; pounds and inches are converted by their legal definitions and rounded once.
+
+use std::time::{Duration, Instant};
+
+use consult::vitals::{Height, Value, Weight};
+
+use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Protocol, Status};
+
+const ESC: u8 = 0x1B;
+/// `ESC R ESC E`: read now.
+const READ_NOW: &[u8] = b"\x1bR\x1bE";
+/// `ESC R ESC J ESC E`: power state, asked only to know whether anything is there.
+const POWER_STATE: &[u8] = b"\x1bR\x1bJ\x1bE";
+
+/// Longest text of a field: the patient number has 10 characters, date and time under 30.
+const FIELD_MAX: usize = 32;
+/// The scale is asked that often during a measurement.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// Two packets in a row may differ by that much to count as settled.
+const SETTLED_GRAMS: u32 = 100;
+/// Likewise for the rod.
+const SETTLED_MM: u16 = 5;
+/// Once the weight is settled, the rod is waited for that long; then the height is absent.
+const ROD_MAX: Duration = Duration::from_secs(25);
+/// Time for a measurement, from its start or from the return of the port.
+const MEASUREMENT_MAX: Duration = Duration::from_secs(120);
+/// A scale asked every second that says nothing for so long is a fault.
+const SILENCE_MAX: Duration = Duration::from_secs(6);
+/// The scale's mark of over- and underload, in hundredths of its unit.
+const OVERLOAD_HUNDREDTHS: u64 = 99_999;
+
+/// A decimal as text gives it, exactly: `digits / 10^decimals`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Decimal {
+    digits: u64,
+    decimals: u32,
+}
+
+/// At most 9 digits, so that every product below fits in 64 bits.
+const DIGITS_MAX: usize = 9;
+
+impl Decimal {
+    fn parse(text: &[u8]) -> Option<Self> {
+        let text = text.trim_ascii();
+        let mut decimal = Decimal { digits: 0, decimals: 0 };
+        let (mut digits, mut point) = (0, false);
+        for &byte in text {
+            match byte {
+                b'0'..=b'9' if digits < DIGITS_MAX => {
+                    digits += 1;
+                    decimal.digits = decimal.digits * 10 + u64::from(byte - b'0');
+                    decimal.decimals += u32::from(point);
+                }
+                b'.' if !point => point = true,
+                _ => return None,
+            }
+        }
+        (digits > 0).then_some(decimal)
+    }
+
+    /// `self * numerator / denominator`, rounded to the nearest, halves up.
+    fn times(self, numerator: u64, denominator: u64) -> Option<u64> {
+        let top = u128::from(self.digits) * u128::from(numerator);
+        let bottom = u128::from(denominator) * 10u128.pow(self.decimals);
+        u64::try_from((top + bottom / 2) / bottom).ok()
+    }
+
+    fn is_overload(self) -> bool {
+        self.times(100, 1) == Some(OVERLOAD_HUNDREDTHS)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Units {
+    /// kg and cm.
+    Metric,
+    /// lb and inch.
+    Imperial,
+}
+
+impl Units {
+    fn grams(self, text: Decimal) -> Option<u32> {
+        let grams = match self {
+            Units::Metric => text.times(1000, 1),
+            // 1 lb = 0.45359237 kg.
+            Units::Imperial => text.times(45_359_237, 100_000),
+        };
+        grams.and_then(|g| u32::try_from(g).ok())
+    }
+
+    fn millimetres(self, text: Decimal) -> Option<u16> {
+        let millimetres = match self {
+            Units::Metric => text.times(10, 1),
+            // 1 inch = 25.4 mm.
+            Units::Imperial => text.times(254, 10),
+        };
+        millimetres.and_then(|mm| u16::try_from(mm).ok())
+    }
+}
+
+/// Fields of the packet being received. Those that name the patient are not kept.
+#[derive(Default, Clone)]
+struct Fields {
+    weight: Option<Decimal>,
+    height: Option<Decimal>,
+    units: Option<Units>,
+    /// A weight or height was there that is no number: the packet gives nothing.
+    damaged: bool,
+    low_battery: bool,
+}
+
+/// Where in a packet we are.
+enum Parser {
+    /// Before `ESC R`.
+    Outside { escape: bool },
+    /// In a packet; `letter` is the field whose text is coming.
+    Inside { fields: Fields, letter: Option<u8>, escape: bool, text: Vec<u8> },
+}
+
+/// What a packet says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Load {
+    weight: Weight,
+    height: Option<Height>,
+}
+
+struct Run {
+    deadline: Instant,
+    ask_at: Instant,
+    last: Option<Load>,
+    /// When the weight was settled without a height.
+    settled_at: Option<Instant>,
+}
+
+/// The protocol.
+pub struct HealthOMeter {
+    parser: Parser,
+    run: Option<Run>,
+    heard_at: Option<Instant>,
+    unheard: bool,
+    fault: Option<Fault>,
+    out: Outgoing,
+}
+
+impl Default for HealthOMeter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl HealthOMeter {
+    /// Before the port opens.
+    pub fn new() -> Self {
+        Self {
+            parser: Parser::Outside { escape: false },
+            run: None,
+            heard_at: None,
+            unheard: false,
+            fault: None,
+            out: Outgoing::default(),
+        }
+    }
+
+    fn byte(&mut self, byte: u8, now: Instant) {
+        match &mut self.parser {
+            Parser::Outside { escape } => {
+                if *escape && byte == b'R' {
+                    self.open();
+                } else {
+                    *escape = byte == ESC;
+                }
+            }
+            Parser::Inside { fields, letter, escape, text } => {
+                if byte == ESC {
+                    field(fields, *letter, text);
+                    text.clear();
+                    *letter = None;
+                    *escape = true;
+                } else if *escape {
+                    *escape = false;
+                    match byte {
+                        b'R' => self.open(),
+                        b'E' => {
+                            let fields = std::mem::take(fields);
+                            self.parser = Parser::Outside { escape: false };
+                            self.packet(&fields, now);
+                        }
+                        _ => *letter = Some(byte),
+                    }
+                } else if text.len() < FIELD_MAX && (0x20..0x7F).contains(&byte) {
+                    text.push(byte);
+                } else {
+                    // Not text, or without end: the packet is lost, the next `ESC R` opens another.
+                    self.parser = Parser::Outside { escape: false };
+                }
+            }
+        }
+    }
+
+    fn open(&mut self) {
+        self.parser = Parser::Inside { fields: Fields::default(), letter: None, escape: false, text: Vec::new() };
+    }
+
+    fn packet(&mut self, fields: &Fields, now: Instant) {
+        self.heard_at = Some(now);
+        self.unheard = false;
+        if self.fault.take().is_some() {
+            self.out.event(Event::Fault(Fault::Recovered));
+        }
+        if fields.low_battery {
+            self.out.status(Status::LowBattery);
+        }
+        if fields.damaged {
+            return;
+        }
+        let Some(weight) = fields.weight else { return };
+        if weight.is_overload() {
+            if let Some(run) = &mut self.run {
+                run.last = None;
+                run.settled_at = None;
+            }
+            self.out.event(Event::Invalid(Absent::Overload));
+            return;
+        }
+        let Some(units) = fields.units else {
+            self.out.event(Event::Invalid(Absent::UnitUnknown));
+            return;
+        };
+        let Some(grams) = units.grams(weight) else { return };
+        let weight = match Weight::from_grams(grams) {
+            Ok(weight) => weight,
+            Err(refused) => {
+                if let Some(run) = &mut self.run {
+                    run.last = None;
+                    run.settled_at = None;
+                }
+                // Nobody on it is no absence, it is the beginning.
+                if grams < Weight::MIN {
+                    self.out.status(Status::StepOn);
+                } else {
+                    self.out.event(Event::Invalid(refused.into()));
+                }
+                return;
+            }
+        };
+        let height = match fields.height.filter(|h| h.digits != 0 && !h.is_overload()) {
+            None => None,
+            Some(height) => match units.millimetres(height).map(Height::from_millimetres) {
+                Some(Ok(height)) => Some(height),
+                Some(Err(refused)) => {
+                    self.out.event(Event::Invalid(refused.into()));
+                    None
+                }
+                None => None,
+            },
+        };
+        self.load(Load { weight, height }, now);
+    }
+
+    fn load(&mut self, load: Load, now: Instant) {
+        self.out.event(Event::Live(Measured::plain(Value::Weight(load.weight))));
+        if let Some(height) = load.height {
+            self.out.event(Event::Live(Measured::plain(Value::Height(height))));
+        }
+        let Some(run) = &mut self.run else { return };
+        let settled_weight =
+            run.last.is_some_and(|last| last.weight.grams().abs_diff(load.weight.grams()) <= SETTLED_GRAMS);
+        let settled_height = match (run.last.and_then(|last| last.height), load.height) {
+            (Some(before), Some(height)) => {
+                before.millimetres().abs_diff(height.millimetres()) <= SETTLED_MM && settled_weight
+            }
+            _ => false,
+        };
+        run.last = Some(load);
+        if settled_height {
+            return self.finish(load);
+        }
+        if !settled_weight {
+            run.settled_at = None;
+            return self.out.status(Status::Settling);
+        }
+        run.settled_at.get_or_insert(now);
+        if load.height.is_none() {
+            self.out.status(Status::LowerRod);
+        }
+    }
+
+    fn finish(&mut self, load: Load) {
+        self.run = None;
+        self.out.event(Event::Reading(Measured::plain(Value::Weight(load.weight))));
+        match load.height {
+            Some(height) => self.out.event(Event::Reading(Measured::plain(Value::Height(height)))),
+            None => self.out.event(Event::Invalid(Absent::NoHeight)),
+        }
+        self.out.event(Event::Finished);
+    }
+}
+
+fn field(fields: &mut Fields, letter: Option<u8>, text: &[u8]) {
+    match letter {
+        Some(b'W') => {
+            fields.weight = Decimal::parse(text);
+            fields.damaged |= fields.weight.is_none();
+        }
+        Some(b'H') => {
+            fields.height = Decimal::parse(text);
+            fields.damaged |= fields.height.is_none();
+        }
+        Some(b'N') => {
+            fields.units = match text.trim_ascii() {
+                b"m" => Some(Units::Metric),
+                b"c" => Some(Units::Imperial),
+                _ => None,
+            }
+        }
+        Some(b'J') => fields.low_battery = text.trim_ascii() == b"L",
+        // Patient number, tare, index, date: not ours to keep.
+        _ => {}
+    }
+}
+
+impl Protocol for HealthOMeter {
+    fn port_opened(&mut self, now: Now) {
+        self.parser = Parser::Outside { escape: false };
+        self.out.forget_commands();
+        self.out.forget_status();
+        self.heard_at = Some(now.instant);
+        self.unheard = false;
+        if let Some(run) = &mut self.run {
+            *run = Run {
+                deadline: now.instant + MEASUREMENT_MAX,
+                ask_at: now.instant + ASK_EVERY,
+                last: None,
+                settled_at: None,
+            };
+            self.out.status(Status::StepOn);
+            self.out.send(READ_NOW);
+        }
+    }
+
+    fn start(&mut self, now: Now) {
+        self.out.forget_status();
+        self.heard_at = Some(now.instant);
+        self.run = Some(Run {
+            deadline: now.instant + MEASUREMENT_MAX,
+            ask_at: now.instant + ASK_EVERY,
+            last: None,
+            settled_at: None,
+        });
+        self.out.status(Status::StepOn);
+        self.out.send(READ_NOW);
+    }
+
+    fn stop(&mut self, _now: Now) {
+        if self.run.take().is_some() {
+            self.out.event(Event::Invalid(Absent::Stopped));
+            self.out.event(Event::Finished);
+        }
+    }
+
+    fn handle_input(&mut self, bytes: &[u8], now: Now) {
+        self.unheard |= !bytes.is_empty();
+        for &byte in bytes {
+            self.byte(byte, now.instant);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        let now = now.instant;
+        let Some(run) = &mut self.run else { return };
+        if run.deadline <= now {
+            self.run = None;
+            let after_seconds = u16::try_from(MEASUREMENT_MAX.as_secs()).unwrap_or(u16::MAX);
+            self.out.event(Event::Invalid(Absent::TimedOut { after_seconds }));
+            self.out.event(Event::Finished);
+            return;
+        }
+        if let (Some(at), Some(load)) = (run.settled_at, run.last)
+            && at + ROD_MAX <= now
+        {
+            return self.finish(load);
+        }
+        if run.ask_at <= now {
+            run.ask_at = now + ASK_EVERY;
+            let silent = self.heard_at.is_some_and(|at| at + SILENCE_MAX <= now);
+            self.out.send(if silent { POWER_STATE } else { READ_NOW });
+            if silent && self.fault.is_none() {
+                let seconds = u16::try_from(SILENCE_MAX.as_secs()).unwrap_or(u16::MAX);
+                let fault = if self.unheard { Fault::Garbled } else { Fault::Silent { seconds } };
+                self.fault = Some(fault);
+                self.out.event(Event::Fault(fault));
+            }
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let run = self.run.as_ref()?;
+        Some(run.ask_at.min(run.deadline))
+    }
+
+    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.out.poll_transmit()
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.out.poll_event()
+    }
+
+    fn buffered(&self) -> usize {
+        match &self.parser {
+            Parser::Outside { .. } => 1,
+            Parser::Inside { text, .. } => text.len() + 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use consult::vitals::Moment;
+
+    use super::*;
+
+    fn now() -> Now {
+        Now { instant: Instant::now(), wall: Moment(0) }
+    }
+
+    /// A packet written with `~` for ESC.
+    fn packet(text: &str) -> Vec<u8> {
+        text.replace('~', "\x1b").into_bytes()
+    }
+
+    fn hear(scale: &mut HealthOMeter, text: &str) -> Vec<Event> {
+        scale.handle_input(&packet(text), now());
+        std::iter::from_fn(|| scale.poll_event()).collect()
+    }
+
+    fn started() -> HealthOMeter {
+        let mut scale = HealthOMeter::new();
+        scale.start(now());
+        while scale.poll_event().is_some() {}
+        scale
+    }
+
+    fn kept(events: &[Event]) -> Vec<u32> {
+        events
+            .iter()
+            .filter_map(|e| match e {
+                Event::Reading(Measured { value: Value::Weight(w), .. }) => Some(w.grams()),
+                Event::Reading(Measured { value: Value::Height(h), .. }) => Some(h.millimetres().into()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    const MANUAL: &str = "~R~I0000000042~W70.30~H172.50~T0.0~B23.6~Nm~E";
+
+    #[test]
+    fn the_packet_of_the_manual_gives_weight_and_height() {
+        let mut scale = started();
+        assert!(kept(&hear(&mut scale, MANUAL)).is_empty(), "one packet may be the last patient's");
+        assert_eq!(kept(&hear(&mut scale, MANUAL)), [70_300, 1_725]);
+    }
+
+    #[test]
+    fn pounds_and_inches_are_converted_and_rounded_once() {
+        let mut scale = started();
+        hear(&mut scale, "~R~Nc~H67.9~W155.0~E");
+        assert_eq!(kept(&hear(&mut scale, "~R~Nc~H67.9~W155.0~E")), [70_307, 1_725]);
+    }
+
+    #[test]
+    fn a_weight_is_exact_at_every_hundred_grams() {
+        for hectograms in 5..=3_500u32 {
+            let mut scale = started();
+            let text = format!("~R~W{}.{}0~H150.0~Nm~E", hectograms / 10, hectograms % 10);
+            hear(&mut scale, &text);
+            assert_eq!(kept(&hear(&mut scale, &text))[0], hectograms * 100);
+        }
+    }
+
+    #[test]
+    fn overload_is_never_a_weight() {
+        let mut scale = started();
+        for text in ["~R~W999.99~H172.5~Nm~E", "~R~W999.990~Nc~E", "~R~W999.99~E"] {
+            for _ in 0..3 {
+                assert_eq!(hear(&mut scale, text), [Event::Invalid(Absent::Overload)]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_figure_without_its_unit_is_not_taken() {
+        let mut scale = started();
+        assert_eq!(hear(&mut scale, "~R~W70.3~H172~E"), [Event::Invalid(Absent::UnitUnknown)]);
+        assert_eq!(hear(&mut scale, "~R~W70.3~Nx~E"), [Event::Invalid(Absent::UnitUnknown)]);
+    }
+
+    #[test]
+    fn a_height_of_zero_is_no_height() {
+        let start = now();
+        let mut scale = HealthOMeter::new();
+        scale.start(start);
+        for _ in 0..2 {
+            scale.handle_input(&packet("~R~W70.3~H0.0~Nm~E"), start);
+        }
+        let events: Vec<_> = std::iter::from_fn(|| scale.poll_event()).collect();
+        assert_eq!(events.last(), Some(&Event::Status(Status::LowerRod)));
+        scale.handle_timeout(Now { instant: start.instant + ROD_MAX, ..start });
+        let events: Vec<_> = std::iter::from_fn(|| scale.poll_event()).collect();
+        assert_eq!(kept(&events), [70_300]);
+        assert!(events.contains(&Event::Invalid(Absent::NoHeight)));
+    }
+
+    #[test]
+    fn a_damaged_packet_costs_itself_only() {
+        let mut scale = started();
+        for noise in [
+            "~R~W7\u{7}0.3",
+            "~R~W70..3~Nm~E",
+            "~R~W~Nm~E",
+            "\x1b\x1b~Q~R~R~W70",
+            "~R~I000000000000000000000000000000000000000000",
+        ] {
+            assert!(!hear(&mut scale, noise).iter().any(|e| matches!(e, Event::Live(_))), "{noise:?}");
+        }
+        hear(&mut scale, MANUAL);
+        assert_eq!(kept(&hear(&mut scale, MANUAL)), [70_300, 1_725]);
+    }
+
+    #[test]
+    fn a_weight_that_moves_is_waited_for() {
+        let mut scale = started();
+        for kilograms in [40, 55, 66, 69, 70] {
+            let events = hear(&mut scale, &format!("~R~W{kilograms}.0~H170~Nm~E"));
+            assert!(kept(&events).is_empty());
+        }
+    }
+
+    #[test]
+    fn nobody_on_the_scale_is_no_absence() {
+        let mut scale = started();
+        assert!(!hear(&mut scale, "~R~W0.0~H0~Nm~E").iter().any(|e| matches!(e, Event::Invalid(_) | Event::Live(_))));
+    }
+}

@@ -1,0 +1,616 @@
+//! TaiDoc / FORA thermometers over a serial cable: body temperature, from the device's memory.
+//!
+//! Source: `devices.md` 6.1 and 7.1 (8-byte packets `51 command d0 d1 d2 d3 A3|A5 sum8`). The thermometer measures by
+//! itself and stores; the cabin asks for its newest record. The memory holds earlier patients' records, so that a
+//! record is taken only when it is shown to be this patient's:
+//! * the memory was read after the measurement began, and the record was not in it then; and
+//! * by the device's own clock it was taken no earlier than that reading of the memory, and not later than now.
+//!
+//! A device that sleeps until its button is pressed shows its memory with the new record already in it. That record
+//! is taken if its minute is strictly later than that of the start (the device's clock has no seconds); otherwise the
+//! patient is asked to measure once more. Nothing is ever erased from the device.
+//!
+//! The device's clock is local time without a zone. It is set only when it cannot be any zone's (more than 15 hours
+//! off), and then to UTC.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use consult::vitals::{Moment, Temperature, Value};
+
+use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Protocol, Status, sum8};
+
+const PACKET: usize = 8;
+const CONNECT: u8 = 0x22;
+const GET_CLOCK: u8 = 0x23;
+const GET_MODEL: u8 = 0x24;
+const RECORD_TIME: u8 = 0x25;
+const RECORD_VALUE: u8 = 0x26;
+const RECORD_COUNT: u8 = 0x2B;
+const SET_CLOCK: u8 = 0x33;
+/// Some models acknowledge the connection by their "wake-up" code.
+const CONNECTED_ALSO: u8 = 0x54;
+
+/// The device answers within that time.
+const ANSWER_MAX: Duration = Duration::from_millis(700);
+/// A question is repeated so many times before the device counts as asleep.
+const TRIES_MAX: u8 = 2;
+/// A sleeping device is called again that often.
+const CALL_EVERY: Duration = Duration::from_millis(1_000);
+/// The memory is looked at that often during a measurement.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Nobody can measure and have it stored within that time of the start: what is in the memory then is older.
+const MEMORY_KNOWN_WITHIN: Duration = Duration::from_secs(3);
+/// Time for a measurement, from its start or from the return of the port.
+const MEASUREMENT_MAX: Duration = Duration::from_secs(120);
+/// No place on Earth is further from UTC than 14 hours.
+const ZONE_MAX_MINUTES: i64 = 15 * 60;
+/// Zones are whole quarters of an hour.
+const ZONE_STEP_MINUTES: i64 = 15;
+
+/// Minutes since 1970 by the device's clock, which knows no zone.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Minute(i64);
+
+impl Minute {
+    /// d0-d1: (year - 2000) << 9 | month << 5 | day; d2 minute; d3 hour (its high bits are flags in some models).
+    fn read(data: [u8; 4]) -> Option<Self> {
+        let date = u16::from_le_bytes([data[0], data[1]]);
+        let (year, month, day) = (2000 + i64::from(date >> 9), i64::from(date >> 5 & 0x0F), i64::from(date & 0x1F));
+        let (minute, hour) = (i64::from(data[2] & 0x3F), i64::from(data[3] & 0x1F));
+        if !(1..=12).contains(&month) || !(1..=31).contains(&day) || minute > 59 || hour > 23 {
+            return None;
+        }
+        Some(Minute((days_from_civil(year, month, day) * 24 + hour) * 60 + minute))
+    }
+
+    fn write(self) -> Option<[u8; 4]> {
+        let (days, minutes) = (self.0.div_euclid(1440), self.0.rem_euclid(1440));
+        let (year, month, day) = civil_from_days(days);
+        let date = u16::try_from((year - 2000) << 9 | month << 5 | day).ok()?.to_le_bytes();
+        Some([date[0], date[1], u8::try_from(minutes % 60).ok()?, u8::try_from(minutes / 60).ok()?])
+    }
+
+    fn of(moment: Moment) -> Self {
+        Minute(moment.0.div_euclid(60_000))
+    }
+}
+
+/// Days since 1970-01-01 of a date of the proleptic Gregorian calendar.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let of_era = year - era * 400;
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+/// Year, month and day of a count of days since 1970-01-01.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let of_era = days - era * 146_097;
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// The newest record of the memory, and how many there are. What tells two states of the memory apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Memory {
+    count: u16,
+    newest: Option<(Minute, [u8; 4])>,
+}
+
+/// The question put to the device.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    Connect,
+    Model,
+    Clock,
+    SetClock(Minute),
+    Count,
+    Time { count: u16 },
+    Value { count: u16, time: Minute },
+}
+
+impl Ask {
+    fn command(self) -> u8 {
+        match self {
+            Ask::Connect => CONNECT,
+            Ask::Model => GET_MODEL,
+            Ask::Clock => GET_CLOCK,
+            Ask::SetClock(_) => SET_CLOCK,
+            Ask::Count => RECORD_COUNT,
+            Ask::Time { .. } => RECORD_TIME,
+            Ask::Value { .. } => RECORD_VALUE,
+        }
+    }
+
+    fn packet(self) -> [u8; PACKET] {
+        // Record 0 is the newest.
+        let data = match self {
+            Ask::SetClock(minute) => minute.write().unwrap_or_default(),
+            _ => [0; 4],
+        };
+        let mut packet = [0x51, self.command(), data[0], data[1], data[2], data[3], 0xA3, 0];
+        packet[7] = sum8(&packet[..7]);
+        packet
+    }
+
+    fn is_answered_by(self, command: u8) -> bool {
+        command == self.command() || self == Ask::Connect && matches!(command, GET_MODEL | CONNECTED_ALSO)
+    }
+}
+
+/// What happens on the line during a measurement.
+#[derive(Clone, Copy)]
+enum Line {
+    Asking { ask: Ask, tries: u8, until: Instant },
+    Pausing { next: Ask, until: Instant },
+}
+
+struct Run {
+    started: Instant,
+    deadline: Instant,
+    line: Line,
+    /// The device's clock when the measurement began.
+    clock: Option<Minute>,
+    /// Device clock minus ours, minutes.
+    offset_minutes: i64,
+    clock_was_set: bool,
+    /// The memory as it was first read in this measurement.
+    before: Option<Memory>,
+    called: bool,
+}
+
+/// The protocol.
+pub struct TaiDoc {
+    buffer: VecDeque<u8>,
+    run: Option<Run>,
+    model: Option<u16>,
+    fault: Option<Fault>,
+    out: Outgoing,
+}
+
+impl Default for TaiDoc {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TaiDoc {
+    /// Before the port opens.
+    pub fn new() -> Self {
+        Self { buffer: VecDeque::with_capacity(PACKET), run: None, model: None, fault: None, out: Outgoing::default() }
+    }
+
+    /// Number of the model that the device gave, e.g. 1241.
+    pub fn model_number(&self) -> Option<u16> {
+        self.model
+    }
+
+    fn ask(&mut self, ask: Ask, now: Now) {
+        let Some(run) = &mut self.run else { return };
+        run.line = Line::Asking { ask, tries: 1, until: now.instant + ANSWER_MAX };
+        self.out.send(&ask.packet());
+    }
+
+    fn pause(&mut self, next: Ask, time: Duration, now: Now) {
+        let Some(run) = &mut self.run else { return };
+        run.line = Line::Pausing { next, until: now.instant + time };
+    }
+
+    fn end(&mut self, why: Absent) {
+        self.run = None;
+        self.out.event(Event::Invalid(why));
+        self.out.event(Event::Finished);
+    }
+
+    /// Next whole answer with a right checksum; skips what is none.
+    fn packet(&mut self) -> Option<(u8, [u8; 4])> {
+        while self.buffer.len() >= PACKET {
+            let bytes: Vec<u8> = self.buffer.iter().take(PACKET).copied().collect();
+            if bytes[0] == 0x51 && bytes[6] == 0xA5 && sum8(&bytes[..7]) == bytes[7] {
+                self.buffer.drain(..PACKET);
+                return Some((bytes[1], [bytes[2], bytes[3], bytes[4], bytes[5]]));
+            }
+            self.buffer.pop_front();
+        }
+        None
+    }
+
+    fn answer(&mut self, command: u8, data: [u8; 4], now: Now) {
+        let Some(run) = &mut self.run else { return };
+        let Line::Asking { ask, .. } = run.line else { return };
+        if !ask.is_answered_by(command) {
+            return;
+        }
+        if self.fault.take().is_some() {
+            self.out.event(Event::Fault(Fault::Recovered));
+        }
+        run.called = false;
+        match ask {
+            Ask::Connect => self.ask(Ask::Model, now),
+            Ask::Model => {
+                // Binary-coded decimal, low byte first: 77 42 is 4277.
+                let bcd = |b: u8| u16::from(b >> 4) * 10 + u16::from(b & 0x0F);
+                self.model = Some(bcd(data[1]) * 100 + bcd(data[0]));
+                self.ask(Ask::Clock, now);
+            }
+            Ask::Clock => self.clock(data, now),
+            Ask::SetClock(_) => self.ask(Ask::Clock, now),
+            Ask::Count => {
+                let count = u16::from_le_bytes([data[0], data[1]]);
+                if count == 0 {
+                    self.memory(Memory { count, newest: None }, now);
+                } else {
+                    self.ask(Ask::Time { count }, now);
+                }
+            }
+            Ask::Time { count } => match Minute::read(data) {
+                Some(time) => self.ask(Ask::Value { count, time }, now),
+                None => self.pause(Ask::Count, LOOK_EVERY, now),
+            },
+            Ask::Value { count, time } => self.memory(Memory { count, newest: Some((time, data)) }, now),
+        }
+    }
+
+    fn clock(&mut self, data: [u8; 4], now: Now) {
+        let Some(run) = &mut self.run else { return };
+        let ours = Minute::of(now.wall);
+        let off = Minute::read(data).map(|clock| (clock, clock.0 - ours.0));
+        match off {
+            Some((clock, minutes)) if minutes.abs() <= ZONE_MAX_MINUTES => {
+                // The clock of the start, not of a later look after the cable was out.
+                run.clock.get_or_insert(clock);
+                run.offset_minutes = minutes;
+                self.ask(Ask::Count, now);
+            }
+            _ if run.clock_was_set => self.end(Absent::ClockWrong),
+            _ => {
+                run.clock_was_set = true;
+                run.clock = None;
+                self.ask(Ask::SetClock(ours), now);
+            }
+        }
+    }
+
+    fn memory(&mut self, memory: Memory, now: Now) {
+        let Some(run) = &mut self.run else { return };
+        let Some(clock) = run.clock else { return };
+        // The device's clock now, by the offset found at the start; a minute more, for both are whole minutes.
+        let latest = Minute(Minute::of(now.wall).0 + run.offset_minutes + 1);
+        let ours = match run.before {
+            Some(before) => memory.newest.filter(|(time, _)| before != memory && *time >= clock && *time <= latest),
+            None => {
+                run.before = Some(memory);
+                self.out.status(Status::TakeNow);
+                // The device's clock when the measurement began was at most this.
+                let since_ms = i64::try_from(now.instant.saturating_duration_since(run.started).as_millis());
+                let began = Minute((clock.0 * 60_000 + 59_999 - since_ms.unwrap_or(0)).div_euclid(60_000));
+                let woken_late = run.started + MEMORY_KNOWN_WITHIN < now.instant;
+                memory.newest.filter(|(time, _)| woken_late && *time > began && *time <= latest)
+            }
+        };
+        let Some((time, data)) = ours else { return self.pause(Ask::Count, LOOK_EVERY, now) };
+
+        let raw = u16::from_le_bytes([data[0], data[1]]);
+        if raw == 0 {
+            return self.end(Absent::Empty);
+        }
+        // 1000 and more is hundredths of a degree, less is tenths.
+        let hundredths = if raw >= 1000 { raw } else { raw * 10 };
+        match Temperature::from_centi_celsius(hundredths) {
+            Err(refused) => self.end(refused.into()),
+            Ok(temperature) => {
+                // Without its zone, which is the whole quarters of an hour of the offset.
+                let half = ZONE_STEP_MINUTES / 2;
+                let zone = (run.offset_minutes + half).div_euclid(ZONE_STEP_MINUTES) * ZONE_STEP_MINUTES;
+                self.run = None;
+                self.out.event(Event::Reading(Measured {
+                    value: Value::Temperature(temperature),
+                    device_at: Some(Moment((time.0 - zone) * 60_000)),
+                    high_quality: None,
+                }));
+                self.out.event(Event::Finished);
+            }
+        }
+    }
+}
+
+impl Protocol for TaiDoc {
+    fn port_opened(&mut self, now: Now) {
+        self.buffer.clear();
+        self.out.forget_commands();
+        self.out.forget_status();
+        if let Some(run) = &mut self.run {
+            run.deadline = now.instant + MEASUREMENT_MAX;
+            self.ask(Ask::Connect, now);
+        }
+    }
+
+    fn start(&mut self, now: Now) {
+        self.buffer.clear();
+        self.out.forget_commands();
+        self.out.forget_status();
+        self.run = Some(Run {
+            started: now.instant,
+            deadline: now.instant + MEASUREMENT_MAX,
+            line: Line::Pausing { next: Ask::Connect, until: now.instant },
+            clock: None,
+            offset_minutes: 0,
+            clock_was_set: false,
+            before: None,
+            called: false,
+        });
+        self.ask(Ask::Connect, now);
+    }
+
+    fn stop(&mut self, _now: Now) {
+        if self.run.is_some() {
+            self.end(Absent::Stopped);
+        }
+    }
+
+    fn handle_input(&mut self, bytes: &[u8], now: Now) {
+        for &byte in bytes {
+            self.buffer.push_back(byte);
+            if self.buffer.len() > PACKET {
+                self.buffer.pop_front();
+            }
+            if let Some((command, data)) = self.packet() {
+                self.answer(command, data, now);
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        let Some(run) = &mut self.run else { return };
+        if run.deadline <= now.instant {
+            let after_seconds = u16::try_from(MEASUREMENT_MAX.as_secs()).unwrap_or(u16::MAX);
+            let silent = run.called;
+            return self.end(if silent { Absent::Silent } else { Absent::TimedOut { after_seconds } });
+        }
+        match run.line {
+            Line::Pausing { next, until } if until <= now.instant => self.ask(next, now),
+            Line::Asking { ask, tries, until } if until <= now.instant => {
+                if tries < TRIES_MAX {
+                    run.line = Line::Asking { ask, tries: tries + 1, until: now.instant + ANSWER_MAX };
+                    self.out.send(&ask.packet());
+                } else {
+                    // Asleep: it wakes when its button is pressed.
+                    run.called = true;
+                    self.out.status(Status::WakeUp);
+                    self.pause(Ask::Connect, CALL_EVERY, now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let run = self.run.as_ref()?;
+        let (Line::Asking { until, .. } | Line::Pausing { until, .. }) = run.line;
+        Some(until.min(run.deadline))
+    }
+
+    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.out.poll_transmit()
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.out.poll_event()
+    }
+
+    fn buffered(&self) -> usize {
+        self.buffer.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-03-09 08:41:20 UTC.
+    const WALL: Moment = Moment(1_773_045_680_000);
+    /// Some day of 2020.
+    const OLD: Minute = Minute(26_500_000);
+
+    fn packet(command: u8, data: [u8; 4]) -> Vec<u8> {
+        let mut bytes = vec![0x51, command, data[0], data[1], data[2], data[3], 0xA5];
+        bytes.push(sum8(&bytes));
+        bytes
+    }
+
+    /// A thermometer that answers, its clock `zone` minutes from ours.
+    struct Device {
+        zone: i64,
+        records: Vec<(Minute, u16)>,
+        awake: bool,
+    }
+
+    struct Bench {
+        host: TaiDoc,
+        device: Device,
+        now: Now,
+    }
+
+    impl Bench {
+        fn new(zone: i64, records: Vec<(Minute, u16)>) -> Self {
+            let now = Now { instant: Instant::now(), wall: WALL };
+            let device = Device { zone, records, awake: true };
+            Self { host: TaiDoc::new(), device, now }
+        }
+
+        fn minute(&self) -> Minute {
+            Minute(Minute::of(self.now.wall).0 + self.device.zone)
+        }
+
+        fn run(&mut self, time: Duration) -> Vec<Event> {
+            let until = self.now.instant + time;
+            let mut events = Vec::new();
+            loop {
+                while let Some(question) = self.host.poll_transmit() {
+                    if !self.device.awake {
+                        continue;
+                    }
+                    let newest = self.device.records.last();
+                    let data = match question[1] {
+                        CONNECT => [0; 4],
+                        GET_MODEL => [0x41, 0x12, 0, 0],
+                        GET_CLOCK => self.minute().write().unwrap(),
+                        SET_CLOCK => {
+                            let set = Minute::read(question[2..6].try_into().unwrap()).unwrap();
+                            self.device.zone = set.0 - Minute::of(self.now.wall).0;
+                            [0; 4]
+                        }
+                        RECORD_COUNT => [u8::try_from(self.device.records.len()).unwrap(), 0, 0, 0],
+                        RECORD_TIME => newest.unwrap().0.write().unwrap(),
+                        RECORD_VALUE => {
+                            let value = newest.unwrap().1.to_le_bytes();
+                            [value[0], value[1], 0, 0]
+                        }
+                        other => panic!("the thermometer must never be sent {other:02X}"),
+                    };
+                    self.host.handle_input(&packet(question[1], data), self.now);
+                }
+                events.extend(std::iter::from_fn(|| self.host.poll_event()));
+                let Some(at) = self.host.poll_timeout().filter(|at| *at <= until) else { break };
+                let passed = at.saturating_duration_since(self.now.instant);
+                self.now.instant += passed;
+                self.now.wall.0 += i64::try_from(passed.as_millis()).unwrap();
+                self.host.handle_timeout(self.now);
+            }
+            let passed = until.saturating_duration_since(self.now.instant);
+            self.now.instant = until;
+            self.now.wall.0 += i64::try_from(passed.as_millis()).unwrap();
+            events
+        }
+    }
+
+    fn reading(events: &[Event]) -> Option<u16> {
+        events.iter().find_map(|e| match e {
+            Event::Reading(Measured { value: Value::Temperature(t), .. }) => Some(t.centi_celsius()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn the_packets_of_the_specification_are_ours() {
+        assert_eq!(Ask::Connect.packet(), [0x51, 0x22, 0, 0, 0, 0, 0xA3, 0x16]);
+        let minute = Minute::read([0x69, 0x34, 0x29, 0x08]).unwrap();
+        assert_eq!(minute, Minute::of(WALL));
+        assert_eq!(minute.write().unwrap(), [0x69, 0x34, 0x29, 0x08]);
+        assert_eq!(packet(RECORD_TIME, [0x69, 0x34, 0x29, 0x08])[7], 0xE9);
+        assert_eq!(packet(RECORD_VALUE, [0x70, 0x01, 0, 0])[7], 0x8D);
+    }
+
+    #[test]
+    fn every_day_of_the_century_is_written_as_it_is_read() {
+        for day in days_from_civil(2000, 1, 1)..days_from_civil(2100, 1, 1) {
+            let minute = Minute(day * 1440 + 613);
+            assert_eq!(Minute::read(minute.write().unwrap()), Some(minute));
+        }
+    }
+
+    #[test]
+    fn a_new_record_is_this_patients() {
+        for (raw, hundredths) in [(368, 3680), (3684, 3684), (405, 4050)] {
+            let mut bench = Bench::new(120, vec![(OLD, 370)]);
+            bench.host.start(bench.now);
+            let events = bench.run(Duration::from_secs(1));
+            assert!(events.contains(&Event::Status(Status::TakeNow)));
+            bench.device.records.push((bench.minute(), raw));
+            let events = bench.run(Duration::from_secs(2));
+            assert_eq!(reading(&events), Some(hundredths));
+            let Some(Event::Reading(measured)) = events.iter().find(|e| matches!(e, Event::Reading(_))) else {
+                panic!()
+            };
+            assert_eq!(measured.device_at, Some(Moment(1_773_045_660_000)), "the zone is taken off");
+            assert_eq!(bench.host.model_number(), Some(1241));
+        }
+    }
+
+    #[test]
+    fn an_earlier_patients_record_is_never_taken() {
+        let here = Minute::of(WALL);
+        // Of the same minute, of the minute before, of the future, and of a clock that was reset.
+        for time in [here, Minute(here.0 - 1), Minute(here.0 + 30), Minute(15_778_080)] {
+            let mut bench = Bench::new(0, vec![(time, 391)]);
+            bench.host.start(bench.now);
+            let events = bench.run(MEASUREMENT_MAX);
+            assert_eq!(reading(&events), None);
+            assert_eq!(events.last(), Some(&Event::Finished));
+        }
+    }
+
+    #[test]
+    fn a_record_older_than_the_start_is_not_taken_even_if_it_appears_late() {
+        let mut bench = Bench::new(0, vec![]);
+        bench.host.start(bench.now);
+        bench.run(Duration::from_secs(1));
+        bench.device.records.push((Minute(bench.minute().0 - 2), 391));
+        assert_eq!(reading(&bench.run(Duration::from_secs(20))), None);
+    }
+
+    #[test]
+    fn a_thermometer_woken_late_is_asked_again_when_its_record_may_be_older() {
+        let mut bench = Bench::new(0, vec![(Minute::of(WALL), 391)]);
+        bench.device.awake = false;
+        bench.host.start(bench.now);
+        assert!(bench.run(Duration::from_secs(10)).contains(&Event::Status(Status::WakeUp)));
+        bench.device.awake = true;
+        let events = bench.run(Duration::from_secs(5));
+        assert_eq!(reading(&events), None, "may be the patient's before");
+        assert!(events.contains(&Event::Status(Status::TakeNow)));
+        bench.device.records.push((bench.minute(), 368));
+        assert_eq!(reading(&bench.run(Duration::from_secs(5))), Some(3680));
+    }
+
+    #[test]
+    fn a_thermometer_woken_by_measuring_is_read_once_a_minute_has_passed() {
+        let mut bench = Bench::new(60, vec![]);
+        bench.device.awake = false;
+        bench.host.start(bench.now);
+        bench.run(Duration::from_secs(65));
+        bench.device.awake = true;
+        bench.device.records.push((bench.minute(), 368));
+        assert_eq!(reading(&bench.run(Duration::from_secs(5))), Some(3680));
+    }
+
+    #[test]
+    fn a_clock_that_no_zone_explains_is_set_and_read_again() {
+        let mut bench = Bench::new(-8_000_000, vec![(OLD, 370)]);
+        bench.host.start(bench.now);
+        bench.run(Duration::from_secs(1));
+        assert_eq!(bench.device.zone, 0);
+        bench.device.records.push((bench.minute(), 368));
+        assert_eq!(reading(&bench.run(Duration::from_secs(2))), Some(3680));
+    }
+
+    #[test]
+    fn a_full_memory_still_shows_its_newest() {
+        let old = Minute(Minute::of(WALL).0 - 500);
+        let mut bench = Bench::new(0, vec![(old, 370), (old, 371)]);
+        bench.host.start(bench.now);
+        bench.run(Duration::from_secs(1));
+        bench.device.records.remove(0);
+        bench.device.records.push((bench.minute(), 372));
+        assert_eq!(reading(&bench.run(Duration::from_secs(2))), Some(3720));
+    }
+
+    #[test]
+    fn the_cable_out_and_back_goes_on() {
+        let mut bench = Bench::new(0, vec![]);
+        bench.host.start(bench.now);
+        bench.run(Duration::from_secs(1));
+        bench.host.port_opened(bench.now);
+        bench.run(Duration::from_secs(1));
+        bench.device.records.push((bench.minute(), 372));
+        assert_eq!(reading(&bench.run(Duration::from_secs(2))), Some(3720));
+    }
+}
