@@ -1,1 +1,11 @@
-//! (being written)
+//! What drives a whole cabin from outside, as people do: its window by accessible label, the physician's
+//! page in a real browser, and every program of a site as a real process. Tests and benches stand on it.
+
+#[path = "harness/memory.rs"]
+pub mod memory;
+#[path = "harness/process.rs"]
+pub mod process;
+#[path = "harness/screen.rs"]
+pub mod screen;
+#[path = "harness/x11.rs"]
+pub mod x11;

@@ -1,0 +1,6 @@
+//! Whole-cabin tests: one program, so that the harness is linked once.
+
+mod dependency_table;
+mod harness_works;
+mod memory_is_searched;
+mod purity;
