@@ -1,1 +1,554 @@
-//! (being written)
+//! The video call between the cabin and a physician's browser: picture, sound and data channels over WebRTC,
+//! captured and played with GStreamer. This crate knows nothing of patients or signalling: session
+//! descriptions go in and out as text, data as bytes.
+//!
+//! # The life of a call
+//!
+//! 1. [`Call::start`] opens camera, microphone and loudspeaker. The patient can see himself at once in
+//!    [`Call::own_picture`]. What is missing is said by [`CallEvent::Fault`], and a test picture or a quiet
+//!    tone is sent in its place: the call goes on.
+//! 2. **The physician's page makes the offer**, and creates the data channels in it (the cabin creates none):
+//!    `record` (ordered, reliable), `live` (unordered, `maxPacketLifeTime` 500) and `documents` (ordered,
+//!    reliable); any other label is passed on too, [`CHANNELS_MAX`] in all. Codecs are **VP8** and **Opus**
+//!    (with NACK, RTX, PLI and transport-wide feedback both ways); the page must keep both in its offer.
+//! 3. [`Call::remote_offer`] gives the answer to send back; after it, [`CallEvent::LocalCandidate`]s are to be
+//!    sent to the page, and the page's given to [`Call::remote_candidate`] (those that come before the offer
+//!    wait for it). As the answerer the cabin is the DTLS client.
+//! 4. [`CallEvent::Connected`] within about a second on a good line; the physician's picture appears in
+//!    [`Call::remote_picture`], which always holds the newest picture only. [`CallEvent::ChannelOpen`] says
+//!    that a channel can be written to.
+//! 5. [`CallEvent::Interrupted`] and [`CallEvent::Resumed`] follow the line. On a change of network the page
+//!    makes an offer that restarts ICE; it goes to the same [`Call::remote_offer`], and media go on.
+//!    [`CallEvent::Stuck`] says that this call will not come (back) by itself: close it, start another, and
+//!    ask the page for a fresh offer.
+//! 6. [`Call::close`] (or the drop of the call) stops every thread, pipeline and socket and forgets the last
+//!    pictures. [`CallEvent::Ended`] comes when the far end closed, or at the latest from `close`.
+//!
+//! Nothing here grows without limit: events wait in the caller's bounded queue (data channels then exert
+//! back-pressure on the page), pictures in slots of one, packets in bounded queues that drop.
+
+use bytes::{Bytes, BytesMut};
+use gstreamer as gst;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use tokio::sync::{mpsc, watch};
+use webrtc::data_channel::DataChannel;
+use webrtc::peer_connection::{RTCIceCandidateInit, RTCSessionDescription};
+
+mod capture;
+mod frame;
+mod peer;
+mod pipeline;
+mod playback;
+pub mod policy;
+mod progress;
+mod run;
+#[cfg(test)]
+mod two_peers;
+
+pub use frame::Frame;
+pub use progress::{ENCRYPTION_MAX, ROUTE_MAX, Stuck};
+
+/// A longer data channel message is refused in both directions.
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// A longer session description is refused unread.
+pub const DESCRIPTION_BYTES_MAX: usize = 128 * 1024;
+/// A longer candidate line is refused unread.
+pub const CANDIDATE_BYTES_MAX: usize = 1_024;
+/// Candidates that wait for the offer at most; more are refused.
+pub const CANDIDATES_WAITING_MAX: usize = 64;
+/// Data channels of one call at most; more are closed.
+pub const CHANNELS_MAX: usize = 8;
+/// Longer channel labels are closed.
+pub const LABEL_BYTES_MAX: usize = 64;
+
+/// What a call is made with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// STUN and TURN servers; none are needed on one machine or one local network.
+    pub ice_servers: Vec<IceServer>,
+    /// The camera.
+    pub video_source: VideoSource,
+    /// The microphone.
+    pub audio_source: AudioSource,
+    /// The loudspeaker or headset.
+    pub audio_sink: AudioSink,
+    /// The picture sent.
+    pub picture: Picture,
+    /// What the picture may take at most, in bits a second. The policy stays below on a narrow line.
+    pub picture_bits_per_second_max: u32,
+    /// How long packets are kept to put them in order and to ask for lost ones, in milliseconds, 2,000 at
+    /// most. Must exceed the round trip for retransmission to help.
+    pub jitter_milliseconds: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            ice_servers: Vec::new(),
+            video_source: VideoSource::Auto,
+            audio_source: AudioSource::Auto,
+            audio_sink: AudioSink::Auto,
+            picture: Picture { width: 640, height: 480, frames_per_second: 30 },
+            picture_bits_per_second_max: 1_000_000,
+            jitter_milliseconds: 200,
+        }
+    }
+}
+
+/// One STUN or TURN server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceServer {
+    /// For example `stun:stun.example.org:3478` or `turn:turn.example.org:3478?transport=udp`.
+    pub urls: Vec<String>,
+    /// Empty for STUN.
+    pub username: String,
+    /// Empty for STUN.
+    pub credential: String,
+}
+
+/// The credential is never printed.
+impl fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IceServer {:?}", self.urls)
+    }
+}
+
+/// Where the picture comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VideoSource {
+    /// The first camera found; the test picture where there is none.
+    Auto,
+    /// A V4L2 device, for example `/dev/video0`.
+    Device(String),
+    /// A moving ball.
+    TestPicture,
+}
+
+/// Where the sound comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AudioSource {
+    /// The first microphone found; the test tone where there is none.
+    Auto,
+    /// An ALSA device, for example `hw:1,0`.
+    Device(String),
+    /// A quiet tone.
+    TestTone,
+}
+
+/// Where the far end is heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AudioSink {
+    /// The first loudspeaker found; nowhere, with a [`Fault`], where there is none.
+    Auto,
+    /// An ALSA device, for example `hw:1,0`.
+    Device(String),
+    /// Nowhere.
+    Silent,
+}
+
+/// The size of the picture sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Picture {
+    /// Pixels a row, 160 to 1920, even.
+    pub width: u32,
+    /// Rows, 120 to 1080, even.
+    pub height: u32,
+    /// 5 to 30.
+    pub frames_per_second: u32,
+}
+
+/// A candidate as browsers exchange them (`RTCIceCandidateInit`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// `candidate:...`; empty says that no more will come.
+    pub candidate: String,
+    /// The section of the description, by its identifier.
+    pub sdp_mid: Option<String>,
+    /// The section of the description, by its number.
+    pub sdp_m_line_index: Option<u16>,
+}
+
+/// What a call tells.
+#[derive(Clone, PartialEq)]
+pub enum CallEvent {
+    /// To be sent to the page, after the answer.
+    LocalCandidate(Candidate),
+    /// Picture, sound and data flow.
+    Connected,
+    /// Nothing has been heard for three seconds; it may come back.
+    Interrupted,
+    /// It came back.
+    Resumed,
+    /// It will not come by itself: close this call and start another.
+    Stuck(Stuck),
+    /// The channel can be written to.
+    ChannelOpen {
+        /// Its label.
+        channel: String,
+    },
+    /// The page closed the channel.
+    ChannelClosed {
+        /// Its label.
+        channel: String,
+    },
+    /// A message, at most [`MESSAGE_BYTES_MAX`].
+    Data {
+        /// The label of its channel.
+        channel: String,
+        /// What was sent.
+        bytes: Bytes,
+        /// Whether it was sent as text (then `bytes` is UTF-8, if the page is honest).
+        text: bool,
+    },
+    /// Every two seconds while connected.
+    Stats(Stats),
+    /// A part of the cabin needs attention. The call goes on without it.
+    Fault(Fault),
+    /// The call is over.
+    Ended,
+}
+
+/// Data is of a patient: only its length is printed.
+impl fmt::Debug for CallEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallEvent::LocalCandidate(_) => write!(f, "LocalCandidate"),
+            CallEvent::Connected => write!(f, "Connected"),
+            CallEvent::Interrupted => write!(f, "Interrupted"),
+            CallEvent::Resumed => write!(f, "Resumed"),
+            CallEvent::Stuck(why) => write!(f, "Stuck({why:?})"),
+            CallEvent::ChannelOpen { channel } => write!(f, "ChannelOpen({channel:?})"),
+            CallEvent::ChannelClosed { channel } => write!(f, "ChannelClosed({channel:?})"),
+            CallEvent::Data { channel, bytes, .. } => write!(f, "Data({channel:?}, {} bytes)", bytes.len()),
+            CallEvent::Stats(stats) => write!(f, "{stats:?}"),
+            CallEvent::Fault(fault) => write!(f, "Fault({fault:?})"),
+            CallEvent::Ended => write!(f, "Ended"),
+        }
+    }
+}
+
+/// How the call goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stats {
+    /// There and back, in milliseconds, where the far end has reported it.
+    pub round_trip_milliseconds: Option<u32>,
+    /// What the picture may take now, in bits a second.
+    pub picture_bits_per_second: u32,
+    /// Sent since the last report, in bits a second, picture and sound.
+    pub sent_bits_per_second: u32,
+    /// Received since the last report, in bits a second, picture and sound.
+    pub received_bits_per_second: u32,
+    /// Lost on the way to the far end in the last second, in thousandths.
+    pub lost_thousandths: u32,
+    /// Pictures of the far end handed to the screen since the start.
+    pub remote_pictures: u64,
+    /// The microphone, in decibels below full scale (0 is full, -120 silence).
+    pub microphone_decibels: f32,
+    /// The far end's voice, likewise.
+    pub remote_decibels: f32,
+}
+
+/// What a technician or pharmacist can mend. The call goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// No camera is plugged in: the test picture is sent.
+    NoCamera,
+    /// The camera stopped or did not start: check its cable. The test picture is sent.
+    CameraLost {
+        /// GStreamer's words, for the telephone.
+        why: String,
+    },
+    /// No microphone is plugged in: the test tone is sent.
+    NoMicrophone,
+    /// The microphone stopped or did not start: check its cable. The test tone is sent.
+    MicrophoneLost {
+        /// GStreamer's words, for the telephone.
+        why: String,
+    },
+    /// No loudspeaker or headset is plugged in: the far end is not heard.
+    NoLoudspeaker,
+    /// The loudspeaker stopped or did not start: check its cable.
+    LoudspeakerLost {
+        /// GStreamer's words, for the telephone.
+        why: String,
+    },
+    /// The far end's picture or sound could not be decoded; it is tried again.
+    Undecodable {
+        /// GStreamer's words, for the telephone.
+        why: String,
+    },
+}
+
+/// Why a call refused what was asked of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// A part of GStreamer is missing or broken: install the packages that the README names.
+    #[error("the media engine does not work: {why}")]
+    NoMedia {
+        /// GStreamer's words.
+        why: String,
+    },
+    /// The far end's description or candidate cannot be used.
+    #[error("the far end's proposal was refused: {why}")]
+    Refused {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Longer than its limit.
+    #[error("{what} of {bytes} bytes exceeds {max} bytes")]
+    TooLong {
+        /// What it is.
+        what: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The page has not opened that channel, or has closed it.
+    #[error("the channel {channel} is not open")]
+    NotOpen {
+        /// Its label.
+        channel: String,
+    },
+    /// Too much waits to be sent on that channel; the line is slow or cut.
+    #[error("the channel {channel} is full")]
+    Full {
+        /// Its label.
+        channel: String,
+    },
+    /// The call is closed.
+    #[error("the call is over")]
+    Closed,
+}
+
+/// The open channels, by label.
+type Channels = Arc<std::sync::Mutex<HashMap<String, Arc<dyn DataChannel>>>>;
+
+/// A call. See the crate's first page.
+pub struct Call {
+    peer: Arc<peer::Peer>,
+    channels: Channels,
+    remote_picture: watch::Receiver<Option<Frame>>,
+    own_picture: watch::Receiver<Option<Frame>>,
+    /// Candidates that came before the offer; `None` once an offer was taken.
+    early: tokio::sync::Mutex<Option<Vec<Candidate>>>,
+    orders: mpsc::Sender<run::Order>,
+    /// Dropping it closes the call too.
+    closing: watch::Sender<bool>,
+    task: std::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+impl Call {
+    /// Opens the devices and is ready for an offer. Takes some tens of milliseconds; must be called within a
+    /// Tokio runtime. Events arrive at `events`, which should hold some dozens.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::NoMedia`] where GStreamer lacks an element (a missing camera, microphone or loudspeaker
+    /// is a [`Fault`]); [`CallError::Refused`] for a wrong server address in the settings.
+    pub async fn start(settings: Settings, events: mpsc::Sender<CallEvent>) -> Result<Call, CallError> {
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        let number = CALLS.fetch_add(1, Ordering::Relaxed);
+        let settings = within_limits(settings);
+        // Both may block for some milliseconds.
+        tokio::task::spawn_blocking(gst::init)
+            .await
+            .map_err(|_| CallError::Closed)?
+            .map_err(|error| CallError::NoMedia { why: error.to_string() })?;
+        let (peer_news, peer_heard) = mpsc::channel(run::NEWS_WAITING_MAX);
+        let peer =
+            Arc::new(peer::Peer::open(&settings.ice_servers, settings.picture_bits_per_second_max, peer_news).await?);
+        let (remote_slot, remote_picture) = watch::channel(None);
+        let (own_slot, own_picture) = watch::channel(None);
+        let (orders, ordered) = mpsc::channel(16);
+        let (closing, close_asked) = watch::channel(false);
+        let channels = Channels::default();
+        let studio = run::Studio::open(settings, number, &peer, own_slot, remote_slot).await?;
+        let run = run::Run::new(Arc::clone(&peer), Arc::clone(&channels), studio, events);
+        let task = tokio::spawn(run.run(peer_heard, ordered, close_asked));
+        Ok(Call {
+            peer,
+            channels,
+            remote_picture,
+            own_picture,
+            early: tokio::sync::Mutex::new(Some(Vec::new())),
+            orders,
+            closing,
+            task: std::sync::Mutex::new(Some(task)),
+        })
+    }
+
+    /// Takes the page's offer, the first or one that restarts ICE, and gives the answer to send back.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::TooLong`], [`CallError::Refused`] where it is no usable offer: the call is as before.
+    pub async fn remote_offer(&self, sdp: &str) -> Result<String, CallError> {
+        limit("a description", sdp.len(), DESCRIPTION_BYTES_MAX)?;
+        let peer = Arc::clone(&self.peer);
+        let sdp = sdp.to_owned();
+        // On a task of its own: should the library panic on a hostile description, that task ends with it.
+        let answer = tokio::spawn(async move {
+            let offer = RTCSessionDescription::offer(sdp).map_err(peer::refused)?;
+            peer.connection.set_remote_description(offer).await.map_err(peer::refused)?;
+            let answer = peer.connection.create_answer(None).await.map_err(peer::refused)?;
+            let sdp = answer.sdp.clone();
+            peer.connection.set_local_description(answer).await.map_err(peer::refused)?;
+            Ok::<String, CallError>(sdp)
+        })
+        .await
+        .map_err(|_| CallError::Refused { why: "the description is malformed".to_owned() })??;
+        let (picture, sound) = self.peer.payload_types().await;
+        self.orders.send(run::Order::Answered { picture, sound }).await.map_err(|_| CallError::Closed)?;
+        let early = self.early.lock().await.take();
+        for candidate in early.into_iter().flatten() {
+            // One wrong candidate of a set is no reason to refuse the offer.
+            if let Err(error) = self.add_candidate(candidate).await {
+                tracing::warn!("a candidate was left out: {error}");
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Takes one of the page's candidates, at any time.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::TooLong`], [`CallError::Refused`] where it cannot be parsed: the call is as before.
+    pub async fn remote_candidate(&self, candidate: Candidate) -> Result<(), CallError> {
+        limit("a candidate", candidate.candidate.len(), CANDIDATE_BYTES_MAX)?;
+        if let Some(waiting) = self.early.lock().await.as_mut() {
+            limit("the list of candidates", waiting.len() + 1, CANDIDATES_WAITING_MAX)?;
+            waiting.push(candidate);
+            return Ok(());
+        }
+        self.add_candidate(candidate).await
+    }
+
+    async fn add_candidate(&self, candidate: Candidate) -> Result<(), CallError> {
+        // The end of candidates needs no answer. Names ending in .local are a browser's way to hide its
+        // address from a page without camera; its checks reach us all the same.
+        if candidate.candidate.trim().is_empty() || candidate.candidate.contains(".local ") {
+            return Ok(());
+        }
+        let peer = Arc::clone(&self.peer);
+        let init = RTCIceCandidateInit {
+            candidate: candidate.candidate,
+            sdp_mid: candidate.sdp_mid,
+            sdp_mline_index: candidate.sdp_m_line_index,
+            ..Default::default()
+        };
+        tokio::spawn(async move { peer.connection.add_ice_candidate(init).await.map_err(peer::refused) })
+            .await
+            .map_err(|_| CallError::Refused { why: "the candidate is malformed".to_owned() })?
+    }
+
+    /// Sends bytes on a channel; waits while more than a mebibyte is under way there.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::TooLong`] beyond [`MESSAGE_BYTES_MAX`], [`CallError::NotOpen`].
+    pub async fn send(&self, channel: &str, bytes: &[u8]) -> Result<(), CallError> {
+        let open = self.channel(channel, bytes.len())?;
+        open.send(BytesMut::from(bytes)).await.map_err(|_| CallError::NotOpen { channel: channel.to_owned() })
+    }
+
+    /// Sends text on a channel, which the page receives as a string; waits like [`Call::send`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Call::send`].
+    pub async fn send_text(&self, channel: &str, text: &str) -> Result<(), CallError> {
+        let open = self.channel(channel, text.len())?;
+        open.send_text(text).await.map_err(|_| CallError::NotOpen { channel: channel.to_owned() })
+    }
+
+    /// Sends bytes now or not at all: for what is worthless when late, a live curve.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Full`] where the line is behind, else those of [`Call::send`].
+    pub async fn send_now(&self, channel: &str, bytes: &[u8]) -> Result<(), CallError> {
+        let open = self.channel(channel, bytes.len())?;
+        open.try_send(BytesMut::from(bytes)).await.map_err(|error| match error {
+            webrtc::error::Error::ErrSendBufferFull => CallError::Full { channel: channel.to_owned() },
+            _ => CallError::NotOpen { channel: channel.to_owned() },
+        })
+    }
+
+    fn channel(&self, label: &str, bytes: usize) -> Result<Arc<dyn DataChannel>, CallError> {
+        limit("a message", bytes, MESSAGE_BYTES_MAX)?;
+        let open = lock(&self.channels).get(label).cloned();
+        open.ok_or_else(|| CallError::NotOpen { channel: label.to_owned() })
+    }
+
+    /// The far end's picture: always the newest, `None` before the first and after the end.
+    pub fn remote_picture(&self) -> watch::Receiver<Option<Frame>> {
+        self.remote_picture.clone()
+    }
+
+    /// The cabin's own picture, small, 15 times a second at most.
+    pub fn own_picture(&self) -> watch::Receiver<Option<Frame>> {
+        self.own_picture.clone()
+    }
+
+    /// Sends silence (true) or the microphone (false).
+    pub fn mute_microphone(&self, muted: bool) {
+        self.order(run::Order::MuteMicrophone(muted));
+    }
+
+    /// Sends black (true) or the camera (false); the own picture is black too.
+    pub fn mute_camera(&self, muted: bool) {
+        self.order(run::Order::CoverCamera(muted));
+    }
+
+    fn order(&self, order: run::Order) {
+        if self.orders.try_send(order).is_err() {
+            tracing::warn!("the call did not take an order");
+        }
+    }
+
+    /// Ends the call and returns when its threads, pipelines and sockets are gone.
+    pub async fn close(&self) {
+        self.closing.send_replace(true);
+        let task = lock(&self.task).take();
+        if let Some(task) = task
+            && task.await.is_err()
+        {
+            tracing::error!("the call's task did not end well");
+        }
+    }
+}
+
+/// Only who it is, no state that could name a patient.
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Call")
+    }
+}
+
+fn within_limits(mut settings: Settings) -> Settings {
+    let picture = &mut settings.picture;
+    picture.width = picture.width.clamp(160, 1_920) & !1;
+    picture.height = picture.height.clamp(120, 1_080) & !1;
+    picture.frames_per_second = picture.frames_per_second.clamp(5, 30);
+    settings
+}
+
+fn limit(what: &'static str, bytes: usize, max: usize) -> Result<(), CallError> {
+    if bytes > max { Err(CallError::TooLong { what, bytes, max }) } else { Ok(()) }
+}
+
+/// A poisoned lock only means that a holder panicked; what it guards is a plain map or option.
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Now, for the parts of the crate that take time as an argument.
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,412 @@
+//! Camera and microphone: found, encoded, cut into RTP packets.
+//!
+//! Where there is no camera a moving test picture is sent, and where there is no microphone a quiet tone,
+//! and the call says so: a cabin under installation can then be tested up to the physician's screen.
+
+use crate::frame::{self, FrameSlot};
+use crate::pipeline::{Beat, Loudness, MediaNews, Running, named, on_sample};
+use crate::{AudioSource, Fault, Settings, VideoSource};
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_video as gst_video;
+use rtc::rtp;
+use rtc::shared::marshal::Unmarshal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::mpsc;
+
+/// The cabin's own picture is drawn small; this many pixels a row at most.
+const SELF_WIDTH_MAX: u32 = 320;
+/// Room for an IPv6, UDP, SRTP and RTP header extension around a packet within 1,280 bytes.
+const RTP_BYTES_MAX: u32 = 1_180;
+
+/// Where captured packets go. When it is full (the network task is behind) packets are dropped, as a
+/// network would: a late picture is worth nothing, and the encoder must never wait.
+pub(crate) type Outgoing = mpsc::Sender<rtp::Packet>;
+
+/// How one stream is marked on the wire.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Marks {
+    pub(crate) payload_type: u8,
+    pub(crate) ssrc: u32,
+    /// Continued when a source is replaced in the call, so that the far end sees one stream.
+    pub(crate) next_sequence: u16,
+    pub(crate) timestamp_offset: u32,
+}
+
+/// The running capture of the picture.
+#[derive(Debug)]
+pub(crate) struct PictureCapture {
+    running: Running,
+    covered: Arc<AtomicBool>,
+}
+
+impl PictureCapture {
+    /// Starts the chosen camera, or the test picture where there is none.
+    pub(crate) fn start(
+        settings: &Settings,
+        beat: &Beat,
+        marks: Marks,
+        outgoing: Outgoing,
+        own_picture: FrameSlot,
+        news: &mpsc::Sender<MediaNews>,
+    ) -> Result<PictureCapture, String> {
+        let covered = Arc::new(AtomicBool::new(false));
+        let start = |source: Source| {
+            let covered = Arc::clone(&covered);
+            let (outgoing, own_picture) = (outgoing.clone(), own_picture.clone());
+            Running::build(
+                &picture_description(settings, source.description()),
+                beat,
+                news.clone(),
+                MediaNews::PictureLost,
+                None,
+                move |pipeline| {
+                    source.place(pipeline, "picture-in")?;
+                    mark(pipeline, marks)?;
+                    cover_when_asked(pipeline, covered)?;
+                    on_sample(pipeline, "rtp", move |sample| send(&sample, &outgoing))?;
+                    on_sample(pipeline, "own", move |sample| frame::store(&own_picture, &sample))
+                },
+            )
+        };
+        let wanted = match &settings.video_source {
+            VideoSource::TestPicture => None,
+            VideoSource::Device(path) => Some(Source::Camera(path.clone())),
+            VideoSource::Auto => first_device("Video/Source").map(Source::Found),
+        };
+        let running = match wanted {
+            Some(source) => start(source).or_else(|why| {
+                let _ = news.try_send(MediaNews::Notice(Fault::CameraLost { why }));
+                start(Source::Test)
+            })?,
+            None => {
+                let _ = news.try_send(MediaNews::Notice(Fault::NoCamera));
+                start(Source::Test)?
+            }
+        };
+        Ok(PictureCapture { running, covered })
+    }
+
+    /// Sends black instead of the picture, and shows black to the patient.
+    pub(crate) fn cover(&self, covered: bool) {
+        self.covered.store(covered, Ordering::Relaxed);
+    }
+
+    /// What the encoder may spend, in bits a second.
+    pub(crate) fn set_bits_per_second(&self, bits: u32) {
+        if let Some(encoder) = self.running.element("encoder") {
+            encoder.set_property("target-bitrate", i32::try_from(bits).unwrap_or(i32::MAX));
+        }
+    }
+
+    /// The next picture will be complete in itself.
+    pub(crate) fn force_key_frame(&self) {
+        if let Some(encoder) = self.running.element("encoder") {
+            encoder.send_event(gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build());
+        }
+    }
+
+    /// The payload type agreed with the far end.
+    pub(crate) fn set_payload_type(&self, payload_type: u8) {
+        set_payload_type(&self.running, payload_type);
+    }
+}
+
+/// The running capture of the sound.
+#[derive(Debug)]
+pub(crate) struct SoundCapture {
+    running: Running,
+}
+
+impl SoundCapture {
+    /// Starts the chosen microphone, or a quiet tone where there is none. `echo_probe` names the
+    /// playback's `webrtcechoprobe`, where the patient hears the far end from a loudspeaker.
+    pub(crate) fn start(
+        settings: &Settings,
+        beat: &Beat,
+        marks: Marks,
+        outgoing: Outgoing,
+        echo_probe: Option<&str>,
+        loudness: Loudness,
+        news: &mpsc::Sender<MediaNews>,
+    ) -> Result<SoundCapture, String> {
+        let start = |source: Source| {
+            let outgoing = outgoing.clone();
+            let cleaning = match &source {
+                Source::Test => None,
+                _ => cleaning(echo_probe),
+            };
+            Running::build(
+                &sound_description(source.description(), cleaning.as_deref()),
+                beat,
+                news.clone(),
+                MediaNews::SoundLost,
+                Some(loudness.clone()),
+                move |pipeline| {
+                    source.place(pipeline, "sound-in")?;
+                    mark(pipeline, marks)?;
+                    on_sample(pipeline, "rtp", move |sample| send(&sample, &outgoing))
+                },
+            )
+        };
+        let wanted = match &settings.audio_source {
+            AudioSource::TestTone => None,
+            AudioSource::Device(name) => Some(Source::Microphone(name.clone())),
+            AudioSource::Auto => first_device("Audio/Source").map(Source::Found),
+        };
+        let running = match wanted {
+            Some(source) => start(source).or_else(|why| {
+                let _ = news.try_send(MediaNews::Notice(Fault::MicrophoneLost { why }));
+                start(Source::Test)
+            })?,
+            None => {
+                let _ = news.try_send(MediaNews::Notice(Fault::NoMicrophone));
+                start(Source::Test)?
+            }
+        };
+        Ok(SoundCapture { running })
+    }
+
+    /// Sends silence instead of the microphone.
+    pub(crate) fn mute(&self, muted: bool) {
+        if let Some(volume) = self.running.element("volume") {
+            volume.set_property("mute", muted);
+        }
+    }
+
+    /// The payload type agreed with the far end.
+    pub(crate) fn set_payload_type(&self, payload_type: u8) {
+        set_payload_type(&self.running, payload_type);
+    }
+}
+
+/// Where a stream comes from.
+enum Source {
+    /// The test picture or the test tone.
+    Test,
+    /// A V4L2 device path.
+    Camera(String),
+    /// An ALSA device name.
+    Microphone(String),
+    /// What GStreamer's device providers (V4L2, ALSA, PulseAudio, PipeWire) found.
+    Found(gst::Device),
+}
+
+impl Source {
+    /// The head of the pipeline. A device given by name or found is put there by [`Source::place`]: values
+    /// from a configuration never become part of a description.
+    fn description(&self) -> Head {
+        match self {
+            Source::Test => Head::Test,
+            Source::Camera(_) => Head::Camera,
+            Source::Microphone(_) => Head::Microphone,
+            Source::Found(_) => Head::Found,
+        }
+    }
+
+    fn place(&self, pipeline: &gst::Pipeline, entry: &str) -> Result<(), String> {
+        match self {
+            Source::Test => Ok(()),
+            Source::Camera(name) | Source::Microphone(name) => {
+                named::<gst::Element>(pipeline, "source")?.set_property("device", name);
+                Ok(())
+            }
+            Source::Found(device) => {
+                let source = device.create_element(None).map_err(|error| error.to_string())?;
+                // Sound devices otherwise hand over 200 ms at a time, which the far end hears as delay.
+                if source.find_property("latency-time").is_some() {
+                    source.set_property("latency-time", 10_000_i64);
+                    source.set_property("buffer-time", 80_000_i64);
+                }
+                pipeline.add(&source).map_err(|error| error.to_string())?;
+                let entry: gst::Element = named(pipeline, entry)?;
+                source.link(&entry).map_err(|error| error.to_string())
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Head {
+    Test,
+    Camera,
+    Microphone,
+    Found,
+}
+
+fn picture_description(settings: &Settings, head: Head) -> String {
+    let (width, height, rate) = (settings.picture.width, settings.picture.height, settings.picture.frames_per_second);
+    let own_width = width.min(SELF_WIDTH_MAX) & !1;
+    let own_height = ((u64::from(height) * u64::from(own_width) / u64::from(width.max(1))) as u32) & !1;
+    // A camera that knows the size and rate is asked for exactly that; any other is scaled. Many send
+    // more than 10 pictures a second only as JPEG.
+    let asked = format!(
+        "capsfilter name=picture-in caps=\"video/x-raw,width={width},height={height},framerate={rate}/1; \
+         image/jpeg,width={width},height={height},framerate={rate}/1; video/x-raw; image/jpeg\" ! decodebin"
+    );
+    let source = match head {
+        Head::Camera => format!("v4l2src name=source ! {asked}"),
+        Head::Found => asked,
+        _ => format!(
+            "videotestsrc is-live=true pattern=ball background-color=0xff303848 ! \
+             video/x-raw,width={width},height={height},framerate={rate}/1"
+        ),
+    };
+    format!(
+        "{source} ! videoconvert ! videoscale add-borders=true ! videorate max-rate={rate} ! \
+         video/x-raw,format=I420,width={width},height={height},framerate={rate}/1,pixel-aspect-ratio=1/1 ! \
+         identity name=cover ! tee name=split \
+         split. ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! \
+         vp8enc name=encoder deadline=1 cpu-used=8 threads=1 end-usage=cbr target-bitrate={bits} \
+         keyframe-max-dist=300 error-resilient=partitions lag-in-frames=0 buffer-size=600 \
+         buffer-initial-size=300 buffer-optimal-size=400 undershoot=95 min-quantizer=4 max-quantizer=56 ! \
+         rtpvp8pay name=payloader picture-id-mode=15-bit mtu={RTP_BYTES_MAX} ! \
+         appsink name=rtp sync=false async=false max-buffers=64 \
+         split. ! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 ! \
+         videorate drop-only=true max-rate=15 ! videoscale ! videoconvert ! \
+         video/x-raw,format=RGBA,width={own_width},height={own_height} ! \
+         appsink name=own sync=false async=false max-buffers=1 drop=true",
+        bits = settings.picture_bits_per_second_max.min(crate::policy::PICTURE_BITS_PER_SECOND_START),
+    )
+}
+
+fn sound_description(head: Head, cleaning: Option<&str>) -> String {
+    let source = match head {
+        Head::Microphone => {
+            "alsasrc name=source latency-time=10000 buffer-time=80000 ! queue name=sound-in max-size-time=200000000"
+        }
+        Head::Found => "queue name=sound-in leaky=downstream max-size-time=200000000",
+        // Low and soft: heard when listened for, no nuisance in a pharmacy.
+        _ => "audiotestsrc is-live=true wave=sine freq=330 volume=0.03 samplesperbuffer=480",
+    };
+    let cleaning = cleaning.map(|element| format!("{element} ! ")).unwrap_or_default();
+    format!(
+        "{source} ! audioconvert ! audioresample ! \
+         audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1 ! {cleaning}\
+         volume name=volume ! level interval=100000000 ! \
+         opusenc audio-type=voice bitrate=32000 frame-size=20 inband-fec=true packet-loss-percentage=10 dtx=false ! \
+         rtpopuspay name=payloader ! appsink name=rtp sync=false async=false max-buffers=64"
+    )
+}
+
+/// Noise suppression, and echo cancellation where the far end is heard in the room.
+pub(crate) fn cleaning(echo_probe: Option<&str>) -> Option<String> {
+    gst::ElementFactory::find("webrtcdsp")?;
+    Some(match echo_probe {
+        Some(probe) => format!("webrtcdsp probe={probe} echo-cancel=true noise-suppression-level=moderate"),
+        None => "webrtcdsp echo-cancel=false noise-suppression-level=moderate".to_owned(),
+    })
+}
+
+fn first_device(class: &str) -> Option<gst::Device> {
+    let monitor = gst::DeviceMonitor::new();
+    monitor.add_filter(Some(class), None)?;
+    monitor
+        .devices()
+        .into_iter()
+        // A sound server lists the loopback of each loudspeaker as a microphone.
+        .find(|device| {
+            device.properties().and_then(|p| p.get::<String>("device.class").ok()).as_deref() != Some("monitor")
+        })
+}
+
+/// Whether a loudspeaker or headset is there.
+pub(crate) fn first_loudspeaker() -> Option<gst::Device> {
+    first_device("Audio/Sink")
+}
+
+fn mark(pipeline: &gst::Pipeline, marks: Marks) -> Result<(), String> {
+    let payloader: gst::Element = named(pipeline, "payloader")?;
+    payloader.set_property("pt", u32::from(marks.payload_type));
+    payloader.set_property("ssrc", marks.ssrc);
+    payloader.set_property("seqnum-offset", i32::from(marks.next_sequence));
+    payloader.set_property("timestamp-offset", marks.timestamp_offset);
+    Ok(())
+}
+
+fn set_payload_type(running: &Running, payload_type: u8) {
+    if let Some(payloader) = running.element("payloader") {
+        payloader.set_property("pt", u32::from(payload_type));
+    }
+}
+
+fn send(sample: &gst::Sample, outgoing: &Outgoing) -> Result<(), gst::FlowError> {
+    let map = sample.buffer().ok_or(gst::FlowError::Error)?.map_readable().map_err(|_| gst::FlowError::Error)?;
+    if let Ok(packet) = rtp::Packet::unmarshal(&mut map.as_slice()) {
+        let _ = outgoing.try_send(packet);
+    }
+    Ok(())
+}
+
+/// Paints pictures black while the camera is covered, before anything sees them.
+fn cover_when_asked(pipeline: &gst::Pipeline, covered: Arc<AtomicBool>) -> Result<(), String> {
+    let cover: gst::Element = named(pipeline, "cover")?;
+    let pad = cover.static_pad("src").ok_or("no pad to cover")?;
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        if !covered.load(Ordering::Relaxed) {
+            return gst::PadProbeReturn::Ok;
+        }
+        let Some(video) = pad.current_caps().and_then(|caps| gst_video::VideoInfo::from_caps(&caps).ok()) else {
+            return gst::PadProbeReturn::Drop;
+        };
+        let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Drop };
+        let luma = video.offset().get(1).copied().unwrap_or(0);
+        // A copy when someone else still holds the picture.
+        match buffer.make_mut().map_writable() {
+            Ok(mut pixels) if luma > 0 && luma <= pixels.len() => {
+                let (light, colour) = pixels.split_at_mut(luma);
+                light.fill(16);
+                colour.fill(128);
+                gst::PadProbeReturn::Ok
+            }
+            _ => gst::PadProbeReturn::Drop,
+        }
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cleaned_microphone_path_runs_with_and_without_an_echo_to_cancel() {
+        gst::init().expect("GStreamer");
+        let beat = Beat::new();
+        let (news, mut heard) = mpsc::channel(8);
+        let speaker = Running::build(
+            "audiotestsrc is-live=true ! audio/x-raw,format=S16LE,rate=48000,channels=1 ! \
+             webrtcechoprobe name=probe-test ! fakesink sync=true async=false",
+            &beat,
+            news.clone(),
+            MediaNews::LoudspeakerLost,
+            None,
+            |_| Ok(()),
+        )
+        .expect("loudspeaker");
+        for probe in [Some("probe-test"), None] {
+            let cleaning = cleaning(probe).expect("webrtcdsp is part of gstreamer1.0-plugins-bad");
+            let (outgoing, mut packets) = mpsc::channel(64);
+            let running = Running::build(
+                &sound_description(Head::Test, Some(&cleaning)),
+                &beat,
+                news.clone(),
+                MediaNews::SoundLost,
+                None,
+                |pipeline| {
+                    mark(pipeline, Marks { payload_type: 111, ssrc: 7, next_sequence: 65_530, timestamp_offset: 0 })?;
+                    on_sample(pipeline, "rtp", move |sample| send(&sample, &outgoing))
+                },
+            )
+            .expect("microphone");
+            for expected in [65_530_u16, 65_531, 65_532] {
+                let packet = packets.blocking_recv().expect("a packet");
+                assert_eq!((packet.header.sequence_number, packet.header.ssrc), (expected, 7));
+            }
+            drop(running);
+        }
+        drop(speaker);
+        assert!(heard.try_recv().is_err(), "no pipeline broke");
+    }
+}

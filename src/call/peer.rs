@@ -1,0 +1,427 @@
+//! The WebRTC side: one peer connection, its codecs, its feedback, its addresses.
+
+use crate::policy::{Fate, Rate, SILENCE};
+use crate::progress::Sign;
+use crate::{CallError, Candidate, IceServer, MESSAGE_BYTES_MAX};
+use rtc::interceptor::{
+    BandwidthEstimator, CongestionControlBuilder, Interceptor, Packet, PacketReport, Registry, Slot, StreamInfo,
+    TaggedPacket, TwccReceiverBuilder, TwccSenderBuilder,
+};
+use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::configuration::interceptor_registry::{
+    configure_nack, configure_rtcp_reports, configure_simulcast_extension_headers,
+};
+use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_RTX, MIME_TYPE_VP8, MediaEngine};
+use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
+use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
+    RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
+};
+use rtc::sansio::Protocol;
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+use webrtc::data_channel::DataChannel;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::media_stream::track_remote::TrackRemote;
+use webrtc::peer_connection::{
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder, RTCIceConnectionState,
+    RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState, SettingEngineBuilder,
+};
+
+/// Payload types proposed before the far end's offer says otherwise.
+pub(crate) const VP8_PAYLOAD_TYPE: u8 = 96;
+pub(crate) const OPUS_PAYLOAD_TYPE: u8 = 111;
+
+/// Interface addresses used at most: a cabin has a wire, a radio link and perhaps 4G; containers and
+/// bridges must not make hundreds of candidate pairs.
+const ADDRESSES_MAX: usize = 12;
+/// Bytes waiting in one data channel, after which `send` waits.
+const CHANNEL_BYTES_WAITING_MAX: usize = 1 << 20;
+/// Nothing heard for this long is an interruption.
+const INTERRUPTED_AFTER: Duration = Duration::from_secs(3);
+/// After this a path is given up. Long, so that an outage of 30 s ends without anyone's doing.
+const LOST_AFTER: Duration = Duration::from_secs(75);
+/// How often each end proves to be there.
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(1);
+
+/// What the connection tells the call.
+pub(crate) enum PeerNews {
+    Sign(Sign),
+    Candidate(Candidate),
+    Channel(Arc<dyn DataChannel>),
+    Track(Arc<dyn TrackRemote>),
+}
+
+/// The peer connection and what is sent through it.
+pub(crate) struct Peer {
+    pub(crate) connection: Arc<dyn PeerConnection>,
+    pub(crate) picture: Arc<TrackLocalStaticRTP>,
+    pub(crate) sound: Arc<TrackLocalStaticRTP>,
+    pub(crate) picture_ssrc: u32,
+    pub(crate) sound_ssrc: u32,
+    /// What the picture may take, in bits a second.
+    pub(crate) picture_bits: watch::Receiver<u32>,
+    /// The share of packets lost on the way to the far end, in thousandths.
+    pub(crate) loss_thousandths: watch::Receiver<u32>,
+    /// Changes whenever the far end asks for a key frame.
+    pub(crate) key_frame_asked: Arc<tokio::sync::Notify>,
+}
+
+impl Peer {
+    pub(crate) async fn open(
+        ice_servers: &[IceServer],
+        picture_bits_max: u32,
+        news: mpsc::Sender<PeerNews>,
+    ) -> Result<Peer, CallError> {
+        let mut engine = codecs()?;
+        let rate = Rate::new(picture_bits_max);
+        let (bits_out, picture_bits) = watch::channel(rate.picture_bits_per_second());
+        let (loss_out, loss_thousandths) = watch::channel(0);
+        let start = Instant::now();
+        let estimator = Estimator { rate, start, next_at: start, bits: bits_out, loss: loss_out };
+        let key_frame_asked = Arc::new(tokio::sync::Notify::new());
+        let registry = feedback(&mut engine, estimator, Arc::clone(&key_frame_asked))?;
+        let configuration = RTCConfigurationBuilder::new()
+            .with_ice_servers(
+                ice_servers
+                    .iter()
+                    .map(|server| RTCIceServer {
+                        urls: server.urls.clone(),
+                        username: server.username.clone(),
+                        credential: server.credential.clone(),
+                    })
+                    .collect(),
+            )
+            .build();
+        let settings = SettingEngineBuilder::new()
+            .with_ice_timeouts(Some(INTERRUPTED_AFTER), Some(LOST_AFTER), Some(KEEP_ALIVE_EVERY))
+            .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(MESSAGE_BYTES_MAX as u32))
+            .with_include_loopback_candidate(true)
+            // An offer that restarts ICE comes when the network changed: start from the addresses of now.
+            .with_discard_local_candidates_during_ice_restart(true)
+            .build();
+        let connection: Arc<dyn PeerConnection> = Arc::new(
+            PeerConnectionBuilder::new()
+                .with_configuration(configuration)
+                .with_media_engine(engine)
+                .with_interceptor_registry(registry)
+                .with_setting_engine(settings)
+                .with_handler(Arc::new(Handler { news }))
+                .with_udp_addrs(vec![EveryInterface])
+                .with_data_channel_send_buffer_limit(CHANNEL_BYTES_WAITING_MAX)
+                .build()
+                .await
+                .map_err(refused)?,
+        );
+        let (picture_ssrc, sound_ssrc) = (rand::random(), rand::random());
+        let picture = Arc::new(track("camera", RtpCodecKind::Video, vp8(), picture_ssrc, Some(rand::random())));
+        let sound = Arc::new(track("microphone", RtpCodecKind::Audio, opus(), sound_ssrc, None));
+        connection.add_track(Arc::clone(&sound) as _).await.map_err(refused)?;
+        connection.add_track(Arc::clone(&picture) as _).await.map_err(refused)?;
+        Ok(Peer {
+            connection,
+            picture,
+            sound,
+            picture_ssrc,
+            sound_ssrc,
+            picture_bits,
+            loss_thousandths,
+            key_frame_asked,
+        })
+    }
+
+    /// The payload types that the two ends agreed on: (picture, sound).
+    pub(crate) async fn payload_types(&self) -> (Option<u8>, Option<u8>) {
+        let (mut picture, mut sound) = (None, None);
+        for sender in self.connection.get_senders().await {
+            let Ok(parameters) = sender.get_parameters().await else { continue };
+            for codec in &parameters.rtp_parameters.codecs {
+                let mime = &codec.rtp_codec.mime_type;
+                if mime.eq_ignore_ascii_case(MIME_TYPE_VP8) {
+                    picture = picture.or(Some(codec.payload_type));
+                } else if mime.eq_ignore_ascii_case(MIME_TYPE_OPUS) {
+                    sound = sound.or(Some(codec.payload_type));
+                }
+            }
+        }
+        (picture, sound)
+    }
+}
+
+/// The library's error as the caller sees it.
+pub(crate) fn refused(error: webrtc::error::Error) -> CallError {
+    CallError::Refused { why: error.to_string() }
+}
+
+fn vp8() -> RTCRtpCodec {
+    let feedback = [("ccm", "fir"), ("nack", ""), ("nack", "pli")]
+        .map(|(typ, parameter)| RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() });
+    RTCRtpCodec {
+        mime_type: MIME_TYPE_VP8.to_owned(),
+        clock_rate: 90_000,
+        channels: 0,
+        sdp_fmtp_line: String::new(),
+        rtcp_feedback: feedback.into(),
+    }
+}
+
+fn opus() -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: MIME_TYPE_OPUS.to_owned(),
+        clock_rate: 48_000,
+        channels: 2,
+        sdp_fmtp_line: "minptime=10;useinbandfec=1".to_owned(),
+        rtcp_feedback: vec![],
+    }
+}
+
+/// VP8 with retransmission, and Opus: what every browser has, free of patents.
+fn codecs() -> Result<MediaEngine, CallError> {
+    let mut engine = MediaEngine::default();
+    let retransmission = RTCRtpCodec {
+        mime_type: MIME_TYPE_RTX.to_owned(),
+        clock_rate: 90_000,
+        channels: 0,
+        sdp_fmtp_line: format!("apt={VP8_PAYLOAD_TYPE}"),
+        rtcp_feedback: vec![],
+    };
+    for (rtp_codec, payload_type, kind) in [
+        (opus(), OPUS_PAYLOAD_TYPE, RtpCodecKind::Audio),
+        (vp8(), VP8_PAYLOAD_TYPE, RtpCodecKind::Video),
+        (retransmission, VP8_PAYLOAD_TYPE + 1, RtpCodecKind::Video),
+    ] {
+        engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, kind).map_err(refused)?;
+    }
+    Ok(engine)
+}
+
+/// Everything the two ends tell each other about packets: retransmission, transport-wide feedback both
+/// ways with our own rate policy on it, reports, and key frame requests. No pacer: its single queue puts
+/// the voice behind key frames.
+fn feedback(
+    engine: &mut MediaEngine,
+    estimator: Estimator,
+    key_frame_asked: Arc<tokio::sync::Notify>,
+) -> Result<Registry, CallError> {
+    for kind in [RtpCodecKind::Video, RtpCodecKind::Audio] {
+        let transport_wide = RTCPFeedback { typ: "transport-cc".to_owned(), parameter: String::new() };
+        engine.register_feedback(transport_wide, kind);
+        let uri = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01".to_owned();
+        engine.register_header_extension(RTCRtpHeaderExtensionCapability { uri }, kind, None).map_err(refused)?;
+    }
+    let registry = Registry::new()
+        .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
+        .with(Slot::TwccSender, TwccSenderBuilder::new().build())
+        .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build());
+    let registry = configure_nack(registry, engine);
+    configure_simulcast_extension_headers(engine).map_err(refused)?;
+    let registry = configure_rtcp_reports(registry);
+    // Last of all, so that every other has seen the feedback before.
+    Ok(registry.with(Slot::from(20_000), KeyFrameRequests { asked: key_frame_asked, ..KeyFrameRequests::default() }))
+}
+
+fn track(
+    name: &str,
+    kind: RtpCodecKind,
+    codec: RTCRtpCodec,
+    ssrc: u32,
+    retransmission: Option<u32>,
+) -> TrackLocalStaticRTP {
+    TrackLocalStaticRTP::new(MediaStreamTrack::new(
+        "cabin".to_owned(),
+        name.to_owned(),
+        name.to_owned(),
+        kind,
+        vec![RTCRtpEncodingParameters {
+            rtp_coding_parameters: RTCRtpCodingParameters {
+                ssrc: Some(ssrc),
+                rtx: retransmission.map(|ssrc| RTCRtpRtxParameters { ssrc }),
+                ..Default::default()
+            },
+            active: true,
+            codec,
+            ..Default::default()
+        }],
+    ))
+}
+
+/// Every address of the machine as it is now: asked again at each ICE restart, so that a change of network
+/// is followed. The wildcard address would do nearly the same, but leaves out loopback, where the desk and
+/// a browser on the same machine are, and offers 0.0.0.0 to the far end when there is no network.
+struct EveryInterface;
+
+impl ToSocketAddrs for EveryInterface {
+    type Iter = std::vec::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> std::io::Result<Self::Iter> {
+        let mut addresses = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))];
+        // Without a list of interfaces a call on this machine still works.
+        for interface in rtc::shared::ifaces::ifaces().unwrap_or_default() {
+            let Some(ip) = interface.addr.map(|address| address.ip()) else { continue };
+            let usable = match ip {
+                IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local() && !ip.is_unspecified(),
+                // Link-local (fe80::/10) means nothing without its interface, which a candidate cannot say.
+                IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unspecified() && (ip.segments()[0] & 0xffc0) != 0xfe80,
+            };
+            let address = SocketAddr::new(ip, 0);
+            if usable && !addresses.contains(&address) && addresses.len() < ADDRESSES_MAX {
+                addresses.push(address);
+            }
+        }
+        Ok(addresses.into_iter())
+    }
+}
+
+/// Runs on the connection's own task, which must never wait: everything is handed on.
+struct Handler {
+    news: mpsc::Sender<PeerNews>,
+}
+
+impl Handler {
+    fn tell(&self, news: PeerNews) {
+        if self.news.try_send(news).is_err() {
+            tracing::warn!("the call did not take a change of its connection in time");
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl PeerConnectionEventHandler for Handler {
+    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
+        if let Ok(candidate) = event.candidate.to_json() {
+            // One transport carries everything (bundle), so the first section stands for all.
+            self.tell(PeerNews::Candidate(Candidate {
+                candidate: candidate.candidate,
+                sdp_mid: None,
+                sdp_m_line_index: Some(0),
+            }));
+        }
+    }
+
+    async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {
+        if matches!(state, RTCIceConnectionState::Connected | RTCIceConnectionState::Completed) {
+            self.tell(PeerNews::Sign(Sign::RouteFound));
+        }
+    }
+
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        let sign = match state {
+            RTCPeerConnectionState::Connected => Sign::Connected,
+            RTCPeerConnectionState::Disconnected => Sign::Disconnected,
+            RTCPeerConnectionState::Failed => Sign::Failed,
+            RTCPeerConnectionState::Closed => Sign::Closed,
+            _ => return,
+        };
+        self.tell(PeerNews::Sign(sign));
+    }
+
+    async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
+        self.tell(PeerNews::Channel(channel));
+    }
+
+    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
+        self.tell(PeerNews::Track(track));
+    }
+}
+
+/// The policy, fed by the library's transport-wide feedback.
+struct Estimator {
+    rate: Rate,
+    start: Instant,
+    /// When the policy next looks at the time.
+    next_at: Instant,
+    bits: watch::Sender<u32>,
+    loss: watch::Sender<u32>,
+}
+
+impl Estimator {
+    fn publish(&self) {
+        let (bits, loss) = (self.rate.picture_bits_per_second(), (self.rate.loss() * 1_000.0) as u32);
+        self.bits.send_if_modified(|last| std::mem::replace(last, bits) != bits);
+        self.loss.send_if_modified(|last| std::mem::replace(last, loss) != loss);
+    }
+}
+
+impl BandwidthEstimator for Estimator {
+    fn on_reports(&mut self, now: Instant, reports: &[PacketReport]) {
+        let fates: Vec<Fate> = reports
+            .iter()
+            .map(|report| Fate {
+                size_bytes: report.size,
+                departed_at: report.departure.saturating_duration_since(self.start),
+                arrived_at: report.arrival.filter(|_| report.arrived),
+            })
+            .collect();
+        self.rate.packets_reported(now.saturating_duration_since(self.start), &fates);
+        self.publish();
+    }
+
+    fn target_bitrate(&self) -> f64 {
+        self.rate.total_bits_per_second()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.next_at = now + SILENCE / 4;
+        self.rate.time_passed(now.saturating_duration_since(self.start));
+        self.publish();
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Some(self.next_at)
+    }
+}
+
+/// Notices the far end's requests for a key frame. Incoming RTCP otherwise ends inside the library.
+#[derive(Default)]
+struct KeyFrameRequests {
+    asked: Arc<tokio::sync::Notify>,
+    incoming: VecDeque<TaggedPacket>,
+    outgoing: VecDeque<TaggedPacket>,
+}
+
+impl Protocol<TaggedPacket, TaggedPacket, ()> for KeyFrameRequests {
+    type Rout = TaggedPacket;
+    type Wout = TaggedPacket;
+    type Eout = ();
+    type Error = rtc::shared::error::Error;
+    type Time = Instant;
+
+    fn handle_read(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
+        if let Packet::Rtcp(packets) = &message.message.packet {
+            let asks = packets.iter().any(|packet| {
+                let packet = packet.as_any();
+                packet.is::<PictureLossIndication>() || packet.is::<FullIntraRequest>()
+            });
+            if asks {
+                self.asked.notify_one();
+            }
+        }
+        self.incoming.push_back(message);
+        Ok(())
+    }
+
+    fn poll_read(&mut self) -> Option<Self::Rout> {
+        self.incoming.pop_front()
+    }
+
+    fn handle_write(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
+        self.outgoing.push_back(message);
+        Ok(())
+    }
+
+    fn poll_write(&mut self) -> Option<Self::Wout> {
+        self.outgoing.pop_front()
+    }
+}
+
+impl Interceptor for KeyFrameRequests {
+    fn bind_local_stream(&mut self, _: &StreamInfo) {}
+    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
+    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
+    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
+}

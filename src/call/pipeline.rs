@@ -1,0 +1,164 @@
+//! A GStreamer pipeline that says when it breaks and always stops.
+
+use crate::Fault;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use tokio::sync::mpsc;
+
+/// What pipelines tell the call.
+#[derive(Debug)]
+pub(crate) enum MediaNews {
+    /// The capture of the picture stopped: camera unplugged, driver error.
+    PictureLost(String),
+    /// The capture of the sound stopped.
+    SoundLost(String),
+    /// The loudspeaker stopped.
+    LoudspeakerLost(String),
+    /// The far end's picture or sound could not be decoded; the pipeline is being built again.
+    Undecodable(String),
+    /// Something a person should know of, found while starting.
+    Notice(Fault),
+}
+
+/// How loud a sound is, written by its pipeline, in hundredths of a decibel below full scale.
+#[derive(Debug, Clone)]
+pub(crate) struct Loudness(Arc<AtomicI32>);
+
+impl Loudness {
+    /// What is reported when nothing was heard yet: silence.
+    const SILENCE: i32 = -12_000;
+
+    pub(crate) fn new() -> Loudness {
+        Loudness(Arc::new(AtomicI32::new(Loudness::SILENCE)))
+    }
+
+    /// In decibels, 0 is full scale; -120 is silence.
+    pub(crate) fn decibels(&self) -> f32 {
+        self.0.load(Ordering::Relaxed) as f32 / 100.0
+    }
+
+    fn set(&self, decibels: f64) {
+        let hundredths = if decibels.is_finite() { decibels * 100.0 } else { f64::from(Loudness::SILENCE) };
+        self.0.store((hundredths as i32).max(Loudness::SILENCE), Ordering::Relaxed);
+    }
+}
+
+/// All pipelines of a process share one clock and one start, so that sound and picture agree, and the echo
+/// canceller knows when what it hears was played.
+#[derive(Debug, Clone)]
+pub(crate) struct Beat {
+    clock: gst::Clock,
+    base: gst::ClockTime,
+}
+
+impl Beat {
+    pub(crate) fn new() -> Beat {
+        let clock = gst::SystemClock::obtain();
+        let base = clock.time();
+        Beat { clock, base }
+    }
+}
+
+/// A running pipeline. Dropping it stops its threads.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pipeline: gst::Pipeline,
+}
+
+impl Running {
+    /// Parses a description whose fixed parts are ours; values from outside are set by `prepare`.
+    pub(crate) fn build(
+        description: &str,
+        beat: &Beat,
+        news: mpsc::Sender<MediaNews>,
+        lost: fn(String) -> MediaNews,
+        loudness: Option<Loudness>,
+        prepare: impl FnOnce(&gst::Pipeline) -> Result<(), String>,
+    ) -> Result<Running, String> {
+        let pipeline = gst::parse::launch(description)
+            .map_err(|error| error.to_string())?
+            .downcast::<gst::Pipeline>()
+            .map_err(|_| "not a pipeline".to_owned())?;
+        let running = Running { pipeline };
+        let pipeline = &running.pipeline;
+        pipeline.use_clock(Some(&beat.clock));
+        pipeline.set_start_time(gst::ClockTime::NONE);
+        pipeline.set_base_time(beat.base);
+        let bus = pipeline.bus().ok_or("a pipeline without a bus")?;
+        // Called on the pipeline's threads: it only takes notes, and no thread is spent on waiting.
+        bus.set_sync_handler(move |_, message| {
+            match message.view() {
+                gst::MessageView::Error(error) => {
+                    // A full queue holds enough errors already.
+                    let _ = news.try_send(lost(error.error().to_string()));
+                }
+                gst::MessageView::Eos(_) => {
+                    let _ = news.try_send(lost("the stream ended".to_owned()));
+                }
+                gst::MessageView::Element(element) => {
+                    if let (Some(loudness), Some(decibels)) = (&loudness, element.structure().and_then(rms)) {
+                        loudness.set(decibels);
+                    }
+                }
+                _ => {}
+            }
+            gst::BusSyncReply::Drop
+        });
+        prepare(pipeline)?;
+        pipeline.set_state(gst::State::Playing).map_err(|_| "the pipeline did not start".to_owned())?;
+        Ok(running)
+    }
+
+    pub(crate) fn element(&self, name: &str) -> Option<gst::Element> {
+        self.pipeline.by_name(name)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.pipeline.set_state(gst::State::Null).is_err() {
+            tracing::error!("a media pipeline did not stop");
+        }
+        if let Some(bus) = self.pipeline.bus() {
+            bus.unset_sync_handler();
+        }
+    }
+}
+
+/// The loudest channel of a `level` element's message, in decibels below full scale.
+fn rms(structure: &gst::StructureRef) -> Option<f64> {
+    if structure.name() != "level" {
+        return None;
+    }
+    let channels = structure.get::<gst::glib::ValueArray>("rms").ok()?;
+    channels.iter().filter_map(|value| value.get::<f64>().ok()).reduce(f64::max)
+}
+
+/// The named element of a pipeline, or what to say when the description was wrong.
+pub(crate) fn named<T: IsA<gst::Element>>(pipeline: &gst::Pipeline, name: &str) -> Result<T, String> {
+    pipeline
+        .by_name(name)
+        .and_then(|element| element.downcast::<T>().ok())
+        .ok_or_else(|| format!("the pipeline has no {name}"))
+}
+
+/// Hands every sample of the named appsink to `take`.
+pub(crate) fn on_sample(
+    pipeline: &gst::Pipeline,
+    name: &str,
+    mut take: impl FnMut(gst::Sample) -> Result<(), gst::FlowError> + Send + 'static,
+) -> Result<(), String> {
+    let sink: gst_app::AppSink = named(pipeline, name)?;
+    sink.set_callbacks(
+        gst_app::AppSinkCallbacks::builder()
+            .new_sample(move |sink| {
+                let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                take(sample).map(|()| gst::FlowSuccess::Ok)
+            })
+            .build(),
+    );
+    Ok(())
+}
