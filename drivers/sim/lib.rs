@@ -1,1 +1,277 @@
-//! (being written)
+//! Simulated devices on real pseudo-terminals: what a cabin sees of them is bytes on a port, paced as the real device
+//! paces them. They misbehave on command: silent, garbled, unplugged and back, cuff leaking, finger out.
+//!
+//! Imports nothing of ours on purpose: a mistake shared with the driver would hide itself.
+//!
+//! ```no_run
+//! let sim = sim::Simulator::start("oximeter_nonin", "/tmp/site/oximeter".as_ref()).unwrap();
+//! sim.command("value spo2=94 pulse=88").unwrap();
+//! sim.command("unplug").unwrap();
+//! sim.command("plug").unwrap();
+//! ```
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::fd::OwnedFd;
+
+mod blood_pressure_suntech;
+pub mod control;
+mod oximeter_nonin;
+mod pty;
+mod scale_health_o_meter;
+mod thermometer_taidoc;
+
+/// Keys of the simulated models: the names of their files, here and in `drivers`.
+pub const MODELS: [&str; 4] =
+    ["oximeter_nonin", "blood_pressure_suntech", "scale_health_o_meter", "thermometer_taidoc"];
+
+/// Commands that every simulator takes.
+pub const COMMANDS: &str = "unplug | plug | silent on|off | garble on|off | lose N | value key=value... | values";
+
+/// The device's side of a protocol. Pure, as the driver's side: time is an argument.
+pub(crate) trait Device: Send {
+    /// Power has come: with the cable, or at the start.
+    fn plugged(&mut self, now: Instant);
+    /// The cable is out.
+    fn unplugged(&mut self, _now: Instant) {}
+    /// Bytes from the host; answers go to `out`.
+    fn hear(&mut self, bytes: &[u8], now: Instant, out: &mut Vec<u8>);
+    /// What the device says by itself.
+    fn tick(&mut self, now: Instant, out: &mut Vec<u8>);
+    /// When [`Device::tick`] is wanted next.
+    fn due(&self) -> Option<Instant>;
+    /// Sets a value.
+    fn set(&mut self, key: &str, value: &str, now: Instant) -> Result<(), String>;
+    /// The values, as `key=value` words.
+    fn values(&self) -> String;
+    /// Does something.
+    fn act(&mut self, words: &[&str], now: Instant) -> Result<(), String>;
+}
+
+fn device(model: &str) -> Option<Box<dyn Device>> {
+    Some(match model {
+        "oximeter_nonin" => Box::new(oximeter_nonin::Oximeter::new()),
+        "blood_pressure_suntech" => Box::new(blood_pressure_suntech::Cuff::new()),
+        "scale_health_o_meter" => Box::new(scale_health_o_meter::Scale::new()),
+        "thermometer_taidoc" => Box::new(thermometer_taidoc::Thermometer::new()),
+        _ => return None,
+    })
+}
+
+type Answer = Result<String, String>;
+
+struct Order {
+    line: String,
+    answer: Sender<Answer>,
+}
+
+/// A simulated device, running. Dropping it takes its port away and waits for its thread.
+pub struct Simulator {
+    link: PathBuf,
+    orders: Option<Sender<Order>>,
+    wake: Arc<OwnedFd>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Simulator {
+    /// Plugs a simulated device in: `link` becomes a symbolic link to its pseudo-terminal.
+    ///
+    /// # Errors
+    /// An unknown model, no pseudo-terminal left, or a folder that cannot be written.
+    pub fn start(model: &str, link: &Path) -> std::io::Result<Simulator> {
+        let device = device(model).ok_or_else(|| std::io::Error::other(format!("no simulator for {model:?}")))?;
+        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let (orders, inbox) = mpsc::channel();
+        let pty = pty::Pty::open(link)?;
+        let mut line = Line {
+            device,
+            link: link.to_owned(),
+            pty: Some(pty),
+            silent: false,
+            garble: false,
+            lose: 0,
+            noise: 0x9E37_79B9_7F4A_7C15,
+        };
+        line.device.plugged(Instant::now());
+        let wake_inside = wake.clone();
+        let name = format!("sim {model}");
+        let thread = std::thread::Builder::new().name(name).spawn(move || line.run(&inbox, &wake_inside))?;
+        Ok(Simulator { link: link.to_owned(), orders: Some(orders), wake, thread: Some(thread) })
+    }
+
+    /// Where it is plugged.
+    pub fn link(&self) -> &Path {
+        &self.link
+    }
+
+    /// Does what [`COMMANDS`] lists, or what the device knows (`finger out`, `cuff leak`, `measure`); returns when it
+    /// is done.
+    ///
+    /// # Errors
+    /// What was wrong with the command, in words.
+    pub fn command(&self, line: &str) -> Result<String, String> {
+        let (answer, answered) = mpsc::channel();
+        let gone = || "the simulator has ended".to_owned();
+        let orders = self.orders.as_ref().ok_or_else(gone)?;
+        orders.send(Order { line: line.to_owned(), answer }).map_err(|_| gone())?;
+        self.wake();
+        answered.recv().map_err(|_| gone())?
+    }
+
+    fn wake(&self) {
+        // Full means that it is awake already.
+        let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.orders = None;
+        self.wake();
+        if let Some(thread) = self.thread.take() {
+            // A panic in it has been printed by its thread.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The device, its cable, and what is wrong with it.
+struct Line {
+    device: Box<dyn Device>,
+    link: PathBuf,
+    pty: Option<pty::Pty>,
+    silent: bool,
+    garble: bool,
+    /// Bytes to lose yet.
+    lose: usize,
+    noise: u64,
+}
+
+impl Line {
+    fn run(&mut self, inbox: &Receiver<Order>, wake: &OwnedFd) {
+        let mut buffer = [0; 512];
+        loop {
+            loop {
+                match inbox.try_recv() {
+                    Ok(order) => {
+                        let answer = self.obey(&order.line);
+                        // Whoever asked may have gone.
+                        let _ = order.answer.send(answer);
+                    }
+                    Err(mpsc::TryRecvError::Empty) => break,
+                    Err(mpsc::TryRecvError::Disconnected) => return,
+                }
+            }
+            let now = Instant::now();
+            let mut out = Vec::new();
+            if self.device.due().is_some_and(|at| at <= now) {
+                self.device.tick(now, &mut out);
+            }
+            let heard = self.pty.as_ref().map_or(0, |pty| pty.read(&mut buffer));
+            if heard > 0 && !self.silent {
+                self.device.hear(&buffer[..heard], now, &mut out);
+            }
+            self.send(out);
+            self.wait(wake);
+        }
+    }
+
+    fn wait(&self, wake: &OwnedFd) {
+        let left = self.device.due().map(|at| at.saturating_duration_since(Instant::now()));
+        let hung_up = self.pty.as_ref().is_some_and(|pty| !pty.has_host());
+        // Nothing tells when a host opens the port: it is looked at ten times a second.
+        let left = if hung_up { Some(left.unwrap_or(Duration::MAX).min(Duration::from_millis(100))) } else { left };
+        let timeout = left.map(|left| {
+            let left = left + Duration::from_micros(100);
+            Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() }
+        });
+        let mut fds = vec![PollFd::new(wake, PollFlags::IN)];
+        if let Some(pty) = self.pty.as_ref().filter(|_| !hung_up) {
+            fds.push(PollFd::new(pty, PollFlags::IN));
+        }
+        // Interrupted or not, the loop looks at everything again.
+        let _ = poll(&mut fds, timeout.as_ref());
+        if !fds[0].revents().is_empty() {
+            let _ = rustix::io::read(wake, &mut [0; 8]);
+        }
+    }
+
+    fn send(&mut self, mut bytes: Vec<u8>) {
+        if self.silent || bytes.is_empty() {
+            return;
+        }
+        let lost = self.lose.min(bytes.len());
+        bytes.drain(..lost);
+        self.lose -= lost;
+        if self.garble {
+            for byte in &mut bytes {
+                // xorshift64: noise that is the same in every run.
+                self.noise ^= self.noise << 13;
+                self.noise ^= self.noise >> 7;
+                self.noise ^= self.noise << 17;
+                if self.noise & 3 == 0 {
+                    *byte ^= (self.noise >> 32) as u8;
+                }
+            }
+        }
+        if let Some(pty) = &self.pty {
+            pty.write(&bytes);
+        }
+    }
+
+    fn obey(&mut self, line: &str) -> Answer {
+        let now = Instant::now();
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        match words[..] {
+            ["unplug"] => {
+                if self.pty.take().is_some() {
+                    self.device.unplugged(now);
+                }
+            }
+            ["plug"] => {
+                if self.pty.is_none() {
+                    self.pty = Some(pty::Pty::open(&self.link).map_err(|error| error.to_string())?);
+                    self.device.plugged(now);
+                }
+            }
+            ["silent"] | ["silent", "on"] => self.silent = true,
+            ["silent", "off"] => self.silent = false,
+            ["garble"] | ["garble", "on"] => self.garble = true,
+            ["garble", "off"] => self.garble = false,
+            ["lose", count] => self.lose = count.parse().map_err(|_| format!("not a number of bytes: {count}"))?,
+            ["values"] => return Ok(self.device.values()),
+            ["value", ref pairs @ ..] if !pairs.is_empty() => {
+                for pair in pairs {
+                    let (key, value) =
+                        pair.split_once('=').ok_or_else(|| format!("expected key=value, not {pair:?}"))?;
+                    self.device.set(key, value, now)?;
+                }
+            }
+            _ => self.device.act(&words, now)?,
+        }
+        Ok("ok".into())
+    }
+}
+
+/// A number out of a value, within bounds.
+pub(crate) fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
+    key: &str,
+    value: &str,
+    min: T,
+    max: T,
+) -> Result<T, String> {
+    match value.parse::<T>() {
+        Ok(number) if min <= number && number <= max => Ok(number),
+        _ => Err(format!("{key} is a number from {min} to {max}, not {value:?}")),
+    }
+}
+
+pub(crate) fn sum8(bytes: &[u8]) -> u8 {
+    bytes.iter().fold(0u8, |sum, b| sum.wrapping_add(*b))
+}

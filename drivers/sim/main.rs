@@ -1,2 +1,61 @@
-//! (being written)
-fn main() {}
+//! `sim --dir DIR`: four simulated devices. `sim ctl DIR NAME COMMAND...`: makes them misbehave.
+#![allow(clippy::print_stdout)] // a command line program: its output is its purpose
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use sim::control::{Bench, NAMES, ask};
+
+const USAGE: &str = "\
+sim --dir DIR [NAME.key=value ...]   plugs four simulated devices into DIR until Ctrl-C
+    DIR/oximeter DIR/cuff DIR/scale DIR/thermometer are the ports, DIR/control the control socket
+sim ctl DIR NAME COMMAND...          e.g. sim ctl /tmp/site oximeter unplug
+    every device   unplug | plug | silent on|off | garble on|off | lose N | value key=value... | values
+    oximeter       finger in|out | sensor in|out | artefact on|off | battery low|ok | corrupt   (spo2 pulse format)
+    cuff           cuff ok|busy|leak                        (systolic diastolic mean pulse error speed own_power)
+    scale          step on|off | rod down|up | overload on|off                           (weight height units)
+    thermometer    measure | asleep | awake | empty        (temperature zone auto)";
+
+/// A record appears by itself that long after the cabin asks, so that a demonstration needs no hand.
+const THERMOMETER_AUTO: &str = "value auto=5";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["ctl", dir, ref command @ ..] if !command.is_empty() => {
+            ask(dir.as_ref(), &command.join(" ")).map(|answer| println!("{answer}"))
+        }
+        ["--dir", dir, ref settings @ ..] => run(dir.into(), settings),
+        _ => Err(USAGE.into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sim: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(dir: PathBuf, settings: &[&str]) -> Result<(), String> {
+    // Before anything that would have to be cleaned up.
+    let mut signals = signal_hook::iterator::Signals::new([
+        signal_hook::consts::SIGINT,
+        signal_hook::consts::SIGTERM,
+        signal_hook::consts::SIGHUP,
+    ])
+    .map_err(|error| error.to_string())?;
+    let bench = Bench::start(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    let simulator = |name: &str| bench.simulator(name).ok_or_else(|| format!("no device {name:?}"));
+    simulator("thermometer")?.command(THERMOMETER_AUTO)?;
+    for setting in settings {
+        let (name, value) = setting.split_once('.').ok_or_else(|| format!("expected NAME.key=value: {setting}"))?;
+        simulator(name)?.command(&format!("value {value}"))?;
+    }
+    for (name, model) in NAMES {
+        println!("{model:<24} {}", dir.join(name).display());
+    }
+    signals.forever().next();
+    Ok(())
+}
