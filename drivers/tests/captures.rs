@@ -1,0 +1,149 @@
+//! Every capture, replayed through a real pseudo-terminal, gives exactly the readings that its `.expected` lists.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use consult::vitals::{Moment, Reading, Value};
+use drivers::capture::{Burst, Capture, Direction};
+use drivers::ports::{Address, Binding, Port, PortEvent};
+use drivers::{Model, model};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+/// A test that waits longer than that for a device has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The captures were made at 2026-03-09 08:41:20 UTC; the clock goes on from there.
+fn clock() -> Moment {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let since = START.get_or_init(Instant::now).elapsed();
+    Moment(1_773_045_680_000 + i64::try_from(since.as_millis()).unwrap())
+}
+
+/// The device's end of a line.
+struct Device {
+    master: OwnedFd,
+    heard: Vec<u8>,
+}
+
+impl Device {
+    fn open() -> (Device, PathBuf) {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let path = ptsname(&master, Vec::new()).unwrap().into_string().unwrap().into();
+        (Device { master, heard: Vec::new() }, path)
+    }
+
+    fn play(&mut self, burst: &Burst) {
+        match burst.direction {
+            Direction::FromDevice => {
+                let mut left = &burst.bytes[..];
+                while !left.is_empty() {
+                    let written = rustix::io::write(&self.master, left).unwrap();
+                    left = &left[written..];
+                }
+            }
+            Direction::ToDevice => {
+                let until = Instant::now() + PATIENCE;
+                while self.heard.len() < burst.bytes.len() {
+                    assert!(Instant::now() < until, "expected {:02X?}, heard {:02X?}", burst.bytes, self.heard);
+                    let mut fds = [PollFd::new(&self.master, PollFlags::IN)];
+                    let _ = poll(&mut fds, Some(&Timespec { tv_sec: 1, tv_nsec: 0 }));
+                    if !fds[0].revents().contains(PollFlags::IN) {
+                        continue;
+                    }
+                    let mut buffer = [0; 64];
+                    let count = rustix::io::read(&self.master, &mut buffer).unwrap();
+                    self.heard.extend(&buffer[..count]);
+                }
+                let said: Vec<u8> = self.heard.drain(..burst.bytes.len()).collect();
+                assert_eq!(said, burst.bytes, "what the cabin sends");
+            }
+        }
+    }
+}
+
+fn words(reading: &Reading) -> String {
+    let mut text = match reading.value {
+        Value::Spo2(v) => format!("spo2_percent {}", v.percent()),
+        Value::PulseRate(v) => format!("pulse_per_minute {}", v.per_minute()),
+        Value::BloodPressure(v) => format!(
+            "systolic_mmhg {} diastolic_mmhg {} mean_mmhg {}",
+            v.systolic().mmhg(),
+            v.diastolic().mmhg(),
+            v.mean().unwrap().mmhg()
+        ),
+        Value::Weight(v) => format!("weight_grams {}", v.grams()),
+        Value::Height(v) => format!("height_millimetres {}", v.millimetres()),
+        Value::Temperature(v) => format!("temperature_centi_celsius {}", v.centi_celsius()),
+    };
+    if let Some(quality) = reading.high_quality {
+        text += &format!(" quality {quality}");
+    }
+    if let Some(at) = reading.device_at {
+        text += &format!(" device_at {}", at.0);
+    }
+    text
+}
+
+fn replay(model: &'static Model) -> String {
+    let stem = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/captures").join(model.key);
+    let capture = Capture::parse(&std::fs::read_to_string(stem.with_extension("capture")).unwrap()).unwrap();
+    let (mut device, path) = Device::open();
+    let (sender, messages) = mpsc::sync_channel(4096);
+    let binding = Binding { name: "test".into(), model, address: Address::Path(path) };
+    let port = Port::open_at(binding, sender, clock).unwrap();
+    let first = messages.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(first.event, PortEvent::Opened { .. }), "{first:?}");
+    port.start();
+    // A port obeys before it reads: what is played now is heard after the start.
+    for burst in &capture.bursts {
+        device.play(burst);
+    }
+    let mut seen = String::new();
+    loop {
+        let message = messages.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{}: only\n{seen}", model.key));
+        let line = match &message.event {
+            PortEvent::Reading(reading) => {
+                assert_eq!(reading.device.model, model.key);
+                format!("reading {}", words(reading))
+            }
+            PortEvent::Status(status) => format!("status {status:?}"),
+            PortEvent::Invalid(absent) => format!("invalid {absent:?}"),
+            PortEvent::Fault(fault) => format!("fault {fault:?}"),
+            PortEvent::Finished => return seen + "finished\n",
+            _ => continue,
+        };
+        seen += &line;
+        seen.push('\n');
+    }
+}
+
+fn gives_what_it_must(key: &str) {
+    let expected = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/captures").join(key).with_extension("expected");
+    assert_eq!(replay(model(key).unwrap()), std::fs::read_to_string(expected).unwrap());
+}
+
+#[test]
+fn the_oximeters_capture_gives_its_readings() {
+    gives_what_it_must("oximeter_nonin");
+}
+
+#[test]
+fn the_cuffs_capture_gives_its_readings() {
+    gives_what_it_must("blood_pressure_suntech");
+}
+
+#[test]
+fn the_scales_capture_gives_its_readings() {
+    gives_what_it_must("scale_health_o_meter");
+}
+
+#[test]
+fn the_thermometers_capture_gives_its_reading() {
+    gives_what_it_must("thermometer_taidoc");
+}

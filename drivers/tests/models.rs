@@ -1,0 +1,50 @@
+//! A device is one driver, one line in `MODELS`, one simulator, one capture with what it must give, one fuzz target.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use drivers::MODELS;
+use drivers::capture::Capture;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+#[test]
+fn every_model_has_its_driver_simulator_capture_and_fuzz_target() {
+    for model in MODELS {
+        let key = model.key;
+        for file in [
+            format!("drivers/{key}.rs"),
+            format!("drivers/sim/{key}.rs"),
+            format!("tests/captures/{key}.capture"),
+            format!("tests/captures/{key}.expected"),
+            format!("tests/fuzz/fuzz_targets/{key}.rs"),
+        ] {
+            assert!(root().join(&file).is_file(), "{key}: {file} is missing");
+        }
+        assert!(sim::MODELS.contains(&key), "{key} has no simulator");
+        let manifest = std::fs::read_to_string(root().join("tests/fuzz/Cargo.toml")).unwrap();
+        assert!(manifest.contains(&format!("name = \"{key}\"")), "{key} is no target of tests/fuzz/Cargo.toml");
+        let text = std::fs::read_to_string(root().join(format!("tests/captures/{key}.capture"))).unwrap();
+        let capture = Capture::parse(&text).unwrap();
+        assert_eq!(capture.field("model"), Some(key));
+        for field in ["firmware", "who", "when"] {
+            assert!(capture.field(field).is_some(), "{key}: the capture does not say {field}");
+        }
+        assert!(capture.field("where").or(capture.field("page")).is_some(), "{key}: where, or which page?");
+        assert!(!capture.bursts.is_empty());
+    }
+}
+
+#[test]
+fn every_driver_file_is_in_the_table() {
+    let keys: BTreeSet<&str> = MODELS.iter().map(|model| model.key).collect();
+    assert_eq!(keys.len(), MODELS.len(), "a key twice");
+    for entry in std::fs::read_dir(root().join("drivers")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(stem) = name.strip_suffix(".rs") else { continue };
+        assert!(keys.contains(stem) || ["lib", "capture", "fuzz"].contains(&stem), "{name} is not in MODELS");
+    }
+    assert_eq!(sim::MODELS.into_iter().collect::<BTreeSet<_>>(), keys);
+}
