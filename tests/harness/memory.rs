@@ -69,7 +69,8 @@ impl fmt::Debug for Found {
 /// When a file that is there cannot be read: what was not read was not searched.
 pub fn search_files(folders: &[&Path], traces: &[Trace]) -> Result<Vec<Found>> {
     let mut found = BTreeSet::new();
-    let mut waiting: Vec<PathBuf> = folders.iter().filter(|path| path.exists()).map(|path| path.to_path_buf()).collect();
+    let mut waiting: Vec<PathBuf> =
+        folders.iter().filter(|path| path.exists()).map(|path| path.to_path_buf()).collect();
     while let Some(path) = waiting.pop() {
         let kind = fs::symlink_metadata(&path)?.file_type();
         let place = path.display().to_string();

@@ -1,6 +1,9 @@
 //! A tiny Slint window with one of each thing that the cabin's screens are made of. The harness is tried on
 //! it first, so that a red cabin test means a red cabin.
 
+// What the macro writes has no documentation.
+#![allow(missing_docs)]
+
 slint::slint! {
     component Choice inherits Rectangle {
         in property <string> text;
