@@ -1,0 +1,57 @@
+// French words for the codes of the protocol. A code that is not here is shown as it is: better than nothing.
+
+const WORDS = {
+  reason: {
+    fever: "Fièvre, fatigue", breathing: "Toux, respiration", ear_nose_throat: "Oreille, nez, gorge", ear: "Oreille",
+    throat: "Gorge", skin: "Peau, blessure", urinary: "Brûlures en urinant", renewal: "Renouveler un traitement",
+    back_joints: "Dos, articulations", mood_sleep: "Moral, sommeil", other: "Autre chose",
+  },
+  measurement: {
+    oxygen_and_pulse: "Oxygène et pouls", blood_pressure: "Tension", weight_and_height: "Poids et taille",
+    temperature: "Température",
+  },
+  quantity: {
+    spo2: "Oxygène", pulse_rate: "Pouls", systolic: "Tension", diastolic: "Tension", mean_pressure: "Moyenne",
+    weight: "Poids", height: "Taille", temperature: "Température",
+  },
+  unit: { "%": "%", "/min": "/min", "mm[Hg]": "mmHg", g: "kg", mm: "cm", Cel: "°C" },
+  progress: {
+    requested: "demandée au patient", placing: "le patient se place", measuring: "mesure en cours", kept: "gardée",
+    skipped: "passée", fault: "appareil à vérifier",
+  },
+  age_band: {
+    infant: "moins d’un an", young_child: "1 à 5 ans", child: "6 à 15 ans", adult: "16 à 39 ans",
+    middle_age: "40 à 64 ans", senior: "65 à 79 ans", elder: "80 ans et plus",
+  },
+  sex: { female: "femme", male: "homme", unknown: "sexe non précisé" },
+  status: { provisional: "identité provisoire", validated: "identité validée", qualified: "identité qualifiée" },
+  purpose: { care: "soins", usual_doctor: "médecin traitant", statistics: "statistiques" },
+  site: { pharmacy: "pharmacie", town_hall: "mairie", care_home: "EHPAD", health_centre: "centre de santé", other: "autre lieu" },
+  cause: {
+    completed: "La consultation est terminée.", patient_left: "Le patient est parti.",
+    given_back: "Le patient est rendu à la salle d’attente.", declined: "Le patient préfère attendre un autre médecin.",
+    cabin_lost: "La cabine n’est pas revenue à temps. Ce qui était remis est gardé dans la cabine.",
+    physician_lost: "Votre liaison a été perdue trop longtemps.", emergency: "Le patient a été orienté vers le 15 / 112.",
+    fault: "Une panne a mis fin à l’appel.",
+  },
+};
+
+export const word = (kind, code) => WORDS[kind]?.[code] ?? String(code ?? "").replaceAll("_", " ");
+
+/// A figure as the physician reads it: the cabin's exact integer, with the point moved; nothing is rounded.
+export function figureText(figure) {
+  const shift = { g: 3, mm: 1 }[figure.unit] ?? figure.decimals;
+  const digits = String(Math.abs(figure.value)).padStart(shift + 1, "0");
+  const whole = digits.slice(0, digits.length - shift);
+  let rest = digits.slice(digits.length - shift);
+  while (rest.length > 1 && rest.endsWith("0")) rest = rest.slice(0, -1);
+  return (figure.value < 0 ? "−" : "") + whole + (shift ? "," + rest : "");
+}
+
+export const clock = (at) => new Date(at).toLocaleTimeString("fr-FR", { hour: "2-digit", minute: "2-digit" });
+
+export function since(ms) {
+  const minutes = Math.floor(ms / 60000);
+  if (minutes < 1) return "moins d’une minute";
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")}`;
+}
