@@ -81,7 +81,9 @@ impl PictureCapture {
                 start(Source::Test)
             })?,
             None => {
-                let _ = news.try_send(MediaNews::Notice(Fault::NoCamera));
+                if settings.video_source != VideoSource::TestPicture {
+                    let _ = news.try_send(MediaNews::Notice(Fault::NoCamera));
+                }
                 start(Source::Test)?
             }
         };
@@ -161,7 +163,9 @@ impl SoundCapture {
                 start(Source::Test)
             })?,
             None => {
-                let _ = news.try_send(MediaNews::Notice(Fault::NoMicrophone));
+                if settings.audio_source != AudioSource::TestTone {
+                    let _ = news.try_send(MediaNews::Notice(Fault::NoMicrophone));
+                }
                 start(Source::Test)?
             }
         };

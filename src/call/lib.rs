@@ -246,7 +246,8 @@ pub struct Stats {
     pub lost_thousandths: u32,
     /// Pictures of the far end handed to the screen since the start.
     pub remote_pictures: u64,
-    /// The microphone, in decibels below full scale (0 is full, -120 silence).
+    /// The microphone's loudest tenth of a second since the last report, in decibels below full scale
+    /// (0 is full, -120 silence).
     pub microphone_decibels: f32,
     /// The far end's voice, likewise.
     pub remote_decibels: f32,

@@ -70,6 +70,9 @@ pub(crate) struct Peer {
     pub(crate) loss_thousandths: watch::Receiver<u32>,
     /// Changes whenever the far end asks for a key frame.
     pub(crate) key_frame_asked: Arc<tokio::sync::Notify>,
+    /// Lets a test's offering end hand over the channels that it made itself.
+    #[cfg(test)]
+    pub(crate) news: mpsc::Sender<PeerNews>,
 }
 
 impl Peer {
@@ -111,7 +114,7 @@ impl Peer {
                 .with_media_engine(engine)
                 .with_interceptor_registry(registry)
                 .with_setting_engine(settings)
-                .with_handler(Arc::new(Handler { news }))
+                .with_handler(Arc::new(Handler { news: news.clone() }))
                 .with_udp_addrs(vec![EveryInterface])
                 .with_data_channel_send_buffer_limit(CHANNEL_BYTES_WAITING_MAX)
                 .build()
@@ -132,6 +135,8 @@ impl Peer {
             picture_bits,
             loss_thousandths,
             key_frame_asked,
+            #[cfg(test)]
+            news,
         })
     }
 

@@ -23,26 +23,28 @@ pub(crate) enum MediaNews {
     Notice(Fault),
 }
 
-/// How loud a sound is, written by its pipeline, in hundredths of a decibel below full scale.
+/// How loud a sound was since it was last asked, written by its pipeline ten times a second, in hundredths
+/// of a decibel below full scale.
 #[derive(Debug, Clone)]
 pub(crate) struct Loudness(Arc<AtomicI32>);
 
 impl Loudness {
-    /// What is reported when nothing was heard yet: silence.
+    /// What is reported when nothing was heard: silence.
     const SILENCE: i32 = -12_000;
 
     pub(crate) fn new() -> Loudness {
         Loudness(Arc::new(AtomicI32::new(Loudness::SILENCE)))
     }
 
-    /// In decibels, 0 is full scale; -120 is silence.
-    pub(crate) fn decibels(&self) -> f32 {
-        self.0.load(Ordering::Relaxed) as f32 / 100.0
+    /// The loudest tenth of a second since the last call, in decibels, 0 is full scale, -120 is silence.
+    pub(crate) fn take_decibels(&self) -> f32 {
+        self.0.swap(Loudness::SILENCE, Ordering::Relaxed) as f32 / 100.0
     }
 
     fn set(&self, decibels: f64) {
-        let hundredths = if decibels.is_finite() { decibels * 100.0 } else { f64::from(Loudness::SILENCE) };
-        self.0.store((hundredths as i32).max(Loudness::SILENCE), Ordering::Relaxed);
+        if decibels.is_finite() {
+            self.0.fetch_max((decibels * 100.0) as i32, Ordering::Relaxed);
+        }
     }
 }
 

@@ -185,7 +185,8 @@ fn queueing(fates: &[Fate], empty_line: Option<&(Duration, i64)>) -> Option<Dura
     if delays.is_empty() {
         return None;
     }
-    let mean = delays.iter().map(|delay| delay.saturating_sub(*empty)).sum::<i64>() / delays.len() as i64;
+    // Wide enough for any sum of two unrelated clocks.
+    let mean = delays.iter().map(|delay| i128::from(*delay) - i128::from(*empty)).sum::<i128>() / delays.len() as i128;
     Some(Duration::from_micros(u64::try_from(mean).unwrap_or(0)))
 }
 

@@ -239,17 +239,16 @@ impl Run {
             let deadline = self.progress.deadline().map(tokio::time::Instant::from_std);
             tokio::select! {
                 Some(order) = ordered.recv() => self.obey(order),
-                Some(news) = peer_heard.recv() => {
-                    if let PeerNews::Sign(sign) = news {
-                        match self.progress.sign(sign, now()) {
-                            Some(News::Ended) => return,
-                            Some(news) => self.tell_news(news).await,
-                            None => {}
-                        }
-                    } else {
-                        self.hear_peer(news).await;
-                    }
-                }
+                news = peer_heard.recv() => match news {
+                    Some(PeerNews::Sign(sign)) => match self.progress.sign(sign, now()) {
+                        Some(News::Ended) => return,
+                        Some(news) => self.tell_news(news).await,
+                        None => {}
+                    },
+                    Some(news) => self.hear_peer(news).await,
+                    // The connection's own task is gone without a word.
+                    None => return,
+                },
                 Some(news) = media_heard.recv() => self.hear_media(news).await,
                 () = sleep_until(deadline), if deadline.is_some() => {
                     if let Some(news) = self.progress.handle_timeout(now()) {
@@ -404,8 +403,8 @@ impl Run {
             received_bits_per_second: rate(received, received_before),
             lost_thousandths: *self.peer.loss_thousandths.borrow(),
             remote_pictures: self.studio.remote_slot.borrow().as_ref().map_or(0, |frame| frame.number),
-            microphone_decibels: self.studio.loudness.decibels(),
-            remote_decibels: self.remote_loudness.decibels(),
+            microphone_decibels: self.studio.loudness.take_decibels(),
+            remote_decibels: self.remote_loudness.take_decibels(),
         };
         // The next report says it better: never waited for.
         let _ = self.events.try_send(CallEvent::Stats(stats));

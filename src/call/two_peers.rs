@@ -1,1 +1,245 @@
+//! Two ends of our own, without a browser. The one that calls is a cabin too, made to offer.
 
+use crate::*;
+use std::time::Duration;
+use webrtc::data_channel::RTCDataChannelInit;
+
+/// Nothing here takes longer, even on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+struct End {
+    call: Call,
+    events: mpsc::Receiver<CallEvent>,
+    early: Vec<CallEvent>,
+}
+
+impl End {
+    async fn new() -> End {
+        let (told, events) = mpsc::channel(64);
+        let settings = Settings {
+            video_source: VideoSource::TestPicture,
+            audio_source: AudioSource::TestTone,
+            audio_sink: AudioSink::Silent,
+            jitter_milliseconds: 60,
+            ..Settings::default()
+        };
+        End { call: Call::start(settings, told).await.expect("a call"), events, early: Vec::new() }
+    }
+
+    /// The first event, past or coming, that `wanted` accepts.
+    async fn until(&mut self, what: &str, wanted: impl Fn(&CallEvent) -> bool) -> CallEvent {
+        if let Some(found) = self.early.iter().position(&wanted) {
+            return self.early.remove(found);
+        }
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            match tokio::time::timeout_at(deadline, self.events.recv()).await {
+                Ok(Some(event)) if wanted(&event) => return event,
+                Ok(Some(event)) => self.early.push(event),
+                Ok(None) | Err(_) => panic!("no {what}; told so far: {:?}", self.early),
+            }
+        }
+    }
+
+    async fn candidate(&mut self) -> Candidate {
+        match self.until("candidate", |event| matches!(event, CallEvent::LocalCandidate(_))).await {
+            CallEvent::LocalCandidate(candidate) => candidate,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A page's part, played by a peer of our own: it offers and opens the channels.
+async fn offer(end: &End) -> String {
+    let connection = &end.call.peer.connection;
+    for (label, live) in [("record", false), ("live", true), ("documents", false)] {
+        let init =
+            RTCDataChannelInit { ordered: !live, max_packet_life_time: live.then_some(500), ..Default::default() };
+        let channel = connection.create_data_channel(label, Some(init)).await.expect("a channel");
+        end.call.peer.news.try_send(peer::PeerNews::Channel(channel)).expect("room for a channel");
+    }
+    let offer = connection.create_offer(None).await.expect("an offer");
+    let sdp = offer.sdp.clone();
+    connection.set_local_description(offer).await.expect("an offer taken");
+    sdp
+}
+
+async fn answered(end: &End, sdp: String) {
+    let answer = RTCSessionDescription::answer(sdp).expect("an answer");
+    end.call.peer.connection.set_remote_description(answer).await.expect("an answer taken");
+    let early = end.call.early.lock().await.take();
+    for candidate in early.into_iter().flatten() {
+        end.call.add_candidate(candidate).await.expect("a candidate");
+    }
+    let (picture, sound) = end.call.peer.payload_types().await;
+    end.call.orders.send(run::Order::Answered { picture, sound }).await.expect("the call's task");
+}
+
+async fn connected() -> (End, End) {
+    let (mut page, mut cabin) = (End::new().await, End::new().await);
+    let answer = cabin.call.remote_offer(&offer(&page).await).await.expect("an answer");
+    answered(&page, answer).await;
+    // Loopback is always among the first few addresses; the rest is found on the way.
+    let (of_page, of_cabin) = (page.candidate().await, cabin.candidate().await);
+    cabin.call.remote_candidate(of_page).await.expect("a candidate");
+    page.call.remote_candidate(of_cabin).await.expect("a candidate");
+    for end in [&mut page, &mut cabin] {
+        end.until("connection", |event| *event == CallEvent::Connected).await;
+        for label in ["record", "live", "documents"] {
+            end.until(label, |event| matches!(event, CallEvent::ChannelOpen { channel } if channel == label)).await;
+        }
+    }
+    (page, cabin)
+}
+
+async fn moving_picture(mut slot: watch::Receiver<Option<Frame>>) {
+    let mut seen: Vec<Frame> = Vec::new();
+    while seen.len() < 5 {
+        tokio::time::timeout(PATIENCE, slot.changed()).await.expect("a picture in time").expect("a running call");
+        if let Some(frame) = slot.borrow_and_update().clone()
+            && seen.last().is_none_or(|last| last.rgba != frame.rgba)
+        {
+            assert_eq!(frame.rgba.len(), (frame.width * frame.height * 4) as usize);
+            seen.push(frame);
+        }
+    }
+}
+
+fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_ends_see_hear_and_write_to_each_other_and_leave_nothing_behind() {
+    let mut files = Vec::new();
+    for _ in 0..2 {
+        let (mut page, mut cabin) = connected().await;
+        moving_picture(cabin.call.own_picture()).await;
+        moving_picture(cabin.call.remote_picture()).await;
+        moving_picture(page.call.remote_picture()).await;
+        let frame = cabin.call.remote_picture().borrow().clone().expect("a picture");
+        assert_eq!((frame.width, frame.height), (640, 480));
+
+        cabin.call.send_text("record", "{\"spo2_percent\":97}").await.expect("text");
+        cabin.call.send_now("live", &[1, 2, 3]).await.expect("a piece of curve");
+        page.call.send("documents", &vec![7; MESSAGE_BYTES_MAX]).await.expect("a piece of document");
+        let text = page.until("text", |event| matches!(event, CallEvent::Data { text: true, .. })).await;
+        assert_eq!(
+            text,
+            CallEvent::Data { channel: "record".into(), bytes: Bytes::from("{\"spo2_percent\":97}"), text: true }
+        );
+        let curve = page.until("curve", |event| matches!(event, CallEvent::Data { text: false, .. })).await;
+        assert_eq!(
+            curve,
+            CallEvent::Data { channel: "live".into(), bytes: Bytes::from_static(&[1, 2, 3]), text: false }
+        );
+        let piece = cabin.until("document", |event| matches!(event, CallEvent::Data { .. })).await;
+        assert!(matches!(piece, CallEvent::Data { bytes, .. } if bytes.len() == MESSAGE_BYTES_MAX));
+        assert!(matches!(
+            cabin.call.send("record", &vec![0; MESSAGE_BYTES_MAX + 1]).await,
+            Err(CallError::TooLong { .. })
+        ));
+        assert_eq!(cabin.call.send("other", b"x").await, Err(CallError::NotOpen { channel: "other".to_owned() }));
+
+        // A tone of -33 dB full scale is sent; after Opus it is heard as loud at the other end.
+        let heard = cabin
+            .until("voice", |event| matches!(event, CallEvent::Stats(stats) if stats.remote_decibels > -45.0))
+            .await;
+        assert!(matches!(heard, CallEvent::Stats(stats) if stats.remote_pictures > 5), "{heard:?}");
+
+        cabin.call.mute_microphone(true);
+        page.until("silence", |event| matches!(event, CallEvent::Stats(stats) if stats.remote_decibels < -70.0)).await;
+        cabin.call.mute_camera(true);
+        let mut seen = page.call.remote_picture();
+        let black = |frame: &Option<Frame>| {
+            frame.as_ref().is_some_and(|f| f.rgba.chunks(4).all(|p| p[0] < 30 && p[1] < 30 && p[2] < 30))
+        };
+        tokio::time::timeout(PATIENCE, seen.wait_for(black)).await.expect("black in time").expect("a running call");
+        drop(seen);
+
+        cabin.call.close().await;
+        cabin.until("end", |event| *event == CallEvent::Ended).await;
+        assert!(cabin.call.remote_picture().borrow().is_none(), "the last picture is forgotten");
+        assert!(cabin.call.own_picture().borrow().is_none());
+        assert!(cabin.call.send("record", b"x").await.is_err());
+        page.until("end", |event| {
+            matches!(event, CallEvent::Ended | CallEvent::Interrupted | CallEvent::ChannelClosed { .. })
+        })
+        .await;
+        page.call.close().await;
+        files.push(open_files());
+    }
+    assert_eq!(files[0], files[1], "a second call opens no more files than the first");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_call_ends_by_itself() {
+    let End { call, mut events, .. } = End::new().await;
+    let own = call.own_picture();
+    drop(call);
+    let end = async { while events.recv().await.is_some_and(|event| event != CallEvent::Ended) {} };
+    tokio::time::timeout(PATIENCE, end).await.expect("the end in time");
+    assert!(own.borrow().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile_descriptions_candidates_and_sizes_are_refused_and_the_call_goes_on() {
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+    let seed = rand::random();
+    println!("seed {seed}");
+    let mut chance = StdRng::seed_from_u64(seed);
+    let page = End::new().await;
+    let good = offer(&page).await;
+    let end = End::new().await;
+    assert!(matches!(end.call.remote_offer("hello").await, Err(CallError::Refused { .. })));
+    assert!(matches!(
+        end.call.remote_offer(&"v=0\r\n".repeat(DESCRIPTION_BYTES_MAX)).await,
+        Err(CallError::TooLong { .. })
+    ));
+    let lines: Vec<&str> = good.split("\r\n").collect();
+    let mut refused = 0;
+    for _ in 0..60 {
+        let mut bad: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        for _ in 0..chance.random_range(1..5) {
+            let at = chance.random_range(0..bad.len());
+            match chance.random_range(0..4) {
+                0 => drop(bad.remove(at)),
+                1 => bad.insert(at, lines[chance.random_range(0..lines.len())].to_owned()),
+                2 => bad[at].push_str(&"9".repeat(chance.random_range(1..60))),
+                _ => {
+                    let line: String = bad[at]
+                        .chars()
+                        .map(|letter| if chance.random_bool(0.2) { chance.random_range(' '..'~') } else { letter })
+                        .collect();
+                    bad[at] = line;
+                }
+            }
+        }
+        // A fresh call each, as an accepted half of an offer would hide the next.
+        if chance.random_bool(0.1) {
+            let other = End::new().await;
+            let _ = other.call.remote_offer(&bad.join("\r\n")).await;
+            other.call.close().await;
+        } else if end.call.remote_offer(&bad.join("\r\n")).await.is_err() {
+            refused += 1;
+        }
+    }
+    println!("{refused} refused");
+    let candidate = |text: String| Candidate { candidate: text, sdp_mid: None, sdp_m_line_index: Some(0) };
+    assert!(end.call.remote_candidate(candidate("x".repeat(CANDIDATE_BYTES_MAX + 1))).await.is_err());
+    for _ in 0..200 {
+        let text: String = (0..chance.random_range(0..80)).map(|_| chance.random_range(' '..'~')).collect();
+        let _ = end.call.remote_candidate(candidate(format!("candidate:{text}"))).await;
+    }
+    // The call still answers and closes.
+    end.call.close().await;
+    page.call.close().await;
+
+    let calm = End::new().await;
+    for number in 0..CANDIDATES_WAITING_MAX {
+        let line = format!("candidate:1 1 udp 1 127.0.0.1 {} typ host", 1_000 + number);
+        calm.call.remote_candidate(candidate(line)).await.expect("room");
+    }
+    assert!(calm.call.remote_candidate(candidate("candidate:1 1 udp 1 127.0.0.1 9 typ host".into())).await.is_err());
+    calm.call.close().await;
+}
