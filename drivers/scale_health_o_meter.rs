@@ -21,7 +21,9 @@ const POWER_STATE: &[u8] = b"\x1bR\x1bJ\x1bE";
 const FIELD_MAX: usize = 32;
 /// The scale is asked that often during a measurement.
 const ASK_EVERY: Duration = Duration::from_secs(1);
-/// Two packets in a row may differ by that much to count as settled.
+/// Packets must agree over that time: two that come together say the same thing twice, not that it is settled.
+const SETTLED_OVER: Duration = Duration::from_millis(800);
+/// Agreeing packets may differ by that much.
 const SETTLED_GRAMS: u32 = 100;
 /// Likewise for the rod.
 const SETTLED_MM: u16 = 5;
@@ -132,9 +134,31 @@ struct Load {
 struct Run {
     deadline: Instant,
     ask_at: Instant,
-    last: Option<Load>,
-    /// When the weight was settled without a height.
-    settled_at: Option<Instant>,
+    /// The load that all since agree with, and when it came first.
+    weight_since: Option<(Weight, Instant)>,
+    /// Likewise for the rod.
+    height_since: Option<(Height, Instant)>,
+    /// The last load, once the weight is settled; and when that was.
+    settled: Option<(Load, Instant)>,
+}
+
+impl Run {
+    fn new(now: Instant) -> Self {
+        Run {
+            deadline: now + MEASUREMENT_MAX,
+            ask_at: now + ASK_EVERY,
+            weight_since: None,
+            height_since: None,
+            settled: None,
+        }
+    }
+
+    /// What was on it is no longer.
+    fn unload(&mut self) {
+        self.weight_since = None;
+        self.height_since = None;
+        self.settled = None;
+    }
 }
 
 /// The protocol.
@@ -221,8 +245,7 @@ impl HealthOMeter {
         let Some(weight) = fields.weight else { return };
         if weight.is_overload() {
             if let Some(run) = &mut self.run {
-                run.last = None;
-                run.settled_at = None;
+                run.unload();
             }
             self.out.event(Event::Invalid(Absent::Overload));
             return;
@@ -236,8 +259,7 @@ impl HealthOMeter {
             Ok(weight) => weight,
             Err(refused) => {
                 if let Some(run) = &mut self.run {
-                    run.last = None;
-                    run.settled_at = None;
+                    run.unload();
                 }
                 // Nobody on it is no absence, it is the beginning.
                 if grams < Weight::MIN {
@@ -268,23 +290,37 @@ impl HealthOMeter {
             self.out.event(Event::Live(Measured::plain(Value::Height(height))));
         }
         let Some(run) = &mut self.run else { return };
-        let settled_weight =
-            run.last.is_some_and(|last| last.weight.grams().abs_diff(load.weight.grams()) <= SETTLED_GRAMS);
-        let settled_height = match (run.last.and_then(|last| last.height), load.height) {
-            (Some(before), Some(height)) => {
-                before.millimetres().abs_diff(height.millimetres()) <= SETTLED_MM && settled_weight
+        let lasts = |since: Instant| since + SETTLED_OVER <= now;
+        let weight_settled = match run.weight_since {
+            Some((first, since)) if first.grams().abs_diff(load.weight.grams()) <= SETTLED_GRAMS => lasts(since),
+            _ => {
+                run.unload();
+                run.weight_since = Some((load.weight, now));
+                false
             }
-            _ => false,
         };
-        run.last = Some(load);
-        if settled_height {
-            return self.finish(load);
-        }
-        if !settled_weight {
-            run.settled_at = None;
+        let height_settled = match (run.height_since, load.height) {
+            (_, None) => {
+                run.height_since = None;
+                false
+            }
+            (Some((first, since)), Some(height))
+                if first.millimetres().abs_diff(height.millimetres()) <= SETTLED_MM =>
+            {
+                lasts(since)
+            }
+            (_, Some(height)) => {
+                run.height_since = Some((height, now));
+                false
+            }
+        };
+        if !weight_settled {
             return self.out.status(Status::Settling);
         }
-        run.settled_at.get_or_insert(now);
+        if height_settled {
+            return self.finish(load);
+        }
+        run.settled = Some((load, run.settled.map_or(now, |(_, at)| at)));
         if load.height.is_none() {
             self.out.status(Status::LowerRod);
         }
@@ -332,12 +368,7 @@ impl Protocol for HealthOMeter {
         self.heard_at = Some(now.instant);
         self.unheard = false;
         if let Some(run) = &mut self.run {
-            *run = Run {
-                deadline: now.instant + MEASUREMENT_MAX,
-                ask_at: now.instant + ASK_EVERY,
-                last: None,
-                settled_at: None,
-            };
+            *run = Run::new(now.instant);
             self.out.status(Status::StepOn);
             self.out.send(READ_NOW);
         }
@@ -346,12 +377,7 @@ impl Protocol for HealthOMeter {
     fn start(&mut self, now: Now) {
         self.out.forget_status();
         self.heard_at = Some(now.instant);
-        self.run = Some(Run {
-            deadline: now.instant + MEASUREMENT_MAX,
-            ask_at: now.instant + ASK_EVERY,
-            last: None,
-            settled_at: None,
-        });
+        self.run = Some(Run::new(now.instant));
         self.out.status(Status::StepOn);
         self.out.send(READ_NOW);
     }
@@ -380,7 +406,7 @@ impl Protocol for HealthOMeter {
             self.out.event(Event::Finished);
             return;
         }
-        if let (Some(at), Some(load)) = (run.settled_at, run.last)
+        if let Some((load, at)) = run.settled
             && at + ROD_MAX <= now
         {
             return self.finish(load);
@@ -421,12 +447,19 @@ impl Protocol for HealthOMeter {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use consult::vitals::Moment;
 
     use super::*;
 
+    /// A second later each time it is asked.
     fn now() -> Now {
-        Now { instant: Instant::now(), wall: Moment(0) }
+        static SECONDS: AtomicU64 = AtomicU64::new(0);
+        static START: OnceLock<Instant> = OnceLock::new();
+        let passed = Duration::from_secs(SECONDS.fetch_add(1, Ordering::SeqCst));
+        Now { instant: *START.get_or_init(Instant::now) + passed, wall: Moment(0) }
     }
 
     /// A packet written with `~` for ESC.
@@ -505,12 +538,13 @@ mod tests {
         let start = now();
         let mut scale = HealthOMeter::new();
         scale.start(start);
-        for _ in 0..2 {
-            scale.handle_input(&packet("~R~W70.3~H0.0~Nm~E"), start);
+        let second = Now { instant: start.instant + SETTLED_OVER, ..start };
+        for at in [start, second] {
+            scale.handle_input(&packet("~R~W70.3~H0.0~Nm~E"), at);
         }
         let events: Vec<_> = std::iter::from_fn(|| scale.poll_event()).collect();
         assert_eq!(events.last(), Some(&Event::Status(Status::LowerRod)));
-        scale.handle_timeout(Now { instant: start.instant + ROD_MAX, ..start });
+        scale.handle_timeout(Now { instant: second.instant + ROD_MAX, ..start });
         let events: Vec<_> = std::iter::from_fn(|| scale.poll_event()).collect();
         assert_eq!(kept(&events), [70_300]);
         assert!(events.contains(&Event::Invalid(Absent::NoHeight)));
@@ -539,6 +573,14 @@ mod tests {
             let events = hear(&mut scale, &format!("~R~W{kilograms}.0~H170~Nm~E"));
             assert!(kept(&events).is_empty());
         }
+    }
+
+    #[test]
+    fn two_packets_at_once_do_not_settle_a_weight() {
+        let mut scale = started();
+        let events = hear(&mut scale, &MANUAL.repeat(5));
+        assert!(kept(&events).is_empty());
+        assert_eq!(kept(&hear(&mut scale, MANUAL)), [70_300, 1_725]);
     }
 
     #[test]

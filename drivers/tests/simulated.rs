@@ -1,0 +1,330 @@
+//! Each model against its simulator on a real pseudo-terminal, and what a cable does to it.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use consult::vitals::{Reading, Value};
+use drivers::ports::{Address, Binding, Message, Port, PortEvent};
+use drivers::{Absent, CuffErrorKind, Fault, Status, model};
+use sim::Simulator;
+
+/// A test that waits longer than that for a device has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A device is back within that time of its cable.
+const BACK_WITHIN: Duration = Duration::from_secs(2);
+
+struct Bench {
+    sim: Simulator,
+    port: Port,
+    messages: Receiver<Message>,
+    dir: PathBuf,
+}
+
+impl Bench {
+    fn new(key: &'static str, test: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("drivers-{test}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let link = dir.join("port");
+        let sim = Simulator::start(key, &link).unwrap();
+        let (sender, messages) = mpsc::sync_channel(drivers::ports::MESSAGES_MAX);
+        let binding = Binding { name: test.into(), model: model(key).unwrap(), address: Address::Path(link) };
+        let port = Port::open(binding, sender).unwrap();
+        let bench = Bench { sim, port, messages, dir };
+        bench.until(|event| matches!(event, PortEvent::Opened { .. }));
+        bench
+    }
+
+    fn order(&self, command: &str) {
+        self.sim.command(command).unwrap();
+    }
+
+    /// Everything said, up to and with the first event that fits.
+    fn until(&self, fits: impl Fn(&PortEvent) -> bool) -> Vec<PortEvent> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(message) = self.messages.recv_timeout(left) else { panic!("waited in vain; seen {seen:?}") };
+            assert!(message.arrived <= Instant::now());
+            seen.push(message.event);
+            if seen.last().is_some_and(&fits) {
+                return seen;
+            }
+        }
+    }
+
+    fn until_finished(&self) -> Vec<PortEvent> {
+        self.until(|event| matches!(event, PortEvent::Finished))
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn readings(events: &[PortEvent]) -> Vec<Reading> {
+    events.iter().filter_map(|e| if let PortEvent::Reading(r) = e { Some(r.clone()) } else { None }).collect()
+}
+
+fn numbers(events: &[PortEvent]) -> Vec<u32> {
+    let number = |reading: Reading| match reading.value {
+        Value::Spo2(v) => vec![v.percent().into()],
+        Value::PulseRate(v) => vec![v.per_minute().into()],
+        Value::BloodPressure(v) => [v.systolic(), v.diastolic(), v.mean().unwrap()].map(|p| p.mmhg().into()).to_vec(),
+        Value::Weight(v) => vec![v.grams()],
+        Value::Height(v) => vec![v.millimetres().into()],
+        Value::Temperature(v) => vec![v.centi_celsius().into()],
+    };
+    readings(events).into_iter().flat_map(number).collect()
+}
+
+#[test]
+fn the_oximeter_gives_what_it_shows_in_both_formats() {
+    for (format, spo2, pulse) in [(2, 94, 131), (7, 88, 57)] {
+        let bench = Bench::new("oximeter_nonin", &format!("oximeter-{format}"));
+        bench.order(&format!("value spo2={spo2} pulse={pulse} format={format}"));
+        bench.port.start();
+        let events = bench.until_finished();
+        assert_eq!(numbers(&events), [spo2, pulse]);
+        assert_eq!(readings(&events)[0].device.firmware.as_deref(), Some("48"));
+        let samples: usize =
+            events.iter().map(|e| if let PortEvent::Waveform(w) = e { w.samples.len() } else { 0 }).sum();
+        // Six seconds at 75 a second, and those before the pulse was found.
+        assert!(samples >= 450, "{samples}");
+    }
+}
+
+#[test]
+fn the_oximeter_says_that_the_finger_is_out_and_gives_no_figure() {
+    let bench = Bench::new("oximeter_nonin", "finger");
+    bench.port.start();
+    bench.until(|e| matches!(e, PortEvent::Live(_)));
+    bench.order("finger out");
+    bench.until(|e| matches!(e, PortEvent::Status(Status::FingerOut)));
+    bench.order("finger in");
+    let events = bench.until(|e| matches!(e, PortEvent::Status(Status::Tracking)));
+    assert!(!events.iter().any(|e| matches!(e, PortEvent::Live(_) | PortEvent::Reading(_))), "{events:?}");
+    assert_eq!(numbers(&bench.until_finished()), [97, 72]);
+}
+
+#[test]
+fn the_cuff_shows_its_pressure_then_gives_its_figures() {
+    let bench = Bench::new("blood_pressure_suntech", "cuff");
+    bench.order("value systolic=141 diastolic=92 mean=108 pulse=77 speed=20");
+    bench.port.start();
+    let events = bench.until_finished();
+    assert_eq!(numbers(&events), [141, 92, 108, 77]);
+    let pressures: Vec<u16> = events
+        .iter()
+        .filter_map(|e| if let PortEvent::Status(Status::CuffPressure { mmhg, .. }) = e { Some(*mmhg) } else { None })
+        .collect();
+    assert!(pressures.len() >= 4, "{pressures:?}");
+}
+
+#[test]
+fn a_cuff_stopped_from_the_cabin_deflates_at_once() {
+    let bench = Bench::new("blood_pressure_suntech", "stop");
+    bench.port.start();
+    bench.until(|e| matches!(e, PortEvent::Status(Status::CuffPressure { mmhg: 20.., .. })));
+    let asked_at = Instant::now();
+    bench.port.stop();
+    let events = bench.until_finished();
+    assert!(asked_at.elapsed() < Duration::from_secs(1));
+    assert!(events.iter().any(|e| matches!(e, PortEvent::Invalid(Absent::Stopped))));
+    // A new start waits for the arm's rest.
+    bench.port.start();
+    bench.until(|e| matches!(e, PortEvent::Status(Status::Resting { seconds: 55.. })));
+}
+
+#[test]
+fn a_leaking_cuff_is_an_error_and_no_figure() {
+    let bench = Bench::new("blood_pressure_suntech", "leak");
+    bench.order("cuff leak");
+    bench.order("value speed=20");
+    bench.port.start();
+    let events = bench.until_finished();
+    assert!(events.iter().any(
+        |e| matches!(e, PortEvent::Invalid(Absent::Cuff(error)) if error.number == 88 && error.kind == CuffErrorKind::Leak)
+    ));
+    assert!(numbers(&events).is_empty());
+}
+
+#[test]
+fn a_busy_cuff_is_said_to_be_busy() {
+    let bench = Bench::new("blood_pressure_suntech", "busy");
+    bench.order("cuff busy");
+    bench.port.start();
+    assert!(bench.until_finished().iter().any(|e| matches!(e, PortEvent::Invalid(Absent::Busy))));
+}
+
+#[test]
+fn the_scale_gives_weight_and_height() {
+    let bench = Bench::new("scale_health_o_meter", "scale");
+    bench.order("value weight=81.45 height=168.30");
+    bench.port.start();
+    assert_eq!(numbers(&bench.until_finished()), [81_450, 1_683]);
+}
+
+#[test]
+fn a_scale_in_pounds_gives_grams() {
+    let bench = Bench::new("scale_health_o_meter", "pounds");
+    bench.order("value weight=180.0 height=70.5 units=c");
+    bench.port.start();
+    // 180 lb = 81646.6266 g; 70.5 in = 1790.7 mm.
+    assert_eq!(numbers(&bench.until_finished()), [81_647, 1_791]);
+}
+
+#[test]
+fn the_thermometer_gives_the_record_taken_now_and_not_yesterdays() {
+    for (shown, hundredths) in [("36.8", 3_680), ("39.14", 3_914)] {
+        let bench = Bench::new("thermometer_taidoc", &format!("temperature-{hundredths}"));
+        bench.order(&format!("value temperature={shown} zone=60"));
+        bench.port.start();
+        let events = bench.until(|e| matches!(e, PortEvent::Status(Status::TakeNow)));
+        assert!(numbers(&events).is_empty());
+        bench.order("measure");
+        let events = bench.until_finished();
+        assert_eq!(numbers(&events), [hundredths]);
+        let reading = &readings(&events)[0];
+        let off = reading.at.0 - reading.device_at.unwrap().0;
+        assert!((-60_000..=180_000).contains(&off), "the device's date, without its zone: {off} ms off");
+    }
+}
+
+#[test]
+fn a_thermometer_asleep_is_woken_by_the_patient() {
+    let bench = Bench::new("thermometer_taidoc", "asleep");
+    bench.order("asleep");
+    bench.port.start();
+    bench.until(|e| matches!(e, PortEvent::Status(Status::WakeUp)));
+    bench.order("awake");
+    bench.until(|e| matches!(e, PortEvent::Status(Status::TakeNow)));
+    bench.order("measure");
+    assert_eq!(numbers(&bench.until_finished()), [3_680]);
+}
+
+/// Unplugs in mid-measurement; the measurement ends well without another start.
+fn unplug_and_go_on(bench: &Bench, under_way: impl Fn(&PortEvent) -> bool) {
+    bench.port.start();
+    bench.until(under_way);
+    bench.order("unplug");
+    bench.until(|e| matches!(e, PortEvent::Lost { was_open: true, .. }));
+    let plugged_at = Instant::now();
+    bench.order("plug");
+    bench.until(|e| matches!(e, PortEvent::Opened { .. }));
+    assert!(plugged_at.elapsed() < BACK_WITHIN);
+}
+
+#[test]
+fn an_oximeter_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
+    let bench = Bench::new("oximeter_nonin", "oximeter-cable");
+    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Live(_)));
+    assert_eq!(numbers(&bench.until_finished()), [97, 72]);
+}
+
+#[test]
+fn a_cuff_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
+    let bench = Bench::new("blood_pressure_suntech", "cuff-cable");
+    // Powered by its own supply: it measures on while its cable is out.
+    bench.order("value own_power=1 speed=6");
+    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::CuffPressure { mmhg: 110.., .. })));
+    assert_eq!(numbers(&bench.until_finished()), [122, 79, 93, 68]);
+}
+
+#[test]
+fn a_cuff_that_lost_its_power_starts_again_after_the_rest() {
+    let bench = Bench::new("blood_pressure_suntech", "cuff-power");
+    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::CuffPressure { mmhg: 20.., .. })));
+    let events = bench.until(|e| matches!(e, PortEvent::Status(Status::Resting { .. })));
+    assert!(numbers(&events).is_empty());
+}
+
+#[test]
+fn a_scale_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
+    let bench = Bench::new("scale_health_o_meter", "scale-cable");
+    bench.order("rod up");
+    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::LowerRod)));
+    bench.order("rod down");
+    assert_eq!(numbers(&bench.until_finished()), [70_300, 1_725]);
+}
+
+#[test]
+fn a_thermometer_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
+    let bench = Bench::new("thermometer_taidoc", "thermometer-cable");
+    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::TakeNow)));
+    bench.order("measure");
+    assert_eq!(numbers(&bench.until_finished()), [3_680]);
+}
+
+#[test]
+fn a_silent_device_is_a_fault_until_it_speaks_again() {
+    let bench = Bench::new("oximeter_nonin", "silent");
+    bench.until(|e| matches!(e, PortEvent::Live(_)));
+    bench.order("silent on");
+    bench.until(|e| matches!(e, PortEvent::Fault(Fault::Silent { .. })));
+    bench.order("silent off");
+    bench.until(|e| matches!(e, PortEvent::Fault(Fault::Recovered)));
+}
+
+#[test]
+fn noise_is_a_fault_and_never_a_reading() {
+    for (key, name) in [("oximeter_nonin", "noise-1"), ("scale_health_o_meter", "noise-2")] {
+        let bench = Bench::new(key, name);
+        bench.order("garble on");
+        bench.port.start();
+        let events = bench.until(|e| matches!(e, PortEvent::Fault(Fault::Garbled)));
+        assert!(numbers(&events).is_empty());
+        bench.order("garble off");
+        assert_eq!(numbers(&bench.until_finished()).len(), 2);
+    }
+}
+
+#[test]
+fn a_device_that_was_never_there_is_said_once_and_opened_when_it_comes() {
+    let dir = std::env::temp_dir().join(format!("drivers-never-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let (sender, messages) = mpsc::sync_channel(64);
+    let address = Address::Path(dir.join("port"));
+    let model = model("scale_health_o_meter").unwrap();
+    let port = Port::open(Binding { name: "scale".into(), model, address }, sender).unwrap();
+    let first = messages.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(first.event, PortEvent::Lost { was_open: false, .. }), "{first:?}");
+    let sim = Simulator::start("scale_health_o_meter", &dir.join("port")).unwrap();
+    let next = messages.recv_timeout(BACK_WITHIN).unwrap();
+    assert!(matches!(next.event, PortEvent::Opened { .. }), "{next:?}");
+    drop((port, sim));
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn a_port_held_by_another_says_what_to_do() {
+    let bench = Bench::new("scale_health_o_meter", "held");
+    let (sender, messages) = mpsc::sync_channel(64);
+    let address = Address::Path(bench.sim.link().to_owned());
+    let second = Binding { name: "second".into(), model: model("scale_health_o_meter").unwrap(), address };
+    let _port = Port::open(second, sender).unwrap();
+    let message = messages.recv_timeout(PATIENCE).unwrap();
+    let PortEvent::Refused { remedy, .. } = message.event else { panic!("{message:?}") };
+    assert!(remedy.contains("another program"), "{remedy}");
+}
+
+#[test]
+fn a_recording_is_a_capture_of_both_directions() {
+    let bench = Bench::new("scale_health_o_meter", "record");
+    let file = bench.dir.join("recorded.capture");
+    bench.port.record(file.clone());
+    bench.port.start();
+    bench.until_finished();
+    bench.port.end_record();
+    // The next answer of the port comes after it has closed the file.
+    bench.port.start();
+    bench.until(|e| matches!(e, PortEvent::Status(_)));
+    let capture = drivers::capture::Capture::parse(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(capture.field("model"), Some("scale_health_o_meter"));
+    let directions: Vec<_> = capture.bursts.iter().map(|b| b.direction).collect();
+    assert!(directions.contains(&drivers::capture::Direction::FromDevice));
+    assert!(directions.contains(&drivers::capture::Direction::ToDevice));
+}
