@@ -104,11 +104,14 @@ pub struct Queued {
     pub set_aside: Option<String>,
     /// How often sending it failed.
     pub attempts: u32,
+    /// How many of its requests, files first and then the bundle, the server has answered with success: an attempt goes
+    /// on after these, so that a line that breaks often still gets everything through.
+    pub answered: u32,
 }
 
 impl Queued {
     pub(crate) fn new(consultation: ConsultationId, number: u64) -> Queued {
-        Queued { number, consultation, set_aside: None, attempts: 0 }
+        Queued { number, consultation, set_aside: None, attempts: 0, answered: 0 }
     }
 }
 
@@ -300,8 +303,9 @@ impl Store {
         }
         if let Ok(Some(value)) = self.index.get(&index_key(b's', id)) {
             let mut r = Reader::new(&value);
-            if let (Ok(_), Ok(attempts)) = (r.u64(), r.u32()) {
+            if let (Ok(_), Ok(attempts), Ok(answered)) = (r.u64(), r.u32(), r.u32()) {
                 queued.attempts = attempts;
+                queued.answered = answered;
             }
         }
         Ok(queued)
@@ -361,6 +365,19 @@ impl Store {
         }
     }
 
+    /// How many requests of a submission the server has answered with success.
+    pub fn answered(&self, id: ConsultationId) -> u32 {
+        self.queue.submissions.get(&id).map_or(0, |queued| queued.answered)
+    }
+
+    /// Notes how many requests the server has answered with success; 0 begins again.
+    pub fn note_answered(&mut self, id: ConsultationId, answered: u32) {
+        if let Some(queued) = self.queue.submissions.get_mut(&id) {
+            queued.answered = answered;
+            self.index_state(id);
+        }
+    }
+
     /// Sets a submission aside with a reason for the technician; the others go on.
     pub fn set_aside(&mut self, id: ConsultationId, reason: &str) -> Result<(), Refused> {
         self.refuse_if_failed()?;
@@ -387,6 +404,7 @@ impl Store {
             self.change_state(id, KIND_TRY_AGAIN, b"");
             if let Some(queued) = self.queue.submissions.get_mut(&id) {
                 queued.set_aside = None;
+                queued.answered = 0;
                 count += 1;
             }
             self.index_state(id);
@@ -461,7 +479,7 @@ impl Store {
     pub(crate) fn index_state(&mut self, id: ConsultationId) {
         let Some(queued) = self.queue.submissions.get(&id) else { return };
         let mut w = Writer::with_capacity(64);
-        w.u64(queued.number).u32(queued.attempts).u8(u8::from(queued.set_aside.is_some()));
+        w.u64(queued.number).u32(queued.attempts).u32(queued.answered).u8(u8::from(queued.set_aside.is_some()));
         let put = self.index.put(&index_key(b's', id), &w.finish());
         self.index_written(put);
         self.sync_index();

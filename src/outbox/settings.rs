@@ -176,7 +176,7 @@ mod tests {
                 "dir = \"/a\"\nsocket = \"/b\"\n[upload]\nbase_url = \"https://u:p@h/\"\n",
                 "x.toml:4: `base_url`: a password",
             ),
-            ("dir = \"/a\nsocket", "x.toml:1: "),
+            ("dir = \"/a\"\nsocket", "x.toml:2: "),
             ("socket = \"/b\"\n", "x.toml:1: missing field `dir`"),
         ];
         for (text, expected) in cases {

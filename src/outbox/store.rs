@@ -263,10 +263,11 @@ impl Store {
     fn build_journal(&mut self, id: ConsultationId, dir: &Path, building: &Path) -> io::Result<Open> {
         disk::create_dir(building)?;
         let reserve = disk::create(&building.join("reserve"))?;
-        disk::reserve(&reserve, self.reserve_bytes)?;
-        if disk::free_bytes(building)? == 0 {
+        // Asked first, because some file systems fill the disk before they say that it is too small.
+        if disk::free_bytes(building)? < self.reserve_bytes {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        disk::reserve(&reserve, self.reserve_bytes)?;
         let key = self.keyring.create(&journal_key(building, id)).map_err(key_to_io)?;
         let log = Log::create(&building.join("log"), &key, id, JOURNAL_STEP)?;
         disk::sync_dir(building)?;
@@ -579,7 +580,7 @@ impl Store {
 
     /// Makes the journal's next sync fail, as a dying disk does.
     #[cfg(test)]
-    pub(crate) fn fail_next_sync(&mut self) {
+    fn fail_next_sync(&mut self) {
         if let Some(open) = &mut self.open {
             open.log.fail_next_sync = true;
         }
@@ -706,5 +707,37 @@ pub(crate) fn lock(dir: &Path) -> Result<File, StoreError> {
     match io::Error::last_os_error() {
         error if error.kind() == io::ErrorKind::WouldBlock => Err(StoreError::InUse(dir.to_path_buf())),
         error => Err(at(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zeroize::Zeroizing;
+
+    #[test]
+    fn after_a_failed_sync_nothing_more_is_acknowledged_until_the_store_is_opened_anew() {
+        let dir = std::env::temp_dir().join(format!("outbox-store-{}", uuid::Uuid::new_v4()));
+        let root = || RootKey::from_text_or_bytes(&[9; 32]).unwrap();
+        let id = ConsultationId::random();
+        let record = |seq: u64| (id, Record { seq, kind: 1, bytes: Zeroizing::new(vec![seq as u8; 10]) });
+        let mut store = Store::open(&dir, root(), 1 << 20).unwrap();
+        store.begin(id).unwrap();
+        assert_eq!(store.append(&[record(0), record(1)]), [Ok(0), Ok(1)]);
+        store.fail_next_sync();
+        let answers = store.append(&[record(2), record(3)]);
+        assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(|r| r.refusal == Refusal::SyncFailed)));
+        assert!(store.append(&[record(2)])[0].is_err());
+        assert!(store.discard(id).is_err());
+        assert!(store.has_failed());
+        assert_eq!(store.status().faults[0].code, FaultCode::SyncFailed);
+        drop(store);
+        let mut store = Store::open(&dir, root(), 1 << 20).unwrap();
+        let (_, records, _) = store.read_back(0).unwrap().unwrap();
+        assert!(records.len() >= 2, "what was acknowledged is there");
+        // The cabin repeats what was not acknowledged; whether it was kept or not, it is kept once.
+        assert_eq!(store.append(&[record(records.len() as u64)]), [Ok(records.len() as u64)]);
+        drop(store);
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

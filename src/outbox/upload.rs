@@ -78,18 +78,28 @@ impl Uploader {
     async fn send(&self, store: &Mutex<Store>, id: ConsultationId) -> Result<Receipt, Trouble> {
         let unreadable = |why: String| Trouble::Refused(format!("it cannot be read on this disk: {why}"));
         let plan = take(store).plan(id).map_err(unreadable)?;
-        for upload in &plan.uploads {
+        let mut answered = take(store).answered(id);
+        for (at, upload) in (1..).zip(&plan.uploads) {
+            if at <= answered {
+                continue;
+            }
             let content = take(store).upload(id, upload).map_err(unreadable)?;
             let request = self.request(Method::PUT, &self.under_base(&upload.path))?;
             let request = request.header(CONTENT_TYPE, &upload.content_type);
             let response = self.exchange(with_body(request, content)).await?;
             expect_success(response, "a file").await?;
+            answered = at;
+            take(store).note_answered(id, answered);
         }
-        let bundle = take(store).bundle(id, &plan).map_err(unreadable)?;
-        let request = self.request(Method::POST, &self.settings.base_url)?.header(CONTENT_TYPE, FHIR_JSON);
-        let response = self.exchange(with_body(request, bundle)).await?;
-        let answer = expect_success(response, "the bundle").await?;
-        let entries = transaction_entries(&answer)?;
+        let mut entries = Vec::new();
+        if answered as usize <= plan.uploads.len() {
+            let bundle = take(store).bundle(id, &plan).map_err(unreadable)?;
+            let request = self.request(Method::POST, &self.settings.base_url)?.header(CONTENT_TYPE, FHIR_JSON);
+            let response = self.exchange(with_body(request, bundle)).await?;
+            let answer = expect_success(response, "the bundle").await?;
+            entries = transaction_entries(&answer)?;
+            take(store).note_answered(id, plan.uploads.len() as u32 + 1);
+        }
         self.prove(id, &plan, entries).await
     }
 
@@ -260,7 +270,9 @@ fn proof(answer: &[u8]) -> Result<Found, Trouble> {
         1 => {}
         0 => return Err(Trouble::Later("the server accepted the bundle, but the search does not find it".into())),
         more => {
-            return Err(Trouble::Refused(format!("the server holds {more} matches for the proof, where 1 is expected")));
+            return Err(Trouble::Refused(format!(
+                "the server holds {more} matches for the proof, where 1 is expected"
+            )));
         }
     }
     let resource = matches.first().map(|entry| &entry["resource"]).unwrap_or(&Value::Null);
@@ -331,8 +343,10 @@ async fn wait(wake: &Notify, longest: Duration) {
 
 async fn attempt(uploader: &Uploader, store: &Mutex<Store>, id: ConsultationId, waits: &mut Waits) {
     let Upload { retry_first, retry_max, .. } = uploader.settings;
+    let before = take(store).answered(id);
     let sent = uploader.send(store, id).await;
     let mut store = take(store);
+    let advanced = store.answered(id) > before;
     if !matches!(sent, Err(Trouble::Server { .. })) {
         waits.server = None;
         store.set_fault(FaultCode::ServerUnreachable, None);
@@ -344,7 +358,8 @@ async fn attempt(uploader: &Uploader, store: &Mutex<Store>, id: ConsultationId, 
             store.prove(receipt)
         }
         Err(Trouble::Server { code, reason, retry_after }) => {
-            let failures = waits.server.map_or(1, |(_, failures)| failures.saturating_add(1));
+            // A line that breaks but gets something through is used again soon.
+            let failures = waits.server.filter(|_| !advanced).map_or(1, |(_, failures)| failures.saturating_add(1));
             let pause =
                 delay(retry_first, retry_max, failures, chance()).max(retry_after.unwrap_or_default().min(retry_max));
             waits.server = Some((Instant::now() + pause, failures));
@@ -358,6 +373,8 @@ async fn attempt(uploader: &Uploader, store: &Mutex<Store>, id: ConsultationId, 
             let pause = delay(retry_first, retry_max, failures, chance());
             waits.single.insert(id, (Instant::now() + pause, failures));
             warn!("consultation {id} is tried again in {} ms: {reason}", pause.as_millis());
+            // From the first file on: the server may have lost what it had answered.
+            store.note_answered(id, 0);
             store.note_failure(id);
             Ok(())
         }

@@ -1,0 +1,395 @@
+//! The real daemon and its client: killed, bothered, and ended.
+
+mod shared;
+
+use outbox::queue::Sending;
+use outbox::store::Store;
+use outbox::wire::{self, Reply, Request};
+use outbox::*;
+use shared::*;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// Kills in one run of the loop; `OUTBOX_KILLS` asks for more.
+const KILLS: u64 = 60;
+
+/// xorshift: enough to choose sizes and moments, and its seed is printed.
+struct Chance(u64);
+
+impl Chance {
+    fn new() -> Chance {
+        let seed = std::env::var("OUTBOX_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0 | 1);
+        eprintln!("OUTBOX_SEED={seed}");
+        Chance(seed)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+
+    fn bytes(&mut self, longest: u64) -> Vec<u8> {
+        let length = self.below(longest);
+        (0..length).map(|_| self.below(256) as u8).collect()
+    }
+}
+
+/// What the writer was promised.
+#[derive(Default)]
+struct Promised {
+    /// Of the open consultation.
+    records: Vec<Vec<u8>>,
+    blobs: Vec<(BlobId, Vec<u8>)>,
+    /// Bundles that were handed over, by consultation.
+    submitted: BTreeMap<ConsultationId, Vec<u8>>,
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_daemon_is_killed_at_any_moment() {
+    let kills: u64 = std::env::var("OUTBOX_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
+    let folder = Arc::new(Folder::new());
+    let mut chance = Chance::new();
+    let acknowledged = Arc::new(AtomicU64::new(0));
+    let ending = Arc::new(AtomicBool::new(false));
+    let mut daemon = Daemon::start(&folder, "");
+    let writer = {
+        let (folder, acknowledged, ending) = (folder.clone(), acknowledged.clone(), ending.clone());
+        let chance = Chance(chance.below(u64::MAX) | 1);
+        std::thread::spawn(move || write(&folder, chance, &acknowledged, &ending))
+    };
+    for kill in 0..kills {
+        let target = acknowledged.load(Ordering::SeqCst) + 1 + chance.below(25);
+        until("acknowledgements", || acknowledged.load(Ordering::SeqCst) >= target || writer.is_finished());
+        assert!(!writer.is_finished(), "the writer stopped before kill {kill}");
+        // Not a wait for anything: it only makes the kill land at a random point of an operation.
+        std::thread::sleep(Duration::from_micros(chance.below(4000)));
+        daemon.kill();
+        daemon = Daemon::start(&folder, "");
+    }
+    ending.store(true, Ordering::SeqCst);
+    let promised = writer.join().unwrap();
+    assert!(daemon.terminate().success());
+
+    let report = check(&folder.data(), root_key()).unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+    let store = Store::open(&folder.data(), root_key(), 1 << 20).unwrap();
+    let waiting = store.waiting();
+    assert_eq!(waiting.len(), promised.submitted.len(), "as many submissions as were acknowledged");
+    for (id, bundle) in &promised.submitted {
+        let plan = store.plan(*id).unwrap();
+        assert_eq!(store.bundle(*id, &plan).unwrap().as_slice(), bundle);
+    }
+    eprintln!("{kills} kills, {} acknowledged", acknowledged.load(Ordering::SeqCst));
+}
+
+/// Goes through consultations as a cabin does, checks after each broken connection that all it was promised is there.
+fn write(folder: &Folder, mut chance: Chance, acknowledged: &AtomicU64, ending: &AtomicBool) -> Promised {
+    let client = Client::new(socket(folder));
+    let mut promised = Promised::default();
+    let mut open = None;
+    while !ending.load(Ordering::SeqCst) || open.is_some() {
+        let Some(id) = open else {
+            open = match client.begin() {
+                Ok(id) => Some(id),
+                Err(_) => recover(&client, &mut promised, None, &mut Vec::new()),
+            };
+            continue;
+        };
+        let choice = if ending.load(Ordering::SeqCst) { 0 } else { chance.below(30) };
+        let mut pending: Vec<Vec<u8>> = Vec::new();
+        let result = match choice {
+            0 => {
+                let bundle = chance.bytes(50_000);
+                // Handed over or not, the answer may be lost: then the outbox says which.
+                promised.submitted.insert(id, bundle.clone());
+                let uploads = promised
+                    .blobs
+                    .iter()
+                    .map(|(blob, _)| Upload {
+                        path: format!("Binary/{blob}"),
+                        content_type: "a/b".into(),
+                        body: Body::Blob(*blob),
+                    })
+                    .collect();
+                let submission =
+                    Submission { uploads, bundle: Zeroizing::new(bundle), proof: "Encounter?identifier=x".into() };
+                client.submit(submission).map(|()| open = None)
+            }
+            1 => client.discard().map(|()| open = None),
+            2 | 3 if promised.blobs.len() < 3 => {
+                let content = chance.bytes(150_000);
+                client.put_blob("name", "a/b", &content).map(|blob| promised.blobs.push((blob, content)))
+            }
+            _ => {
+                let content = chance.bytes(4000);
+                pending.push(content.clone());
+                client.append(1, &content).map(|seq| {
+                    assert_eq!(seq as usize, promised.records.len());
+                    promised.records.push(content);
+                })
+            }
+        };
+        match result {
+            Ok(()) => {
+                acknowledged.fetch_add(1, Ordering::SeqCst);
+                if open.is_none() {
+                    promised.records.clear();
+                    promised.blobs.clear();
+                }
+            }
+            Err(Error::Refused(refused)) => panic!("refused: {refused}"),
+            Err(_) => {
+                let was = Some((id, choice));
+                open = recover(&client, &mut promised, was, &mut pending);
+            }
+        }
+    }
+    promised
+}
+
+/// After a broken connection: reads back, and compares with what was promised.
+fn recover(
+    client: &Client,
+    promised: &mut Promised,
+    was: Option<(ConsultationId, u64)>,
+    pending: &mut Vec<Vec<u8>>,
+) -> Option<ConsultationId> {
+    let mut found = None;
+    until("the daemon", || match client.read_back() {
+        Ok(answer) => {
+            found = Some(answer);
+            true
+        }
+        Err(Error::Absent { .. } | Error::Lost(_)) => false,
+        Err(other) => panic!("{other}"),
+    });
+    match (found.unwrap(), was) {
+        // A begin whose answer was lost.
+        (Some((id, records)), None) => {
+            assert!(records.is_empty());
+            Some(id)
+        }
+        (None, None) => None,
+        (Some((id, records)), Some((expected, choice))) => {
+            assert_eq!(id, expected);
+            let records: Vec<_> = records.iter().map(|record| record.bytes.to_vec()).collect();
+            if records.len() > promised.records.len() {
+                promised.records.append(pending);
+            }
+            assert!(records == promised.records, "the records are those acknowledged, or one more");
+            for (blob, content) in &promised.blobs {
+                assert!(client.get_blob(*blob).unwrap().bytes.as_slice() == content.as_slice());
+            }
+            if choice == 0 {
+                promised.submitted.remove(&id);
+            }
+            Some(id)
+        }
+        (None, Some((_, choice))) => {
+            assert!(choice <= 1, "an open consultation was lost");
+            promised.records.clear();
+            promised.blobs.clear();
+            None
+        }
+    }
+}
+
+#[test]
+fn a_cabin_without_its_outbox_is_told_so_and_goes_on_when_it_comes() {
+    let folder = Folder::new();
+    let client = Client::new(socket(&folder));
+    assert!(matches!(client.begin(), Err(Error::Absent { .. })));
+    let daemon = Daemon::start(&folder, "");
+    let id = client.begin().unwrap();
+    assert_eq!(client.append(4, b"kept").unwrap(), 0);
+    daemon.kill();
+    assert!(matches!(client.append(4, b"not kept"), Err(Error::Absent { .. })));
+    let _daemon = Daemon::start(&folder, "");
+    assert_eq!(client.append(4, b"kept too").unwrap(), 1);
+    // Another program, or the cabin started again.
+    let again = Client::new(socket(&folder));
+    let (found, records) = again.read_back().unwrap().unwrap();
+    assert_eq!((found, records.len(), records[1].bytes.as_slice()), (id, 2, b"kept too".as_slice()));
+    assert!(matches!(again.begin(), Err(Error::Refused(r)) if r.refusal == Refusal::AlreadyOpen));
+    again.discard().unwrap();
+    assert!(again.read_back().unwrap().is_none());
+}
+
+#[test]
+fn nothing_of_another_consultation_can_be_read_or_written_over_the_socket() {
+    let folder = Folder::new();
+    let _daemon = Daemon::start(&folder, "");
+    let client = Client::new(socket(&folder));
+    let first = client.begin().unwrap();
+    client.append(1, b"first patient").unwrap();
+    let blob = client.put_blob("photo", "image/jpeg", b"first patient's picture").unwrap();
+    let bundle = Zeroizing::new(b"{}".to_vec());
+    let submission = Submission { uploads: vec![], bundle, proof: "Encounter?identifier=1".into() };
+    client.submit(submission).unwrap();
+    let second = client.begin().unwrap();
+    assert_ne!(first, second);
+    let mut stream = UnixStream::connect(socket(&folder)).unwrap();
+    let mut ask = |request: Request| {
+        wire::send(&mut stream, &request.encode()).unwrap();
+        Reply::decode(&wire::receive(&mut stream).unwrap().unwrap()).unwrap()
+    };
+    let refusal = |reply: Reply| match reply {
+        Reply::Refused(refused) => refused.refusal,
+        _ => panic!("it was answered"),
+    };
+    assert_eq!(refusal(ask(Request::GetBlob { consultation: first, id: blob })), Refusal::OtherConsultation);
+    assert_eq!(refusal(ask(Request::GetBlob { consultation: second, id: blob })), Refusal::UnknownBlob);
+    let record = Record { seq: 1, kind: 1, bytes: Zeroizing::new(b"x".to_vec()) };
+    assert_eq!(refusal(ask(Request::Append { consultation: first, record })), Refusal::OtherConsultation);
+    assert_eq!(refusal(ask(Request::Discard(first))), Refusal::OtherConsultation);
+    assert_eq!(refusal(ask(Request::Begin(first))), Refusal::AlreadyOpen);
+    match ask(Request::ReadBack(0)) {
+        Reply::Page { consultation, records, more } => {
+            assert_eq!((consultation, records.len(), more), (second, 0, false))
+        }
+        _ => panic!("the open consultation is read back"),
+    }
+    assert_eq!(client.status().unwrap().waiting, 1);
+}
+
+#[test]
+fn garbage_on_the_socket_is_refused_in_words_and_hurts_nobody_else() {
+    let folder = Folder::new();
+    let _daemon = Daemon::start(&folder, "");
+    let client = Client::new(socket(&folder));
+    client.begin().unwrap();
+    let with_length = |message: &[u8]| [&(message.len() as u32).to_le_bytes()[..], message].concat();
+    let garbage: [(Vec<u8>, Refusal); 6] = [
+        (b"GET / HTTP/1.1\r\n\r\n".to_vec(), Refusal::Malformed),
+        (vec![0xff; 100], Refusal::Malformed),
+        (with_length(b""), Refusal::Malformed),
+        (with_length(&[1, 99, 3]), Refusal::Malformed),
+        (with_length(&[1, 1, 3]), Refusal::Malformed),
+        (with_length(&[7, 1]), Refusal::Version),
+    ];
+    for (bytes, expected) in garbage {
+        let mut stream = UnixStream::connect(socket(&folder)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(&bytes).unwrap();
+        let reply = wire::receive(&mut stream).unwrap().unwrap();
+        match Reply::decode(&reply).unwrap() {
+            Reply::Refused(refused) => {
+                assert_eq!(refused.refusal, expected);
+                assert!(!refused.detail.is_empty());
+            }
+            _ => panic!("garbage was accepted"),
+        }
+        // Unread bytes may turn the end into a reset; either way it is over.
+        assert!(matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_)));
+    }
+    assert_eq!(client.append(1, b"still here").unwrap(), 0);
+}
+
+#[test]
+fn one_connection_too_many_is_told_so() {
+    let folder = Folder::new();
+    let _daemon = Daemon::start(&folder, "");
+    let clients: Vec<_> = (0..4).map(|_| Client::new(socket(&folder))).collect();
+    for client in &clients {
+        client.status().unwrap();
+    }
+    let one_more = Client::new(socket(&folder));
+    assert!(matches!(one_more.status(), Err(Error::Refused(r)) if r.refusal == Refusal::Busy));
+    drop(clients);
+    until("a free place", || one_more.status().is_ok());
+}
+
+#[test]
+fn many_writers_share_a_sync_and_each_has_its_own_answer() {
+    let folder = Folder::new();
+    let _daemon = Daemon::start(&folder, "");
+    let client = Client::new(socket(&folder));
+    client.begin().unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for writer in 0..8_u8 {
+            let (client, seen) = (client.clone(), seen.clone());
+            scope.spawn(move || {
+                for n in 0..10_u8 {
+                    let seq = client.append(writer, &[n]).unwrap();
+                    seen.lock().unwrap().push((seq, writer, n));
+                }
+            });
+        }
+    });
+    let mut seen = seen.lock().unwrap().clone();
+    seen.sort();
+    let (_, records) = client.read_back().unwrap().unwrap();
+    let kept: Vec<_> = records.iter().map(|record| (record.seq, record.kind, record.bytes[0])).collect();
+    assert_eq!(kept, seen);
+}
+
+#[test]
+fn a_daemon_told_to_end_ends_well_and_leaves_no_socket() {
+    let folder = Folder::new();
+    let daemon = Daemon::start(&folder, "");
+    Client::new(socket(&folder)).begin().unwrap();
+    assert!(daemon.terminate().success());
+    assert!(!socket(&folder).exists());
+    assert!(Store::open(&folder.data(), root_key(), 1 << 20).unwrap().status().open.is_some());
+}
+
+#[test]
+fn without_a_server_submissions_wait_and_the_status_says_why() {
+    let folder = Folder::new();
+    let _daemon = Daemon::start(&folder, "");
+    let client = Client::new(socket(&folder));
+    client.begin().unwrap();
+    client.submit(submission("a", "patient", vec![])).unwrap();
+    let status = client.status().unwrap();
+    assert_eq!((status.open, status.waiting, status.set_aside, status.last_receipt_at), (None, 1, 0, None));
+    assert_eq!(status.faults.iter().map(|fault| fault.code).collect::<Vec<_>>(), [FaultCode::NoServer]);
+    assert_eq!(status.disk_needed_bytes, 1 << 20);
+}
+
+#[test]
+fn a_mistake_in_the_configuration_or_a_missing_key_is_said_before_anything_is_touched() {
+    let folder = Folder::new();
+    let config = folder.0.join("bad.toml");
+    let run = |text: String, dev_key: bool| {
+        std::fs::write(&config, text).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cabin-outbox"));
+        command.arg("--config").arg(&config).env_remove("CREDENTIALS_DIRECTORY");
+        if dev_key {
+            command.arg("--dev-key");
+        }
+        let output = command.output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let base = format!("dir = {:?}\nsocket = {:?}\n", folder.data(), socket(&folder));
+    let said = run(format!("{base}reserve = 1\n"), false);
+    assert!(said.contains("bad.toml:3: unknown field `reserve`"), "{said}");
+    let said = run(base.clone(), false);
+    assert!(said.contains("LoadCredentialEncrypted=outbox-key"), "{said}");
+    let key = folder.0.join("open-key");
+    std::fs::write(&key, [1; 32]).unwrap();
+    std::process::Command::new("chmod").arg("644").arg(&key).status().unwrap();
+    let said = run(format!("{base}key = {key:?}\n"), false);
+    assert!(said.contains("chmod 600"), "{said}");
+    assert!(!folder.data().exists());
+    // With --dev-key the key is made, loudly; what fails then is the certificate file.
+    let said = run(format!("{base}[upload]\nbase_url = \"https://x/\"\nca_file = \"/nowhere\"\n"), true);
+    assert!(said.contains("ca_file") && said.contains("/nowhere"), "{said}");
+}
+
+/// `Sending` is what the daemon makes of a submission; its limits hold before anything is written.
+#[test]
+fn a_submission_over_the_limits_is_refused() {
+    let bundle = Zeroizing::new(vec![0; BUNDLE_BYTES_MAX + 1]);
+    let sending = Sending { uploads: vec![], bundle, proof: "Encounter?identifier=1".into() };
+    assert_eq!(sending.validate().unwrap_err().refusal, Refusal::TooLarge);
+}
