@@ -3,9 +3,13 @@
 
 #[path = "harness/memory.rs"]
 pub mod memory;
+#[path = "harness/physician.rs"]
+pub mod physician;
 #[path = "harness/process.rs"]
 pub mod process;
 #[path = "harness/screen.rs"]
 pub mod screen;
+#[path = "harness/site.rs"]
+pub mod site;
 #[path = "harness/x11.rs"]
 pub mod x11;

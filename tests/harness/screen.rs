@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -38,7 +39,7 @@ impl Screen {
     ///
     /// # Errors
     /// Names the program that is missing or did not start.
-    pub fn open(folder: &Path, width: u16, height: u16) -> Result<Self> {
+    pub fn open(folder: &Path, width: u16, height: u16) -> Result<Rc<Self>> {
         let mut command = Command::new("Xvfb");
         command.args(["-displayfd", "1", "-screen", "0", &format!("{width}x{height}x24")]);
         command.args(["-nolisten", "tcp", "-noreset", "-dpi", "96"]);
@@ -78,7 +79,7 @@ impl Screen {
         std::fs::create_dir_all(&keep_pictures)?;
         let folder = folder.to_path_buf();
         let (_launcher, _bus, _server) = (launcher, bus, server);
-        Ok(Self { accessibility, display, _launcher, _bus, _server, name, bus_address, folder, keep_pictures })
+        Ok(Rc::new(Self { accessibility, display, _launcher, _bus, _server, name, bus_address, folder, keep_pictures }))
     }
 
     /// Puts a program on this display and this bus, away from whatever the machine has.
@@ -98,13 +99,13 @@ impl Screen {
     ///
     /// # Errors
     /// When the program ends or shows no window with an accessibility tree.
-    pub fn window_of(&self, program: &mut Process) -> Result<Window<'_>> {
+    pub fn window_of(self: &Rc<Self>, program: &mut Process) -> Result<Window> {
         let id = program.id();
         let bus_name = until(&format!("the accessibility tree of {}", program.name()), PATIENCE, || {
             program.check_alive()?;
             self.find_on_bus(id)
         })?;
-        let window = Window { screen: self, bus_name, patience: PATIENCE };
+        let window = Window { screen: Rc::clone(self), bus_name, patience: PATIENCE };
         until("the window's first elements", PATIENCE, || {
             program.check_alive()?;
             Ok((window.elements()?.len() > 1).then_some(()))
@@ -180,12 +181,6 @@ impl From<&String> for Wanted {
     }
 }
 
-impl From<Wanted> for String {
-    fn from(wanted: Wanted) -> Self {
-        format!("{wanted:?}")
-    }
-}
-
 /// Anything whose label holds `part`.
 #[must_use]
 pub fn containing(part: &str) -> Wanted {
@@ -215,13 +210,13 @@ pub struct Element {
 }
 
 /// A program's window, seen through its accessibility tree.
-pub struct Window<'s> {
-    screen: &'s Screen,
+pub struct Window {
+    screen: Rc<Screen>,
     bus_name: String,
     patience: Duration,
 }
 
-impl Window<'_> {
+impl Window {
     /// The same window, with another patience for what must appear.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {

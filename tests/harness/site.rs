@@ -1,0 +1,217 @@
+//! A whole site on this machine: desk, simulated devices, outbox and cabin, each a real process, in a folder of
+//! its own, on ports of its own. Dropping it ends them all.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::process::{Process, free_port, program, still_running};
+
+/// How the physician of a new desk signs in.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The account's name.
+    pub name: String,
+    /// Its password.
+    pub password: String,
+    /// What the authenticator was given, base32.
+    pub totp_secret: String,
+}
+
+/// Everything of a site but its cabin's window.
+pub struct Site {
+    // Dropped in this order: what depends on the others first, their folder last.
+    outbox: Option<Process>,
+    simulators: Option<Process>,
+    desk: Option<Process>,
+    account: Account,
+    invite: String,
+    desk_port: u16,
+    folder: TempDir,
+}
+
+impl Site {
+    /// Prepares a desk with one physician and one invitation, and starts it with the simulated devices.
+    ///
+    /// # Errors
+    /// Names the program that is not built or did not start, with its last words.
+    pub fn open() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("whole-cabin-").tempdir()?;
+        let desk_port = free_port()?;
+        let mut init = Command::new(program("desk")?);
+        init.arg("init").arg("--dir").arg(folder.path().join("desk"));
+        let answers = answers_of(init.arg("--listen").arg(format!("127.0.0.1:{desk_port}")))?;
+        let answer = |key: &str| answers.get(key).cloned().with_context(|| format!("desk init says no {key}"));
+        let account = Account { name: answer("account")?, password: answer("password")?, totp_secret: answer("totp")? };
+        let invite = answer("invite")?;
+        let mut site = Self { outbox: None, simulators: None, desk: None, account, invite, desk_port, folder };
+        site.start_desk()?;
+        site.start_simulators()?;
+        Ok(site)
+    }
+
+    /// The site's own folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where everything of the cabin's side is kept: what is searched for traces of a patient.
+    #[must_use]
+    pub fn cabin_folder(&self) -> PathBuf {
+        self.folder().join("cabin")
+    }
+
+    /// Where the simulated devices' ports and their control socket are.
+    #[must_use]
+    pub fn devices_folder(&self) -> PathBuf {
+        self.folder().join("devices")
+    }
+
+    /// The outbox's Unix socket.
+    #[must_use]
+    pub fn outbox_socket(&self) -> PathBuf {
+        self.cabin_folder().join("outbox.sock")
+    }
+
+    /// The outbox's folder.
+    #[must_use]
+    pub fn outbox_folder(&self) -> PathBuf {
+        self.cabin_folder().join("outbox")
+    }
+
+    /// The desk's address, `http://127.0.0.1:port`.
+    #[must_use]
+    pub fn desk_address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.desk_port)
+    }
+
+    /// The physician's account.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// The one-time code with which a cabin joins.
+    #[must_use]
+    pub fn invite(&self) -> &str {
+        &self.invite
+    }
+
+    /// Starts the desk, again after [`Site::kill_desk`].
+    ///
+    /// # Errors
+    /// When it does not listen, with its last words.
+    pub fn start_desk(&mut self) -> Result<()> {
+        let mut command = Command::new(program("desk")?);
+        command.arg("--dir").arg(self.folder().join("desk"));
+        let mut desk = Process::start("desk", command, self.folder())?;
+        desk.wait_for_port(self.desk_port)?;
+        self.desk = Some(desk);
+        Ok(())
+    }
+
+    /// Takes the desk, and the FHIR server in it, away as a power cut would.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn kill_desk(&mut self) -> Result<()> {
+        self.desk.take().map_or(Ok(()), |desk| desk.kill_minus_nine().map(drop))
+    }
+
+    fn start_simulators(&mut self) -> Result<()> {
+        let mut command = Command::new(program("sim")?);
+        command.arg("--dir").arg(self.devices_folder());
+        let mut simulators = Process::start("sim", command, self.folder())?;
+        simulators.wait_for_line("thermometer")?;
+        self.simulators = Some(simulators);
+        Ok(())
+    }
+
+    /// Makes a simulated device do something: `oximeter unplug`, `scale value weight=70500`.
+    ///
+    /// # Errors
+    /// With the simulator's own words when it refuses.
+    pub fn device(&self, command: &str) -> Result<String> {
+        sim::control::ask(&self.devices_folder(), command).map_err(anyhow::Error::msg)
+    }
+
+    /// Starts the outbox, sending to `fhir_address`; again after [`Site::kill_outbox`].
+    ///
+    /// # Errors
+    /// When it does not say that it is ready, with its last words.
+    pub fn start_outbox(&mut self, fhir_address: &str, token_file: Option<&Path>) -> Result<()> {
+        fs::create_dir_all(self.cabin_folder())?;
+        let mut settings = format!(
+            "dir = {:?}\nsocket = {:?}\nreserve_mib = 1\n\n[upload]\nbase_url = {fhir_address:?}\nretry_first_ms = 50\n\
+             retry_max_s = 1\n",
+            self.outbox_folder(),
+            self.outbox_socket()
+        );
+        if let Some(file) = token_file {
+            settings.push_str(&format!("token_file = {file:?}\n"));
+        }
+        let file = self.cabin_folder().join("outbox.toml");
+        fs::write(&file, settings)?;
+        let mut command = Command::new(program("cabin-outbox")?);
+        command.arg("--config").arg(&file).arg("--dev-key");
+        let mut outbox = Process::start("cabin-outbox", command, self.folder())?;
+        outbox.wait_for_line("ready")?;
+        self.outbox = Some(outbox);
+        Ok(())
+    }
+
+    /// Takes the outbox away as a power cut would.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn kill_outbox(&mut self) -> Result<()> {
+        self.outbox.take().map_or(Ok(()), |outbox| outbox.kill_minus_nine().map(drop))
+    }
+
+    /// The process ids of the programs that run in the cabin's computer, for a search of their memory.
+    #[must_use]
+    pub fn cabin_side(&self) -> Vec<u32> {
+        self.outbox.iter().map(Process::id).collect()
+    }
+
+    /// Fails when a program of the site has ended by itself.
+    ///
+    /// # Errors
+    /// The program's name and its last words.
+    pub fn check_alive(&mut self) -> Result<()> {
+        [&mut self.desk, &mut self.simulators, &mut self.outbox]
+            .into_iter()
+            .flatten()
+            .try_for_each(Process::check_alive)
+    }
+
+    /// Ends every program as Ctrl-C would and makes sure that nothing is left running.
+    ///
+    /// # Errors
+    /// What had to be killed, or is still there.
+    pub fn close(mut self) -> Result<()> {
+        for program in [self.outbox.take(), self.simulators.take(), self.desk.take()].into_iter().flatten() {
+            program.end()?;
+        }
+        let mark = self.folder().display().to_string();
+        match still_running(&mark)?.as_slice() {
+            [] => Ok(()),
+            left => bail!("left running:\n{}", left.join("\n")),
+        }
+    }
+}
+
+/// Runs a command to its end and reads its `key<TAB>value` lines.
+fn answers_of(command: &mut Command) -> Result<HashMap<String, String>> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().filter_map(|line| line.split_once('\t')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+}
