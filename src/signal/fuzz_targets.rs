@@ -6,8 +6,11 @@ use crate::documents::Chunk;
 use crate::live::Frame;
 use crate::{cabin, data, enrol, physician};
 
+/// A fuzz target: takes any bytes and must return.
+pub type Target = fn(&[u8]);
+
 /// Every target with its name.
-pub const ALL: [(&str, fn(&[u8])); 8] = [
+pub const ALL: [(&str, Target); 8] = [
     ("from_cabin", from_cabin),
     ("from_desk", from_desk),
     ("from_page", from_page),

@@ -1,0 +1,212 @@
+//! The one owner of the waiting room: verbs under one lock, messages out through bounded links in the order decided.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use signal::cabin::{FromCabin, FromDesk};
+use signal::call::Physician;
+use signal::enrol::Site;
+use signal::physician::{FromPage, ToPage};
+use signal::{CabinId, RefusalCode, Text, Ticket};
+use tokio::sync::mpsc;
+
+use crate::room::{Room, Send};
+
+/// Messages waiting for one connection; a peer that does not read is dropped with `too_slow` above.
+pub const LINK_MESSAGES_MAX: usize = 256;
+
+/// What goes out on one connection: a message, or the last one before it closes.
+#[derive(Debug)]
+pub enum Out {
+    /// One text frame.
+    Text(String),
+    /// One text frame, then close.
+    Last(String),
+}
+
+/// Ms since 1970 by this machine's clock.
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+struct Link {
+    number: u64,
+    out: mpsc::Sender<Out>,
+}
+
+struct Inside {
+    room: Room,
+    cabins: HashMap<CabinId, Link>,
+    pages: HashMap<String, Link>,
+    next: u64,
+}
+
+/// See the module.
+pub struct Hall {
+    inside: Mutex<Inside>,
+}
+
+/// One connection of an end: says that the end is gone when the same connection closes.
+pub struct Joined {
+    /// Of this connection, never used again.
+    pub number: u64,
+    /// What to write to the peer.
+    pub out: mpsc::Receiver<Out>,
+}
+
+impl Hall {
+    /// With an empty room.
+    pub fn new(room: Room) -> Self {
+        Hall { inside: Mutex::new(Inside { room, cabins: HashMap::new(), pages: HashMap::new(), next: 0 }) }
+    }
+
+    /// Puts an enrolled cabin on the list.
+    pub fn seat(&self, id: CabinId, site: Site) {
+        self.lock().room.seat(id, site);
+    }
+
+    /// A proved cabin connects; its former connection, if any, is told and closed. `welcome` goes first.
+    pub fn join_cabin(&self, id: &CabinId, site: Site, welcome: &FromDesk) -> Joined {
+        let mut inside = self.lock();
+        let (number, sender, out) = inside.link();
+        let _ = sender.try_send(Out::Text(welcome.write()));
+        if let Some(old) = inside.cabins.insert(id.clone(), Link { number, out: sender }) {
+            let reason = Text::cut("La cabine s'est connectée ailleurs.");
+            let _ = old.out.try_send(Out::Last(FromDesk::Refused { code: RefusalCode::Replaced, reason }.write()));
+        }
+        let sends = inside.room.cabin_connected(id, site, Instant::now());
+        inside.deliver(sends);
+        Joined { number, out }
+    }
+
+    /// A physician's page connects; a former one is told and closed.
+    pub fn join_page(&self, account: &str, physician: Physician) -> Joined {
+        let mut inside = self.lock();
+        let (number, sender, out) = inside.link();
+        if let Some(old) = inside.pages.insert(account.into(), Link { number, out: sender }) {
+            let reason = Text::cut("Cette page a été ouverte ailleurs.");
+            let _ = old.out.try_send(Out::Last(ToPage::Refused { code: RefusalCode::Replaced, reason }.write()));
+        }
+        let sends = inside.room.page_connected(account, physician, Instant::now());
+        inside.deliver(sends);
+        Joined { number, out }
+    }
+
+    /// A cabin's connection closed.
+    pub fn leave_cabin(&self, id: &CabinId, number: u64) {
+        let mut inside = self.lock();
+        if inside.cabins.get(id).is_some_and(|link| link.number == number) {
+            inside.cabins.remove(id);
+            let sends = inside.room.cabin_disconnected(id, Instant::now());
+            inside.deliver(sends);
+        }
+    }
+
+    /// A page's connection closed.
+    pub fn leave_page(&self, account: &str, number: u64) {
+        let mut inside = self.lock();
+        if inside.pages.get(account).is_some_and(|link| link.number == number) {
+            inside.pages.remove(account);
+            let sends = inside.room.page_disconnected(account, Instant::now());
+            inside.deliver(sends);
+        }
+    }
+
+    /// A cabin said something. Ignored when its connection was replaced meanwhile.
+    pub fn from_cabin(&self, id: &CabinId, number: u64, message: FromCabin) {
+        let mut inside = self.lock();
+        if inside.cabins.get(id).is_some_and(|link| link.number == number) {
+            let sends = inside.room.from_cabin(id, message, Instant::now(), now_ms());
+            inside.deliver(sends);
+        }
+    }
+
+    /// A page said something. Gives the consultation that it won, when it won one.
+    pub fn from_page(&self, account: &str, number: u64, message: FromPage) -> Option<signal::ConsultationId> {
+        let mut inside = self.lock();
+        if inside.pages.get(account).is_none_or(|link| link.number != number) {
+            return None;
+        }
+        // 128 random bits: no end can guess another call's ticket.
+        let ticket = Ticket::new(format!("{:032x}", rand::random::<u128>())).ok()?;
+        let sends = inside.room.from_page(account, message, ticket, Instant::now());
+        let won = sends.iter().find_map(|send| match send {
+            Send::Page(_, ToPage::Taken { consultation, .. }) => Some(consultation.clone()),
+            _ => None,
+        });
+        inside.deliver(sends);
+        won
+    }
+
+    /// Whether a physician has a call now.
+    pub fn in_call(&self, account: &str) -> bool {
+        self.lock().room.in_call(account)
+    }
+
+    /// Lets time pass.
+    pub fn tick(&self) {
+        let mut inside = self.lock();
+        let sends = inside.room.tick(Instant::now());
+        inside.deliver(sends);
+    }
+
+    /// A cabin was revoked: it is told and its place given up.
+    pub fn revoke(&self, id: &CabinId, reason: &str) {
+        let mut inside = self.lock();
+        if let Some(link) = inside.cabins.remove(id) {
+            let reason = Text::cut(reason);
+            let _ = link.out.try_send(Out::Last(FromDesk::Refused { code: RefusalCode::Revoked, reason }.write()));
+        }
+        let sends = inside.room.unseat(id, Instant::now());
+        inside.deliver(sends);
+    }
+
+    /// A physician signed out or was signed out: the page is told and closed.
+    pub fn sign_out(&self, account: &str) {
+        let inside = self.lock();
+        if let Some(link) = inside.pages.get(account) {
+            let reason = Text::cut("Vous n'êtes plus connecté : connectez-vous de nouveau.");
+            let _ = link.out.try_send(Out::Last(ToPage::Refused { code: RefusalCode::NotSignedIn, reason }.write()));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Inside {
+    fn link(&mut self) -> (u64, mpsc::Sender<Out>, mpsc::Receiver<Out>) {
+        self.next += 1;
+        let (sender, out) = mpsc::channel(LINK_MESSAGES_MAX);
+        (self.next, sender, out)
+    }
+
+    /// A link whose queue is full is let go: its task sees the channel closed, says `too_slow` and closes.
+    fn deliver(&mut self, sends: Vec<Send>) {
+        for send in sends {
+            match send {
+                Send::Cabin(id, message) => {
+                    let full = |link: &Link| link.out.try_send(Out::Text(message.write())).is_err();
+                    if self.cabins.get(&id).is_some_and(full) {
+                        tracing::warn!(cabin = %id, "cabin does not read, dropped");
+                        self.cabins.remove(&id);
+                        let more = self.room.cabin_disconnected(&id, Instant::now());
+                        self.deliver(more);
+                    }
+                }
+                Send::Page(account, message) => {
+                    let full = |link: &Link| link.out.try_send(Out::Text(message.write())).is_err();
+                    if self.pages.get(&account).is_some_and(full) {
+                        tracing::warn!(account, "page does not read, dropped");
+                        self.pages.remove(&account);
+                        let more = self.room.page_disconnected(&account, Instant::now());
+                        self.deliver(more);
+                    }
+                }
+            }
+        }
+    }
+}

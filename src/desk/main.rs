@@ -1,0 +1,203 @@
+//! The desk's program: `desk --dir D` serves; the other verbs prepare accounts and cabins.
+#![allow(clippy::print_stdout, reason = "a command line prints its answers")]
+
+use std::collections::HashMap;
+use std::io::{BufRead as _, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use desk::accounts::{self, Accounts};
+use desk::cabins::{Cabins, INVITE_LIFETIME_S, token};
+use desk::config::Config;
+use desk::totp;
+
+const USAGE: &str = "\
+desk --dir D                          serves, as D/desk.toml says
+desk init --dir D [--listen A]        makes D: configuration, a physician's account, a cabin's invitation
+desk account add NAME --dir D --name N --rpps R [--speciality S] [--town T] [--fee-cents C] [--fee-text F] [--federated]
+                                      the password is read from standard input; --federated: by the issuer only
+desk account list|remove NAME --dir D
+desk account code SECRET              the six digits that an authenticator shows now
+desk cabin invite NAME --dir D        a one-time code for a cabin
+desk cabin list|revoke ID --dir D";
+
+fn main() -> Result<()> {
+    let (words, options) = arguments(std::env::args().skip(1))?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let dir = || options.get("dir").map(PathBuf::from).ok_or_else(|| anyhow!("--dir D is missing\n\n{USAGE}"));
+    match words.as_slice() {
+        [] | ["run"] if options.contains_key("dir") => serve(&dir()?),
+        ["init"] => init(&dir()?, options.get("listen").map_or("127.0.0.1:8443", String::as_str)),
+        ["account", "add", name] => add_account(&data(&dir()?)?, name, &options),
+        ["account", "list"] => {
+            for (name, physician) in Accounts::open(&data(&dir()?)?).list()? {
+                println!("{name}\t{}\t{}", physician.rpps.as_str(), physician.name.as_str());
+            }
+            Ok(())
+        }
+        ["account", "remove", name] => match Accounts::open(&data(&dir()?)?).remove(name)? {
+            true => Ok(()),
+            false => bail!("there is no account {name}"),
+        },
+        ["account", "code", secret] => {
+            let secret = totp::from_base32(secret).context("the secret is not base32 text")?;
+            println!("{}", totp::code(&secret, now_s()));
+            Ok(())
+        }
+        ["cabin", "invite", name] => {
+            println!("{}", Cabins::open(&data(&dir()?)?).invite(name, now_s())?);
+            eprintln!("For once, within {} days.", INVITE_LIFETIME_S / 86400);
+            Ok(())
+        }
+        ["cabin", "list"] => {
+            for (id, cabin) in Cabins::open(&data(&dir()?)?).list()? {
+                let state = if cabin.revoked { "revoked" } else { "enrolled" };
+                println!("{id}\t{state}\t{}\t{}", cabin.name.as_str(), cabin.site.town.as_str());
+            }
+            Ok(())
+        }
+        ["cabin", "revoke", id] => match Cabins::open(&data(&dir()?)?).revoke(id)? {
+            true => Ok(()),
+            false => bail!("there is no cabin {id}: see desk cabin list"),
+        },
+        _ => bail!("not understood\n\n{USAGE}"),
+    }
+}
+
+fn arguments(arguments: impl Iterator<Item = String>) -> Result<(Vec<String>, HashMap<String, String>)> {
+    let (mut words, mut options) = (Vec::new(), HashMap::new());
+    let mut arguments = arguments.peekable();
+    while let Some(argument) = arguments.next() {
+        match argument.strip_prefix("--") {
+            None => words.push(argument),
+            Some("help") => bail!("{USAGE}"),
+            Some("federated") => drop(options.insert("federated".into(), String::new())),
+            Some(name) => {
+                let value = arguments.next().with_context(|| format!("--{name} needs a value\n\n{USAGE}"))?;
+                options.insert(name.to_owned(), value);
+            }
+        }
+    }
+    Ok((words, options))
+}
+
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+fn config(dir: &Path) -> Result<Config> {
+    Ok(Config::load(&dir.join("desk.toml"))?)
+}
+
+fn data(dir: &Path) -> Result<PathBuf> {
+    let data = config(dir)?.data;
+    std::fs::create_dir_all(&data).with_context(|| data.display().to_string())?;
+    Ok(data)
+}
+
+fn serve(dir: &Path) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DESK_LOG").unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let config = config(dir)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let mut running = desk::app::start(config).await?;
+        println!("{}", running.origin);
+        let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            ended = running.ended() => ended.context("the desk stopped serving"),
+            _ = tokio::signal::ctrl_c() => { running.stop().await; Ok(()) }
+            _ = terminated.recv() => { running.stop().await; Ok(()) }
+        }
+    })
+}
+
+const CONFIG: &str = r#"# The physician's desk. Every setting is described in src/desk/config.rs.
+listen = "@LISTEN@"
+data = "data"
+operator = "Bureau local"
+# public_origin = "https://desk.example"
+
+# Needed as soon as others than this machine must reach the desk:
+# [tls]
+# certificate = "certificate.pem"
+# key = "key.pem"
+
+# [[ice]]
+# urls = ["turn:turn.example:3478"]
+# shared_secret = "as in coturn's static-auth-secret"
+
+# [oidc]
+# label = "Pro Santé Connect"
+# discovery_url = "https://auth.bas.psc.esante.gouv.fr/auth/realms/esante-wallet/.well-known/wallet-openid-configuration"
+# client_id = ""
+# client_secret = ""
+# scope = "openid scope_all"
+# acr_values = "eidas1"
+# account_claim = "preferred_username"
+"#;
+
+/// Answers are `key<TAB>value` lines, so that a script can read them.
+fn init(dir: &Path, listen: &str) -> Result<()> {
+    std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    let file = dir.join("desk.toml");
+    if file.exists() {
+        bail!("{} exists: remove it to begin again", file.display());
+    }
+    let text = CONFIG.replace("@LISTEN@", listen);
+    Config::read(&text, &file)?;
+    std::fs::write(&file, text).with_context(|| file.display().to_string())?;
+    let data = data(dir)?;
+    let password: String = token().chars().take(20).collect();
+    // 10001234565 has a right key and belongs to nobody: it stands for a real number until one is entered.
+    let physician = accounts::physician(
+        "Dr Claire Morel",
+        "Médecine générale",
+        "10001234565",
+        "Chartres",
+        3000,
+        "30 €, remboursés dans les conditions habituelles",
+    );
+    let added = Accounts::open(&data).add("claire.morel", &password, physician, None)?;
+    let invite = Cabins::open(&data).invite("Cabine", now_s())?;
+    for (key, value) in [
+        ("config", file.display().to_string().as_str()),
+        ("account", "claire.morel"),
+        ("password", &password),
+        ("totp", &added.secret),
+        ("otpauth", &added.otpauth),
+        ("invite", &invite),
+    ] {
+        println!("{key}\t{value}");
+    }
+    Ok(())
+}
+
+fn add_account(data: &Path, name: &str, options: &HashMap<String, String>) -> Result<()> {
+    let text = |key: &str| options.get(key).map_or("", String::as_str);
+    let fee_cents = match text("fee-cents") {
+        "" => 3000,
+        cents => cents.parse().context("--fee-cents is a whole number of cents")?,
+    };
+    let fee_text = match text("fee-text") {
+        "" => format!("{},{:02} €", fee_cents / 100, fee_cents % 100),
+        words => words.to_owned(),
+    };
+    if text("name").is_empty() {
+        bail!("--name is missing: it is shown to patients\n\n{USAGE}");
+    }
+    let physician =
+        accounts::physician(text("name"), text("speciality"), text("rpps"), text("town"), fee_cents, &fee_text);
+    let accounts = Accounts::open(data);
+    if options.contains_key("federated") {
+        return Ok(accounts.add_federated(name, physician)?);
+    }
+    if std::io::stdin().is_terminal() {
+        eprintln!("Password, then Enter (it will be seen):");
+    }
+    let mut password = String::new();
+    std::io::stdin().lock().read_line(&mut password)?;
+    let added = accounts.add(name, password.trim_end_matches(['\n', '\r']), physician, None)?;
+    println!("totp\t{}\notpauth\t{}", added.secret, added.otpauth);
+    Ok(())
+}
