@@ -38,6 +38,8 @@ impl Browser {
             .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
             .args(["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"])
             .arg("--autoplay-policy=no-user-gesture-required")
+            // Without it Chromium looks for no path on a machine that has only loopback.
+            .arg("--allow-loopback-in-peer-connection")
             .arg(format!("--user-data-dir={}", profile.display()))
             .arg(address)
             .stdout(std::process::Stdio::null())

@@ -47,6 +47,7 @@ pub mod policy;
 mod progress;
 mod run;
 #[cfg(test)]
+#[allow(clippy::print_stdout, reason = "the seed of a random test is printed")]
 mod two_peers;
 
 pub use frame::Frame;

@@ -3,6 +3,7 @@
 use crate::policy::{Fate, Rate, SILENCE};
 use crate::progress::Sign;
 use crate::{CallError, Candidate, IceServer, MESSAGE_BYTES_MAX};
+use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{
     BandwidthEstimator, CongestionControlBuilder, Interceptor, Packet, PacketReport, Registry, Slot, StreamInfo,
     TaggedPacket, TwccReceiverBuilder, TwccSenderBuilder,
@@ -105,6 +106,9 @@ impl Peer {
             .with_ice_timeouts(Some(INTERRUPTED_AFTER), Some(LOST_AFTER), Some(KEEP_ALIVE_EVERY))
             .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(MESSAGE_BYTES_MAX as u32))
             .with_include_loopback_candidate(true)
+            // Joining a multicast group fails on a machine without network, and with it every call. Names
+            // ending in .local are not needed: such a browser's checks reach us.
+            .with_multicast_dns_mode(MulticastDnsMode::Disabled)
             // An offer that restarts ICE comes when the network changed: start from the addresses of now.
             .with_discard_local_candidates_during_ice_restart(true)
             .build();

@@ -191,6 +191,7 @@ fn queueing(fates: &[Fate], empty_line: Option<&(Duration, i64)>) -> Option<Dura
 }
 
 #[cfg(test)]
+#[allow(clippy::print_stdout, reason = "the seed of a random test is printed")]
 mod tests {
     use super::*;
     use rand::{Rng, SeedableRng, rngs::StdRng};

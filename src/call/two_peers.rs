@@ -105,71 +105,78 @@ async fn moving_picture(mut slot: watch::Receiver<Option<Frame>>) {
     }
 }
 
-fn open_files() -> usize {
-    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_ends_see_hear_and_write_to_each_other_and_forget_the_last_picture() {
+    let (mut page, mut cabin) = connected().await;
+    moving_picture(cabin.call.own_picture()).await;
+    moving_picture(cabin.call.remote_picture()).await;
+    moving_picture(page.call.remote_picture()).await;
+    let frame = cabin.call.remote_picture().borrow().clone().expect("a picture");
+    assert_eq!((frame.width, frame.height), (640, 480));
+
+    cabin.call.send_text("record", "{\"spo2_percent\":97}").await.expect("text");
+    cabin.call.send_now("live", &[1, 2, 3]).await.expect("a piece of curve");
+    page.call.send("documents", &vec![7; MESSAGE_BYTES_MAX]).await.expect("a piece of document");
+    let text = page.until("text", |event| matches!(event, CallEvent::Data { text: true, .. })).await;
+    assert_eq!(
+        text,
+        CallEvent::Data { channel: "record".into(), bytes: Bytes::from("{\"spo2_percent\":97}"), text: true }
+    );
+    let curve = page.until("curve", |event| matches!(event, CallEvent::Data { text: false, .. })).await;
+    assert_eq!(curve, CallEvent::Data { channel: "live".into(), bytes: Bytes::from_static(&[1, 2, 3]), text: false });
+    let piece = cabin.until("document", |event| matches!(event, CallEvent::Data { .. })).await;
+    assert!(matches!(piece, CallEvent::Data { bytes, .. } if bytes.len() == MESSAGE_BYTES_MAX));
+    assert!(matches!(cabin.call.send("record", &vec![0; MESSAGE_BYTES_MAX + 1]).await, Err(CallError::TooLong { .. })));
+    assert_eq!(cabin.call.send("other", b"x").await, Err(CallError::NotOpen { channel: "other".to_owned() }));
+
+    // A tone of -33 dB full scale is sent; after Opus it is heard as loud at the other end.
+    let heard =
+        cabin.until("voice", |event| matches!(event, CallEvent::Stats(stats) if stats.remote_decibels > -45.0)).await;
+    assert!(matches!(heard, CallEvent::Stats(stats) if stats.remote_pictures > 5), "{heard:?}");
+
+    cabin.call.mute_microphone(true);
+    page.until("silence", |event| matches!(event, CallEvent::Stats(stats) if stats.remote_decibels < -70.0)).await;
+    cabin.call.mute_camera(true);
+    let mut seen = page.call.remote_picture();
+    let black = |frame: &Option<Frame>| {
+        frame.as_ref().is_some_and(|f| f.rgba.chunks(4).all(|p| p[0] < 30 && p[1] < 30 && p[2] < 30))
+    };
+    tokio::time::timeout(PATIENCE, seen.wait_for(black)).await.expect("black in time").expect("a running call");
+    drop(seen);
+
+    cabin.call.close().await;
+    cabin.until("end", |event| *event == CallEvent::Ended).await;
+    assert!(cabin.call.remote_picture().borrow().is_none(), "the last picture is forgotten");
+    assert!(cabin.call.own_picture().borrow().is_none());
+    assert!(cabin.call.send("record", b"x").await.is_err());
+    page.until("end", |event| {
+        matches!(event, CallEvent::Ended | CallEvent::Interrupted | CallEvent::ChannelClosed { .. })
+    })
+    .await;
+    page.call.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_ends_see_hear_and_write_to_each_other_and_leave_nothing_behind() {
-    let mut files = Vec::new();
-    for _ in 0..2 {
-        let (mut page, mut cabin) = connected().await;
-        moving_picture(cabin.call.own_picture()).await;
-        moving_picture(cabin.call.remote_picture()).await;
-        moving_picture(page.call.remote_picture()).await;
-        let frame = cabin.call.remote_picture().borrow().clone().expect("a picture");
-        assert_eq!((frame.width, frame.height), (640, 480));
-
-        cabin.call.send_text("record", "{\"spo2_percent\":97}").await.expect("text");
-        cabin.call.send_now("live", &[1, 2, 3]).await.expect("a piece of curve");
-        page.call.send("documents", &vec![7; MESSAGE_BYTES_MAX]).await.expect("a piece of document");
-        let text = page.until("text", |event| matches!(event, CallEvent::Data { text: true, .. })).await;
-        assert_eq!(
-            text,
-            CallEvent::Data { channel: "record".into(), bytes: Bytes::from("{\"spo2_percent\":97}"), text: true }
-        );
-        let curve = page.until("curve", |event| matches!(event, CallEvent::Data { text: false, .. })).await;
-        assert_eq!(
-            curve,
-            CallEvent::Data { channel: "live".into(), bytes: Bytes::from_static(&[1, 2, 3]), text: false }
-        );
-        let piece = cabin.until("document", |event| matches!(event, CallEvent::Data { .. })).await;
-        assert!(matches!(piece, CallEvent::Data { bytes, .. } if bytes.len() == MESSAGE_BYTES_MAX));
-        assert!(matches!(
-            cabin.call.send("record", &vec![0; MESSAGE_BYTES_MAX + 1]).await,
-            Err(CallError::TooLong { .. })
-        ));
-        assert_eq!(cabin.call.send("other", b"x").await, Err(CallError::NotOpen { channel: "other".to_owned() }));
-
-        // A tone of -33 dB full scale is sent; after Opus it is heard as loud at the other end.
-        let heard = cabin
-            .until("voice", |event| matches!(event, CallEvent::Stats(stats) if stats.remote_decibels > -45.0))
-            .await;
-        assert!(matches!(heard, CallEvent::Stats(stats) if stats.remote_pictures > 5), "{heard:?}");
-
-        cabin.call.mute_microphone(true);
-        page.until("silence", |event| matches!(event, CallEvent::Stats(stats) if stats.remote_decibels < -70.0)).await;
-        cabin.call.mute_camera(true);
-        let mut seen = page.call.remote_picture();
-        let black = |frame: &Option<Frame>| {
-            frame.as_ref().is_some_and(|f| f.rgba.chunks(4).all(|p| p[0] < 30 && p[1] < 30 && p[2] < 30))
-        };
-        tokio::time::timeout(PATIENCE, seen.wait_for(black)).await.expect("black in time").expect("a running call");
-        drop(seen);
-
-        cabin.call.close().await;
-        cabin.until("end", |event| *event == CallEvent::Ended).await;
-        assert!(cabin.call.remote_picture().borrow().is_none(), "the last picture is forgotten");
-        assert!(cabin.call.own_picture().borrow().is_none());
-        assert!(cabin.call.send("record", b"x").await.is_err());
-        page.until("end", |event| {
-            matches!(event, CallEvent::Ended | CallEvent::Interrupted | CallEvent::ChannelClosed { .. })
-        })
-        .await;
-        page.call.close().await;
-        files.push(open_files());
+async fn without_camera_microphone_or_loudspeaker_the_call_says_so_and_goes_on() {
+    let (told, mut events) = mpsc::channel(64);
+    let settings = Settings {
+        video_source: VideoSource::Device("/dev/no-camera".to_owned()),
+        audio_source: AudioSource::Device("hw:NoMicrophone".to_owned()),
+        audio_sink: AudioSink::Device("hw:NoLoudspeaker".to_owned()),
+        ..Settings::default()
+    };
+    let call = Call::start(settings, told).await.expect("a call");
+    let mut missing = (false, false, false);
+    while missing != (true, true, true) {
+        match tokio::time::timeout(PATIENCE, events.recv()).await.expect("faults in time") {
+            Some(CallEvent::Fault(Fault::CameraLost { .. })) => missing.0 = true,
+            Some(CallEvent::Fault(Fault::MicrophoneLost { .. })) => missing.1 = true,
+            Some(CallEvent::Fault(Fault::LoudspeakerLost { .. })) => missing.2 = true,
+            other => panic!("{other:?}"),
+        }
     }
-    assert_eq!(files[0], files[1], "a second call opens no more files than the first");
+    moving_picture(call.own_picture()).await;
+    call.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -224,7 +231,7 @@ async fn hostile_descriptions_candidates_and_sizes_are_refused_and_the_call_goes
             refused += 1;
         }
     }
-    println!("{refused} refused");
+    assert!(refused > 0, "no mutation was noticed");
     let candidate = |text: String| Candidate { candidate: text, sdp_mid: None, sdp_m_line_index: Some(0) };
     assert!(end.call.remote_candidate(candidate("x".repeat(CANDIDATE_BYTES_MAX + 1))).await.is_err());
     for _ in 0..200 {
