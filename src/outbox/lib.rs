@@ -16,6 +16,8 @@ pub mod wire;
 #[cfg(feature = "daemon")]
 pub mod blob;
 #[cfg(feature = "daemon")]
+mod check;
+#[cfg(feature = "daemon")]
 pub mod disk;
 #[cfg(feature = "daemon")]
 pub mod frame;
@@ -23,6 +25,8 @@ pub mod frame;
 pub mod fuzz_targets;
 #[cfg(feature = "daemon")]
 pub mod index;
+#[cfg(feature = "daemon")]
+mod journal;
 #[cfg(feature = "daemon")]
 pub mod keys;
 #[cfg(feature = "daemon")]
@@ -42,4 +46,4 @@ pub use client::{Client, Error};
 pub use record::*;
 
 #[cfg(feature = "daemon")]
-pub use queue::{Report, check};
+pub use check::{Report, check};

@@ -92,8 +92,13 @@ fn admit(stream: UnixStream, ask: &SyncSender<Asked>, allow_uids: &[u32], open: 
     let (ask, counted) = (ask.clone(), open.clone());
     let read = move || {
         info!("account {uid} connected");
-        listen(stream, &ask);
+        let refused = listen(&stream, &ask);
+        // The place is free before the other end can know that the connection is over.
         counted.fetch_sub(1, Ordering::SeqCst);
+        if let Some(refused) = refused {
+            warn!("a message was refused: {refused}");
+            refuse_and_close(stream, refused);
+        }
     };
     if let Err(error) = thread::Builder::new().name("connection".into()).spawn(read) {
         warn!("no thread for a connection: {error}");
@@ -106,31 +111,29 @@ fn refuse_and_close(mut stream: UnixStream, refused: Refused) {
     let _ = stream.shutdown(Shutdown::Write);
 }
 
-fn listen(mut stream: UnixStream, ask: &SyncSender<Asked>) {
+/// Reads a connection to its end; what it says last, if it was not ended by the other side.
+fn listen(mut stream: &UnixStream, ask: &SyncSender<Asked>) -> Option<Refused> {
     let (done, is_done) = sync_channel(1);
     loop {
         let message = match wire::receive(&mut stream) {
             Ok(Some(message)) => message,
-            Ok(None) => return,
+            Ok(None) => return None,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return refuse_and_close(stream, Refused::new(Refusal::Malformed, error.to_string()));
+                return Some(Refused::new(Refusal::Malformed, error.to_string()));
             }
-            Err(_) => return,
+            Err(_) => return None,
         };
         let request = match Request::decode(&message) {
             Ok(request) => request,
-            Err(refused) => {
-                warn!("a message was refused: {refused}");
-                return refuse_and_close(stream, refused);
-            }
+            Err(refused) => return Some(refused),
         };
         drop(message);
-        let Ok(answer_to) = stream.try_clone() else { return };
+        let Ok(answer_to) = stream.try_clone() else { return None };
         // Records may follow each other and share a sync; anything larger waits its turn, so that memory stays bounded.
         let waits = !matches!(request, Request::Append { .. });
         let asked = Asked { request, answer_to, done: waits.then(|| done.clone()) };
         if ask.send(asked).is_err() || (waits && is_done.recv().is_err()) {
-            return;
+            return None;
         }
     }
 }

@@ -12,25 +12,20 @@
 //! A directory gets its name, without `.tmp`, when everything in it is durable; that rename is the moment at which a
 //! consultation is open, or handed over. Whatever a crash leaves half done is finished by [`Store::open`].
 
-use crate::fields::{Malformed, Reader, Writer};
 use crate::index::Index;
-use crate::keys::{DataKey, KeyError, KeyFile, Keyring, Part, RootKey};
+use crate::journal::{Open, open_as};
+use crate::keys::{KeyError, KeyFile, Keyring, Part, RootKey};
 use crate::log::Log;
 use crate::queue::{Queue, Queued};
 use crate::record::*;
-use crate::wire::PAGE_BYTES;
-use crate::{blob, disk, log};
+use crate::{blob, disk};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use tracing::{info, warn};
+use tracing::warn;
 
-/// Room of a journal's log that is reserved at a time, in bytes.
-const JOURNAL_STEP: u64 = 1024 * 1024;
-/// The outbox's own kind of frame: a blob is complete.
-const KIND_BLOB: u8 = KIND_RESERVED;
 /// Up to this many keys are wrapped again as soon as one is destroyed; with more, the new epoch waits for the day's.
 const ROTATE_AT_ONCE_MAX: usize = 16;
 /// Longest detail of a fault, in bytes.
@@ -64,32 +59,10 @@ pub struct Store {
     pub(crate) receipts: Log,
     pub(crate) queue: Queue,
     pub(crate) faults: BTreeMap<FaultCode, String>,
-    open: Option<Open>,
-    reserve_bytes: u64,
-    failed: bool,
+    pub(crate) open: Option<Open>,
+    pub(crate) reserve_bytes: u64,
+    pub(crate) failed: bool,
     rotation_due: bool,
-}
-
-/// The open consultation. No content of it is kept in memory.
-struct Open {
-    id: ConsultationId,
-    dir: PathBuf,
-    key: DataKey,
-    log: Log,
-    next_record: u64,
-    last: Option<[u8; 32]>,
-    blobs: BTreeMap<BlobId, BlobInfo>,
-    blobs_bytes: u64,
-    reserve: Option<File>,
-    reserve_bytes: u64,
-}
-
-#[derive(Clone)]
-struct BlobInfo {
-    name: String,
-    content_type: String,
-    bytes: u64,
-    sha256: [u8; 32],
 }
 
 impl Store {
@@ -131,272 +104,18 @@ impl Store {
         };
         store.load_queue(known).map_err(at(dir))?;
         store.load_journal().map_err(at(dir))?;
-        if store.keyring.rotation_is_unfinished() {
-            if let Err(error) = store.keyring.rotate(&store.survivors()) {
-                // Not worth refusing to start: it is tried again when the next key is destroyed.
-                warn!("an epoch could not be finished: {error}");
-            }
+        if store.keyring.rotation_is_unfinished()
+            && let Err(error) = store.keyring.rotate(&store.survivors())
+        {
+            // Not worth refusing to start: it is tried again when the next key is destroyed.
+            warn!("an epoch could not be finished: {error}");
         }
         Ok(store)
-    }
-
-    fn load_journal(&mut self) -> io::Result<()> {
-        for (id, dir) in consultations(&self.dir.join("journal"))? {
-            let file = journal_key(&dir, id);
-            if self.queue.knows(id) {
-                info!("finishing the destruction of the journal of {id}, which was handed over");
-                disk::shred(&file.path)?;
-                disk::remove_dir(&dir)?;
-                continue;
-            }
-            let key = match self.keyring.load(&file) {
-                Ok(key) => key,
-                Err(KeyError::Destroyed) => {
-                    info!("finishing the destruction of the journal of {id}");
-                    disk::shred(&file.path)?;
-                    disk::remove_dir(&dir)?;
-                    continue;
-                }
-                Err(KeyError::Io(error)) => return Err(error),
-                Err(error) => {
-                    self.set_journal_aside(id, &dir, &error.to_string())?;
-                    continue;
-                }
-            };
-            if self.open.is_some() {
-                self.set_journal_aside(id, &dir, "a second open journal")?;
-                continue;
-            }
-            let opened = match Log::open(&dir.join("log"), &key, id, JOURNAL_STEP) {
-                Ok(opened) => opened,
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => {
-                    self.set_journal_aside(id, &dir, &error.to_string())?;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            if opened.cut_bytes > 0 {
-                info!("cut {} bytes that had not been acknowledged off the journal of {id}", opened.cut_bytes);
-            }
-            if let Some(aside) = &opened.damaged {
-                let detail =
-                    format!("part of the journal of {id} cannot be read; the file is kept as {}", aside.display());
-                warn!("{detail}");
-                self.faults.insert(FaultCode::Damaged, detail);
-            }
-            let reserve = fs::OpenOptions::new().write(true).open(dir.join("reserve")).ok();
-            let reserve_bytes = reserve.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len());
-            let mut open = Open {
-                id,
-                dir,
-                key,
-                log: opened.log,
-                next_record: 0,
-                last: None,
-                blobs: BTreeMap::new(),
-                blobs_bytes: 0,
-                reserve,
-                reserve_bytes,
-            };
-            for frame in opened.frames {
-                if frame.kind < KIND_RESERVED {
-                    open.next_record += 1;
-                    open.last = Some(blob::sha256(&frame.content));
-                } else if let Ok((blob, info)) = read_manifest(&frame.content) {
-                    open.blobs_bytes += info.bytes;
-                    open.blobs.insert(blob, info);
-                }
-            }
-            info!("consultation {id} is open again with {} records", open.next_record);
-            self.open = Some(open);
-        }
-        Ok(())
-    }
-
-    /// What cannot be opened gives up its place, so that the cabin can receive the next patient, and is kept.
-    fn set_journal_aside(&mut self, id: ConsultationId, dir: &Path, why: &str) -> io::Result<()> {
-        let aside = self.dir.join("journal-aside");
-        disk::create_dir(&aside)?;
-        fs::rename(dir, aside.join(id.to_string()))?;
-        disk::sync_dir(&aside)?;
-        disk::sync_dir(&self.dir.join("journal"))?;
-        let detail = format!("the journal of {id} cannot be opened and is kept in {}: {why}", aside.display());
-        warn!("{detail}");
-        self.faults.insert(FaultCode::Damaged, detail);
-        Ok(())
     }
 
     /// Whether the disk failed: nothing is acknowledged any more, and the program should be restarted.
     pub fn has_failed(&self) -> bool {
         self.failed
-    }
-
-    /// Opens a consultation.
-    pub fn begin(&mut self, id: ConsultationId) -> Result<(), Refused> {
-        self.refuse_if_failed()?;
-        match &self.open {
-            Some(open) if open.id == id && open.log.next_seq() == 0 => return Ok(()),
-            Some(open) => {
-                let detail = format!("consultation {} is open: submit or discard it first", open.id);
-                return Err(Refused::new(Refusal::AlreadyOpen, detail));
-            }
-            None => {}
-        }
-        if id.0.is_nil() || self.queue.knows(id) {
-            return Err(Refused::new(Refusal::OtherConsultation, format!("consultation {id} has been closed")));
-        }
-        let dir = self.dir.join("journal").join(id.to_string());
-        let building = dir.with_extension("tmp");
-        match self.build_journal(id, &dir, &building) {
-            Ok(open) => {
-                self.open = Some(open);
-                self.faults.remove(&FaultCode::DiskShort);
-                Ok(())
-            }
-            Err(error) => {
-                let _ = disk::remove_dir(&building);
-                Err(self.refuse(error))
-            }
-        }
-    }
-
-    fn build_journal(&mut self, id: ConsultationId, dir: &Path, building: &Path) -> io::Result<Open> {
-        disk::create_dir(building)?;
-        let reserve = disk::create(&building.join("reserve"))?;
-        // Asked first, because some file systems fill the disk before they say that it is too small.
-        if disk::free_bytes(building)? < self.reserve_bytes {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        disk::reserve(&reserve, self.reserve_bytes)?;
-        let key = self.keyring.create(&journal_key(building, id)).map_err(key_to_io)?;
-        let log = Log::create(&building.join("log"), &key, id, JOURNAL_STEP)?;
-        disk::sync_dir(building)?;
-        fs::rename(building, dir)?;
-        disk::sync_dir(&self.dir.join("journal"))?;
-        Ok(Open {
-            id,
-            dir: dir.to_path_buf(),
-            key,
-            log,
-            next_record: 0,
-            last: None,
-            blobs: BTreeMap::new(),
-            blobs_bytes: 0,
-            reserve: Some(reserve),
-            reserve_bytes: self.reserve_bytes,
-        })
-    }
-
-    /// Keeps records, all with one sync: each answer holds once this returns. In the order given.
-    pub fn append(&mut self, batch: &[(ConsultationId, Record)]) -> Vec<Result<u64, Refused>> {
-        let answers: Vec<_> = batch.iter().map(|(id, record)| self.write_record(*id, record)).collect();
-        let Some(open) = self.open.as_mut() else { return answers };
-        match open.log.commit() {
-            Ok(()) => answers,
-            Err(error) => {
-                self.failed = true;
-                let refused = self.refuse(error);
-                answers.into_iter().map(|answer| answer.and_then(|_| Err(refused.clone()))).collect()
-            }
-        }
-    }
-
-    fn write_record(&mut self, id: ConsultationId, record: &Record) -> Result<u64, Refused> {
-        self.refuse_if_failed()?;
-        let open = open_as(&mut self.open, id)?;
-        if record.kind >= KIND_RESERVED {
-            let detail = format!("kinds from {KIND_RESERVED} are the outbox's own, the record has {}", record.kind);
-            return Err(Refused::new(Refusal::Malformed, detail));
-        }
-        if record.bytes.len() > RECORD_BYTES_MAX {
-            let detail = format!("a record of {} bytes, over {RECORD_BYTES_MAX}: put a blob", record.bytes.len());
-            return Err(Refused::new(Refusal::TooLarge, detail));
-        }
-        let sha256 = blob::sha256(&record.bytes);
-        if record.seq.checked_add(1) == Some(open.next_record) && open.last == Some(sha256) {
-            return Ok(record.seq);
-        }
-        if record.seq != open.next_record {
-            let detail = format!("the next record is number {}, this one is {}", open.next_record, record.seq);
-            return Err(Refused::new(Refusal::OutOfOrder, detail));
-        }
-        if open.log.bytes() + record.bytes.len() as u64 > JOURNAL_BYTES_MAX {
-            let detail = format!("the journal is at its limit of {JOURNAL_BYTES_MAX} bytes");
-            return Err(Refused::new(Refusal::TooLarge, detail));
-        }
-        let mut result = open.log.write(record.kind, &record.bytes);
-        if result.as_ref().is_err_and(disk::is_full) && open.release(2 * JOURNAL_STEP).is_ok() {
-            result = open.log.write(record.kind, &record.bytes);
-        }
-        match result {
-            Ok(_) => {
-                open.next_record += 1;
-                open.last = Some(sha256);
-                Ok(record.seq)
-            }
-            Err(error) => Err(self.refuse(error)),
-        }
-    }
-
-    /// A page of the open consultation's records from position `from` on, and whether more follow; `None` when nothing
-    /// is open.
-    pub fn read_back(&self, from: u64) -> Result<Option<(ConsultationId, Vec<Record>, bool)>, Refused> {
-        let Some(open) = &self.open else { return Ok(None) };
-        let unreadable =
-            |error: io::Error| Refused::new(Refusal::Damaged, format!("the journal cannot be read: {error}"));
-        let scan = log::read(&open.dir.join("log"), &open.key, open.id).map_err(unreadable)?;
-        let mut page = Vec::new();
-        let mut bytes = 0;
-        let records = scan.frames.into_iter().filter(|frame| frame.kind < KIND_RESERVED);
-        for (seq, frame) in (0_u64..).zip(records).skip_while(|(seq, _)| *seq < from) {
-            if bytes >= PAGE_BYTES {
-                return Ok(Some((open.id, page, true)));
-            }
-            bytes += frame.content.len() + 32;
-            page.push(Record { seq, kind: frame.kind, bytes: frame.content });
-        }
-        Ok(Some((open.id, page, false)))
-    }
-
-    /// Keeps a blob with the open consultation.
-    pub fn put_blob(&mut self, consultation: ConsultationId, id: BlobId, content: &Blob) -> Result<(), Refused> {
-        self.refuse_if_failed()?;
-        let open = open_as(&mut self.open, consultation)?;
-        let bytes = content.bytes.len() as u64;
-        let sha256 = blob::sha256(&content.bytes);
-        if open.blobs.get(&id).is_some_and(|known| known.sha256 == sha256) {
-            return Ok(());
-        }
-        let reserved = id.0.is_nil() || open.blobs.contains_key(&id);
-        if reserved || content.name.len() > TEXT_BYTES_MAX || content.content_type.len() > TEXT_BYTES_MAX {
-            return Err(Refused::new(Refusal::Malformed, "a blob's identifier must be new, its name and type short"));
-        }
-        if bytes > BLOB_BYTES_MAX as u64 || open.blobs.len() >= BLOBS_MAX || open.blobs_bytes + bytes > BLOBS_BYTES_MAX
-        {
-            let detail = format!(
-                "a consultation keeps {BLOBS_MAX} blobs of {BLOB_BYTES_MAX} bytes each and {BLOBS_BYTES_MAX} in all"
-            );
-            return Err(Refused::new(Refusal::TooLarge, detail));
-        }
-        let info = BlobInfo { name: content.name.clone(), content_type: content.content_type.clone(), bytes, sha256 };
-        let result = open.keep_blob(id, &info, &content.bytes);
-        result.map_err(|error| self.refuse(error))
-    }
-
-    /// A blob of the open consultation.
-    pub fn get_blob(&mut self, consultation: ConsultationId, id: BlobId) -> Result<Blob, Refused> {
-        let open = open_as(&mut self.open, consultation)?;
-        let unknown = || Refused::new(Refusal::UnknownBlob, format!("the open consultation has no blob {id}"));
-        let info = open.blobs.get(&id).ok_or_else(unknown)?;
-        let bytes = open.read_blob(id, info)?;
-        Ok(Blob { name: info.name.clone(), content_type: info.content_type.clone(), bytes })
-    }
-
-    /// Destroys the open consultation: nothing is to be sent.
-    pub fn discard(&mut self, consultation: ConsultationId) -> Result<(), Refused> {
-        self.refuse_if_failed()?;
-        open_as(&mut self.open, consultation)?;
-        self.destroy_journal()
     }
 
     /// Closes the open consultation and hands over what is to be sent, under a key of its own. When this returns the
@@ -462,7 +181,7 @@ impl Store {
         Ok(Queued::new(id, number))
     }
 
-    fn destroy_journal(&mut self) -> Result<(), Refused> {
+    pub(crate) fn destroy_journal(&mut self) -> Result<(), Refused> {
         let Some(open) = self.open.take() else { return Ok(()) };
         let destroyed = disk::shred(&open.dir.join("key")).and_then(|()| disk::remove_dir(&open.dir));
         drop(open);
@@ -602,58 +321,6 @@ impl From<Refused> for Trouble {
     fn from(refused: Refused) -> Trouble {
         Trouble::Refused(refused)
     }
-}
-
-impl Open {
-    fn keep_blob(&mut self, id: BlobId, info: &BlobInfo, content: &[u8]) -> io::Result<()> {
-        self.release(info.bytes + info.bytes / 1024 + 4096)?;
-        blob::write(&self.dir, &self.key, self.id, id, content)?;
-        self.log.write(KIND_BLOB, &write_manifest(id, info))?;
-        self.log.commit()?;
-        self.blobs.insert(id, info.clone());
-        self.blobs_bytes += info.bytes;
-        Ok(())
-    }
-
-    fn read_blob(&self, id: BlobId, info: &BlobInfo) -> Result<zeroize::Zeroizing<Vec<u8>>, Refused> {
-        let read = blob::read(&self.dir, &self.key, self.id, id, BLOB_BYTES_MAX);
-        match read {
-            Ok(content) if blob::sha256(&content) == info.sha256 => Ok(content),
-            Ok(_) => Err(Refused::new(Refusal::Damaged, format!("blob {id} is not what was put"))),
-            Err(error) => Err(Refused::new(Refusal::Damaged, format!("blob {id} cannot be read: {error}"))),
-        }
-    }
-
-    /// Gives back so much of the room that was reserved when the consultation began.
-    fn release(&mut self, bytes: u64) -> io::Result<()> {
-        self.reserve_bytes = self.reserve_bytes.saturating_sub(bytes);
-        self.reserve.as_ref().map_or(Ok(()), |file| file.set_len(self.reserve_bytes))
-    }
-}
-
-fn open_as(open: &mut Option<Open>, id: ConsultationId) -> Result<&mut Open, Refused> {
-    match open {
-        Some(open) if open.id == id => Ok(open),
-        Some(_) => Err(Refused::new(Refusal::OtherConsultation, format!("consultation {id} is not the open one"))),
-        None => Err(Refused::new(Refusal::NotOpen, "no consultation is open")),
-    }
-}
-
-fn write_manifest(id: BlobId, info: &BlobInfo) -> zeroize::Zeroizing<Vec<u8>> {
-    let mut w = Writer::with_capacity(info.name.len() + info.content_type.len() + 128);
-    w.uuid(id.0).u64(info.bytes).raw(&info.sha256).text(&info.name).text(&info.content_type);
-    w.finish()
-}
-
-fn read_manifest(content: &[u8]) -> Result<(BlobId, BlobInfo), Malformed> {
-    let mut r = Reader::new(content);
-    let id = BlobId(r.uuid()?);
-    let bytes = r.u64()?;
-    let sha256 = r.array()?;
-    let name = r.text(TEXT_BYTES_MAX)?.into();
-    let content_type = r.text(TEXT_BYTES_MAX)?.into();
-    r.end()?;
-    Ok((id, BlobInfo { name, content_type, bytes, sha256 }))
 }
 
 pub(crate) fn journal_key(dir: &Path, consultation: ConsultationId) -> KeyFile {

@@ -1,0 +1,96 @@
+//! Looks through an outbox that is not running: every log and every sealed file is opened.
+
+use crate::keys::{KeyError, Keyring};
+use crate::queue::NOT_A_PATIENT;
+use crate::record::{BLOB_BYTES_MAX, BlobId};
+use crate::store::{consultations, submission_key};
+use crate::{blob, log};
+use std::fs;
+use std::io;
+use std::path::Path;
+use uuid::Uuid;
+
+/// What [`check`] found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Journals that are open; one at most.
+    pub journals: u32,
+    /// Submissions that wait or are set aside.
+    pub submissions: u32,
+    /// Receipts kept.
+    pub receipts: u32,
+    /// Frames and sealed files that were opened and are whole.
+    pub whole: u32,
+    /// What is not as it should be, for a technician, without patient data.
+    pub problems: Vec<String>,
+}
+
+/// Opens every log and every sealed file of an outbox that is not running, and changes nothing that it holds.
+pub fn check(dir: &Path, root: crate::keys::RootKey) -> Result<Report, crate::store::StoreError> {
+    let at = |cause| crate::store::StoreError::Io { path: dir.to_path_buf(), cause };
+    if !dir.join("keys").is_dir() {
+        return Err(at(io::Error::new(io::ErrorKind::NotFound, "there is no outbox here")));
+    }
+    let _lock = crate::store::lock(dir)?;
+    let keyring = Keyring::open(&dir.join("keys"), root)?;
+    let mut report = Report::default();
+    for (id, path) in consultations(&dir.join("journal")).map_err(at)? {
+        report.journals += 1;
+        check_part(&keyring, &crate::store::journal_key(&path, id), &path, &mut report);
+    }
+    for (id, path) in consultations(&dir.join("submissions")).map_err(at)? {
+        report.submissions += 1;
+        check_part(&keyring, &submission_key(&path, id), &path, &mut report);
+    }
+    for name in ["receipts-older.log", "receipts.log"] {
+        let path = dir.join(name);
+        if !path.exists() {
+            continue;
+        }
+        match log::read(&path, &keyring.receipts_key(), NOT_A_PATIENT) {
+            Ok(scan) => {
+                report.receipts += scan.frames.len() as u32;
+                if scan.damaged {
+                    report.problems.push(format!("{name}: damaged after {} receipts", scan.frames.len()));
+                }
+            }
+            Err(error) => report.problems.push(format!("{name}: {error}")),
+        }
+    }
+    Ok(report)
+}
+
+fn check_part(keyring: &Keyring, file: &crate::keys::KeyFile, dir: &Path, report: &mut Report) {
+    let id = file.consultation;
+    let part = file.part;
+    let key = match keyring.load(file) {
+        Ok(key) => key,
+        Err(KeyError::Destroyed) => {
+            report.problems.push(format!("{part:?} of {id}: its key was destroyed, its removal is not finished"));
+            return;
+        }
+        Err(error) => {
+            report.problems.push(format!("{part:?} of {id}: {error}"));
+            return;
+        }
+    };
+    match log::read(&dir.join("log"), &key, id) {
+        Ok(scan) => {
+            report.whole += scan.frames.len() as u32;
+            if scan.damaged {
+                report.problems.push(format!("{part:?} of {id}: damaged after {} frames", scan.frames.len()));
+            }
+        }
+        Err(error) => report.problems.push(format!("{part:?} of {id}: its log: {error}")),
+    }
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_blob = path.extension().is_some_and(|extension| extension == "blob");
+        let name = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| Uuid::try_parse(stem).ok());
+        let Some(name) = name.filter(|_| is_blob) else { continue };
+        match blob::read(dir, &key, id, BlobId(name), BLOB_BYTES_MAX) {
+            Ok(_) => report.whole += 1,
+            Err(error) => report.problems.push(format!("{part:?} of {id}, file {name}: {error}")),
+        }
+    }
+}
