@@ -1,0 +1,153 @@
+use super::*;
+
+const EXAMPLE: &str = include_str!("example.toml");
+
+fn parse(text: &str) -> Result<Config, ConfigMistakes> {
+    Config::parse(text, Path::new("/etc/cabin/cabin.toml"))
+}
+
+/// The mistakes of the example with one text replaced by another.
+fn mistakes(from: &str, to: &str) -> Vec<Mistake> {
+    assert!(EXAMPLE.contains(from), "{from}");
+    parse(&EXAMPLE.replacen(from, to, 1)).expect_err(to).mistakes
+}
+
+fn line_of(text: &str) -> usize {
+    1 + EXAMPLE.lines().position(|line| line.contains(text)).unwrap()
+}
+
+#[test]
+fn the_example_is_a_configuration() {
+    let config = parse(EXAMPLE).unwrap();
+    assert_eq!(config.site.address.len(), 3);
+    assert_eq!(config.desk.key_file, Path::new("/etc/cabin/cabin.key"), "relative to the file");
+    assert_eq!(config.fhir, Fhir::Desk);
+    assert_eq!(config.devices.len(), 4);
+    assert_eq!(config.devices[1].port, DevicePort::Serial("AB0JQ3YL".into()));
+    assert_eq!(config.devices[3].port, DevicePort::Path("/dev/ttyS0".into()));
+    assert_eq!(config.inactivity.warn_after, Duration::from_secs(90));
+    assert_eq!(config.screen.rotation, Rotation::None);
+}
+
+#[test]
+fn what_may_be_absent_has_a_default() {
+    let short = "[site]\nname='a'\nkind='town_hall'\naddress=['b']\ntown='c'\n\
+                 [desk]\nurl='http://127.0.0.1:8080/'\nkey_file='k'\n[outbox]\nsocket='s'\n[data]\ndir='d'\n";
+    let config = parse(short).unwrap();
+    assert_eq!(config.desk.url, "http://127.0.0.1:8080");
+    assert_eq!(config.printer, None);
+    assert_eq!(config.media.camera, Source::Auto);
+    assert_eq!(config.emergency.deaf, "114");
+    assert!(config.devices.is_empty() && config.pharmacists.is_empty());
+}
+
+#[test]
+fn a_mistake_names_its_line_and_what_is_expected() {
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQxMjM0NTY$q83vq83vq83vq83vq83vq83vq83vq83vq83vq83vq80";
+    let cases: &[(&str, &str, &str, &str)] = &[
+        ("kind = \"pharmacy\"", "kind = \"shop\"", "site.kind", "one of \"pharmacy\", \"town_hall\""),
+        ("town = \"Angers\"", "town = 49", "site.town", "in quotes; this is of type integer"),
+        ("address = [\"12", "address = [12, \"12", "site.address", "in quotes"),
+        ("\"490012345\"", "\"49001234\"", "site.finess", "9 characters"),
+        ("https://desk.example.org", "http://desk.example.org", "desk.url", "http:// on loopback only"),
+        ("https://desk.example.org", "https://desk example", "desk.url", "https://"),
+        ("url = \"desk\"", "url = \"ftp://x\"", "fhir.url", "FHIR R4 server's base address"),
+        ("stun:stun.example.org:3478", "stun.example.org", "call.stun", "stun:host:port"),
+        ("width = 1920", "width = \"wide\"", "screen.width", "a whole number from 640 to 8192"),
+        ("rotation = 0 ", "rotation = 45 ", "screen.rotation", "0, 90, 180 or 270"),
+        ("kiosk = true", "kiosk = \"yes\"", "screen.kiosk", "true or false, without quotes"),
+        ("name = \"cuff\"", "name = \"oximeter\"", "device.name", "another name: \"oximeter\" is taken"),
+        ("ipp://localhost", "lp0//localhost", "printer.uri", "an IPP address"),
+        (hash, "123456", "pharmacist.pin_hash", "never the PIN itself"),
+        ("warn_after_seconds = 90", "warn_after_seconds = 5", "inactivity.warn_after_seconds", "from 10 to 3600"),
+        ("deaf = \"114\"", "deaf = \"call\"", "emergency.deaf", "digits and blanks"),
+        ("camera = \"auto\"", "camara = \"auto\"", "media.camara", "known are camera, microphone, speaker"),
+    ];
+    for (from, to, key, expected) in cases {
+        let mistakes = mistakes(from, to);
+        assert_eq!(mistakes.len(), 1, "{to}: {mistakes:?}");
+        assert_eq!(mistakes[0].key, *key, "{to}");
+        assert!(mistakes[0].expected.contains(expected), "{to}: {}", mistakes[0].expected);
+        assert_eq!(mistakes[0].line, line_of(from), "{to}");
+    }
+}
+
+#[test]
+fn a_pin_typed_by_mistake_is_not_repeated() {
+    let hash = EXAMPLE.lines().find_map(|line| line.strip_prefix("pin_hash = ")).unwrap();
+    let error = parse(&EXAMPLE.replace(hash, "\"739154\"")).unwrap_err();
+    assert!(!error.to_string().contains("739154"), "{error}");
+}
+
+#[test]
+fn a_missing_table_or_field_is_named() {
+    let mistakes = mistakes("[outbox]\nsocket = \"/run/cabin/outbox.sock\"\n", "");
+    assert_eq!(mistakes[0].key, "outbox.socket");
+    assert!(mistakes[0].expected.starts_with("missing: "));
+}
+
+#[test]
+fn a_device_has_exactly_one_port() {
+    let none = mistakes("path = \"/dev/ttyS0\"\n", "");
+    assert!(none[0].expected.contains("exactly one of id_path, serial, path; there are 0"), "{none:?}");
+    let two = mistakes("path = \"/dev/ttyS0\"", "path = \"/dev/ttyS0\"\nserial = \"x\"");
+    assert!(two[0].expected.contains("there are 2"), "{two:?}");
+    let same = mistakes("id_path = \"pci-0000:00:14.0-usb-0:3:1.0\"", "id_path = \"pci-0000:00:14.0-usb-0:1:1.0\"");
+    assert!(same[0].expected.contains("bound to \"oximeter\""), "{same:?}");
+}
+
+#[test]
+fn broken_toml_is_a_mistake_with_its_line() {
+    let mistakes = mistakes("town = \"Angers\"", "town = \"Angers");
+    assert_eq!(mistakes[0].line, line_of("town ="));
+}
+
+#[test]
+fn every_mistake_is_found_in_one_reading() {
+    let text = EXAMPLE.replace("kind = \"pharmacy\"", "kind = 1").replace("deaf = \"114\"", "deaf = \"x\"");
+    let error = parse(&text).unwrap_err();
+    assert_eq!(error.mistakes.len(), 2);
+    let shown = error.to_string();
+    let first = format!("/etc/cabin/cabin.toml:{}: site.kind: one of", line_of("kind ="));
+    assert!(shown.starts_with(&first), "{shown}");
+    assert_eq!(shown.lines().count(), 2);
+}
+
+#[test]
+fn an_unknown_model_is_a_mistake_on_its_devices_line() {
+    let config = parse(EXAMPLE).unwrap();
+    let file = Path::new("cabin.toml");
+    assert!(config.check_models(file, &["oximeter_nonin"]).is_err());
+    let known = ["oximeter_nonin", "blood_pressure_suntech", "scale_health_o_meter", "thermometer_taidoc"];
+    config.check_models(file, &known).unwrap();
+    let error = config.check_models(file, &known[..3]).unwrap_err();
+    let expected = line_of("name = \"thermometer\"");
+    assert!((expected - 1..=expected).contains(&error.mistakes[0].line), "{error}");
+}
+
+#[test]
+fn a_missing_file_says_so() {
+    let error = Config::load("/nonexistent/cabin.toml").unwrap_err();
+    assert!(error.to_string().starts_with("/nonexistent/cabin.toml:0: file: a readable file"), "{error}");
+}
+
+#[test]
+fn no_text_makes_the_reader_panic() {
+    let mut seed = 0x1234_5678_9ABC_DEF0u64;
+    for round in 0..2_000 {
+        let mut bytes = EXAMPLE.as_bytes().to_vec();
+        for _ in 0..1 + round % 8 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let at = (seed >> 33) as usize % bytes.len();
+            match seed & 3 {
+                0 => bytes[at] = (seed >> 8) as u8,
+                1 => drop(bytes.remove(at)),
+                2 => bytes.insert(at, b"[]={}\"'\n#.$0a"[(seed >> 20) as usize % 13]),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        if let Err(error) = parse(&String::from_utf8_lossy(&bytes)) {
+            assert!(!error.mistakes.is_empty());
+        }
+    }
+}
