@@ -393,3 +393,33 @@ fn a_submission_over_the_limits_is_refused() {
     let sending = Sending { uploads: vec![], bundle, proof: "Encounter?identifier=1".into() };
     assert_eq!(sending.validate().unwrap_err().refusal, Refusal::TooLarge);
 }
+
+#[test]
+fn an_account_that_is_not_allowed_is_refused_by_its_number() {
+    // SAFETY: geteuid has no preconditions.
+    if unsafe { libc::geteuid() } != 0 {
+        eprintln!("not shown: only root can connect as another account");
+        return;
+    }
+    let folder = Folder::new();
+    let _daemon = Daemon::start(&folder, "allow_uids = [65533]\n");
+    let as_account = |uid: libc::uid_t| {
+        let client = Client::new(socket(&folder));
+        std::thread::scope(|scope| {
+            let connect = move || {
+                // SAFETY: the raw call changes this thread alone, which ends with this closure.
+                assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, -1, uid, -1) }, 0);
+                client.status()
+            };
+            scope.spawn(connect).join().unwrap()
+        })
+    };
+    match as_account(65534) {
+        Err(Error::Refused(refused)) => {
+            assert_eq!(refused.refusal, Refusal::NotAllowed);
+            assert!(refused.detail.contains("65534"), "{refused}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(as_account(65533).is_ok());
+}

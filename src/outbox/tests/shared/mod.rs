@@ -226,7 +226,7 @@ fn answer(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     state.tokens.extend(token);
     let (status, reply) = state.handle(method, path, body);
     state.answers += 1;
-    if state.cut_every_second && state.answers % 2 == 0 {
+    if state.cut_every_second && state.answers.is_multiple_of(2) {
         return Ok(());
     }
     drop(state);
