@@ -74,8 +74,17 @@ impl Running {
     /// Tells every connection, stops listening and waits until all is closed, at most 5 s.
     pub async fn stop(self) {
         let _ = self.app.stopping.send(true);
-        let _ = tokio::time::timeout(Duration::from_secs(5), self.serving).await;
         self.ticking.abort();
+        let closed = async {
+            let _ = self.ticking.await;
+            let _ = self.serving.await;
+            // WebSockets outlive the HTTP server's own wait; each holds the app until its last word is said. What
+            // is held to the end is the store's file: the next desk on this folder must find it free.
+            while Arc::strong_count(&self.app) > 1 || self.app.records.in_use() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(5), closed).await;
     }
 
     /// Waits until serving ends by itself, which is a fault.

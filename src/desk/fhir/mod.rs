@@ -57,6 +57,11 @@ impl Records {
         Ok(Records::Forward { client, base, token: config.fhir.forward_token.clone() })
     }
 
+    /// Whether a request is being served from the embedded store.
+    pub fn in_use(&self) -> bool {
+        matches!(self, Records::Embedded(store) if Arc::strong_count(store) > 1)
+    }
+
     /// Everything about a consultation, as a searchset Bundle.
     pub async fn of_consultation(&self, consultation: &str) -> Option<Value> {
         match self {

@@ -47,7 +47,9 @@ impl TestDesk {
     pub fn config(file: &Path, extra: &str) -> Config {
         // TOML: plain settings come before tables.
         let ice = "[[ice]]\nurls = [\"stun:127.0.0.1:3478\"]\n[[ice]]\nurls = [\"turn:127.0.0.1:3478\"]\nshared_secret = \"north\"\n";
-        let text = format!("listen = \"127.0.0.1:0\"\nheartbeat_ms = 300\n{extra}\n{ice}");
+        // Long: the ends of these tests answer pings only while they are listened to.
+        let heartbeat = if extra.contains("heartbeat_ms") { "" } else { "heartbeat_ms = 5000" };
+        let text = format!("listen = \"127.0.0.1:0\"\n{heartbeat}\n{extra}\n{ice}");
         Config::read(&text, file).unwrap()
     }
 
@@ -187,8 +189,7 @@ impl Known {
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn next(socket: &mut Socket) -> Option<String> {
-    let end = Instant::now() + PATIENCE;
+async fn next(socket: &mut Socket, end: Instant) -> Option<String> {
     loop {
         let left = end.saturating_duration_since(Instant::now());
         match tokio::time::timeout(left, socket.next()).await.expect("the desk says something in time") {
@@ -221,7 +222,7 @@ impl CabinEnd {
     pub async fn refused(desk: &TestDesk, known: &Known) -> RefusalCode {
         let mut cabin = Self::connect(desk).await;
         cabin.say(&known.hello()).await;
-        match FromDesk::read(&next(&mut cabin.socket).await.unwrap()).unwrap() {
+        match FromDesk::read(&next(&mut cabin.socket, Instant::now() + PATIENCE).await.unwrap()).unwrap() {
             FromDesk::Refused { code, reason } => {
                 assert!(!reason.is_empty());
                 return code;
@@ -245,8 +246,9 @@ impl CabinEnd {
     }
 
     pub async fn until(&mut self, wanted: impl Fn(&FromDesk) -> bool) -> FromDesk {
+        let end = Instant::now() + PATIENCE;
         loop {
-            let text = next(&mut self.socket).await.expect("the desk keeps the connection");
+            let text = next(&mut self.socket, end).await.expect("the desk keeps the connection");
             let message = FromDesk::read(&text).unwrap();
             if let FromDesk::Ping { n } = message {
                 self.try_say(&FromCabin::Pong { n }).await;
@@ -260,7 +262,7 @@ impl CabinEnd {
     /// The code of the last message before the desk closes.
     pub async fn last_refusal(&mut self) -> RefusalCode {
         let refused = self.until(|message| matches!(message, FromDesk::Refused { .. })).await;
-        assert_eq!(next(&mut self.socket).await, None, "the connection closes");
+        assert_eq!(next(&mut self.socket, Instant::now() + PATIENCE).await, None, "the connection closes");
         match refused {
             FromDesk::Refused { code, .. } => code,
             _ => unreachable!(),
@@ -307,8 +309,9 @@ impl PageEnd {
     }
 
     pub async fn until(&mut self, wanted: impl Fn(&ToPage) -> bool) -> ToPage {
+        let end = Instant::now() + PATIENCE;
         loop {
-            let text = next(&mut self.socket).await.expect("the desk keeps the connection");
+            let text = next(&mut self.socket, end).await.expect("the desk keeps the connection");
             let message = ToPage::read(&text).unwrap();
             if let ToPage::Ping { n } = message {
                 let _ = self.socket.send(Message::text(FromPage::Pong { n }.write())).await;
