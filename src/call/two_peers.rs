@@ -92,6 +92,83 @@ async fn connected() -> (End, End) {
     (page, cabin)
 }
 
+/// A line between two ends that can be cut: like a NAT, one socket for each address that comes through.
+struct Line {
+    address: std::net::SocketAddr,
+    cut: Arc<std::sync::atomic::AtomicBool>,
+    _tasks: tokio::task::JoinSet<()>,
+}
+
+impl Line {
+    /// Leads to `far`, an address of the other end.
+    async fn to(far: std::net::SocketAddr) -> Line {
+        let near = Arc::new(tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port"));
+        let address = near.local_addr().expect("a port");
+        let cut = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let mut tasks = tokio::task::JoinSet::new();
+        let cut_now = Arc::clone(&cut);
+        tasks.spawn(async move {
+            let mut ways: HashMap<std::net::SocketAddr, Arc<tokio::net::UdpSocket>> = HashMap::new();
+            let mut back = tokio::task::JoinSet::new();
+            let mut packet = [0; 2_048];
+            while let Ok((size, from)) = near.recv_from(&mut packet).await {
+                if let std::collections::hash_map::Entry::Vacant(entry) = ways.entry(from) {
+                    let way = Arc::new(tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port"));
+                    entry.insert(Arc::clone(&way));
+                    let (near, cut) = (Arc::clone(&near), Arc::clone(&cut_now));
+                    back.spawn(async move {
+                        let mut packet = [0; 2_048];
+                        while let Ok((size, _)) = way.recv_from(&mut packet).await {
+                            if !cut.load(Ordering::Relaxed) {
+                                let _ = near.send_to(&packet[..size], from).await;
+                            }
+                        }
+                    });
+                }
+                if !cut_now.load(Ordering::Relaxed) {
+                    let _ = ways[&from].send_to(&packet[..size], far).await;
+                }
+            }
+        });
+        Line { address, cut, _tasks: tasks }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_line_is_reported_and_the_same_call_resumes_when_it_is_back() {
+    let (mut page, mut cabin) = (End::new().await, End::new().await);
+    let answer = cabin.call.remote_offer(&offer(&page).await).await.expect("an answer");
+    answered(&page, answer).await;
+    // The page learns of the cabin only the line's address, and the cabin of the page nothing.
+    let line = loop {
+        let candidate = cabin.candidate().await;
+        let words: Vec<&str> = candidate.candidate.split(' ').collect();
+        if words[4] == "127.0.0.1" {
+            let line = Line::to(format!("127.0.0.1:{}", words[5]).parse().expect("an address")).await;
+            let through = format!("candidate:1 1 udp 2130706431 127.0.0.1 {} typ host", line.address.port());
+            let through = Candidate { candidate: through, ..candidate };
+            page.call.remote_candidate(through).await.expect("a candidate");
+            break line;
+        }
+    };
+    cabin.until("connection", |event| *event == CallEvent::Connected).await;
+    cabin.until("channel", |event| matches!(event, CallEvent::ChannelOpen { channel } if channel == "record")).await;
+    moving_picture(cabin.call.remote_picture()).await;
+
+    line.cut.store(true, Ordering::Relaxed);
+    cabin.until("interruption", |event| *event == CallEvent::Interrupted).await;
+    page.until("interruption", |event| *event == CallEvent::Interrupted).await;
+    cabin.call.send_text("record", "written in the dark").await.expect("room on the channel");
+    line.cut.store(false, Ordering::Relaxed);
+    cabin.until("return", |event| *event == CallEvent::Resumed).await;
+    let written = page.until("what was written", |event| matches!(event, CallEvent::Data { .. })).await;
+    assert!(matches!(written, CallEvent::Data { bytes, .. } if &bytes[..] == b"written in the dark"));
+    moving_picture(cabin.call.remote_picture()).await;
+    moving_picture(page.call.remote_picture()).await;
+    cabin.call.close().await;
+    page.call.close().await;
+}
+
 async fn moving_picture(mut slot: watch::Receiver<Option<Frame>>) {
     let mut seen: Vec<Frame> = Vec::new();
     while seen.len() < 5 {
