@@ -1,4 +1,19 @@
 //! The consultation: a pure core, std only, without IO, clock or randomness.
+//!
+//! - [`journey`]: where the patient is, what may happen next, what the cabin must do. Start here.
+//! - [`dossier`]: everything known of one consultation, what becomes the record.
+//! - [`reason`], [`triage`], [`consent`]: what is asked before anything is measured.
+//! - [`vitals`]: units and ranges. [`physician`]: who is met, and what is written.
+//! - [`site`]: where the cabin stands and who opens it. [`private`]: what never prints itself.
 #![forbid(unsafe_code)]
 
+pub mod consent;
+pub mod dossier;
+pub mod identity;
+pub mod journey;
+pub mod physician;
+pub mod private;
+pub mod reason;
+pub mod site;
+pub mod triage;
 pub mod vitals;

@@ -1,0 +1,691 @@
+//! The journey: where the patient is, what may happen next, and what the cabin must then do.
+//!
+//! A pure state machine. The program hands it an [`Input`] and the time, and gets [`Effect`]s to carry out, or a
+//! [`Refused`] that leaves everything as it was. Inputs with [`Input::is_journalled`] are appended to the journal
+//! while [`Journey::dossier`] is there; [`Journey::replay`] gives the same journey back.
+
+use std::fmt;
+
+use crate::consent::ConsentAnswers;
+use crate::dossier::{ConsultationId, Contact, Dossier, HelpReason, Presentation, Questionnaire, SkipReason};
+use crate::identity::{IdentityDocument, Matricule, Traits};
+use crate::physician::{Document, Physician, Summary};
+use crate::reason::Reason;
+use crate::site::{Pharmacist, Site};
+use crate::triage::{EmergencyNumber, WarningSign};
+use crate::vitals::{Measurement, Moment, Reading};
+
+mod apply;
+mod before_call;
+mod call;
+mod ending;
+mod measuring;
+mod overlay;
+mod timing;
+
+pub use timing::Policy;
+
+/// Where the journey is. What is drawn follows from it, from the overlays ([`Journey::emergency`],
+/// [`Journey::inactivity`], [`Journey::help`]) and from the dossier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// No pharmacist signed in.
+    Closed,
+    /// Waiting for the next patient's first touch.
+    Welcome,
+    /// Why a physician.
+    Reason,
+    /// Warning signs; those still to be asked are [`Dossier::warning_signs_to_ask`].
+    WarningSigns,
+    /// Typing the traits.
+    Identity,
+    /// Usual doctor, town, phone.
+    UsualDoctor,
+    /// Information and consent.
+    InformationConsent {
+        /// The patient just refused care: the screen says what it means; the answer can be changed.
+        care_refused: bool,
+    },
+    /// A measurement before the call.
+    Measurement(Guided),
+    /// Waiting for a physician.
+    WaitingRoom {
+        /// What the desk last said.
+        news: WaitingNews,
+    },
+    /// A physician is there: name, speciality, RPPS, town, fee.
+    MeetPhysician {
+        /// Who.
+        physician: Physician,
+    },
+    /// In the call, with the physician of the last [`crate::dossier::CallRecord`].
+    Call {
+        /// Picture and sound.
+        line: CallLine,
+        /// A measurement that the physician asked for, over the picture.
+        guided: Option<Guided>,
+    },
+    /// Summary and documents.
+    Documents {
+        /// The printer.
+        paper: Paper,
+    },
+    /// Three short questions.
+    Questionnaire,
+    /// The record is being sealed in the outbox; the patient's data is still here.
+    Storing {
+        /// The outbox could not take it; retried.
+        failed_at: Option<Moment>,
+    },
+    /// Nothing of the patient is left.
+    Forgotten {
+        /// When it was forgotten: the patient's receipt.
+        at: Moment,
+        /// A record went to the outbox.
+        recorded: bool,
+    },
+    /// The pharmacist cleans.
+    Cleaning,
+}
+
+/// One measurement and where its guidance is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guided {
+    /// What is measured.
+    pub measurement: Measurement,
+    /// Where the guidance is.
+    pub act: Act,
+}
+
+/// Place → measuring → review.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// A picture of where to put the device.
+    Place {
+        /// What went wrong in the try before.
+        trouble: Option<Trouble>,
+    },
+    /// The device measures; the live curve goes from the device to the screen, not through here.
+    Measuring {
+        /// Since when.
+        since: Moment,
+    },
+    /// The device is gone: the pharmacist checks the cable.
+    CheckCable {
+        /// It went away in mid-measurement, which then goes on.
+        was_measuring: bool,
+    },
+    /// The readings, to keep or to take again; never empty.
+    Review {
+        /// As the device gave them.
+        readings: Vec<Reading>,
+    },
+}
+
+/// Why a try gave no reading. Each has one sentence on the screen that says what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Trouble {
+    /// The device feels nothing: place it again.
+    NoSignal,
+    /// The patient moved or spoke: keep still.
+    Moved,
+    /// A value that cannot be: measure again.
+    Implausible,
+    /// It took longer than [`Policy::measuring_ms_max`].
+    TookTooLong,
+    /// The device says that it is out of order.
+    DeviceFault,
+}
+
+/// What the desk says of the wait. Unknown values are `None`, never guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct WaitingNews {
+    /// Patients before this one.
+    pub ahead: Option<u16>,
+    /// Expected wait, minutes.
+    pub wait_minutes: Option<u16>,
+}
+
+/// Picture and sound of the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallLine {
+    /// Being set up.
+    Connecting,
+    /// There.
+    Connected,
+    /// Lost, being set up again.
+    Interrupted {
+        /// Since when.
+        since: Moment,
+    },
+}
+
+/// The printer, as the patient sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paper {
+    /// Nothing asked.
+    NotAsked,
+    /// Printing.
+    Printing,
+    /// Printed.
+    Printed,
+    /// Not printed: show the code to scan, or ask the pharmacist.
+    Failed,
+}
+
+/// Why the emergency screen is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Emergency {
+    /// The patient touched Emergency; the patient may close it.
+    Asked,
+    /// A yes to a warning sign; only the pharmacist may close it.
+    Sign(WarningSign),
+}
+
+impl Emergency {
+    /// The numbers to show, largest first. They work with the network down: they are the patient's to dial.
+    pub fn numbers(self) -> &'static [EmergencyNumber] {
+        match self {
+            Emergency::Asked => EmergencyNumber::EMERGENCY,
+            Emergency::Sign(sign) => sign.numbers(),
+        }
+    }
+}
+
+impl fmt::Debug for Emergency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Emergency::Asked => "Asked",
+            // Which sign is the patient's.
+            Emergency::Sign(_) => "Sign([patient])",
+        })
+    }
+}
+
+/// The pharmacist was called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Help {
+    /// Nobody asked.
+    NotAsked,
+    /// Called, not answered yet.
+    Called {
+        /// Why.
+        reason: HelpReason,
+        /// When.
+        at: Moment,
+        /// When the alarm was last raised because nobody answered.
+        alarmed_at: Option<Moment>,
+    },
+    /// The pharmacist answered: "on my way".
+    Answered {
+        /// Who.
+        by: Pharmacist,
+    },
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallEnd {
+    /// The physician ended it.
+    Physician,
+    /// The physician gave the patient back to the waiting room.
+    GivenBack,
+    /// Technique: it could not be set up, or did not come back.
+    Failed,
+}
+
+/// Everything that a person, a device, the network or time can do to the journey.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    // --- the pharmacist
+    /// A pharmacist's PIN was right. Opens the cabin; in an open cabin, this pharmacist is now the responsible one.
+    SignedIn(Pharmacist),
+    /// The pharmacist closes the cabin; refused while somebody is in it.
+    ClosedByPharmacist,
+    /// The pharmacist answers the call for help.
+    HelpAnswered,
+    /// The pharmacist was there and help is no longer needed.
+    HelpDone,
+    /// The pharmacist compared the identity with this document.
+    IdentityChecked(IdentityDocument),
+    /// The pharmacist now enters things for the patient.
+    AssistanceStarted,
+    /// The patient goes on alone.
+    AssistanceEnded,
+    /// After a warning sign and with the advice of the emergency services, the journey goes on.
+    EmergencyCleared,
+    /// The patient is handed over to the emergency services: the consultation ends.
+    EmergencyHandedOver,
+    /// The cabin is clean.
+    Cleaned,
+
+    // --- the patient, from anywhere
+    /// Language, text size, contrast, lower mode, voice.
+    PresentationChosen(Presentation),
+    /// Help.
+    HelpAsked,
+    /// Emergency.
+    EmergencyAsked,
+    /// Closes an emergency screen opened by [`Input::EmergencyAsked`].
+    EmergencyClosed,
+    /// Leave, confirmed.
+    Left,
+    /// Back, where it is harmless.
+    Back,
+    /// Any touch that is nothing else: the patient is there.
+    Touched,
+    /// "More time" or "still here".
+    MoreTime,
+    /// "Read this screen to me".
+    ListenAsked,
+
+    // --- the patient, step by step
+    /// First touch: a consultation begins.
+    Begun(ConsultationId),
+    /// The reason.
+    ReasonGiven(Reason),
+    /// One sign answered.
+    WarningSignAnswered {
+        /// Which.
+        sign: WarningSign,
+        /// Yes.
+        present: bool,
+    },
+    /// "None of these": no to every sign still to be asked.
+    NoWarningSign,
+    /// The traits, confirmed on the screen, and the matricule if typed.
+    IdentityGiven {
+        /// The traits.
+        traits: Traits,
+        /// The matricule.
+        matricule: Option<Matricule>,
+    },
+    /// Usual doctor, town, phone.
+    ContactGiven(Contact),
+    /// The three consent answers, confirmed.
+    ConsentsAnswered(ConsentAnswers),
+    /// The device is placed: measure.
+    MeasuringStarted,
+    /// Keep these readings.
+    ReadingsKept,
+    /// Take them again.
+    Retake,
+    /// Not this measurement.
+    Skipped(SkipReason),
+    /// The patient accepts the physician.
+    PhysicianAccepted,
+    /// The patient declines the physician, and waits for another.
+    PhysicianDeclined,
+    /// The patient ends the call, and sees the documents.
+    HungUp,
+    /// Print summary and documents.
+    PrintAsked,
+    /// On to the next screen (from the documents, the forgotten screen, or a measurement already made).
+    Continued,
+    /// The questionnaire, possibly empty: the end.
+    QuestionnaireAnswered(Questionnaire),
+
+    // --- devices
+    /// The device gave a whole result.
+    ReadingsTaken {
+        /// Of which measurement.
+        measurement: Measurement,
+        /// At least one, at most [`crate::dossier::READINGS_MAX`].
+        readings: Vec<Reading>,
+    },
+    /// The try gave nothing.
+    MeasuringFailed {
+        /// Of which measurement.
+        measurement: Measurement,
+        /// Why.
+        trouble: Trouble,
+    },
+    /// The port of this measurement's device is gone.
+    DeviceLost(Measurement),
+    /// It is back.
+    DeviceBack(Measurement),
+    /// The printer finished, well or not.
+    PrintEnded {
+        /// On paper.
+        printed: bool,
+    },
+
+    // --- network, desk and physician
+    /// The cabin lost its network.
+    NetworkLost,
+    /// It is back.
+    NetworkBack,
+    /// News of the wait.
+    WaitingRoomNews(WaitingNews),
+    /// A physician took the patient.
+    PhysicianOffered(Physician),
+    /// The physician stepped back before the patient answered.
+    PhysicianWithdrawn,
+    /// Picture and sound are there.
+    CallConnected,
+    /// Picture and sound stopped.
+    CallInterrupted,
+    /// They are back.
+    CallResumed,
+    /// The physician asks for a measurement.
+    MeasurementRequested(Measurement),
+    /// The physician no longer asks for it.
+    MeasurementRequestWithdrawn,
+    /// Summary, orders, who next.
+    SummaryReceived(Summary),
+    /// A document, whole and verified.
+    DocumentReceived(Document),
+    /// The call is over.
+    CallEnded(CallEnd),
+
+    // --- the program
+    /// The record is durable in the outbox.
+    RecordSealed,
+    /// The outbox could not take the record.
+    RecordNotSealed,
+    /// The program was replayed from its journal; the first input after a replay.
+    Restarted,
+
+    // --- time (made by [`Journey::timeout_input`])
+    /// Nobody touched anything: warn.
+    InactivityWarned,
+    /// Nobody answered the warning: the patient went away.
+    WalkedAway,
+    /// Nobody answered the call for help: raise the alarm.
+    HelpUnanswered,
+    /// The forgotten screen was shown long enough.
+    ReceiptShown,
+    /// A welcome screen with somebody's choices goes back to the usual ones.
+    PresentationReset,
+    /// The outbox is offered the record again.
+    StoringRetried,
+}
+
+/// What the program must do after an accepted input, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// A consultation begins: open a journal with these entries, then append the [`Input::Begun`] as usual.
+    OpenJournal {
+        /// What brings a fresh journey to where it was just before.
+        preamble: Vec<(Moment, Input)>,
+    },
+    /// Call the pharmacist (screen, sound, phone).
+    CallPharmacist(HelpReason),
+    /// Nobody answered: call louder, and other people.
+    AlarmPharmacist(HelpReason),
+    /// Sound of the inactivity warning; the picture follows [`Journey::inactivity`].
+    WarnInactive,
+    /// Read the screen aloud.
+    Speak,
+    /// Start the device.
+    StartMeasurement(Measurement),
+    /// Stop the device (a cuff deflates).
+    StopMeasurement(Measurement),
+    /// Join the desk's waiting room, or tell the desk that the cabin is back in it. Idempotent.
+    EnterWaitingRoom,
+    /// Leave the desk's waiting room.
+    LeaveWaitingRoom,
+    /// Tell the desk that the patient accepts this physician, and set up the call.
+    AcceptPhysician,
+    /// Tell the desk that the patient declines.
+    DeclinePhysician,
+    /// Set up the running call again.
+    Reconnect,
+    /// Something that the physician's page shows has changed: send it.
+    Share,
+    /// End the call.
+    EndCall,
+    /// Print summary and documents.
+    Print,
+    /// The dossier is complete: bundle it, put it in the outbox, then [`Input::RecordSealed`].
+    SubmitRecord,
+    /// Destroy the journal and every copy of the patient's data.
+    Forget,
+}
+
+/// Why an input was not accepted. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It makes no sense at this step. A late touch or message: drop it.
+    NotHere,
+    /// The emergency screen is in front: close it first.
+    EmergencyShown,
+    /// Only the pharmacist can go on after a warning sign.
+    PharmacistNeeded,
+    /// Somebody is in the cabin: let them end first.
+    ConsultationRunning,
+    /// Going back would lose something: use Leave.
+    WouldLose,
+    /// Not yet due.
+    TooEarly,
+    /// The birth date is to come: ask again.
+    BirthDateToCome,
+    /// The sign is not one that is asked for this reason.
+    NotAsked,
+    /// No device for this measurement in this cabin: tell the physician.
+    NotFitted,
+    /// The device is unplugged: check the cable.
+    DeviceLost,
+    /// The readings are none, too many, or not of this measurement: a driver's bug.
+    WrongReadings,
+    /// A measurement is being made: ask when it is done.
+    Measuring,
+    /// No network: the call cannot be set up now.
+    NoNetwork,
+    /// The call is not allowed; which condition is missing.
+    NoCall(CallMissing),
+    /// The limit of this list is reached (see the constants of [`crate::dossier`]).
+    TooMany,
+    /// The document is larger than [`crate::physician::DOCUMENT_BYTES_MAX`] or the summary has too many orders.
+    TooLarge,
+}
+
+/// What a call needs and does not have (R1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallMissing {
+    /// No physician was offered, or the desk did not authenticate this one.
+    AuthenticatedPhysician,
+    /// The patient's identity is not known.
+    PatientIdentity,
+    /// The patient did not consent to care, or took it back.
+    CareConsent,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refused::NotHere => "not possible at this step",
+            Refused::EmergencyShown => "the emergency screen is in front",
+            Refused::PharmacistNeeded => "only the pharmacist can go on after a warning sign",
+            Refused::ConsultationRunning => "somebody is in the cabin",
+            Refused::WouldLose => "going back would lose answers: use Leave",
+            Refused::TooEarly => "not yet due",
+            Refused::BirthDateToCome => "the birth date is in the future: ask again",
+            Refused::NotAsked => "this warning sign is not asked for this reason",
+            Refused::NotFitted => "this cabin has no device for this measurement",
+            Refused::DeviceLost => "the device is unplugged: check its cable",
+            Refused::WrongReadings => "the readings do not belong to the measurement",
+            Refused::Measuring => "a measurement is being made",
+            Refused::NoNetwork => "no network",
+            Refused::NoCall(CallMissing::AuthenticatedPhysician) => "no call without an authenticated physician",
+            Refused::NoCall(CallMissing::PatientIdentity) => "no call without the patient's identity",
+            Refused::NoCall(CallMissing::CareConsent) => "no call without consent to care",
+            Refused::TooMany => "too many: the limit is reached",
+            Refused::TooLarge => "too large",
+        })
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// A journal that this version cannot replay. Set it aside; do not erase it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplayRefused {
+    /// Which entry, counted from 0.
+    pub entry: usize,
+    /// Why.
+    pub refused: Refused,
+}
+
+impl fmt::Display for ReplayRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "journal entry {}: {}", self.entry, self.refused)
+    }
+}
+
+impl std::error::Error for ReplayRefused {}
+
+/// Inactivity as the screen shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inactivity {
+    /// Somebody is there.
+    Active,
+    /// "Still here?", with "more time".
+    Warned {
+        /// When the patient will be forgotten.
+        forgets_at: Moment,
+    },
+}
+
+/// The journey of the cabin, from one patient to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journey {
+    site: Site,
+    policy: Policy,
+    step: Step,
+    dossier: Option<Dossier>,
+    /// Who is responsible; `None` exactly when closed.
+    pharmacist: Option<(Pharmacist, Moment)>,
+    presentation: Presentation,
+    emergency: Option<Emergency>,
+    help: Help,
+    online: bool,
+    lost_devices: Vec<Measurement>,
+    last_active_at: Moment,
+    warned_at: Option<Moment>,
+    /// Time of the last input that a journal would hold: where a restart counts its incident from.
+    last_journalled_at: Moment,
+}
+
+impl Journey {
+    /// A closed cabin, with network and devices as fitted until something else is said.
+    pub fn new(site: Site, policy: Policy) -> Self {
+        Self {
+            site,
+            policy,
+            step: Step::Closed,
+            dossier: None,
+            pharmacist: None,
+            presentation: Presentation::default(),
+            emergency: None,
+            help: Help::NotAsked,
+            online: true,
+            lost_devices: Vec::new(),
+            last_active_at: Moment(0),
+            warned_at: None,
+            last_journalled_at: Moment(0),
+        }
+    }
+
+    /// The journey as a journal left it. Then apply [`Input::Restarted`], and say how network and devices are now.
+    pub fn replay(
+        site: Site,
+        policy: Policy,
+        entries: impl IntoIterator<Item = (Moment, Input)>,
+    ) -> Result<Self, ReplayRefused> {
+        let mut journey = Self::new(site, policy);
+        for (entry, (at, input)) in entries.into_iter().enumerate() {
+            journey.apply(input, at).map_err(|refused| ReplayRefused { entry, refused })?;
+        }
+        Ok(journey)
+    }
+
+    /// Where the journey is.
+    pub fn step(&self) -> &Step {
+        &self.step
+    }
+
+    /// Everything known of the present consultation; `None` outside of one, and once the patient is forgotten.
+    pub fn dossier(&self) -> Option<&Dossier> {
+        self.dossier.as_ref()
+    }
+
+    /// Where the cabin stands.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Durations in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// How the screen speaks.
+    pub fn presentation(&self) -> Presentation {
+        self.presentation
+    }
+
+    /// The emergency screen, in front of the step.
+    pub fn emergency(&self) -> Option<Emergency> {
+        self.emergency
+    }
+
+    /// The call for the pharmacist.
+    pub fn help(&self) -> &Help {
+        &self.help
+    }
+
+    /// The responsible pharmacist.
+    pub fn pharmacist(&self) -> Option<&Pharmacist> {
+        self.pharmacist.as_ref().map(|(p, _)| p)
+    }
+
+    /// Whether the pharmacist enters things for the patient.
+    pub fn is_assisted(&self) -> bool {
+        self.dossier.as_ref().is_some_and(|d| d.assisted.last().is_some_and(|(_, to)| to.is_none()))
+    }
+
+    /// Whether the cabin has a network.
+    pub fn is_online(&self) -> bool {
+        self.online
+    }
+
+    /// Whether the device of this measurement is fitted and plugged.
+    pub fn is_ready(&self, measurement: Measurement) -> bool {
+        self.site.has(measurement) && !self.lost_devices.contains(&measurement)
+    }
+
+    /// The measurements proposed for the reason, of those fitted in this cabin, in order.
+    pub fn proposed_measurements(&self) -> Vec<Measurement> {
+        let reason = self.dossier.as_ref().and_then(|d| d.reason.as_ref());
+        let proposed = reason.map_or(&[][..], |r| r.kind.proposed_measurements());
+        proposed.iter().copied().filter(|m| self.site.has(*m)).collect()
+    }
+}
+
+impl Input {
+    /// Whether an accepted input of this kind belongs to the journal of the running consultation. The others change
+    /// only what a restart makes anew.
+    pub fn is_journalled(&self) -> bool {
+        !matches!(
+            self,
+            Input::Touched
+                | Input::MoreTime
+                | Input::ListenAsked
+                | Input::PrintAsked
+                | Input::PrintEnded { .. }
+                | Input::WaitingRoomNews(_)
+                | Input::RecordSealed
+                | Input::RecordNotSealed
+                | Input::HelpUnanswered
+                | Input::ReceiptShown
+                | Input::PresentationReset
+                | Input::StoringRetried
+                | Input::ClosedByPharmacist
+                | Input::Cleaned
+        )
+    }
+}
+
+/// What the program must do, or why not.
+pub(crate) type Answer = Result<Vec<Effect>, Refused>;
