@@ -3,13 +3,26 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
+use crate::memory::{Found, Trace, search_files, search_process};
 use crate::process::{Process, free_port, program, still_running};
+use crate::screen::{Screen, Window};
+
+/// The cabin's settings, as `make run` writes them too.
+const CABIN_SETTINGS: &str = include_str!("../tools/cabin.toml");
+
+/// Who may open the cabin.
+pub const PHARMACIST: &str = "Claire Durand";
+
+/// With what.
+pub const PIN: &str = "246813";
 
 /// How the physician of a new desk signs in.
 #[derive(Clone, Debug)]
@@ -25,6 +38,7 @@ pub struct Account {
 /// Everything of a site but its cabin's window.
 pub struct Site {
     // Dropped in this order: what depends on the others first, their folder last.
+    cabin: Option<Process>,
     outbox: Option<Process>,
     simulators: Option<Process>,
     desk: Option<Process>,
@@ -48,7 +62,8 @@ impl Site {
         let answer = |key: &str| answers.get(key).cloned().with_context(|| format!("desk init says no {key}"));
         let account = Account { name: answer("account")?, password: answer("password")?, totp_secret: answer("totp")? };
         let invite = answer("invite")?;
-        let mut site = Self { outbox: None, simulators: None, desk: None, account, invite, desk_port, folder };
+        let mut site =
+            Self { cabin: None, outbox: None, simulators: None, desk: None, account, invite, desk_port, folder };
         site.start_desk()?;
         site.start_simulators()?;
         Ok(site)
@@ -173,10 +188,86 @@ impl Site {
         self.outbox.take().map_or(Ok(()), |outbox| outbox.kill_minus_nine().map(drop))
     }
 
-    /// The process ids of the programs that run in the cabin's computer, for a search of their memory.
+    /// Writes the cabin's settings with one pharmacist and test pictures and sounds, and joins the desk.
+    ///
+    /// # Errors
+    /// With the words of the program that refused.
+    pub fn prepare_cabin(&mut self, width: u16, height: u16) -> Result<()> {
+        fs::create_dir_all(self.cabin_folder())?;
+        let settings = CABIN_SETTINGS
+            .replace("@DESK@", &self.desk_address())
+            .replace("@OUTBOX@", &self.outbox_socket().display().to_string())
+            .replace("@DEVICES@", &self.devices_folder().display().to_string())
+            .replace("@MEDIA@", "test")
+            .replace("@WIDTH@", &width.to_string())
+            .replace("@HEIGHT@", &height.to_string());
+        fs::write(self.cabin_settings(), settings)?;
+        let mut add = Command::new(program("cabinctl")?);
+        add.args(["pharmacist", "add", PHARMACIST, "--config"]).arg(self.cabin_settings());
+        succeed(&mut add, Some(PIN))?;
+        let mut enrol = Command::new(program("cabin")?);
+        enrol.arg("enrol").arg(&self.invite).arg("--config").arg(self.cabin_settings());
+        succeed(&mut enrol, None).map(drop)
+    }
+
+    /// The cabin's settings file.
     #[must_use]
-    pub fn cabin_side(&self) -> Vec<u32> {
-        self.outbox.iter().map(Process::id).collect()
+    pub fn cabin_settings(&self) -> PathBuf {
+        self.cabin_folder().join("cabin.toml")
+    }
+
+    /// The token with which the outbox uploads to the desk's own store; there once the cabin has joined.
+    #[must_use]
+    pub fn upload_token(&self) -> PathBuf {
+        self.cabin_folder().join("data/upload-token")
+    }
+
+    /// Starts the cabin on a screen, again after [`Site::kill_cabin`], and waits for its window.
+    ///
+    /// # Errors
+    /// When no window with an accessibility tree appears, with its last words.
+    pub fn start_cabin(&mut self, screen: &Rc<Screen>) -> Result<Window> {
+        let mut command = Command::new(program("cabin")?);
+        command.arg("--config").arg(self.cabin_settings());
+        screen.show_on(&mut command);
+        let mut cabin = Process::start("cabin", command, self.folder())?;
+        let window = screen.window_of(&mut cabin);
+        self.cabin = Some(cabin);
+        window
+    }
+
+    /// Takes the cabin away as a power cut would.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn kill_cabin(&mut self) -> Result<()> {
+        self.cabin.take().map_or(Ok(()), |cabin| cabin.kill_minus_nine().map(drop))
+    }
+
+    /// The cabin's process id, while it runs.
+    #[must_use]
+    pub fn cabin_id(&self) -> Option<u32> {
+        self.cabin.as_ref().map(Process::id)
+    }
+
+    /// What the cabin has logged since the site's beginning.
+    #[must_use]
+    pub fn cabin_log(&self) -> String {
+        self.cabin.as_ref().map(Process::log).unwrap_or_default()
+    }
+
+    /// Searches everything that the cabin's computer keeps and holds for traces of a patient: every file of the
+    /// cabin's side, its logs, and the memory of the programs that run there.
+    ///
+    /// # Errors
+    /// When something cannot be read: what was not read was not searched.
+    pub fn search_cabin_side(&self, traces: &[Trace]) -> Result<Vec<Found>> {
+        let logs = ["cabin", "cabin-outbox"].map(|name| self.folder().join(format!("{name}.log")));
+        let mut found = search_files(&[&self.cabin_folder(), &logs[0], &logs[1]], traces)?;
+        for program in [&self.cabin, &self.outbox].into_iter().flatten() {
+            found.extend(search_process(program.id(), traces)?);
+        }
+        Ok(found)
     }
 
     /// Fails when a program of the site has ended by itself.
@@ -195,7 +286,9 @@ impl Site {
     /// # Errors
     /// What had to be killed, or is still there.
     pub fn close(mut self) -> Result<()> {
-        for program in [self.outbox.take(), self.simulators.take(), self.desk.take()].into_iter().flatten() {
+        for program in
+            [self.cabin.take(), self.outbox.take(), self.simulators.take(), self.desk.take()].into_iter().flatten()
+        {
             program.end()?;
         }
         let mark = self.folder().display().to_string();
@@ -208,10 +301,28 @@ impl Site {
 
 /// Runs a command to its end and reads its `key<TAB>value` lines.
 fn answers_of(command: &mut Command) -> Result<HashMap<String, String>> {
-    let output = command.output().with_context(|| format!("{command:?}"))?;
-    if !output.status.success() {
-        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    let text = String::from_utf8(output.stdout)?;
+    let text = succeed(command, None)?;
     Ok(text.lines().filter_map(|line| line.split_once('\t')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+}
+
+/// Runs a command to its end, with one line to read where it reads any, and gives what it printed.
+fn succeed(command: &mut Command, line: Option<&str>) -> Result<String> {
+    let what = format!("{command:?}");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| what.clone())?;
+    let mut input = child.stdin.take().context("its input")?;
+    if let Some(line) = line {
+        // A program that asks for the line twice, to be sure, gets it twice.
+        input.write_all(format!("{line}\n{line}\n").as_bytes())?;
+    }
+    drop(input);
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!("{what}: {}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    }
+    Ok(String::from_utf8(output.stdout)?)
 }
