@@ -23,7 +23,14 @@ mod measuring;
 mod overlay;
 mod timing;
 
-pub use timing::Policy;
+pub use timing::{Policy, WARNING_MS_MIN, WarningTooShort};
+
+#[cfg(test)]
+pub(crate) mod examples;
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod transitions;
 
 /// Where the journey is. What is drawn follows from it, from the overlays ([`Journey::emergency`],
 /// [`Journey::inactivity`], [`Journey::help`]) and from the dossier.

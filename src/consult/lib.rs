@@ -2,6 +2,8 @@
 //!
 //! - [`journey`]: where the patient is, what may happen next, what the cabin must do. Start here.
 //! - [`dossier`]: everything known of one consultation, what becomes the record.
+//! - [`journal`]: inputs as bytes, so that a restart comes back to the same step.
+//! - [`identity`], [`communes`]: who the patient is, and where people are born and live.
 //! - [`reason`], [`triage`], [`consent`]: what is asked before anything is measured.
 //! - [`vitals`]: units and ranges. [`physician`]: who is met, and what is written.
 //! - [`site`]: where the cabin stands and who opens it. [`private`]: what never prints itself.
@@ -10,6 +12,7 @@
 pub mod consent;
 pub mod dossier;
 pub mod identity;
+pub mod journal;
 pub mod journey;
 pub mod physician;
 pub mod private;

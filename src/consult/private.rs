@@ -87,7 +87,7 @@ impl<const CHARS_MAX: usize> PrivateText<CHARS_MAX> {
 
     /// Refuses a text longer than `CHARS_MAX` characters.
     pub fn new(text: &str) -> Result<Self, TooLong> {
-        let text = text.trim();
+        let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
         if text.chars().count() > CHARS_MAX {
             return Err(TooLong { chars_max: CHARS_MAX });
         }
