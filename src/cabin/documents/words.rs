@@ -1,0 +1,238 @@
+//! The words of the printed sheet. The screen's own words are in `ui`; these are on paper and in codes to scan, where
+//! no `@tr` reaches. French is the source; a patient of another language gets French, which every carer here reads.
+
+use consult::dossier::{IncidentKind, Language, SkipReason};
+use consult::physician::{DocumentKind, NextCare};
+use consult::vitals::Measurement;
+use fhir::SiteKind;
+
+/// A language that the sheet is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tongue {
+    /// French.
+    French,
+    /// English.
+    English,
+}
+
+impl Tongue {
+    /// The sheet's language for a patient of this one.
+    pub fn of(language: Language) -> Tongue {
+        if language == Language::ENGLISH { Tongue::English } else { Tongue::French }
+    }
+
+    /// ISO 639-1.
+    pub fn code(self) -> &'static str {
+        match self {
+            Tongue::French => "fr",
+            Tongue::English => "en",
+        }
+    }
+
+    /// `units / 10^scale` with the decimal sign of the language, without trailing zeros.
+    pub fn decimal(self, units: u32, scale: u32) -> String {
+        let digits = format!("{units:0width$}", width = scale as usize + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - scale as usize);
+        let fraction = fraction.trim_end_matches('0');
+        let sign = match self {
+            Tongue::French => ',',
+            Tongue::English => '.',
+        };
+        if fraction.is_empty() { whole.to_owned() } else { format!("{whole}{sign}{fraction}") }
+    }
+
+    fn pick(self, french: &'static str, english: &'static str) -> &'static str {
+        match self {
+            Tongue::French => french,
+            Tongue::English => english,
+        }
+    }
+
+    /// A heading or a label.
+    pub fn label(self, label: Label) -> &'static str {
+        match label {
+            Label::Title => self.pick("Votre téléconsultation", "Your teleconsultation"),
+            Label::Date => self.pick("Date", "Date"),
+            Label::Patient => self.pick("Patient", "Patient"),
+            Label::BornOn => self.pick("naissance :", "born on"),
+            Label::Where => self.pick("Lieu", "Place"),
+            Label::Physician => self.pick("Médecin", "Physician"),
+            Label::Said => self.pick("Ce que le médecin a écrit", "What the physician wrote"),
+            Label::ToDo => self.pick("À faire", "What to do"),
+            Label::Next => self.pick("Qui voir ensuite", "Who to see next"),
+            Label::Given => self.pick("Documents remis", "Documents given"),
+            Label::Measures => self.pick("Vos mesures", "Your measurements"),
+            Label::NotMeasured => self.pick("non mesuré", "not measured"),
+            Label::At => self.pick("à", "at"),
+            Label::Mean => self.pick("moyenne", "mean"),
+            Label::Incidents => self.pick("Incidents techniques", "Technical incidents"),
+            Label::NoIncident => self.pick("Aucun incident.", "None."),
+            Label::ToTheEnd => self.pick("jusqu'à la fin", "to the end"),
+            Label::OtherIncidents => self.pick("Autres incidents", "Other incidents"),
+            Label::NotAPrescription => self.pick(
+                "Cette feuille n'est pas une ordonnance. Les mesures sont celles des appareils, sans interprétation.",
+                "This sheet is not a prescription. The figures are those of the devices, without interpretation.",
+            ),
+            Label::Page => self.pick("Page", "Page"),
+        }
+    }
+
+    /// What houses the cabin.
+    pub fn site(self, kind: SiteKind) -> &'static str {
+        match kind {
+            SiteKind::Pharmacy => self.pick("pharmacie", "pharmacy"),
+            SiteKind::TownHall => self.pick("mairie", "town hall"),
+            SiteKind::HealthCentre => self.pick("centre de santé", "health centre"),
+            SiteKind::GroupPractice => self.pick("maison de santé", "group practice"),
+            SiteKind::NursingHome => self.pick("maison de retraite", "nursing home"),
+        }
+    }
+
+    /// Who should see the patient next.
+    pub fn next(self, next: NextCare) -> &'static str {
+        match next {
+            NextCare::Nobody => self.pick("Personne, sauf si cela change.", "Nobody, unless something changes."),
+            NextCare::UsualDoctor => self.pick("Votre médecin traitant.", "Your usual doctor."),
+            NextCare::Specialist => self.pick("Un médecin spécialiste.", "A specialist."),
+            NextCare::Pharmacist => self.pick("Votre pharmacien.", "Your pharmacist."),
+            NextCare::Examination => {
+                self.pick("Un laboratoire ou un centre de radiologie.", "A laboratory or an imaging centre.")
+            }
+            NextCare::Teleconsultation => self.pick("Une nouvelle téléconsultation.", "Another teleconsultation."),
+            NextCare::EmergencyDepartment => {
+                self.pick("Les urgences, maintenant. Appelez le 15.", "The emergency department, now. Call 15.")
+            }
+        }
+    }
+
+    /// What a document is.
+    pub fn document(self, kind: DocumentKind) -> &'static str {
+        match kind {
+            DocumentKind::Prescription => self.pick("Ordonnance", "Prescription"),
+            DocumentKind::Certificate => self.pick("Certificat", "Certificate"),
+            DocumentKind::Other => self.pick("Autre document", "Other document"),
+        }
+    }
+
+    /// What a quantity is called.
+    pub fn quantity(self, quantity: Shown) -> &'static str {
+        match quantity {
+            Shown::Oxygen => self.pick("Oxygène dans le sang", "Oxygen in the blood"),
+            Shown::Pulse => self.pick("Pouls", "Pulse"),
+            Shown::Pressure => self.pick("Tension", "Blood pressure"),
+            Shown::Weight => self.pick("Poids", "Weight"),
+            Shown::Height => self.pick("Taille", "Height"),
+            Shown::Temperature => self.pick("Température", "Temperature"),
+        }
+    }
+
+    /// Unit of the pulse.
+    pub fn beats_a_minute(self) -> &'static str {
+        self.pick("battements/min", "beats/min")
+    }
+
+    /// A guided measurement.
+    pub fn measurement(self, measurement: Measurement) -> &'static str {
+        match measurement {
+            Measurement::OxygenAndPulse => self.pick("Oxygène et pouls", "Oxygen and pulse"),
+            Measurement::BloodPressure => self.quantity(Shown::Pressure),
+            Measurement::WeightAndHeight => self.pick("Poids et taille", "Weight and height"),
+            Measurement::Temperature => self.quantity(Shown::Temperature),
+        }
+    }
+
+    /// Why a measurement was not made.
+    pub fn skipped(self, reason: SkipReason) -> &'static str {
+        match reason {
+            SkipReason::NotWanted => self.pick("non souhaité", "not wanted"),
+            SkipReason::CannotPlace => self.pick("appareil impossible à placer", "the device could not be placed"),
+            SkipReason::Hurts => self.pick("cela faisait mal", "it hurt"),
+            SkipReason::NoResult => self.pick("pas de résultat", "no result"),
+            SkipReason::DeviceOut => self.pick("appareil indisponible", "the device was not available"),
+            SkipReason::Withdrawn => self.pick("plus demandé", "no longer asked for"),
+        }
+    }
+
+    /// What failed.
+    pub fn incident(self, kind: IncidentKind) -> &'static str {
+        match kind {
+            IncidentKind::NetworkLost => self.pick("Réseau perdu", "Network lost"),
+            IncidentKind::CallInterrupted => self.pick("Image et son interrompus", "Picture and sound interrupted"),
+            IncidentKind::CabinRestarted => self.pick("Redémarrage de la cabine", "The cabin restarted"),
+            IncidentKind::DeviceLost(Measurement::OxygenAndPulse) => {
+                self.pick("Oxymètre débranché", "Oximeter unplugged")
+            }
+            IncidentKind::DeviceLost(Measurement::BloodPressure) => {
+                self.pick("Tensiomètre débranché", "Cuff unplugged")
+            }
+            IncidentKind::DeviceLost(Measurement::WeightAndHeight) => {
+                self.pick("Balance débranchée", "Scale unplugged")
+            }
+            IncidentKind::DeviceLost(Measurement::Temperature) => {
+                self.pick("Thermomètre débranché", "Thermometer unplugged")
+            }
+        }
+    }
+}
+
+/// A quantity on the sheet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Oxygen saturation.
+    Oxygen,
+    /// Pulse rate.
+    Pulse,
+    /// Blood pressure.
+    Pressure,
+    /// Weight.
+    Weight,
+    /// Height.
+    Height,
+    /// Temperature.
+    Temperature,
+}
+
+/// A heading or a label of the sheet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// Title of the sheet.
+    Title,
+    /// Date and time.
+    Date,
+    /// Who.
+    Patient,
+    /// Before the birth date.
+    BornOn,
+    /// Where.
+    Where,
+    /// By whom.
+    Physician,
+    /// The summary.
+    Said,
+    /// Orders.
+    ToDo,
+    /// Who next.
+    Next,
+    /// The physician's documents.
+    Given,
+    /// Readings.
+    Measures,
+    /// In place of a value.
+    NotMeasured,
+    /// Before a time.
+    At,
+    /// Mean pressure.
+    Mean,
+    /// Technical incidents.
+    Incidents,
+    /// When there was none.
+    NoIncident,
+    /// An incident that had not ended.
+    ToTheEnd,
+    /// Incidents that were only counted.
+    OtherIncidents,
+    /// Last line.
+    NotAPrescription,
+    /// Before the page number.
+    Page,
+}

@@ -1,0 +1,104 @@
+//! Documents: the physician's PDF files and the patient's summary, as PDSm (French MHD) describes them.
+
+use base64::Engine;
+use sha1::{Digest, Sha1};
+use uuid::Uuid;
+
+use crate::json::{Json, list, object};
+use crate::place::SiteKind;
+use crate::terms::{LOINC, URI, coding_named, concept, identifiers, reference, urn};
+
+const PRACTICE: &str = "urn:oid:1.2.250.1.213.1.1.4.9";
+const CONFIDENTIALITY: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
+
+/// What a document is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DocumentKind {
+    /// The patient's sheet that the cabin made: the report of the teleconsultation, LOINC 85208-7.
+    Summary,
+    /// A prescription of health products, LOINC 57833-6.
+    Prescription,
+    /// A medical certificate, LOINC 89601-9.
+    Certificate,
+    /// Anything else the physician gave, LOINC 57828-6 (prescription, other).
+    Other,
+}
+
+impl DocumentKind {
+    fn loinc(self) -> (&'static str, &'static str) {
+        match self {
+            DocumentKind::Summary => ("85208-7", "Compte rendu de télémédecine"),
+            DocumentKind::Prescription => ("57833-6", "Prescription de produits de santé"),
+            DocumentKind::Certificate => ("89601-9", "Certificat médical"),
+            DocumentKind::Other => ("57828-6", "Prescription, autre"),
+        }
+    }
+}
+
+/// A PDF that goes with the record.
+#[derive(Clone)]
+pub struct Document<'a> {
+    /// What it is.
+    pub kind: DocumentKind,
+    /// Its bytes, as the physician sent them.
+    pub pdf: &'a [u8],
+    /// When it was made or received.
+    pub at: consult::vitals::Moment,
+}
+
+pub(crate) struct About<'a> {
+    pub(crate) patient: Uuid,
+    pub(crate) encounter: Uuid,
+    /// A practitioner, or the cabin for what it made itself.
+    pub(crate) author: Uuid,
+    pub(crate) custodian: Uuid,
+    pub(crate) site: SiteKind,
+    pub(crate) period: Json,
+    pub(crate) at: &'a str,
+}
+
+/// The Binary that holds the bytes, sent by PUT before the bundle: its id is ours, so sending twice changes nothing.
+pub(crate) fn binary(id: Uuid, pdf: &[u8]) -> Json {
+    object! {
+        "resourceType": "Binary",
+        "id": id.to_string(),
+        "contentType": "application/pdf",
+        "data": base64::engine::general_purpose::STANDARD.encode(pdf),
+    }
+}
+
+pub(crate) fn reference_to(id: Uuid, binary: Uuid, document: &Document<'_>, about: &About<'_>) -> Json {
+    let (code, title) = document.kind.loinc();
+    let sha1 = base64::engine::general_purpose::STANDARD.encode(Sha1::digest(document.pdf));
+    let size = i64::try_from(document.pdf.len()).unwrap_or(i64::MAX);
+    object! {
+        "resourceType": "DocumentReference",
+        "masterIdentifier": object! { "system": URI, "value": urn(binary) },
+        "identifier": identifiers(id),
+        "status": "current",
+        "docStatus": "final",
+        "type": concept(vec![coding_named(LOINC, code, title)]),
+        "subject": reference(about.patient),
+        "date": about.at,
+        "author": list![reference(about.author)],
+        "custodian": reference(about.custodian),
+        "securityLabel": list![concept(vec![coding_named(CONFIDENTIALITY, "N", "normal")])],
+        "content": list![object! {
+            "attachment": object! {
+                "contentType": "application/pdf",
+                "language": "fr-FR",
+                "url": format!("Binary/{binary}"),
+                "size": Json::decimal(size, 0),
+                "hash": sha1,
+                "title": title,
+                "creation": about.at,
+            },
+        }],
+        "context": object! {
+            "encounter": list![reference(about.encounter)],
+            "period": about.period.clone(),
+            "facilityType": about.site.facility(),
+            "practiceSetting": concept(vec![coding_named(PRACTICE, "AMBULATOIRE", "Ambulatoire")]),
+        },
+    }
+}

@@ -1,0 +1,230 @@
+//! Tests of the whole record. The independent server and validators are those of `tests/fhir_peer.rs`.
+
+mod exact;
+mod peer;
+mod sample;
+
+use std::path::Path;
+
+use consult::consent::Decision;
+use serde_json::Value;
+
+use super::*;
+use sample::{context, dossier, site};
+
+fn record(dossier: &Dossier) -> (Submission, Value) {
+    let site = site();
+    let submission = bundle(dossier, &context(&site), sample::files(dossier)).unwrap();
+    let json = serde_json::from_slice(&submission.bundle).unwrap();
+    (submission, json)
+}
+
+/// Every resource of a type, in order.
+fn all<'a>(bundle: &'a Value, kind: &str) -> Vec<&'a Value> {
+    let entries = bundle["entry"].as_array().unwrap();
+    entries.iter().map(|e| &e["resource"]).filter(|r| r["resourceType"] == kind).collect()
+}
+
+#[test]
+fn the_record_of_a_consultation_is_the_golden_one() {
+    let (_, json) = record(&dossier());
+    let written = serde_json::to_string_pretty(&json).unwrap() + "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/consultation.json");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &written).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap();
+    assert!(golden == written, "the record changed: look at it, then run again with UPDATE_GOLDEN=1");
+}
+
+#[test]
+fn the_same_consultation_always_gives_the_same_bytes() {
+    let dossier = dossier();
+    assert!(record(&dossier).0 == record(&dossier).0);
+}
+
+#[test]
+fn every_entry_is_created_only_where_it_is_not_known_yet() {
+    let (_, json) = record(&dossier());
+    let entries = json["entry"].as_array().unwrap();
+    let mut searches = std::collections::BTreeSet::new();
+    for entry in entries {
+        let kind = entry["resource"]["resourceType"].as_str().unwrap();
+        assert!(entry["fullUrl"].as_str().unwrap().starts_with("urn:uuid:"));
+        assert_eq!(entry["request"]["method"], "POST");
+        assert_eq!(entry["request"]["url"], kind);
+        let search = entry["request"]["ifNoneExist"].as_str().unwrap();
+        let value = search.split('|').nth(1).unwrap();
+        assert!(entry["resource"].to_string().contains(value), "{kind} lacks the identifier that it is sought by");
+        assert!(
+            !search.contains(entry["fullUrl"].as_str().unwrap()),
+            "a server would replace the identifier of {kind}"
+        );
+        assert!(searches.insert((kind, search)), "two entries of one search: a server refuses the bundle");
+    }
+}
+
+#[test]
+fn every_reference_leads_to_an_entry_of_the_bundle() {
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(members.get("reference").and_then(Value::as_str));
+                members.values().for_each(|v| references(v, found));
+            }
+            Value::Array(values) => values.iter().for_each(|v| references(v, found)),
+            _ => {}
+        }
+    }
+    let (_, json) = record(&dossier());
+    let known: Vec<&str> = json["entry"].as_array().unwrap().iter().map(|e| e["fullUrl"].as_str().unwrap()).collect();
+    let mut found = Vec::new();
+    references(&json, &mut found);
+    assert!(found.len() > 50);
+    for reference in found {
+        assert!(known.contains(&reference), "{reference} leads nowhere");
+    }
+}
+
+#[test]
+fn the_report_names_its_five_legal_parts() {
+    // CSP R. 6316-4: report, acts and prescriptions, professionals, date and time, technical incidents.
+    let (_, json) = record(&dossier());
+    let types: Vec<&Value> = all(&json, "DocumentReference").iter().map(|d| &d["type"]["coding"][0]["code"]).collect();
+    assert_eq!(types, ["57833-6", "89601-9", "85208-7"]);
+    assert_eq!(all(&json, "Practitioner")[0]["identifier"][0]["value"], sample::RPPS);
+    let encounter = all(&json, "Encounter")[0];
+    assert_eq!(encounter["class"]["code"], "VR");
+    assert_eq!(encounter["status"], "finished");
+    assert_eq!(encounter["period"]["start"], "2026-11-22T14:05:00.000+01:00");
+    assert_eq!(encounter["period"]["end"], "2026-11-22T14:25:30.000+01:00");
+    let incidents: Vec<&Value> =
+        all(&json, "Observation").into_iter().filter(|o| o["code"]["text"] == "Incident technique").collect();
+    assert_eq!(incidents.len(), 2);
+    assert_eq!(incidents[0]["effectivePeriod"]["start"], "2026-11-22T14:16:40.000+01:00");
+    assert_eq!(incidents[0]["effectivePeriod"]["end"], "2026-11-22T14:17:00.000+01:00");
+    assert_eq!(incidents[1]["effectivePeriod"]["end"], Value::Null, "what had not ended has no end");
+}
+
+#[test]
+fn each_purpose_has_its_own_consent_and_the_last_answer_counts() {
+    let (_, json) = record(&dossier());
+    let consents: Vec<(String, String)> = all(&json, "Consent")
+        .iter()
+        .map(|c| {
+            let text = |v: &Value| v.as_str().unwrap().to_owned();
+            (text(&c["policyRule"]["coding"][0]["code"]), text(&c["provision"]["type"]))
+        })
+        .collect();
+    let expected = [
+        ("consent-care-20261101", "permit"),
+        ("consent-usual-doctor-20261101", "permit"),
+        ("consent-statistics-20261101", "deny"),
+    ];
+    assert_eq!(consents, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+}
+
+#[test]
+fn a_document_travels_unmodified_with_its_length_and_sha1() {
+    use base64::Engine;
+    let (submission, json) = record(&dossier());
+    let base64 = &base64::engine::general_purpose::STANDARD;
+    let documents = all(&json, "DocumentReference");
+    assert_eq!(documents.len(), submission.uploads.len());
+    for ((document, upload), pdf) in documents.iter().zip(&submission.uploads).zip(sample::PDFS) {
+        let attachment = &document["content"][0]["attachment"];
+        assert_eq!(attachment["url"], upload.path);
+        let binary: Value = serde_json::from_slice(&upload.bytes).unwrap();
+        assert_eq!(format!("Binary/{}", binary["id"].as_str().unwrap()), upload.path);
+        let bytes = base64.decode(binary["data"].as_str().unwrap()).unwrap();
+        assert_eq!(bytes, pdf);
+        assert_eq!(attachment["size"], bytes.len());
+        let sha1: [u8; 20] = sha1::Sha1::digest(pdf).into();
+        assert_eq!(attachment["hash"], base64.encode(sha1));
+    }
+}
+
+#[test]
+fn bytes_that_are_not_the_physicians_are_refused() {
+    let dossier = dossier();
+    let site = site();
+    let files = Files { physician: &[sample::PDFS[0], b"%PDF-1.4 other"], summary: Some(sample::PDFS[2]) };
+    assert_eq!(bundle(&dossier, &context(&site), files).unwrap_err(), Unfit::Document { index: 1 });
+    let files = Files { physician: &sample::PDFS[..1], ..files };
+    assert_eq!(bundle(&dossier, &context(&site), files).unwrap_err(), Unfit::Document { index: 1 });
+    let files = Files { summary: None, ..sample::files(&dossier) };
+    assert_eq!(bundle(&dossier, &context(&site), files).unwrap_err(), Unfit::Summary);
+}
+
+#[test]
+fn nothing_is_sent_of_a_patient_who_did_not_agree_or_is_unknown() {
+    let site = site();
+    let mut refused = dossier();
+    refused.consents = vec![sample::consents([Decision::Refused, Decision::Given, Decision::Given], 100)];
+    let mut unknown = dossier();
+    unknown.identity = None;
+    for dossier in [refused, unknown] {
+        let files = sample::files(&dossier);
+        assert_eq!(bundle(&dossier, &context(&site), files).unwrap_err(), Unfit::NotToBeSent);
+    }
+}
+
+#[test]
+fn a_visit_without_a_physician_is_cancelled_and_keeps_its_readings() {
+    let mut left = dossier();
+    left.calls.clear();
+    left.summaries.clear();
+    left.documents.clear();
+    left.ended = None;
+    let (submission, json) = record(&left);
+    let encounter = all(&json, "Encounter")[0];
+    assert_eq!(encounter["status"], "cancelled");
+    assert_eq!(encounter["period"]["end"], "2026-11-22T14:30:00.000+01:00", "now is the end of what has none");
+    assert!(all(&json, "Practitioner").is_empty());
+    assert!(submission.uploads.is_empty());
+    assert_eq!(all(&json, "Observation").len(), all(&record(&dossier()).1, "Observation").len());
+}
+
+#[test]
+fn two_physicians_in_turn_are_two_and_one_twice_is_one() {
+    use consult::physician::Physician;
+    let mut turns = dossier();
+    let other = Physician { rpps: consult::physician::Rpps::parse("10100000016").unwrap(), ..sample::physician() };
+    let mut second = turns.calls[0].clone();
+    second.physician = other;
+    turns.calls.push(second);
+    turns.calls.push(turns.calls[0].clone());
+    let (_, json) = record(&turns);
+    assert_eq!(all(&json, "Practitioner").len(), 2);
+    assert_eq!(all(&json, "Encounter")[0]["participant"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn satisfaction_stays_out_of_the_patients_record() {
+    let (submission, _) = record(&dossier());
+    let mut silent = dossier();
+    silent.questionnaire = None;
+    assert!(record(&silent).0 == submission, "the answers of the end leave a trace in the record");
+}
+
+#[test]
+fn times_carry_the_offset_of_the_site() {
+    let at = Moment(1_795_305_903_120);
+    assert_eq!(date_time(at, 60), "2026-11-22T01:05:03.120+01:00");
+    assert_eq!(date_time(at, 0), "2026-11-22T00:05:03.120+00:00");
+    assert_eq!(date_time(at, -240), "2026-11-21T20:05:03.120-04:00");
+    assert_eq!(date_time(Moment(i64::MAX), 0), "1970-01-01T00:00:00.000+00:00");
+    let site = site();
+    let wrong = Context { utc_offset_minutes: 900, ..context(&site) };
+    let dossier = dossier();
+    assert_eq!(bundle(&dossier, &wrong, sample::files(&dossier)).unwrap_err(), Unfit::Offset { minutes: 900 });
+}
+
+#[test]
+fn a_text_without_end_is_refused_before_it_is_sent() {
+    let mut long = dossier();
+    let incident = long.incidents[0];
+    long.incidents = vec![incident; 2_000];
+    let site = site();
+    assert!(matches!(bundle(&long, &context(&site), sample::files(&long)), Err(Unfit::TooLong { .. })));
+}
