@@ -81,7 +81,7 @@ pub enum Step {
     Questionnaire,
     /// The record is being sealed in the outbox; the patient's data is still here.
     Storing {
-        /// The outbox could not take it; retried.
+        /// When the outbox last refused it or was offered it again; `None` while all is well.
         failed_at: Option<Moment>,
     },
     /// Nothing of the patient is left.

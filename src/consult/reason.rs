@@ -67,45 +67,33 @@ pub enum BodyPart {
     Head,
     /// Eyes.
     Eyes,
-    /// Ears.
-    Ears,
-    /// Nose.
-    Nose,
-    /// Mouth and throat.
-    Throat,
+    /// Ears, nose or throat.
+    EarNoseThroat,
     /// Chest.
     Chest,
+    /// Back or neck.
+    Back,
     /// Belly.
     Belly,
-    /// Back.
-    Back,
-    /// Lower belly and private parts.
-    Pelvis,
     /// Arm or hand.
     ArmHand,
     /// Leg or foot.
     LegFoot,
-    /// Skin, in several places.
-    Skin,
     /// The whole body.
     WholeBody,
 }
 
 impl BodyPart {
     /// Every part, from top to bottom.
-    pub const ALL: [BodyPart; 13] = [
+    pub const ALL: [BodyPart; 9] = [
         BodyPart::Head,
         BodyPart::Eyes,
-        BodyPart::Ears,
-        BodyPart::Nose,
-        BodyPart::Throat,
+        BodyPart::EarNoseThroat,
         BodyPart::Chest,
-        BodyPart::Belly,
         BodyPart::Back,
-        BodyPart::Pelvis,
+        BodyPart::Belly,
         BodyPart::ArmHand,
         BodyPart::LegFoot,
-        BodyPart::Skin,
         BodyPart::WholeBody,
     ];
 }

@@ -40,8 +40,8 @@ coded_enum!(ReasonKind {
     6 => BackJoints, 7 => MoodSleep, 8 => Other,
 });
 coded_enum!(BodyPart {
-    0 => Head, 1 => Eyes, 2 => Ears, 3 => Nose, 4 => Throat, 5 => Chest, 6 => Belly, 7 => Back, 8 => Pelvis,
-    9 => ArmHand, 10 => LegFoot, 11 => Skin, 12 => WholeBody,
+    0 => Head, 1 => Eyes, 2 => EarNoseThroat, 3 => Chest, 4 => Back, 5 => Belly, 6 => ArmHand, 7 => LegFoot,
+    8 => WholeBody,
 });
 coded_enum!(WarningSign {
     0 => ChestPain, 1 => BreathingDifficulty, 2 => FaintingOrConfusion, 3 => SevereBellyPain, 4 => FaceArmOrSpeech,

@@ -109,7 +109,7 @@ impl Journey {
             Input::HelpUnanswered => self.alarm_help(now),
             Input::ReceiptShown => self.receipt_shown(now),
             Input::PresentationReset => self.reset_presentation(now),
-            Input::StoringRetried => self.retry_storing(),
+            Input::StoringRetried => self.retry_storing(now),
         }
     }
 }

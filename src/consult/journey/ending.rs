@@ -103,15 +103,25 @@ impl Journey {
         }
     }
 
+    /// Not a call for help with an answer: a journal in the same outbox could not remember it. The pharmacist is told
+    /// once, and time offers the record again until it is taken.
     pub(super) fn record_not_sealed(&mut self, now: Moment) -> Answer {
         let Step::Storing { failed_at } = &mut self.step else { return Err(Refused::NotHere) };
-        *failed_at = Some(now);
-        Ok(self.call_pharmacist(HelpReason::Record, now))
+        match failed_at.replace(now) {
+            None => Ok(vec![Effect::CallPharmacist(HelpReason::Record)]),
+            Some(_) => Ok(Vec::new()),
+        }
     }
 
-    pub(super) fn retry_storing(&mut self) -> Answer {
-        let Step::Storing { failed_at } = &mut self.step else { return Err(Refused::NotHere) };
-        failed_at.take().map(|_| vec![Effect::SubmitRecord]).ok_or(Refused::TooEarly)
+    pub(super) fn retry_storing(&mut self, now: Moment) -> Answer {
+        match &mut self.step {
+            Step::Storing { failed_at: Some(failed_at) } => {
+                *failed_at = now;
+                Ok(vec![Effect::SubmitRecord])
+            }
+            Step::Storing { failed_at: None } => Err(Refused::TooEarly),
+            _ => Err(Refused::NotHere),
+        }
     }
 
     /// Drops everything of the patient. Who still waits for help still gets it, without a reason that tells anything.
@@ -119,9 +129,9 @@ impl Journey {
         self.dossier = None;
         self.emergency = None;
         self.help = match &self.help {
-            Help::Called { reason: HelpReason::Record | HelpReason::Cable(_), .. }
-            | Help::Answered { .. }
-            | Help::NotAsked => Help::NotAsked,
+            Help::Called { reason: HelpReason::Cable(_), .. } | Help::Answered { .. } | Help::NotAsked => {
+                Help::NotAsked
+            }
             Help::Called { at, alarmed_at, .. } => {
                 Help::Called { reason: HelpReason::Asked, at: *at, alarmed_at: *alarmed_at }
             }
