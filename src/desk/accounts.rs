@@ -141,8 +141,9 @@ impl Accounts {
         let account = Account { physician, password: None, totp: None, last_step: 0 };
         self.shelf.change(|accounts| match accounts.contains_key(name) {
             true => Err(AddError::Name(name.into())),
-            false => Ok(drop(accounts.insert(name.to_owned(), account))),
-        })
+            false => Ok(accounts.insert(name.to_owned(), account)),
+        })?;
+        Ok(())
     }
 
     /// Removes an account; false when there was none.
@@ -181,11 +182,16 @@ impl Accounts {
         let step = totp::step_of(&secret.unwrap_or_else(|| vec![0; totp::SECRET_BYTES]), code, now_s);
         let (Some(account), true, Some(step)) = (account, right, step) else { return Err(SignInError::Wrong) };
         self.shelf.change(|accounts| match accounts.get_mut(name) {
-            Some(stored) if stored.last_step < step => Ok(stored.last_step = step),
+            Some(stored) if stored.last_step < step => {
+                stored.last_step = step;
+                Ok(())
+            }
             _ => Err(SignInError::Wrong),
         })?;
         let mut tries = self.tries.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        keys.iter().for_each(|key| drop(tries.remove(key)));
+        for key in &keys {
+            tries.remove(key);
+        }
         Ok(account.physician)
     }
 

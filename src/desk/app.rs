@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -172,7 +173,7 @@ impl App {
     pub fn remember_taken(&self, account: &str, consultation: &ConsultationId) {
         let path = self.taken.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let write = || -> io::Result<()> {
-            let mut file = OpenOptions::new().create(true).append(true).open(&*path)?;
+            let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&*path)?;
             // One short write of one line: whole or absent after a crash. Names and identifiers have no space.
             file.write_all(format!("{} {account} {consultation}\n", hall::now_ms()).as_bytes())?;
             file.sync_data()

@@ -125,7 +125,7 @@ fn text(body: &Bytes) -> Result<&str, Denied> {
 async fn enrol(State(app): State<Arc<App>>, body: Bytes) -> Result<Response, Denied> {
     let bad =
         |error: signal::Unreadable| denied(refusal(StatusCode::BAD_REQUEST, error.code(), &error.to_string(), None));
-    debug_assert!(ENROL_BYTES_MAX <= BODY_BYTES_MAX);
+    const { assert!(ENROL_BYTES_MAX <= BODY_BYTES_MAX) };
     let request = signal::enrol::Request::read(text(&body)?).map_err(bad)?;
     if request.version != signal::VERSION {
         let reason = format!("Ce bureau parle la version {} du protocole.", signal::VERSION);

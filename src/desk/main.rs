@@ -98,7 +98,11 @@ fn data(dir: &Path) -> Result<PathBuf> {
 
 fn serve(dir: &Path) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("DESK_LOG").unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     let config = config(dir)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let mut running = desk::app::start(config).await?;

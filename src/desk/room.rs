@@ -24,6 +24,7 @@ pub type AccountName = String;
 
 /// To whom a message goes.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "a few at a time, written out at once")]
 pub enum Send {
     /// To a cabin, if it is connected.
     Cabin(CabinId, FromDesk),
@@ -253,7 +254,7 @@ impl Room {
         self.desks.insert(account.into(), Desk { physician: physician.clone(), online: true });
         let (grace_ms, heartbeat_ms) = (self.grace_ms(), self.heartbeat_ms);
         let welcome = ToPage::Welcome { version: signal::VERSION, physician, heartbeat_ms, grace_ms };
-        let mut lines: Vec<_> = self.waits.iter().map(|(_, wait)| line(wait, now)).collect();
+        let mut lines: Vec<_> = self.waits.values().map(|wait| line(wait, now)).collect();
         lines.sort_by_key(|line| std::cmp::Reverse(line.waited_ms));
         let cabins = self.seats.iter().map(|(id, seat)| card(id, seat)).collect();
         let mut out = vec![
