@@ -180,3 +180,20 @@ fn a_line_spoilt_in_the_middle_is_set_aside_and_those_behind_it_are_kept() {
     assert!(store.get("Encounter", "visit-2").unwrap().is_some());
     assert!(fs::read_to_string(folder.path().join("store.spoilt")).unwrap().starts_with("00 {"));
 }
+
+#[test]
+fn the_cabins_own_bundle_is_stored_whole_and_only_once() {
+    let golden = include_str!("../fhir/golden/consultation.json");
+    let bundle: Value = serde_json::from_str(golden).unwrap();
+    let entries = bundle["entry"].as_array().unwrap().len();
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path()).unwrap();
+    let first = run(&mut store, bundle.clone()).unwrap();
+    assert_eq!(statuses(&first), vec!["201 Created"; entries]);
+    assert_eq!(statuses(&run(&mut store, bundle).unwrap()), vec!["200 OK"; entries]);
+    for entry in first["entry"].as_array().unwrap() {
+        let (kind, rest) = entry["response"]["location"].as_str().unwrap().split_once('/').unwrap();
+        let (resource, _) = store.get(kind, rest.split('/').next().unwrap()).unwrap().unwrap();
+        assert!(!resource.to_string().contains("\"reference\":\"urn:"), "{kind} keeps an address of the bundle");
+    }
+}
