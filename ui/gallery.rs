@@ -148,6 +148,7 @@ fn measuring(app: &App, kind: MeasureKind) {
     measure.set_device_name(name.into());
     measure.set_hint(hint);
     measure.set_curve_present(matches!(kind, MeasureKind::Oxygen | MeasureKind::Pressure));
+    measure.set_complete(kind == MeasureKind::WeightHeight);
     measure.set_cuff_mmhg(if kind == MeasureKind::Pressure { 148 } else { 0 });
     at(app, Screen::Measuring, StepName::Measures);
 }

@@ -178,6 +178,9 @@ pub fn curve_path(samples: &[f32], width: f32, height: f32) -> String {
 }
 
 #[cfg(test)]
+mod words_test;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

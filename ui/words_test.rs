@@ -1,0 +1,155 @@
+//! Every word of the screens exists in every language, with the same numbers in it.
+
+use super::*;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A text of the screens: its context (mostly none), and its plural where it counts something.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Words {
+    context: String,
+    singular: String,
+    plural: String,
+}
+
+#[test]
+fn every_text_of_the_screens_is_translated_in_every_language() {
+    let texts = texts_of_the_screens();
+    assert!(texts.len() > 300, "only {} texts found: the reader of .slint files is blind", texts.len());
+    for (code, _) in LANGUAGES.iter().filter(|(code, _)| *code != SOURCE_LANGUAGE) {
+        let translations = translations(code);
+        for text in &texts {
+            let Some(forms) = translations.get(text) else { panic!("lang/{code}: no translation of {text:?}") };
+            for form in forms {
+                assert!(!form.trim().is_empty(), "lang/{code}: empty translation of {text:?}");
+                let said = if text.plural.is_empty() { &text.singular } else { &text.plural };
+                assert_eq!(placeholders(form), placeholders(said), "lang/{code}: other numbers in {form:?}");
+            }
+            assert!(!text.plural.is_empty() || forms.len() == 1, "lang/{code}: {text:?} has forms but no plural");
+        }
+    }
+}
+
+#[test]
+fn no_language_keeps_a_translation_of_a_text_that_is_gone() {
+    let texts = texts_of_the_screens();
+    for (code, _) in LANGUAGES.iter().filter(|(code, _)| *code != SOURCE_LANGUAGE) {
+        for text in translations(code).keys() {
+            assert!(texts.contains(text), "lang/{code}: {text:?} is on no screen");
+        }
+    }
+}
+
+#[test]
+fn every_language_has_its_folder_and_every_folder_its_language() {
+    let mut folders: Vec<String> = std::fs::read_dir(root().join("lang"))
+        .expect("lang/")
+        .map(|entry| entry.expect("an entry of lang/").file_name().to_string_lossy().into_owned())
+        .collect();
+    folders.push(SOURCE_LANGUAGE.into());
+    folders.sort();
+    let mut known: Vec<String> = LANGUAGES.iter().map(|(code, _)| (*code).to_owned()).collect();
+    known.sort();
+    assert_eq!(folders, known);
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn slint_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder of screens") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            slint_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "slint") {
+            found.push(path);
+        }
+    }
+}
+
+fn texts_of_the_screens() -> Vec<Words> {
+    let mut files = vec![root().join("app.slint"), root().join("theme.slint")];
+    slint_files(&root().join("screens"), &mut files);
+    slint_files(&root().join("widgets"), &mut files);
+    let mut texts = Vec::new();
+    for file in files {
+        let source = std::fs::read_to_string(&file).expect("a .slint file");
+        for after in source.split("@tr(").skip(1) {
+            let (first, rest) = literal(after.trim_start());
+            let rest = rest.trim_start();
+            let (context, singular, rest) = match rest.strip_prefix("=>") {
+                Some(rest) => {
+                    let (second, rest) = literal(rest.trim_start());
+                    (first, second, rest.trim_start())
+                }
+                None => (String::new(), first, rest),
+            };
+            let plural = rest.strip_prefix('|').map(|rest| literal(rest.trim_start()).0).unwrap_or_default();
+            let words = Words { context, singular, plural };
+            if !texts.contains(&words) {
+                texts.push(words);
+            }
+        }
+    }
+    texts
+}
+
+/// The string literal at the start of `text`, unescaped, and what follows it.
+fn literal(text: &str) -> (String, &str) {
+    let body = text.strip_prefix('"').unwrap_or_else(|| panic!("@tr without a literal: {text:.60}"));
+    let mut said = String::new();
+    let mut letters = body.char_indices();
+    while let Some((index, letter)) = letters.next() {
+        match letter {
+            '"' => return (said, &body[index + 1..]),
+            '\\' => match letters.next() {
+                Some((_, 'n')) => said.push('\n'),
+                Some((_, other)) => said.push(other),
+                None => break,
+            },
+            other => said.push(other),
+        }
+    }
+    panic!("unfinished literal: {text:.60}")
+}
+
+fn translations(code: &str) -> BTreeMap<Words, Vec<String>> {
+    let file = root().join("lang").join(code).join("LC_MESSAGES/ui.po");
+    let source = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let mut all = BTreeMap::new();
+    for entry in source.split("\n\n") {
+        let mut words = Words { context: String::new(), singular: String::new(), plural: String::new() };
+        let mut forms: Vec<String> = Vec::new();
+        let mut last = "";
+        for line in entry.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()) {
+            let (name, value) =
+                if line.starts_with('"') { (last, line) } else { line.split_once(' ').expect("a .po line") };
+            let continued = line.starts_with('"');
+            last = name;
+            let value = literal(value.trim()).0;
+            match name {
+                "msgctxt" => words.context.push_str(&value),
+                "msgid" => words.singular.push_str(&value),
+                "msgid_plural" => words.plural.push_str(&value),
+                _ if continued => forms.last_mut().expect("a msgstr").push_str(&value),
+                _ => forms.push(value),
+            }
+        }
+        if !words.singular.is_empty() {
+            assert!(!entry.contains("#, fuzzy"), "lang/{code}: fuzzy {words:?}");
+            assert_eq!(all.insert(words.clone(), forms), None, "lang/{code}: {words:?} twice");
+        }
+    }
+    all
+}
+
+/// `{}`, `{0}`, `{n}`, sorted.
+fn placeholders(text: &str) -> Vec<&str> {
+    let mut found: Vec<&str> = text
+        .match_indices('{')
+        .map(|(start, _)| &text[start..start + text[start..].find('}').expect("a closed placeholder") + 1])
+        .collect();
+    found.sort_unstable();
+    found
+}
