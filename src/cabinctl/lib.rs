@@ -1,1 +1,51 @@
-//! (being written)
+//! The technician's command line: one verb a file, each a function from arguments to words.
+#![forbid(unsafe_code)]
+
+use std::io::{BufRead, Write};
+
+use anyhow::{Result, bail};
+
+mod arguments;
+mod config_check;
+mod config_file;
+mod device_bind;
+mod device_list;
+mod device_read;
+mod device_record;
+mod outbox_status;
+mod pharmacist_add;
+
+use arguments::Arguments;
+
+/// What it can do.
+pub const USAGE: &str = "\
+cabinctl device list [--config FILE]                     serial ports of this machine, and models they suggest
+cabinctl device bind NAME MODEL PORT --config FILE       binds a port to a model
+                                                         PORT: /dev/ttyUSB0, id_path=..., or serial=...
+cabinctl device read NAME --config FILE                  takes one measurement and prints what comes
+cabinctl device read --model MODEL --port PORT
+cabinctl device record NAME --config FILE --out CAPTURE  the same, and keeps the bytes in a file
+cabinctl device record --model MODEL --port PORT --out CAPTURE
+cabinctl pharmacist add NAME --config FILE [--id ID] [--replace]
+                                                         asks for a PIN of 6 to 12 digits on standard input
+cabinctl config check FILE                               names every mistake
+cabinctl outbox status --config FILE                     what waits for the server's proof";
+
+/// Runs one verb.
+///
+/// # Errors
+/// What went wrong, and what to do about it.
+pub fn run(words: Vec<String>, input: &mut dyn BufRead, out: &mut dyn Write) -> Result<()> {
+    let mut arguments = Arguments::new(words)?;
+    match (arguments.word().as_deref(), arguments.word().as_deref()) {
+        (Some("device"), Some("list")) => device_list::run(arguments, out),
+        (Some("device"), Some("bind")) => device_bind::run(arguments, out),
+        (Some("device"), Some("read")) => device_read::run(arguments, out),
+        (Some("device"), Some("record")) => device_record::run(arguments, out),
+        (Some("pharmacist"), Some("add")) => pharmacist_add::run(arguments, input, out),
+        (Some("config"), Some("check")) => config_check::run(arguments, out),
+        (Some("outbox"), Some("status")) => outbox_status::run(arguments, out),
+        (None, _) | (Some("help"), _) => Ok(writeln!(out, "{USAGE}")?),
+        (Some(noun), verb) => bail!("no verb \"{noun} {}\"; there are:\n{USAGE}", verb.unwrap_or_default()),
+    }
+}

@@ -115,8 +115,8 @@ pub struct Desk {
     pub url: String,
     /// Authority that signed the desk's certificate, PEM; `None`: the public ones.
     pub ca_file: Option<PathBuf>,
-    /// The cabin's own key, made at its enrolment.
-    pub key_file: PathBuf,
+    /// Where the cabin's own key is, made at its enrolment; `None`: in the data folder.
+    pub key_file: Option<PathBuf>,
 }
 
 /// Where records go.
@@ -379,7 +379,7 @@ fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mut Notes<'_>
     let mut t = root.table("desk", notes);
     let desk_url = t.required("url", "the desk's address, https://… (http:// on loopback only)", notes, web_address);
     let ca_file = t.optional("ca_file", "a PEM file", notes, path);
-    let key_file = t.required("key_file", "the file of the cabin's key, made at its enrolment", notes, path);
+    let key_file = t.optional("key_file", "the file of the cabin's key, made at its enrolment", notes, path);
     t.end(notes);
 
     let fhir = if root.has("fhir") { fhir(root.table("fhir", notes), folder, notes) } else { Some(Fhir::Desk) };
@@ -460,7 +460,7 @@ fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mut Notes<'_>
 
     Some(Config {
         site: site?,
-        desk: Desk { url: desk_url?, ca_file, key_file: key_file? },
+        desk: Desk { url: desk_url?, ca_file, key_file },
         fhir: fhir?,
         call,
         devices,

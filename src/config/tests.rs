@@ -20,7 +20,6 @@ fn line_of(text: &str) -> usize {
 fn the_example_is_a_configuration() {
     let config = parse(EXAMPLE).unwrap();
     assert_eq!(config.site.address.len(), 3);
-    assert_eq!(config.desk.key_file, Path::new("/etc/cabin/cabin.key"), "relative to the file");
     assert_eq!(config.fhir, Fhir::Desk);
     assert_eq!(config.devices.len(), 4);
     assert_eq!(config.devices[1].port, DevicePort::Serial("AB0JQ3YL".into()));
@@ -32,9 +31,10 @@ fn the_example_is_a_configuration() {
 #[test]
 fn what_may_be_absent_has_a_default() {
     let short = "[site]\nname='a'\nkind='town_hall'\naddress=['b']\ntown='c'\n\
-                 [desk]\nurl='http://127.0.0.1:8080/'\nkey_file='k'\n[outbox]\nsocket='s'\n[data]\ndir='d'\n";
+                 [desk]\nurl='http://127.0.0.1:8080/'\nkey_file='k/key'\n[outbox]\nsocket='s'\n[data]\ndir='d'\n";
     let config = parse(short).unwrap();
     assert_eq!(config.desk.url, "http://127.0.0.1:8080");
+    assert_eq!(config.desk.key_file.as_deref(), Some(Path::new("/etc/cabin/k/key")), "relative to the file");
     assert_eq!(config.printer, None);
     assert_eq!(config.media.camera, Source::Auto);
     assert_eq!(config.emergency.deaf, "114");

@@ -1,0 +1,49 @@
+//! `cabinctl device bind NAME MODEL PORT --config FILE`
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use drivers::ports::{Address, find};
+use toml_edit::{Table, value};
+
+use crate::arguments::Arguments;
+use crate::config_file;
+
+pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
+    let path = PathBuf::from(arguments.need_option("config")?);
+    let name = arguments.need("the device's name")?;
+    let model = arguments.need("the model")?;
+    let port = arguments.need("the port")?;
+    arguments.end()?;
+    drivers::model(&model)
+        .with_context(|| format!("no model {model:?}; there are: {}", config_file::keys().join(", ")))?;
+    let address = lasting(config_file::typed_address(&port));
+    let mut table = Table::new();
+    table["name"] = value(&name);
+    table["model"] = value(&model);
+    match &address {
+        Address::IdPath(id_path) => table["id_path"] = value(id_path),
+        Address::Serial(serial) => table["serial"] = value(serial),
+        Address::Path(path) => table["path"] = value(path.display().to_string()),
+    }
+    config_file::set_table(&path, "device", "name", table)?;
+    writeln!(out, "{name} is the {model} at {address}")?;
+    if find::resolve(&address).is_none() {
+        writeln!(out, "nothing is plugged there now")?;
+    }
+    Ok(())
+}
+
+/// A file like /dev/ttyUSB0 is another device's after the next start: what udev knows of its socket lasts.
+fn lasting(typed: Address) -> Address {
+    let Address::Path(path) = &typed else { return typed };
+    match find::list().into_iter().find(|found| &found.path == path) {
+        Some(found) => match (found.id_path, found.serial) {
+            (Some(id_path), _) => Address::IdPath(id_path),
+            (None, Some(serial)) => Address::Serial(serial),
+            (None, None) => typed,
+        },
+        None => typed,
+    }
+}

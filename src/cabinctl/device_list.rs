@@ -1,0 +1,54 @@
+//! `cabinctl device list [--config FILE]`
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Result;
+use drivers::ports::find::{self, Found};
+use drivers::{MODELS, models_for_usb};
+
+use crate::arguments::Arguments;
+use crate::config_file;
+
+pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
+    let config = arguments.option("config").map(|path| config_file::load(Path::new(&path))).transpose()?;
+    arguments.end()?;
+    let ports = find::list();
+    if ports.is_empty() {
+        writeln!(out, "no serial port with a device behind it on this machine")?;
+    }
+    for port in &ports {
+        write_port(port, out)?;
+    }
+    if let Some(config) = config {
+        writeln!(out, "\nbound in the configuration:")?;
+        for device in &config.devices {
+            let address = config_file::address(&device.port);
+            let there = find::resolve(&address)
+                .map_or("not there: check the cable".to_owned(), |found| format!("there: {}", found.path.display()));
+            writeln!(out, "  {:<14} {:<24} {address}  {there}", device.name, device.model)?;
+        }
+    }
+    writeln!(out, "\nmodels:")?;
+    for model in MODELS {
+        writeln!(out, "  {:<24} {} {}", model.key, model.maker, model.name)?;
+    }
+    Ok(())
+}
+
+fn write_port(port: &Found, out: &mut dyn Write) -> Result<()> {
+    writeln!(out, "{}", port.path.display())?;
+    if let Some(id_path) = &port.id_path {
+        writeln!(out, "  id_path={id_path}")?;
+    }
+    if let Some(serial) = &port.serial {
+        writeln!(out, "  serial={serial}")?;
+    }
+    if let Some((vid, pid)) = port.usb {
+        let models: Vec<&str> = models_for_usb(vid, pid).map(|model| model.key).collect();
+        writeln!(out, "  usb {vid:04x}:{pid:04x} {}", port.product.as_deref().unwrap_or(""))?;
+        // The identity is the cable's more often than the device's.
+        writeln!(out, "  may be: {}", if models.is_empty() { "unknown".into() } else { models.join(", ") })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,20 @@
+//! `cabinctl device record NAME --config FILE --out CAPTURE`: a measurement whose bytes are kept, to become a test.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+
+use crate::arguments::Arguments;
+use crate::device_read;
+
+pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
+    let path = PathBuf::from(arguments.need_option("out")?);
+    let binding = device_read::binding(&mut arguments)?;
+    arguments.end()?;
+    ensure!(!path.exists(), "{} is there already: name another file", path.display());
+    device_read::measure(binding, Some(path.clone()), out)?;
+    ensure!(path.exists(), "{} could not be written: name a file in a folder that you may write", path.display());
+    writeln!(out, "recorded {}: fill in who and where in its first lines; it holds what was measured", path.display())?;
+    Ok(())
+}

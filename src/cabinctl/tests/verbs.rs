@@ -1,0 +1,153 @@
+//! Each verb as a technician types it, against simulated devices.
+
+use std::path::{Path, PathBuf};
+
+use sim::control::{Bench, NAMES};
+use tempfile::TempDir;
+
+const CONFIG: &str = include_str!("../../config/example.toml");
+
+struct Cabin {
+    dir: TempDir,
+}
+
+impl Cabin {
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        std::fs::write(dir.path().join("cabin.toml"), CONFIG).unwrap();
+        Cabin { dir }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(self.file("cabin.toml")).unwrap()
+    }
+
+    fn config(&self) -> String {
+        self.file("cabin.toml").display().to_string()
+    }
+
+    /// What a command line prints, or its error.
+    fn ctl(&self, words: &[&str], input: &str) -> Result<String, String> {
+        let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        words.extend(["--config".to_owned(), self.config()]);
+        let mut out = Vec::new();
+        cabinctl::run(words, &mut input.as_bytes(), &mut out).map_err(|error| format!("{error:#}"))?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+}
+
+fn plain(words: &[&str]) -> Result<String, String> {
+    let mut out = Vec::new();
+    let words = words.iter().map(|word| (*word).to_owned()).collect();
+    cabinctl::run(words, &mut "".as_bytes(), &mut out).map_err(|error| format!("{error:#}"))?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+fn bind_all(cabin: &Cabin, dir: &Path) {
+    for (name, model) in NAMES {
+        cabin.ctl(&["device", "bind", name, model, &dir.join(name).display().to_string()], "").unwrap();
+    }
+}
+
+#[test]
+fn every_model_is_read_by_its_name_in_the_configuration() {
+    let cabin = Cabin::new();
+    let bench = Bench::start(&cabin.file("site")).unwrap();
+    bind_all(&cabin, &cabin.file("site"));
+    bench.simulator("cuff").unwrap().command("value speed=20").unwrap();
+    bench.simulator("thermometer").unwrap().command("value auto=1").unwrap();
+    for (name, expected) in [
+        ("oximeter", "reading  SpO2 97 %  high quality"),
+        ("cuff", "reading  pressure 122/79, mean 93 mmHg"),
+        ("scale", "reading  height 172.5 cm"),
+        ("thermometer", "reading  temperature 36.80 Cel  by its clock at"),
+    ] {
+        let printed = cabin.ctl(&["device", "read", name], "").unwrap();
+        assert!(printed.contains(expected), "{printed}");
+        assert!(printed.ends_with("finished\n"), "{printed}");
+    }
+    let listed = cabin.ctl(&["device", "list"], "").unwrap();
+    assert_eq!(listed.matches("there: ").count(), 4, "{listed}");
+}
+
+#[test]
+fn a_device_is_read_and_recorded_without_a_configuration() {
+    let dir = TempDir::new().unwrap();
+    let port = dir.path().join("scale");
+    let _sim = sim::Simulator::start("scale_health_o_meter", &port).unwrap();
+    let out = dir.path().join("scale.capture").display().to_string();
+    let port = port.display().to_string();
+    let words = ["device", "record", "--model", "scale_health_o_meter", "--port", &port, "--out", &out];
+    let printed = plain(&words).unwrap();
+    assert!(printed.contains("weight 70.300 kg"), "{printed}");
+    let capture = drivers::capture::Capture::parse(&std::fs::read_to_string(&out).unwrap()).unwrap();
+    assert_eq!(capture.field("model"), Some("scale_health_o_meter"));
+    assert!(plain(&words).unwrap_err().contains("is there already"));
+}
+
+#[test]
+fn binding_keeps_the_technicians_comments_and_replaces_by_name() {
+    let cabin = Cabin::new();
+    let printed = cabin.ctl(&["device", "bind", "cuff", "blood_pressure_suntech", "serial=ZZ9"], "").unwrap();
+    assert!(printed.contains("serial ZZ9") && printed.contains("nothing is plugged there now"), "{printed}");
+    let text = cabin.text();
+    assert!(text.contains("serial = \"ZZ9\"") && !text.contains("AB0JQ3YL"), "{text}");
+    assert!(text.contains("# Read out to the rescue") && text.contains("# One table a device."), "{text}");
+    assert_eq!(config::Config::load(cabin.file("cabin.toml")).unwrap().devices.len(), 4);
+}
+
+#[test]
+fn a_binding_that_cannot_be_leaves_the_file_as_it_was() {
+    let cabin = Cabin::new();
+    let taken = "id_path=pci-0000:00:14.0-usb-0:1:1.0";
+    let error = cabin.ctl(&["device", "bind", "second", "oximeter_nonin", taken], "").unwrap_err();
+    assert!(error.contains("left as it was") && error.contains("bound to \"oximeter\""), "{error}");
+    let error = cabin.ctl(&["device", "bind", "x", "toaster", "/dev/ttyS0"], "").unwrap_err();
+    assert!(error.contains("there are: oximeter_nonin"), "{error}");
+    assert_eq!(cabin.text(), CONFIG);
+}
+
+#[test]
+fn a_pharmacist_is_added_with_a_hash_and_never_the_pin() {
+    let cabin = Cabin::new();
+    let printed = cabin.ctl(&["pharmacist", "add", "Zoë Le Goff"], "739154\n").unwrap();
+    assert!(printed.contains("zoe-le-goff") && !printed.contains("739154"), "{printed}");
+    assert!(!cabin.text().contains("739154"));
+    let config = config::Config::load(cabin.file("cabin.toml")).unwrap();
+    assert_eq!(config.pharmacists.len(), 2);
+    let first = config.pharmacists[1].pin_hash.clone();
+    let error = cabin.ctl(&["pharmacist", "add", "Zoë Le Goff"], "739154\n").unwrap_err();
+    assert!(error.contains("--replace"), "{error}");
+    cabin.ctl(&["pharmacist", "add", "Zoë Le Goff", "--replace"], "620481\n").unwrap();
+    let config = config::Config::load(cabin.file("cabin.toml")).unwrap();
+    assert_eq!(config.pharmacists.len(), 2);
+    assert_ne!(config.pharmacists[1].pin_hash, first);
+    let error = cabin.ctl(&["pharmacist", "add", "Other"], "1234\n").unwrap_err();
+    assert!(error.contains("6 to 12 digits"), "{error}");
+}
+
+#[test]
+fn the_check_names_the_line_of_a_mistake() {
+    let cabin = Cabin::new();
+    assert!(plain(&["config", "check", &cabin.config()]).unwrap().contains("good. Pharmacie des Halles, 4 devices"));
+    let wrong = CONFIG.replace("model = \"oximeter_nonin\"", "model = \"oximeter_nonsense\"");
+    std::fs::write(cabin.file("cabin.toml"), wrong).unwrap();
+    let error = plain(&["config", "check", &cabin.config()]).unwrap_err();
+    assert!(error.contains("cabin.toml:") && error.contains("one of oximeter_nonin, blood"), "{error}");
+}
+
+#[test]
+fn a_device_that_is_not_there_and_a_wrong_command_say_what_to_do() {
+    let error = plain(&["device", "reed"]).unwrap_err();
+    assert!(error.contains("cabinctl device read NAME"), "{error}");
+    let error = plain(&["device", "list", "--confg", "x"]).unwrap_err();
+    assert!(error.contains("no option --confg here"), "{error}");
+    let error = Cabin::new().ctl(&["device", "read", "lamp"], "").unwrap_err();
+    assert!(error.contains("there are: oximeter, cuff, scale, thermometer"), "{error}");
+    let error = Cabin::new().ctl(&["outbox", "status"], "").unwrap_err();
+    assert!(error.contains("cabin-outbox at /run/cabin/outbox.sock"), "{error}");
+}
