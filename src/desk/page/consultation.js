@@ -2,140 +2,140 @@
 
 import { Curve } from "./curve.js";
 import { Documents } from "./documents.js";
-import { $, newId, node, notice, pairs } from "./dom.js";
+import { $, bytesOf, newId, node, notice } from "./dom.js";
+import { Draft } from "./draft.js";
 import { openMedia } from "./media.js";
+import { showAnswers, showPatient } from "./patient_card.js";
 import { Peer } from "./peer.js";
 import { Record } from "./record.js";
+import { Summary } from "./summary.js";
 import { Vitals } from "./vitals.js";
 import { clock, word } from "./words.js";
 
 const STATS_MS = 2000;
+const NOTICE_BYTES_MAX = 500;
 
 export class Consultation {
-  #socket; #taken; #done;
+  #socket; #taken; #done; #draft;
   #stream = new MediaStream();
-  #peer = null; #record = null; #documents = null; #curve = null;
-  #orders = []; #summaryId = newId(); #revision = 0; #handed = "";
-  #startedAt = 0; #timer = 0; #bytes = 0; #closed = false;
+  #media; #peer; #record; #documents; #summary; #curve;
+  #dialled = false; #connected = false; #startedAt = 0; #timer = 0; #bytes = 0; #closed = false;
+  /// The physician's wish to end, until the cabin has acknowledged it; then what the desk is told.
+  #ending = null; #over = null;
 
-  /// `taken` is the desk's message; `done()` is called when the page goes back to the waiting room.
+  /// `taken` is the desk's message; `done(why)` is called when the page goes back to the waiting room.
   constructor(socket, taken, done) {
     [this.#socket, this.#taken, this.#done] = [socket, taken, done];
     const { cabin, waiting } = taken;
+    clear();
     $("top-title").textContent = word("reason", waiting.reason);
     $("top-detail").textContent = `${cabin.site.name}, ${cabin.site.town} · ${word("site", cabin.site.kind)}`;
-    for (const id of ["identity", "answers", "orders", "documents", "written"]) $(id).replaceChildren();
-    for (const id of ["summary", "next-text", "order-text", "write-text"]) $(id).value = "";
-    $("next").value = "none";
-    $("save-state").textContent = "Rien n’est encore remis.";
-    $("video-state").textContent = "Le patient lit votre nom, votre spécialité et le tarif, puis il accepte ou non.";
+    this.#draft = new Draft(taken.ticket);
+    this.#peer = new Peer((message) => this.#socket.send(message), taken.ticket);
+    this.#record = new Record(this.#peer, taken.consultation);
+    this.#documents = new Documents(this.#peer, this.#record, this.#draft);
+    this.#summary = new Summary(this.#record, this.#draft);
+    this.#curve = new Curve($("curve"), $("curve-title"), $("curve-state"));
+    new Vitals(this.#record);
+    this.#hear();
     this.#wire();
     this.#media = openMedia().then(({ stream, missing }) => {
+      if (this.#closed) { stream.getTracks().forEach((track) => track.stop()); return; }
       this.#stream = stream;
       $("self-video").srcObject = stream;
       if (missing) notice(`Il manque ${missing}. Vérifiez l’autorisation du navigateur ou le branchement ; l’échange peut continuer.`, 0);
     });
-    if (taken.accepted) this.#dial();
+    if (taken.accepted) this.#dial(); else this.#veil("Le patient lit votre nom, votre spécialité et le tarif. Il accepte, ou attend un autre médecin.");
   }
-
-  #media;
 
   get ticket() { return this.#taken.ticket; }
 
-  async read(message) {
+  /// Picture and sound flow, whatever the desk knows of it.
+  get isConnected() { return this.#connected; }
+
+  read(message) {
     if (message.ticket && message.ticket !== this.ticket) return;
     switch (message.type) {
+      // Said again by a cabin that came back: it then asks for a fresh connection by itself.
       case "patient_accepted": this.#dial(); break;
-      case "sdp": this.#peer?.answer(message.sdp); break;
-      case "candidate": this.#peer?.candidate(message); break;
-      case "restart_ice": this.#peer?.restartIce(); break;
-      case "cabin_gone": notice("La cabine a perdu sa liaison. Elle est attendue ; rien de ce qui est remis n’est perdu.", message.grace_ms / 1000); break;
-      case "cabin_back": notice("La cabine est de retour."); break;
+      case "sdp": this.#peer.answer(message.sdp); break;
+      case "candidate": this.#peer.candidate(message); break;
+      // The cabin's side is new: nothing of the former connection can be used again.
+      case "restart_ice": if (this.#dialled) this.#peer.dial(); break;
+      case "cabin_gone": notice("La cabine a perdu sa liaison avec le bureau. Elle est attendue ; ce que vous écrivez est gardé.", message.grace_ms / 1000); break;
+      case "cabin_back": notice("La cabine est de retour.", 5); break;
       case "help_requested": notice("Le patient appelle le pharmacien."); break;
       case "help_acknowledged": notice("Le pharmacien arrive auprès du patient."); break;
       case "call_ended": this.close(word("cause", message.cause)); break;
+      case "error": if (message.code === "unknown_call" && !this.#connected) this.close("Le bureau ne connaît plus cet appel."); break;
     }
   }
 
   /// The page's line to the desk is back: the desk said `taken` again.
   resume(taken) {
     this.#taken = taken;
-    if (taken.accepted && !this.#peer) this.#dial();
+    this.#peer.iceServers = taken.ice_servers;
+    if (this.#over) this.#tellDesk();
+    else if (taken.accepted) this.#dial();
   }
 
   close(why) {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#timer);
-    this.#peer?.close();
-    this.#curve?.stop();
+    this.#peer.close();
+    this.#curve.stop();
+    this.#draft.forget();
     this.#stream.getTracks().forEach((track) => track.stop());
-    $("remote-video").srcObject = $("self-video").srcObject = null;
-    $("call-clock").hidden = true;
-    $("line-state").textContent = "";
     $("finish-dialog").close();
+    clear();
     this.#done(why);
   }
 
   async #dial() {
-    if (this.#peer) return;
-    $("video-state").textContent = "Connexion à la cabine…";
+    if (this.#dialled) return;
+    this.#dialled = true;
+    this.#veil("Connexion à la cabine…");
     await this.#media;
-    if (this.#closed || this.#peer) return;
-    const peer = new Peer({ send: (message) => this.#socket.send(message), ticket: this.ticket, iceServers: this.#taken.ice_servers, stream: this.#stream });
-    this.#peer = peer;
+    if (this.#closed) return;
+    this.#timer = setInterval(() => this.#stats(), STATS_MS);
+    this.#peer.stream = this.#stream;
+    this.#peer.iceServers = this.#taken.ice_servers;
+    await this.#peer.dial();
+  }
+
+  #veil(text) { $("video-state").textContent = text; }
+
+  #hear() {
     const video = $("remote-video");
-    peer.addEventListener("track", ({ detail: { track, streams } }) => {
+    this.#peer.addEventListener("track", ({ detail: { track } }) => {
       const stream = video.srcObject ?? new MediaStream();
       stream.getTracks().filter((old) => old.kind === track.kind).forEach((old) => stream.removeTrack(old));
       stream.addTrack(track);
       video.srcObject = stream;
-      video.play().catch(() => notice("Touchez l’image pour entendre la cabine.", 0));
-      if (streams.length > 1) return;
+      video.play().catch((error) => {
+        // A picture replaced while it starts is no refusal of the browser.
+        if (error.name === "NotAllowedError") notice("Le navigateur retient le son. Cliquez sur l’image pour entendre la cabine.", 0);
+      });
     });
-    peer.addEventListener("state", ({ detail }) => {
-      if (detail === "connected") {
+    video.onclick = () => { video.play().catch(() => {}); notice(""); };
+    this.#peer.addEventListener("state", ({ detail }) => {
+      this.#connected = detail === "connected";
+      if (this.#connected) {
         this.#startedAt ||= Date.now();
-        $("video-state").textContent = "";
-      } else if (detail !== "closed") {
-        $("video-state").textContent = "La liaison avec la cabine est coupée. Elle reprend toute seule.";
+        this.#veil("");
+      } else if (this.#startedAt && detail !== "closed") {
+        this.#veil("La liaison avec la cabine est coupée. Elle reprend toute seule.");
       }
     });
-    this.#record = new Record(peer, this.#taken.consultation);
-    this.#documents = new Documents(peer, this.#record);
-    this.#curve = new Curve($("curve"), $("curve-title"), $("curve-state"));
-    new Vitals(this.#record);
-    peer.addEventListener("live", ({ detail }) => this.#curve.frame(detail));
-    this.#record.addEventListener("patient", ({ detail }) => this.#patient(detail));
-    this.#record.addEventListener("answers", ({ detail }) => this.#answers(detail));
+    this.#peer.addEventListener("live", ({ detail }) => this.#curve.frame(detail));
+    this.#record.addEventListener("patient", ({ detail }) => showPatient(detail, this.#taken.cabin.site));
+    this.#record.addEventListener("answers", ({ detail }) => showAnswers(detail));
     this.#record.addEventListener("error", ({ detail }) => notice(`La cabine refuse un message : ${detail.reason}`));
     this.#record.addEventListener("notice", ({ detail }) => {
       this.#written("Cabine", detail.text);
       this.#record.say({ type: "ack", id: detail.id });
     });
-    this.#timer = setInterval(() => this.#stats(), STATS_MS);
-    await peer.dial();
-  }
-
-  #patient(patient) {
-    $("top-title").textContent = `${patient.first_names} ${patient.birth_name}, ${patient.age_years} ans`;
-    $("top-detail").textContent = `${this.#taken.cabin.site.name}, ${this.#taken.cabin.site.town} · ${word("status", patient.status)}`;
-    pairs($("identity"), [
-      ["Nom de naissance", patient.birth_name], ["Prénoms", patient.first_names], ["Sexe", word("sex", patient.sex)],
-      ["Né(e) le", patient.birth_date.split("-").reverse().join("/")], ["À", patient.birth_place],
-      ["Identité", word("status", patient.status)], patient.matricule && ["Matricule INS", patient.matricule],
-    ]);
-  }
-
-  #answers(answers) {
-    pairs($("answers"), [
-      ["Motif", [word("reason", answers.reason), answers.body_part && word("body", answers.body_part)].filter(Boolean).join(" · ")],
-      answers.free_line && ["En ses mots", answers.free_line],
-      ["Médecin traitant", answers.usual_doctor || "non indiqué"], ["Commune", answers.town],
-      ["Lieu", word("site", answers.site_kind)],
-      ["Accords", answers.consents.map((consent) => `${word("purpose", consent.purpose)} ${consent.given ? "oui" : "non"}`).join(" · ")],
-      ...answers.warning_signs.map((sign) => [sign.question, sign.present ? "oui" : "non", sign.present ? "yes" : ""]),
-    ]);
   }
 
   #wire() {
@@ -149,91 +149,69 @@ export class Consultation {
         $(button).textContent = pressed ? on : off;
       };
     };
-    toggle("mute", "audio", "Micro coupé", "Couper mon micro");
-    toggle("cover", "video", "Caméra coupée", "Couper ma caméra");
-    $("ask-help").onclick = () => this.#socket.send({ type: "help_requested", consultation: this.#taken.consultation });
+    toggle("mute", "audio", "Remettre mon micro", "Couper mon micro");
+    toggle("cover", "video", "Remettre ma caméra", "Couper ma caméra");
+    $("ask-help").onclick = () => {
+      const said = this.#socket.send({ type: "help_requested", consultation: this.#taken.consultation });
+      notice(said ? "Le pharmacien est appelé." : "La liaison avec le bureau est coupée : réessayez dans un instant.");
+    };
     $("write-form").onsubmit = (event) => {
       event.preventDefault();
       const text = $("write-text").value.trim();
-      if (!text || !this.#record) return;
+      if (!text) return;
+      if (bytesOf(text) > NOTICE_BYTES_MAX) { notice("Ce message est trop long : envoyez-le en deux fois."); return; }
       $("write-text").value = "";
       const line = this.#written("Vous", text);
-      this.#record.hand({ type: "notice", id: newId(), text }).then(() => line.append(" ✓"));
+      this.#record.hand({ type: "notice", id: newId(), text }).then((taken) => { if (taken) line.append(" ✓"); });
     };
-    $("order-form").onsubmit = (event) => {
-      event.preventDefault();
-      const text = $("order-text").value.trim();
-      if (!text || this.#orders.length >= 64) return;
-      $("order-text").value = "";
-      this.#orders.push({ kind: $("order-kind").value, text });
-      this.#drawOrders();
+    $("give-back").onclick = () => {
+      if (!this.#socket.send({ type: "end", ticket: this.ticket, cause: "given_back" })) notice("La liaison avec le bureau est coupée : réessayez dans un instant.");
     };
-    $("document-file").onchange = (event) => { this.#add(event.target.files); event.target.value = ""; };
-    const drop = $("drop");
-    drop.ondragover = (event) => { event.preventDefault(); drop.classList.add("over"); };
-    drop.ondragleave = () => drop.classList.remove("over");
-    drop.ondrop = (event) => { event.preventDefault(); drop.classList.remove("over"); this.#add(event.dataTransfer.files); };
-    $("save").onclick = () => this.#save();
     $("finish").onclick = () => {
-      const unsaved = this.#summary() !== this.#handed && (this.#handed || $("summary").value.trim());
-      $("finish-warning").textContent = !this.#record ? "Le patient n’est pas encore en ligne."
-        : unsaved ? "La conclusion a changé depuis la dernière remise : elle sera remise maintenant."
-        : !this.#documents.settled ? "Un document n’est pas encore arrivé dans la cabine." : "";
+      $("finish-state").textContent = !this.#dialled ? "Le patient n’a pas encore accepté. Vous pouvez le rendre à la salle d’attente."
+        : this.#summary.isChanged ? "La conclusion n’est pas encore remise : elle le sera maintenant."
+        : !this.#documents.isSettled ? "Un document n’est pas encore arrivé dans la cabine : il est attendu avant la fin." : "";
+      $("finish-yes").disabled = !this.#dialled;
       $("finish-dialog").showModal();
     };
     $("finish-no").onclick = () => $("finish-dialog").close();
+    $("finish-dialog").onclose = () => this.#cancelFinish();
     $("finish-yes").onclick = () => this.#finish();
-    $("give-back").onclick = () => this.#socket.send({ type: "end", ticket: this.ticket, cause: "given_back" });
   }
 
-  #add(files) {
-    if (!this.#documents) { notice("Le patient n’est pas encore en ligne : déposez le document dans un instant."); return; }
-    for (const file of files) this.#documents.add(file, $("document-kind").value);
-  }
-
-  #drawOrders() {
-    $("orders").replaceChildren(...this.#orders.map((order, index) => {
-      const remove = node("button", { textContent: "Retirer", ariaLabel: `Retirer ${order.text}` });
-      remove.onclick = () => { this.#orders.splice(index, 1); this.#drawOrders(); };
-      return node("li", {}, node("span", { className: "grow", textContent: order.text }), remove);
-    }));
-  }
-
-  #summary() {
-    return JSON.stringify([$("summary").value.trim(), this.#orders, $("next").value, $("next-text").value.trim()]);
-  }
-
-  async #save() {
-    if (!this.#record) { notice("Le patient n’est pas encore en ligne : remettez la conclusion dans un instant."); return; }
-    const now = this.#summary();
-    $("save-state").textContent = "Remise en cours…";
-    this.#revision += 1;
-    // One item, said again at each revision: an older one is never acknowledged in place of a newer.
-    this.#summaryId = newId();
-    await this.#record.hand({
-      type: "summary", id: this.#summaryId, revision: this.#revision, text: $("summary").value.trim(),
-      orders: this.#orders, next: $("next").value, next_text: $("next-text").value.trim(),
-    });
-    this.#handed = now;
-    $("save-state").textContent = `Remis au patient à ${clock(Date.now())}, gardé dans la cabine ✓`;
-  }
-
+  /// Summary, documents, end: each is durable in the cabin before the desk hears that it is over.
   async #finish() {
-    if (!this.#record) return;
+    const ending = { id: newId() };
+    this.#ending = ending;
+    const outcome = $("finish-outcome").value;
     $("finish-yes").disabled = true;
-    try {
-      if (this.#summary() !== this.#handed) await this.#save();
-      await this.#record.hand({ type: "end", id: newId(), outcome: $("finish-outcome").value, with_video: $("finish-video").checked });
-      this.#socket.send({ type: "end", ticket: this.ticket, cause: $("finish-outcome").value === "emergency" ? "emergency" : "completed" });
-    } finally {
-      $("finish-yes").disabled = false;
+    $("finish-state").textContent = "La cabine confirme ce qui est remis…";
+    const saved = !this.#summary.isChanged || await this.#summary.save();
+    if (this.#ending !== ending) return;
+    if (!saved) {
+      $("finish-state").textContent = "La cabine n’a pas pris la conclusion. Continuez l’échange, puis remettez-la.";
+      return;
     }
+    await this.#documents.settled();
+    if (this.#ending !== ending) return;
+    const taken = await this.#record.hand({ type: "end", id: ending.id, outcome, with_video: $("finish-video").checked });
+    if (!taken || this.#closed) return;
+    this.#over = outcome === "emergency" ? "emergency" : "completed";
+    this.#tellDesk();
   }
+
+  #cancelFinish() {
+    if (this.#ending && !this.#over) this.#record.withdraw(this.#ending.id);
+    this.#ending = null;
+  }
+
+  /// Lost with the line, it is said again when the line is back (`resume`).
+  #tellDesk() { this.#socket.send({ type: "end", ticket: this.ticket, cause: this.#over }); }
 
   #written(who, text) {
     const line = node("li", { textContent: `${clock(Date.now())} ${who} : ${text}` });
     $("written").append(line);
-    line.scrollIntoView({ block: "nearest" });
+    $("written").scrollTop = $("written").scrollHeight;
     return line;
   }
 
@@ -241,8 +219,6 @@ export class Consultation {
     const seconds = this.#startedAt ? Math.floor((Date.now() - this.#startedAt) / 1000) : 0;
     $("call-clock").hidden = !this.#startedAt;
     $("call-clock").textContent = `${String(Math.floor(seconds / 60)).padStart(2, "0")}:${String(seconds % 60).padStart(2, "0")} en appel`;
-    const quality = $("remote-video").getVideoPlaybackQuality();
-    $("remote-video").dataset.frames = String(quality.totalVideoFrames);
     let loss = 0, received = 0, bytes = 0;
     (await this.#peer.stats()).forEach((report) => {
       if (report.type !== "inbound-rtp") return;
@@ -250,11 +226,29 @@ export class Consultation {
       received += report.packetsReceived ?? 0;
       bytes += report.bytesReceived ?? 0;
     });
-    const rate = Math.round(((bytes - this.#bytes) * 8) / STATS_MS);
+    // A fresh connection counts from zero again.
+    const rate = Math.round((Math.max(bytes - this.#bytes, 0) * 8) / STATS_MS);
     this.#bytes = bytes;
-    if (!received || this.#closed) return;
-    const share = (100 * Math.max(loss, 0)) / (received + Math.max(loss, 0));
-    $("line-state").textContent = `ligne ${share < 2 ? "bonne" : share < 6 ? "moyenne" : "mauvaise"} · ${rate} kbit/s · perte ${share.toFixed(1).replace(".", ",")} %`;
-    $("line-state").classList.toggle("bad", share >= 2);
+    if (this.#closed) return;
+    const share = received ? (100 * Math.max(loss, 0)) / (received + Math.max(loss, 0)) : 0;
+    const quality = !this.#connected ? "coupée" : share < 2 ? "bonne" : share < 6 ? "moyenne" : "mauvaise";
+    $("call-line").hidden = false;
+    $("call-line").textContent = this.#connected ? `ligne ${quality} · ${rate} kbit/s` : "ligne coupée";
+    $("call-line").title = `Perte de paquets : ${share.toFixed(1).replace(".", ",")} %`;
+    $("call-line").classList.toggle("bad", quality !== "bonne");
   }
+}
+
+/// Nothing of one patient is left in the page for the next.
+function clear() {
+  for (const id of ["identity", "answers", "signs", "orders", "documents", "written", "vitals", "requests"]) $(id).replaceChildren();
+  for (const id of ["summary", "next-text", "order-text", "write-text"]) $(id).value = "";
+  for (const id of ["video-state", "request-state", "save-state", "finish-state", "call-line", "call-clock"]) $(id).textContent = "";
+  $("next").value = "none";
+  $("finish-outcome").value = "completed";
+  $("finish-video").checked = true;
+  $("vitals-empty").hidden = false;
+  for (const id of ["call-clock", "call-line", "signs-title"]) $(id).hidden = true;
+  $("remote-video").srcObject = $("self-video").srcObject = null;
+  notice("");
 }

@@ -24,4 +24,7 @@ export function notice(text, seconds = 12) {
   if (text && seconds) noticeTimer = setTimeout(() => { line.hidden = true; }, seconds * 1000);
 }
 
+/// Length as the cabin counts it: its limits are in bytes of UTF-8.
+export const bytesOf = (text) => new TextEncoder().encode(text).length;
+
 export const newId = () => crypto.randomUUID();

@@ -3,13 +3,20 @@
 import { Consultation } from "./consultation.js";
 import { DeskSocket } from "./desk_socket.js";
 import { $, notice } from "./dom.js";
+import { forgetDrafts } from "./draft.js";
 import { WaitingRoom } from "./waiting_room.js";
 
 const PARTS = ["sign-in", "waiting-room", "consultation"];
-let socket = null, room = null, consultation = null, physician = null;
+/// After its line came back, the desk says at once which call it knows.
+const TAKEN_MAX_MS = 3000;
+/// How often the desk is told that the page is being used.
+const TOUCH_MS = 60000;
+let socket = null, room = null, consultation = null, physician = null, orphan = 0, touched = Date.now();
 
 function show(part) {
+  const changed = $(part).hidden;
   for (const id of PARTS) $(id).hidden = id !== part;
+  if (changed) $(part).focus();
   $("sign-out").hidden = part === "sign-in";
   if (part === "waiting-room") {
     $("top-title").textContent = physician?.name ?? "Télécabine";
@@ -29,9 +36,10 @@ function enter() {
   show("waiting-room");
   socket = new DeskSocket();
   room = new WaitingRoom((id) => socket.send({ type: "take", consultation: id }));
-  socket.addEventListener("up", () => { $("line-state").textContent = ""; });
+  socket.addEventListener("up", () => { $("line-state").textContent = ""; $("line-state").hidden = true; });
   socket.addEventListener("down", ({ detail }) => {
-    $("line-state").textContent = "liaison avec le bureau coupée";
+    $("line-state").textContent = "liaison avec le bureau coupée, elle reprend toute seule";
+    $("line-state").hidden = false;
     if (detail.ended) leave("Vous êtes déconnecté. Connectez-vous de nouveau.");
   });
   socket.addEventListener("message", ({ detail }) => read(detail));
@@ -49,20 +57,30 @@ function leave(why) {
 function read(message) {
   room?.read(message);
   switch (message.type) {
-    case "welcome": physician = message.physician; if (!consultation) show("waiting-room"); break;
+    case "welcome":
+      physician = message.physician;
+      if (!consultation) { show("waiting-room"); break; }
+      clearTimeout(orphan);
+      orphan = setTimeout(() => {
+        if (consultation?.isConnected) notice("Le bureau a redémarré : l’échange continue par la liaison directe avec la cabine.");
+        else consultation?.close("Le bureau ne connaît plus cet appel.");
+      }, TAKEN_MAX_MS);
+      break;
     case "refused": leave(message.reason); break;
     case "taken":
+      clearTimeout(orphan);
       if (consultation?.ticket === message.ticket) { consultation.resume(message); break; }
       consultation?.close("");
       consultation = new Consultation(socket, message, (why) => {
         consultation = null;
+        clearTimeout(orphan);
         show("waiting-room");
         if (why) notice(why);
       });
       show("consultation");
       break;
-    case "too_late": notice("Un autre médecin vient de prendre ce patient."); room?.draw(); break;
-    case "error": notice(message.reason); room?.draw(); break;
+    case "too_late": notice("Un autre médecin vient de prendre ce patient."); room?.release(); break;
+    case "error": notice(message.reason); room?.release(); consultation?.read(message); break;
     default: consultation?.read(message);
   }
 }
@@ -72,7 +90,14 @@ async function signIn(why = "") {
   $("top-title").textContent = "Télécabine";
   $("top-detail").textContent = "";
   $("sign-in-error").textContent = why;
-  const { value } = await json("GET", "/api/sign-in");
+  $("sign-in-form").elements.account.focus();
+  let value;
+  try {
+    ({ value } = await json("GET", "/api/sign-in"));
+  } catch {
+    $("sign-in-error").textContent = "Le bureau ne répond pas. Vérifiez la connexion, puis réessayez.";
+    return;
+  }
   $("operator").textContent = value.operator ?? "";
   $("sign-in-form").hidden = value.local === false;
   if (value.oidc) {
@@ -80,7 +105,6 @@ async function signIn(why = "") {
     $("oidc").textContent = `Se connecter avec ${value.oidc.label}`;
     $("oidc").href = value.oidc.url;
   }
-  $("sign-in-form").elements.account.focus();
 }
 
 $("sign-in-form").onsubmit = async (event) => {
@@ -106,9 +130,19 @@ $("sign-in-form").onsubmit = async (event) => {
 };
 
 $("sign-out").onclick = async () => {
-  await json("POST", "/api/physician/sign-out", {});
+  await json("POST", "/api/physician/sign-out", {}).catch(() => {});
+  forgetDrafts();
   leave("");
 };
 
-const { ok } = await json("GET", "/api/physician/me");
-if (ok) enter(); else signIn();
+// A physician who only reads and looks is not inactive.
+for (const kind of ["pointerdown", "keydown"]) {
+  addEventListener(kind, () => {
+    if (!socket || Date.now() - touched < TOUCH_MS) return;
+    touched = Date.now();
+    json("GET", "/api/physician/me").catch(() => {});
+  }, { passive: true });
+}
+
+const signedIn = await json("GET", "/api/physician/me").then(({ ok }) => ok, () => false);
+if (signedIn) enter(); else signIn();

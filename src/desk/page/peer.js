@@ -7,23 +7,26 @@ const FAILED_WAIT_MS = 4000;
 
 export class Peer extends EventTarget {
   #pc = null;
-  #send; #ticket; #ice; #stream;
+  #send; #ticket;
   #early = [];
   #watch = 0;
   #closed = false;
   channels = {};
+  /// The physician's media, and the desk's servers: for the next connection.
+  stream = new MediaStream();
+  iceServers = [];
 
-  /// `send` gives a message to the desk; `stream` is the physician's media.
-  constructor({ send, ticket, iceServers, stream }) {
+  /// `send` gives a message to the desk.
+  constructor(send, ticket) {
     super();
-    [this.#send, this.#ticket, this.#ice, this.#stream] = [send, ticket, iceServers, stream];
+    [this.#send, this.#ticket] = [send, ticket];
   }
 
   /// A new connection with a new offer; the former one, if any, is dropped.
   async dial() {
     this.#drop();
     if (this.#closed) return;
-    const pc = new RTCPeerConnection({ iceServers: this.#ice, bundlePolicy: "max-bundle" });
+    const pc = new RTCPeerConnection({ iceServers: this.iceServers, bundlePolicy: "max-bundle" });
     this.#pc = pc;
     this.#early = [];
     const channel = (label, options) => {
@@ -37,8 +40,8 @@ export class Peer extends EventTarget {
     channel("live", { ordered: false, maxPacketLifeTime: LIVE_LIFETIME_MS });
     channel("documents", { ordered: true });
     for (const kind of ["audio", "video"]) {
-      const track = this.#stream.getTracks().find((candidate) => candidate.kind === kind);
-      if (track) pc.addTrack(track, this.#stream); else pc.addTransceiver(kind, { direction: "recvonly" });
+      const track = this.stream.getTracks().find((candidate) => candidate.kind === kind);
+      if (track) pc.addTrack(track, this.stream); else pc.addTransceiver(kind, { direction: "recvonly" });
     }
     pc.ontrack = (event) => this.#say("track", event);
     pc.onicecandidate = ({ candidate }) => this.#send({
@@ -52,8 +55,8 @@ export class Peer extends EventTarget {
     await this.#offer(pc);
   }
 
-  /// The cabin, or our own state, asks for ICE to begin again on the same connection.
-  async restartIce() {
+  /// Another path for the same connection: after our own change of network.
+  async #restartIce() {
     if (!this.#pc || this.#pc.connectionState === "closed" || this.#pc.signalingState !== "stable") return this.dial();
     this.#pc.restartIce();
     return this.#offer(this.#pc);
@@ -89,10 +92,11 @@ export class Peer extends EventTarget {
 
   #state(pc) {
     if (pc !== this.#pc) return;
-    clearTimeout(this.#watch);
+    // While it connects, the watch of `dial` goes on.
+    if (pc.connectionState !== "connecting") clearTimeout(this.#watch);
     if (pc.connectionState === "failed") this.dial();
     // Wi-Fi that changed comes back by itself within seconds, or never.
-    if (pc.connectionState === "disconnected") this.#watch = setTimeout(() => { if (pc === this.#pc && pc.connectionState === "disconnected") this.restartIce(); }, FAILED_WAIT_MS);
+    if (pc.connectionState === "disconnected") this.#watch = setTimeout(() => { if (pc === this.#pc && pc.connectionState === "disconnected") this.#restartIce(); }, FAILED_WAIT_MS);
     this.#say("state", pc.connectionState);
   }
 

@@ -14,30 +14,36 @@ export class Record extends EventTarget {
     peer.addEventListener("record", ({ detail }) => this.#read(detail));
   }
 
-  /// Hands a message over; resolves when the cabin acknowledged it.
+  /// Hands a message over, now or when the channel opens; resolves with true when the cabin acknowledged it, with
+  /// false when it was withdrawn.
   hand(message) {
     return new Promise((resolve) => {
       this.#unacknowledged.set(message.id, { message, resolve });
-      this.#say(message);
+      this.say(message);
     });
   }
 
-  /// Says something that needs no acknowledgement of ours (documents have their own).
-  say(message) { return this.#say(message); }
-
-  get waiting() { return this.#unacknowledged.size; }
-
-  #open() {
-    this.#say({ type: "hello", version: VERSION, consultation: this.#consultation });
-    for (const { message } of this.#unacknowledged.values()) this.#say(message);
-    this.dispatchEvent(new CustomEvent("open"));
+  /// Takes back what was handed over and not acknowledged: it is not said again.
+  withdraw(id) {
+    const item = this.#unacknowledged.get(id);
+    this.#unacknowledged.delete(id);
+    item?.resolve(false);
   }
 
-  #say(message) {
+  /// Says something that is not kept until acknowledged (documents have their own acknowledgement).
+  say(message) {
     const channel = this.#peer.channels.record;
     if (channel?.readyState !== "open") return false;
     channel.send(JSON.stringify(message));
     return true;
+  }
+
+  get isOpen() { return this.#peer.channels.record?.readyState === "open"; }
+
+  #open() {
+    this.say({ type: "hello", version: VERSION, consultation: this.#consultation });
+    for (const { message } of this.#unacknowledged.values()) this.say(message);
+    this.dispatchEvent(new CustomEvent("open"));
   }
 
   #read(text) {
@@ -46,7 +52,7 @@ export class Record extends EventTarget {
     if (message.type === "ack") {
       const item = this.#unacknowledged.get(message.id);
       this.#unacknowledged.delete(message.id);
-      item?.resolve();
+      item?.resolve(true);
     }
     this.dispatchEvent(new CustomEvent(message.type, { detail: message }));
   }

@@ -4,60 +4,79 @@ import { $, newId, node } from "./dom.js";
 import { clock, figureText, word } from "./words.js";
 
 const MEASUREMENTS = ["oxygen_and_pulse", "blood_pressure", "temperature", "weight_and_height"];
+/// Cards in this order; the cuff has a pulse of its own beside the oximeter's.
+const CARDS = ["spo2", "pulse_rate", "systolic", "pulse_rate_cuff", "temperature", "weight", "height"];
+/// A consultation has a few dozen; more would be a cabin that repeats itself.
+const READINGS_MAX = 500;
 
 export class Vitals {
+  #record;
+  #readings = new Map();
   #cards = new Map();
-  #requests = new Map();
 
   constructor(record) {
+    this.#record = record;
     $("vitals").replaceChildren();
-    record.addEventListener("reading", ({ detail }) => this.#reading(detail));
+    $("request-state").textContent = "";
+    record.addEventListener("reading", ({ detail }) => this.#take(detail));
     record.addEventListener("measurement_state", ({ detail }) => this.#state(detail));
     $("requests").replaceChildren(...MEASUREMENTS.map((measurement) => {
-      const button = node("button", { textContent: word("measurement", measurement) });
+      const button = node("button", { type: "button", id: `request-${measurement}`, textContent: word("measurement", measurement) });
       button.onclick = () => {
-        const id = newId();
-        this.#requests.set(id, measurement);
         $("request-state").textContent = `${word("measurement", measurement)} : demande envoyée…`;
-        record.hand({ type: "request_measurement", id, measurement });
+        record.hand({ type: "request_measurement", id: newId(), measurement });
       };
       return button;
     }));
-    $("request-state").textContent = "";
   }
 
-  #reading(reading) {
-    const seen = new Date(reading.at);
-    const note = `${clock(seen)} · ${reading.device_model.replaceAll("_", " ")}${reading.retaken ? " · reprise" : ""}${reading.high_quality === false ? " · signal faible" : ""}`;
-    const pressure = reading.figures.find((figure) => figure.quantity === "systolic");
-    const figures = pressure ? [pressure] : reading.figures;
-    for (const figure of figures) {
-      const key = figure.quantity === "pulse_rate" ? `pulse_rate ${reading.measurement}` : figure.quantity;
-      if (reading.retaken && this.#cards.has(key)) continue;
-      this.#card(key, figure, reading, note);
+  #take(reading) {
+    // Said again, it counts as the latest of those of the same moment: in review first, then kept.
+    const former = this.#readings.get(reading.id);
+    this.#readings.delete(reading.id);
+    // By this machine's clock, which may differ from the cabin's.
+    this.#readings.set(reading.id, { ...reading, seen: former?.seen ?? Date.now() - reading.age_ms });
+    if (this.#readings.size > READINGS_MAX) this.#readings.delete(this.#readings.keys().next().value);
+    this.#draw();
+    this.#record.say({ type: "ack", id: reading.id });
+  }
+
+  #draw() {
+    const latest = new Map();
+    for (const reading of this.#readings.values()) {
+      for (const { quantity } of reading.figures) {
+        const key = quantity === "pulse_rate" && reading.measurement === "blood_pressure" ? "pulse_rate_cuff" : quantity;
+        if (reading.at >= (latest.get(key)?.at ?? -Infinity)) latest.set(key, reading);
+      }
     }
-    const pulse = pressure && reading.figures.find((figure) => figure.quantity === "pulse_rate");
-    if (pulse) this.#card("pulse_rate blood_pressure", pulse, reading, note);
+    $("vitals-empty").hidden = latest.size > 0;
+    const cards = CARDS.filter((key) => latest.has(key)).map((key) => this.#card(key, latest.get(key)));
+    const shown = [...$("vitals").children];
+    if (cards.length !== shown.length || cards.some((card, at) => card !== shown[at])) $("vitals").replaceChildren(...cards);
   }
 
-  #card(key, figure, reading, note) {
-    const text = figure.quantity === "systolic"
-      ? reading.figures.filter((part) => part.quantity === "systolic" || part.quantity === "diastolic").map(figureText).join(" / ")
-      : figureText(figure);
-    const mean = figure.quantity === "systolic" ? reading.figures.find((part) => part.quantity === "mean_pressure") : null;
-    const card = this.#cards.get(key) ?? node("div", {});
-    card.className = `vital ${figure.quantity}`;
-    card.dataset.value = text;
-    card.dataset.key = key;
-    card.dataset.at = String(reading.at);
+  #card(key, reading) {
+    const of = (quantity) => reading.figures.find((figure) => figure.quantity === quantity);
+    const figure = of(key === "pulse_rate_cuff" ? "pulse_rate" : key);
+    const text = key === "systolic" ? [figure, of("diastolic")].filter(Boolean).map(figureText).join(" / ") : figureText(figure);
+    const mean = key === "systolic" && of("mean_pressure");
+    const note = [
+      reading.retaken && "remplacée, une autre est demandée", mean && `moyenne ${figureText(mean)}`,
+      clock(reading.seen), word("device", reading.device_model), reading.high_quality === false && "signal faible",
+    ].filter(Boolean).join(" · ");
+    const card = this.#cards.get(key) ?? node("li", { id: `vital-${key}` });
+    if (card.dataset.value === text && card.dataset.at === String(reading.at) && card.dataset.note === note) return card;
+    const isNew = card.dataset.value !== text || card.dataset.at !== String(reading.at);
+    card.className = `vital ${figure.quantity}${reading.retaken ? " replaced" : ""}`;
+    Object.assign(card.dataset, { key, value: text, at: reading.at, note });
     card.replaceChildren(
-      node("span", { textContent: key === "pulse_rate blood_pressure" ? "Pouls (tension)" : word("quantity", figure.quantity) }),
+      node("span", { textContent: word("quantity", key) }),
       node("b", { textContent: `${text} ${word("unit", figure.unit)}` }),
-      node("small", { textContent: mean ? `moy. ${figureText(mean)} · ${note}` : note }));
+      node("small", { textContent: note }));
     // For the bench: when the text was there to be painted, by this page's clock.
-    card.dataset.drawn = String(performance.timeOrigin + performance.now());
+    if (isNew) card.dataset.drawn = String(performance.timeOrigin + performance.now());
     this.#cards.set(key, card);
-    $("vitals").replaceChildren(...this.#cards.values());
+    return card;
   }
 
   #state({ measurement, state, reason }) {

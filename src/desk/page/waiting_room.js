@@ -3,16 +3,20 @@
 import { $, node } from "./dom.js";
 import { since, word } from "./words.js";
 
+const REDRAW_MS = 10000;
+
 export class WaitingRoom {
   #lines = new Map();
   #cabins = new Map();
+  /// What is drawn, by consultation: a button keeps its place and its focus while the list changes around it.
+  #drawn = new Map();
   #take;
   #timer = 0;
 
   /// `take(consultation)` is called when the physician takes a patient.
   constructor(take) {
     this.#take = take;
-    this.#timer = setInterval(() => this.draw(), 20000);
+    this.#timer = setInterval(() => this.draw(), REDRAW_MS);
   }
 
   stop() { clearInterval(this.#timer); }
@@ -35,34 +39,61 @@ export class WaitingRoom {
   }
 
   draw() {
-    const lines = [...this.#lines.values()].sort((a, b) => b.waited_ms - b.heard - (a.waited_ms - a.heard));
+    const began = (line) => line.heard - line.waited_ms;
+    const lines = [...this.#lines.values()].sort((a, b) => began(a) - began(b));
+    for (const consultation of this.#drawn.keys()) if (!this.#lines.has(consultation)) this.#drawn.delete(consultation);
     $("waiting-empty").hidden = lines.length > 0;
-    $("waiting-list").replaceChildren(...lines.map((line) => this.#line(line)));
-    $("cabin-list").replaceChildren(...[...this.#cabins.values()].map((cabin) => this.#cabin(cabin)));
+    place($("waiting-list"), lines.map((line) => this.#line(line)));
+    $("cabin-list").replaceChildren(...[...this.#cabins.values()].map(cabinLine));
+    $("cabins-empty").hidden = this.#cabins.size > 0;
   }
+
+  /// The desk answered: whatever was asked may be asked again.
+  release() { for (const { button } of this.#drawn.values()) button.classList.remove("asked"); this.draw(); }
 
   #line(line) {
+    const drawn = this.#drawn.get(line.consultation) ?? this.#begin(line.consultation);
     const cabin = this.#cabins.get(line.cabin_id);
-    const waited = line.waited_ms + Date.now() - line.heard;
     const done = line.measured.map((measurement) => word("measurement", measurement)).join(", ");
-    const button = node("button", { className: "main", textContent: "Prendre ce patient", disabled: line.cabin_lost });
-    button.onclick = () => { button.disabled = true; this.#take(line.consultation); };
-    return node("li", {},
-      node("div", { className: "grow" },
-        node("strong", { textContent: word("reason", line.reason) }),
-        node("div", { textContent: `${word("sex", line.sex)}, ${word("age_band", line.age_band)} · langue ${line.language}` }),
-        node("div", { className: "quiet", textContent: `${cabin ? `${cabin.site.name}, ${cabin.site.town}` : "cabine inconnue"} · attend depuis ${since(waited)}` }),
-        node("div", { className: "quiet", textContent: done ? `mesures faites : ${done}` : "aucune mesure pour l’instant" })),
-      line.cabin_lost ? node("span", { className: "error", textContent: "liaison perdue, en attente" }) : null,
-      button);
+    const spoken = line.language === "fr" ? "" : ` · parle ${word("language", line.language)}`;
+    drawn.reason.textContent = word("reason", line.reason);
+    drawn.person.textContent = `${word("sex", line.sex)}, ${word("age_band", line.age_band)}${spoken}`;
+    drawn.place.textContent = `${cabin ? `${cabin.site.name}, ${cabin.site.town}` : "cabine inconnue"} · attend depuis ${since(Date.now() - line.heard + line.waited_ms)}`;
+    drawn.done.textContent = done ? `mesures faites : ${done}` : "aucune mesure pour l’instant";
+    drawn.lost.hidden = !line.cabin_lost;
+    drawn.button.disabled = line.cabin_lost || drawn.button.classList.contains("asked");
+    return drawn.item;
   }
 
-  #cabin(cabin) {
-    const faults = (cabin.state?.devices ?? []).filter((device) => !device.ready);
-    const state = !cabin.online ? "hors ligne" : !cabin.state?.open ? "en ligne, fermée" : "ouverte";
-    return node("li", {},
-      node("strong", { textContent: `${cabin.site.name}, ${cabin.site.town}` }),
-      node("div", { className: "quiet", textContent: `${word("site", cabin.site.kind)} · ${state}` }),
-      ...faults.map((device) => node("div", { className: "error", textContent: `${word("measurement", device.measurement)} : ${device.fault ?? "indisponible"}` })));
+  #begin(consultation) {
+    const drawn = {
+      reason: node("strong"), person: node("div"), place: node("div", { className: "quiet" }), done: node("div", { className: "quiet" }),
+      lost: node("span", { className: "error", textContent: "liaison perdue, la cabine est attendue" }),
+      button: node("button", { className: "main", type: "button", textContent: "Prendre ce patient" }),
+    };
+    const about = `waiting-${consultation}`;
+    drawn.button.setAttribute("aria-describedby", about);
+    drawn.button.onclick = () => {
+      drawn.button.classList.add("asked");
+      drawn.button.disabled = true;
+      this.#take(consultation);
+    };
+    drawn.item = node("li", {}, node("div", { className: "grow", id: about }, drawn.reason, drawn.person, drawn.place, drawn.done), drawn.lost, drawn.button);
+    this.#drawn.set(consultation, drawn);
+    return drawn;
   }
+}
+
+/// Puts the items in this order, and touches nothing when they are.
+function place(list, items) {
+  if (items.length !== list.children.length || items.some((item, at) => item !== list.children[at])) list.replaceChildren(...items);
+}
+
+function cabinLine(cabin) {
+  const faults = (cabin.state?.devices ?? []).filter((device) => !device.ready);
+  const state = !cabin.online ? "hors ligne" : !cabin.state?.open ? "en ligne, fermée" : "ouverte";
+  return node("li", {},
+    node("strong", { textContent: `${cabin.site.name}, ${cabin.site.town}` }),
+    node("div", { className: "quiet", textContent: `${word("site", cabin.site.kind)} · ${state}` }),
+    ...faults.map((device) => node("div", { className: "error", textContent: `${word("measurement", device.measurement)} : ${device.fault ?? "indisponible"}` })));
 }

@@ -6,13 +6,26 @@ const WORDS = {
     throat: "Gorge", skin: "Peau, blessure", urinary: "Brûlures en urinant", renewal: "Renouveler un traitement",
     back_joints: "Dos, articulations", mood_sleep: "Moral, sommeil", other: "Autre chose",
   },
+  body_part: {
+    head: "tête", eyes: "yeux", ear_nose_throat: "oreille, nez, gorge", chest: "poitrine", back: "dos", belly: "ventre",
+    arm_hand: "bras, main", leg_foot: "jambe, pied", whole_body: "tout le corps", throat: "gorge",
+  },
+  document_seen: {
+    passport: "passeport vu", identity_card: "carte d’identité vue", residence_permit: "titre de séjour vu",
+    birth_certificate: "acte de naissance vu", family_booklet: "livret de famille vu",
+  },
+  device: {
+    oximeter_nonin: "Nonin", blood_pressure_suntech: "SunTech", scale_health_o_meter: "Health o meter",
+    thermometer_taidoc: "TaiDoc",
+  },
+  language: { fr: "français", en: "anglais", ar: "arabe", de: "allemand", es: "espagnol", pt: "portugais", tr: "turc", uk: "ukrainien" },
   measurement: {
     oxygen_and_pulse: "Oxygène et pouls", blood_pressure: "Tension", weight_and_height: "Poids et taille",
     temperature: "Température",
   },
   quantity: {
     spo2: "Oxygène", pulse_rate: "Pouls", systolic: "Tension", diastolic: "Tension", mean_pressure: "Moyenne",
-    weight: "Poids", height: "Taille", temperature: "Température",
+    weight: "Poids", height: "Taille", temperature: "Température", pulse_rate_cuff: "Pouls (tensiomètre)",
   },
   unit: { "%": "%", "/min": "/min", "mm[Hg]": "mmHg", g: "kg", mm: "cm", Cel: "°C" },
   progress: {
