@@ -40,7 +40,7 @@ pub struct ConsentAnswer {
 }
 
 /// The three answers as the screen hands them over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConsentAnswers {
     /// Answer for [`Purpose::Care`].
     pub care: ConsentAnswer,
@@ -48,6 +48,12 @@ pub struct ConsentAnswers {
     pub usual_doctor: ConsentAnswer,
     /// Answer for [`Purpose::Statistics`].
     pub statistics: ConsentAnswer,
+}
+
+impl std::fmt::Debug for ConsentAnswers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ConsentAnswers([patient])")
+    }
 }
 
 impl ConsentAnswers {

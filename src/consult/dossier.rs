@@ -180,7 +180,7 @@ pub enum UsualDoctor {
 }
 
 /// Usual doctor, home town, and where to ring back when the call is cut (R9).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Contact {
     /// Usual doctor.
     pub usual_doctor: UsualDoctor,
@@ -188,6 +188,12 @@ pub struct Contact {
     pub town: Place,
     /// Phone to ring back, if any.
     pub phone: Option<Phone>,
+}
+
+impl std::fmt::Debug for Contact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Contact([patient])")
+    }
 }
 
 /// Why a measurement was not made.
@@ -221,7 +227,7 @@ pub struct Kept {
 }
 
 /// A measurement that was not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Skipped {
     /// What was to be measured.
     pub measurement: Measurement,
@@ -231,6 +237,12 @@ pub struct Skipped {
     pub at: Moment,
     /// Asked for by the physician during the call.
     pub asked_by_physician: bool,
+}
+
+impl std::fmt::Debug for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Skipped([patient])")
+    }
 }
 
 /// What happened to the technique (art. R. 6316-4 asks for it in the report).
@@ -271,7 +283,7 @@ pub struct CallRecord {
 }
 
 /// A summary and when it came.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ReceivedSummary {
     /// What the physician wrote.
     pub summary: Summary,
@@ -281,8 +293,14 @@ pub struct ReceivedSummary {
     pub at: Moment,
 }
 
+impl std::fmt::Debug for ReceivedSummary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ReceivedSummary([patient])")
+    }
+}
+
 /// A document and when it came.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ReceivedDocument {
     /// The document.
     pub document: Document,
@@ -290,6 +308,12 @@ pub struct ReceivedDocument {
     pub physician: Physician,
     /// When it arrived at the cabin.
     pub at: Moment,
+}
+
+impl std::fmt::Debug for ReceivedDocument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ReceivedDocument([patient])")
+    }
 }
 
 /// Why the pharmacist is called.
@@ -332,7 +356,7 @@ pub struct HelpCall {
 }
 
 /// Short questions at the end; every answer is optional, and there is no free text (small numbers identify people).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Questionnaire {
     /// Satisfaction, 1 (not at all) to 5 (very).
     pub satisfaction: Option<Satisfaction>,
@@ -340,6 +364,12 @@ pub struct Questionnaire {
     pub would_have_gone_without_care: Option<bool>,
     /// Understood what to do next.
     pub understood: Option<bool>,
+}
+
+impl std::fmt::Debug for Questionnaire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Questionnaire([patient])")
+    }
 }
 
 /// Satisfaction, 1 (not at all) to 5 (very).
@@ -372,7 +402,7 @@ pub enum Outcome {
 }
 
 /// One consultation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Dossier {
     /// Its name.
     pub id: ConsultationId,
@@ -414,6 +444,12 @@ pub struct Dossier {
     pub help_calls: Vec<HelpCall>,
     /// How and when it ended; `None` while it lasts.
     pub ended: Option<(Outcome, Moment)>,
+}
+
+impl fmt::Debug for Dossier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Dossier({}, [patient])", self.id)
+    }
 }
 
 impl Dossier {

@@ -12,6 +12,7 @@ mod trait_text;
 
 pub use birth_date::{BirthDate, BirthDateRefused};
 pub use matricule::{Matricule, MatriculeRefused};
+pub(crate) use trait_text::fold as fold_letter;
 pub use trait_text::{NAME_CHARS_MAX, TraitText, TraitTextRefused};
 
 /// Sex at birth, as the official traits know it.
@@ -67,7 +68,7 @@ pub struct Place {
 }
 
 /// The five official traits, and the name used in daily life.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Traits {
     /// Family name at birth.
     pub birth_name: TraitText,
@@ -81,6 +82,12 @@ pub struct Traits {
     pub birth_place: Place,
     /// Family name used in daily life, when it is another one.
     pub used_name: Option<TraitText>,
+}
+
+impl std::fmt::Debug for Traits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Traits([patient])")
+    }
 }
 
 impl Traits {

@@ -20,6 +20,7 @@ mod before_call;
 mod call;
 mod ending;
 mod measuring;
+mod names;
 mod overlay;
 mod timing;
 
@@ -241,8 +242,9 @@ pub enum CallEnd {
     Failed,
 }
 
-/// Everything that a person, a device, the network or time can do to the journey.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Everything that a person, a device, the network or time can do to the journey. Its `Debug` is its name alone: what
+/// it carries is the patient's.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Input {
     // --- the pharmacist
     /// A pharmacist's PIN was right. Opens the cabin; in an open cabin, this pharmacist is now the responsible one.

@@ -9,6 +9,7 @@
 //! - [`site`]: where the cabin stands and who opens it. [`private`]: what never prints itself.
 #![forbid(unsafe_code)]
 
+pub mod communes;
 pub mod consent;
 pub mod dossier;
 pub mod identity;

@@ -168,7 +168,7 @@ impl NextCare {
 }
 
 /// What the physician wrote for the patient. A later summary replaces an earlier one on the screen; both are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Summary {
     /// What was found and what to do.
     pub text: PrivateText<SUMMARY_CHARS_MAX>,
@@ -178,6 +178,12 @@ pub struct Summary {
     pub next: NextCare,
     /// When to worry, within how long to see whom: the physician's words.
     pub next_note: PrivateText<ORDER_CHARS_MAX>,
+}
+
+impl std::fmt::Debug for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Summary([patient])")
+    }
 }
 
 /// What a document is.
@@ -192,7 +198,7 @@ pub enum DocumentKind {
 }
 
 /// A file that the physician gave; its bytes are a blob of the outbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Document {
     /// What it is.
     pub kind: DocumentKind,
@@ -204,6 +210,12 @@ pub struct Document {
     pub sha256: [u8; 32],
     /// Size, bytes.
     pub size_bytes: u64,
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Document([patient])")
+    }
 }
 
 #[cfg(test)]

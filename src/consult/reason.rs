@@ -99,7 +99,7 @@ impl BodyPart {
 }
 
 /// The reason of a consultation.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Reason {
     /// The picture touched.
     pub kind: ReasonKind,
@@ -107,6 +107,12 @@ pub struct Reason {
     pub body_part: Option<BodyPart>,
     /// One free line, possibly empty.
     pub line: PrivateText<REASON_LINE_CHARS_MAX>,
+}
+
+impl std::fmt::Debug for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reason([patient])")
+    }
 }
 
 #[cfg(test)]

@@ -44,7 +44,6 @@ impl TraitText {
     /// Folds lower case, accents, ligatures and typographic apostrophes; spaces at both ends and doubled by the
     /// finger are dropped. What cannot be folded is refused, never stripped.
     pub fn parse(text: &str) -> Result<Self, TraitTextRefused> {
-        let mut folded = Private::new(String::with_capacity(text.len() * 2));
         if text.chars().count() > NAME_CHARS_MAX {
             return Err(TraitTextRefused::TooLong);
         }
@@ -71,7 +70,7 @@ impl TraitText {
             }
         }
         out.truncate(out.trim_end().len());
-        std::mem::swap(&mut folded, &mut Private::new(out));
+        let folded = Private::new(out);
         match folded.reveal() {
             name if !name.bytes().any(|b| b.is_ascii_uppercase()) => Err(TraitTextRefused::Empty),
             name if name.len() > NAME_CHARS_MAX => Err(TraitTextRefused::TooLong),

@@ -368,3 +368,21 @@ fn a_restart_comes_back_to_the_same_step_with_the_same_readings_from_every_stage
         assert_eq!(name(back.step()), name(at(way_to(stage)).step()));
     }
 }
+
+#[test]
+fn nothing_of_a_patient_is_ever_printed() {
+    for (stage, _) in TABLE {
+        let mut printed = format!("{:?}", at(way_to(stage)));
+        for input in way_to(stage).into_iter().chain(one_of_each()) {
+            printed.push_str(&format!("{input:?}"));
+            let mut journey = at(way_to(stage));
+            let answer = journey.apply(input, NOW);
+            printed.push_str(&format!("{answer:?} {journey:?}"));
+        }
+        for secret in
+            ["\"PA\"", "Jeanne", "JEANNE", "1950", "Ajaccio", "0612345678", "Melun\"}", "FeverFatigue", "Female"]
+        {
+            assert!(!printed.contains(secret), "{stage} prints {secret}");
+        }
+    }
+}
