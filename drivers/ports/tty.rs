@@ -36,9 +36,8 @@ impl Tty {
             _ => NotOpened::Missing,
         })?;
         // A lock rather than TIOCEXCL: it dies with its holder, so that a cabin killed and started again gets the port.
-        match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => return Err(refused("another program of the cabin holds this port: stop it")),
-            Err(_) | Ok(()) => {}
+        if let Err(Errno::WOULDBLOCK) = flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+            return Err(refused("another program of the cabin holds this port: stop it"));
         }
         let mut settings = match tcgetattr(&fd) {
             Ok(settings) => settings,

@@ -39,7 +39,7 @@ fn no_byte_string_crashes_grows_or_fools_a_driver() {
         |seed| seed.parse().expect("a number"),
     );
     for model in MODELS {
-        println!("{}: SEED={seed}", model.key);
+        eprintln!("{}: SEED={seed}", model.key);
         let recorded = recorded(model.key);
         let mut noise = Noise(seed);
         let mut left = bytes;

@@ -20,7 +20,7 @@ fn a_cable_pulled_out_twenty_times_leaks_nothing_and_is_back_within_two_seconds(
         |_| u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() & 0xFFFF_FFFF).unwrap(),
         |seed| seed.parse().expect("a number"),
     );
-    println!("SEED={seed}");
+    eprintln!("SEED={seed}");
     let mut random = move || {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         seed >> 33
