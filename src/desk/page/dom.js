@@ -20,6 +20,7 @@ export function notice(text, seconds = 12) {
   const line = $("notice");
   line.textContent = text;
   line.hidden = !text;
+  line.onclick = () => { line.hidden = true; };
   clearTimeout(noticeTimer);
   if (text && seconds) noticeTimer = setTimeout(() => { line.hidden = true; }, seconds * 1000);
 }
