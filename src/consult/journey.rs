@@ -6,11 +6,8 @@
 
 use std::fmt;
 
-use crate::consent::ConsentAnswers;
-use crate::dossier::{ConsultationId, Contact, Dossier, HelpReason, Presentation, Questionnaire, SkipReason};
-use crate::identity::{IdentityDocument, Matricule, Traits};
-use crate::physician::{Document, Physician, Summary};
-use crate::reason::Reason;
+use crate::dossier::{Dossier, HelpReason, Presentation};
+use crate::physician::Physician;
 use crate::site::{Pharmacist, Site};
 use crate::triage::{EmergencyNumber, WarningSign};
 use crate::vitals::{Measurement, Moment, Reading};
@@ -19,11 +16,14 @@ mod apply;
 mod before_call;
 mod call;
 mod ending;
+mod input;
 mod measuring;
-mod names;
 mod overlay;
+mod refused;
 mod timing;
 
+pub use input::Input;
+pub use refused::{CallMissing, Refused, ReplayRefused};
 pub use timing::{Policy, WARNING_MS_MIN, WarningTooShort};
 
 #[cfg(test)]
@@ -242,174 +242,6 @@ pub enum CallEnd {
     Failed,
 }
 
-/// Everything that a person, a device, the network or time can do to the journey. Its `Debug` is its name alone: what
-/// it carries is the patient's.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Input {
-    // --- the pharmacist
-    /// A pharmacist's PIN was right. Opens the cabin; in an open cabin, this pharmacist is now the responsible one.
-    SignedIn(Pharmacist),
-    /// The pharmacist closes the cabin; refused while somebody is in it.
-    ClosedByPharmacist,
-    /// The pharmacist answers the call for help.
-    HelpAnswered,
-    /// The pharmacist was there and help is no longer needed.
-    HelpDone,
-    /// The pharmacist compared the identity with this document.
-    IdentityChecked(IdentityDocument),
-    /// The pharmacist now enters things for the patient.
-    AssistanceStarted,
-    /// The patient goes on alone.
-    AssistanceEnded,
-    /// After a warning sign and with the advice of the emergency services, the journey goes on.
-    EmergencyCleared,
-    /// The patient is handed over to the emergency services: the consultation ends.
-    EmergencyHandedOver,
-    /// The cabin is clean.
-    Cleaned,
-
-    // --- the patient, from anywhere
-    /// Language, text size, contrast, lower mode, voice.
-    PresentationChosen(Presentation),
-    /// Help.
-    HelpAsked,
-    /// Emergency.
-    EmergencyAsked,
-    /// Closes an emergency screen opened by [`Input::EmergencyAsked`].
-    EmergencyClosed,
-    /// Leave, confirmed.
-    Left,
-    /// Back, where it is harmless.
-    Back,
-    /// Any touch that is nothing else: the patient is there.
-    Touched,
-    /// "More time" or "still here".
-    MoreTime,
-    /// "Read this screen to me".
-    ListenAsked,
-
-    // --- the patient, step by step
-    /// First touch: a consultation begins.
-    Begun(ConsultationId),
-    /// The reason.
-    ReasonGiven(Reason),
-    /// One sign answered.
-    WarningSignAnswered {
-        /// Which.
-        sign: WarningSign,
-        /// Yes.
-        present: bool,
-    },
-    /// "None of these": no to every sign still to be asked.
-    NoWarningSign,
-    /// The traits, confirmed on the screen, and the matricule if typed.
-    IdentityGiven {
-        /// The traits.
-        traits: Traits,
-        /// The matricule.
-        matricule: Option<Matricule>,
-    },
-    /// Usual doctor, town, phone.
-    ContactGiven(Contact),
-    /// The three consent answers, confirmed.
-    ConsentsAnswered(ConsentAnswers),
-    /// The device is placed: measure.
-    MeasuringStarted,
-    /// Keep these readings.
-    ReadingsKept,
-    /// Take them again.
-    Retake,
-    /// Not this measurement.
-    Skipped(SkipReason),
-    /// The patient accepts the physician.
-    PhysicianAccepted,
-    /// The patient declines the physician, and waits for another.
-    PhysicianDeclined,
-    /// The patient ends the call, and sees the documents.
-    HungUp,
-    /// Print summary and documents.
-    PrintAsked,
-    /// On to the next screen (from the documents, the forgotten screen, or a measurement already made).
-    Continued,
-    /// The questionnaire, possibly empty: the end.
-    QuestionnaireAnswered(Questionnaire),
-
-    // --- devices
-    /// The device gave a whole result.
-    ReadingsTaken {
-        /// Of which measurement.
-        measurement: Measurement,
-        /// At least one, at most [`crate::dossier::READINGS_MAX`].
-        readings: Vec<Reading>,
-    },
-    /// The try gave nothing.
-    MeasuringFailed {
-        /// Of which measurement.
-        measurement: Measurement,
-        /// Why.
-        trouble: Trouble,
-    },
-    /// The port of this measurement's device is gone.
-    DeviceLost(Measurement),
-    /// It is back.
-    DeviceBack(Measurement),
-    /// The printer finished, well or not.
-    PrintEnded {
-        /// On paper.
-        printed: bool,
-    },
-
-    // --- network, desk and physician
-    /// The cabin lost its network.
-    NetworkLost,
-    /// It is back.
-    NetworkBack,
-    /// News of the wait.
-    WaitingRoomNews(WaitingNews),
-    /// A physician took the patient.
-    PhysicianOffered(Physician),
-    /// The physician stepped back before the patient answered.
-    PhysicianWithdrawn,
-    /// Picture and sound are there.
-    CallConnected,
-    /// Picture and sound stopped.
-    CallInterrupted,
-    /// They are back.
-    CallResumed,
-    /// The physician asks for a measurement.
-    MeasurementRequested(Measurement),
-    /// The physician no longer asks for it.
-    MeasurementRequestWithdrawn,
-    /// Summary, orders, who next.
-    SummaryReceived(Summary),
-    /// A document, whole and verified.
-    DocumentReceived(Document),
-    /// The call is over.
-    CallEnded(CallEnd),
-
-    // --- the program
-    /// The record is durable in the outbox.
-    RecordSealed,
-    /// The outbox could not take the record.
-    RecordNotSealed,
-    /// The program was replayed from its journal; the first input after a replay.
-    Restarted,
-
-    // --- time (made by [`Journey::timeout_input`])
-    /// Nobody touched anything: warn.
-    InactivityWarned,
-    /// Nobody answered the warning: the patient went away.
-    WalkedAway,
-    /// Nobody answered the call for help: raise the alarm.
-    HelpUnanswered,
-    /// The forgotten screen was shown long enough.
-    ReceiptShown,
-    /// A welcome screen with somebody's choices goes back to the usual ones.
-    PresentationReset,
-    /// The outbox is offered the record again.
-    StoringRetried,
-}
-
 /// What the program must do after an accepted input, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -451,98 +283,6 @@ pub enum Effect {
     /// Destroy the journal and every copy of the patient's data.
     Forget,
 }
-
-/// Why an input was not accepted. Nothing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// It makes no sense at this step. A late touch or message: drop it.
-    NotHere,
-    /// The emergency screen is in front: close it first.
-    EmergencyShown,
-    /// Only the pharmacist can go on after a warning sign.
-    PharmacistNeeded,
-    /// Somebody is in the cabin: let them end first.
-    ConsultationRunning,
-    /// Going back would lose something: use Leave.
-    WouldLose,
-    /// Not yet due.
-    TooEarly,
-    /// The birth date is to come: ask again.
-    BirthDateToCome,
-    /// The sign is not one that is asked for this reason.
-    NotAsked,
-    /// No device for this measurement in this cabin: tell the physician.
-    NotFitted,
-    /// The device is unplugged: check the cable.
-    DeviceLost,
-    /// The readings are none, too many, or not of this measurement: a driver's bug.
-    WrongReadings,
-    /// A measurement is being made: ask when it is done.
-    Measuring,
-    /// No network: the call cannot be set up now.
-    NoNetwork,
-    /// The call is not allowed; which condition is missing.
-    NoCall(CallMissing),
-    /// The limit of this list is reached (see the constants of [`crate::dossier`]).
-    TooMany,
-    /// The document is larger than [`crate::physician::DOCUMENT_BYTES_MAX`] or the summary has too many orders.
-    TooLarge,
-}
-
-/// What a call needs and does not have (R1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallMissing {
-    /// No physician was offered, or the desk did not authenticate this one.
-    AuthenticatedPhysician,
-    /// The patient's identity is not known.
-    PatientIdentity,
-    /// The patient did not consent to care, or took it back.
-    CareConsent,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Refused::NotHere => "not possible at this step",
-            Refused::EmergencyShown => "the emergency screen is in front",
-            Refused::PharmacistNeeded => "only the pharmacist can go on after a warning sign",
-            Refused::ConsultationRunning => "somebody is in the cabin",
-            Refused::WouldLose => "going back would lose answers: use Leave",
-            Refused::TooEarly => "not yet due",
-            Refused::BirthDateToCome => "the birth date is in the future: ask again",
-            Refused::NotAsked => "this warning sign is not asked for this reason",
-            Refused::NotFitted => "this cabin has no device for this measurement",
-            Refused::DeviceLost => "the device is unplugged: check its cable",
-            Refused::WrongReadings => "the readings do not belong to the measurement",
-            Refused::Measuring => "a measurement is being made",
-            Refused::NoNetwork => "no network",
-            Refused::NoCall(CallMissing::AuthenticatedPhysician) => "no call without an authenticated physician",
-            Refused::NoCall(CallMissing::PatientIdentity) => "no call without the patient's identity",
-            Refused::NoCall(CallMissing::CareConsent) => "no call without consent to care",
-            Refused::TooMany => "too many: the limit is reached",
-            Refused::TooLarge => "too large",
-        })
-    }
-}
-
-impl std::error::Error for Refused {}
-
-/// A journal that this version cannot replay. Set it aside; do not erase it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReplayRefused {
-    /// Which entry, counted from 0.
-    pub entry: usize,
-    /// Why.
-    pub refused: Refused,
-}
-
-impl fmt::Display for ReplayRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "journal entry {}: {}", self.entry, self.refused)
-    }
-}
-
-impl std::error::Error for ReplayRefused {}
 
 /// Inactivity as the screen shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -669,30 +409,6 @@ impl Journey {
         let reason = self.dossier.as_ref().and_then(|d| d.reason.as_ref());
         let proposed = reason.map_or(&[][..], |r| r.kind.proposed_measurements());
         proposed.iter().copied().filter(|m| self.site.has(*m)).collect()
-    }
-}
-
-impl Input {
-    /// Whether an accepted input of this kind belongs to the journal of the running consultation. The others change
-    /// only what a restart makes anew.
-    pub fn is_journalled(&self) -> bool {
-        !matches!(
-            self,
-            Input::Touched
-                | Input::MoreTime
-                | Input::ListenAsked
-                | Input::PrintAsked
-                | Input::PrintEnded { .. }
-                | Input::WaitingRoomNews(_)
-                | Input::RecordSealed
-                | Input::RecordNotSealed
-                | Input::HelpUnanswered
-                | Input::ReceiptShown
-                | Input::PresentationReset
-                | Input::StoringRetried
-                | Input::ClosedByPharmacist
-                | Input::Cleaned
-        )
     }
 }
 

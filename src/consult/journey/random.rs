@@ -3,7 +3,9 @@
 use super::examples::*;
 use super::*;
 use crate::consent::{Decision, Purpose};
+use crate::dossier::{ConsultationId, Questionnaire, SkipReason};
 use crate::dossier::{Kept, Outcome, UsualDoctor};
+use crate::identity::IdentityDocument;
 use crate::journal;
 use crate::physician::Authentication;
 use crate::reason::ReasonKind;

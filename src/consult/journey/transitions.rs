@@ -3,6 +3,7 @@
 use super::examples::*;
 use super::*;
 use crate::consent::Decision;
+use crate::dossier::{ConsultationId, Questionnaire, SkipReason};
 use crate::physician::Authentication;
 use crate::reason::ReasonKind;
 use crate::vitals::Measurement::{BloodPressure, Temperature};
