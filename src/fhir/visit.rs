@@ -199,16 +199,12 @@ fn part_key(part: BodyPart) -> &'static str {
     match part {
         BodyPart::Head => "part-head",
         BodyPart::Eyes => "part-eyes",
-        BodyPart::Ears => "part-ears",
-        BodyPart::Nose => "part-nose",
-        BodyPart::Throat => "part-throat",
+        BodyPart::EarNoseThroat => "part-ear-nose-throat",
         BodyPart::Chest => "part-chest",
         BodyPart::Belly => "part-belly",
         BodyPart::Back => "part-back",
-        BodyPart::Pelvis => "part-pelvis",
         BodyPart::ArmHand => "part-arm-hand",
         BodyPart::LegFoot => "part-leg-foot",
-        BodyPart::Skin => "part-skin",
         BodyPart::WholeBody => "part-whole-body",
     }
 }
@@ -217,16 +213,12 @@ fn part_name(part: BodyPart) -> &'static str {
     match part {
         BodyPart::Head => "Tête",
         BodyPart::Eyes => "Yeux",
-        BodyPart::Ears => "Oreilles",
-        BodyPart::Nose => "Nez",
-        BodyPart::Throat => "Bouche ou gorge",
+        BodyPart::EarNoseThroat => "Oreilles, nez ou gorge",
         BodyPart::Chest => "Poitrine",
         BodyPart::Belly => "Ventre",
         BodyPart::Back => "Dos",
-        BodyPart::Pelvis => "Bas-ventre ou parties intimes",
         BodyPart::ArmHand => "Bras ou main",
         BodyPart::LegFoot => "Jambe ou pied",
-        BodyPart::Skin => "Peau, à plusieurs endroits",
         BodyPart::WholeBody => "Tout le corps",
     }
 }

@@ -140,7 +140,7 @@ pub(super) fn dossier() -> Dossier {
         assisted: Vec::new(),
         reason: Some(Reason {
             kind: ReasonKind::EarNoseThroat,
-            body_part: Some(BodyPart::Throat),
+            body_part: Some(BodyPart::EarNoseThroat),
             line: text("Mal de gorge depuis \"mardi\" & fièvre"),
         }),
         warning_answers: vec![answer(WarningSign::ChestPain), answer(WarningSign::BreathingDifficulty)],
