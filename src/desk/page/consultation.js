@@ -14,6 +14,8 @@ import { clock, word } from "./words.js";
 
 const STATS_MS = 2000;
 const NOTICE_BYTES_MAX = 500;
+/// The desk's own word of the end is awaited so long.
+const DESK_ANSWER_MAX_MS = 5000;
 
 export class Consultation {
   #socket; #taken; #done; #draft;
@@ -198,6 +200,8 @@ export class Consultation {
     if (!taken || this.#closed) return;
     this.#over = outcome === "emergency" ? "emergency" : "completed";
     this.#tellDesk();
+    // A desk that is away does not hold the physician back: the cabin has everything.
+    setTimeout(() => this.close(word("cause", this.#over)), DESK_ANSWER_MAX_MS);
   }
 
   #cancelFinish() {

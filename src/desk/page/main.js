@@ -1,7 +1,7 @@
 // Which of the three parts is shown: sign-in, waiting room, consultation.
 
 import { Consultation } from "./consultation.js";
-import { DeskSocket } from "./desk_socket.js";
+import { DeskSocket, REFUSED_FOR_GOOD } from "./desk_socket.js";
 import { $, notice } from "./dom.js";
 import { forgetDrafts } from "./draft.js";
 import { WaitingRoom } from "./waiting_room.js";
@@ -17,7 +17,8 @@ function show(part) {
   const changed = $(part).hidden;
   for (const id of PARTS) $(id).hidden = id !== part;
   if (changed) $(part).focus();
-  $("sign-out").hidden = part === "sign-in";
+  // In mid-call it would leave the patient before an empty picture: the consultation is ended first.
+  $("sign-out").hidden = part !== "waiting-room";
   if (part === "waiting-room") {
     $("top-title").textContent = physician?.name ?? "Télécabine";
     $("top-detail").textContent = physician ? `${physician.speciality} · ${physician.town} · RPPS ${physician.rpps}` : "";
@@ -29,7 +30,7 @@ async function json(method, url, body) {
   const text = await answer.text();
   let value = {};
   try { value = JSON.parse(text); } catch { /* An empty answer is an answer. */ }
-  return { ok: answer.ok, value };
+  return { ok: answer.ok, status: answer.status, value };
 }
 
 function enter() {
@@ -41,6 +42,13 @@ function enter() {
     $("line-state").textContent = "liaison avec le bureau coupée, elle reprend toute seule";
     $("line-state").hidden = false;
     if (detail.ended) leave("Vous êtes déconnecté. Connectez-vous de nouveau.");
+  });
+  socket.addEventListener("unwelcome", async () => {
+    // The desk may have restarted, or the sign-in ended: only the desk knows.
+    const { status } = await json("GET", "/api/physician/me").catch(() => ({}));
+    if (status !== 401 || !socket) return;
+    if (consultation?.isConnected) notice("Le bureau a redémarré. L’échange continue ; reconnectez-vous après la consultation.", 0);
+    else leave("Connectez-vous de nouveau.");
   });
   socket.addEventListener("message", ({ detail }) => read(detail));
   socket.start();
@@ -66,7 +74,8 @@ function read(message) {
         else consultation?.close("Le bureau ne connaît plus cet appel.");
       }, TAKEN_MAX_MS);
       break;
-    case "refused": leave(message.reason); break;
+    // Any other refusal passes: a desk that stops comes back, and a call goes on meanwhile.
+    case "refused": if (REFUSED_FOR_GOOD.has(message.code)) leave(message.reason); break;
     case "taken":
       clearTimeout(orphan);
       if (consultation?.ticket === message.ticket) { consultation.resume(message); break; }

@@ -42,6 +42,7 @@ export class WaitingRoom {
     const began = (line) => line.heard - line.waited_ms;
     const lines = [...this.#lines.values()].sort((a, b) => began(a) - began(b));
     for (const consultation of this.#drawn.keys()) if (!this.#lines.has(consultation)) this.#drawn.delete(consultation);
+    document.title = `${lines.length ? `(${lines.length}) ` : ""}Télécabine · bureau du médecin`;
     $("waiting-empty").hidden = lines.length > 0;
     place($("waiting-list"), lines.map((line) => this.#line(line)));
     $("cabin-list").replaceChildren(...[...this.#cabins.values()].map(cabinLine));

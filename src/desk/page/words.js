@@ -25,7 +25,7 @@ const WORDS = {
   },
   quantity: {
     spo2: "Oxygène", pulse_rate: "Pouls", systolic: "Tension", diastolic: "Tension", mean_pressure: "Moyenne",
-    weight: "Poids", height: "Taille", temperature: "Température", pulse_rate_cuff: "Pouls (tensiomètre)",
+    weight: "Poids", height: "Taille", temperature: "Température", pulse_rate_cuff: "Pouls au bras",
   },
   unit: { "%": "%", "/min": "/min", "mm[Hg]": "mmHg", g: "kg", mm: "cm", Cel: "°C" },
   progress: {
