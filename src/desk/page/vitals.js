@@ -61,7 +61,7 @@ export class Vitals {
     const text = key === "systolic" ? [figure, of("diastolic")].filter(Boolean).map(figureText).join(" / ") : figureText(figure);
     const mean = key === "systolic" && of("mean_pressure");
     const note = [
-      reading.retaken && "remplacée, une autre est demandée", mean && `moyenne ${figureText(mean)}`,
+      reading.retaken && "remplacée", mean && `moyenne ${figureText(mean)}`,
       clock(reading.seen), word("device", reading.device_model), reading.high_quality === false && "signal faible",
     ].filter(Boolean).join(" · ");
     const card = this.#cards.get(key) ?? node("li", { id: `vital-${key}` });
