@@ -73,7 +73,7 @@ impl DeskLink {
         runtime: &tokio::runtime::Handle,
         identity: Identity,
         tls: Arc<rustls::ClientConfig>,
-        events: impl Fn(DeskEvent) + Send + 'static,
+        events: impl Fn(DeskEvent) + Send + Sync + 'static,
     ) -> Self {
         let (out, outgoing) = mpsc::channel(OUT_MAX);
         let present = Arc::new(Mutex::new(Present::default()));
@@ -126,7 +126,7 @@ async fn run(
     tls: Arc<rustls::ClientConfig>,
     present: Arc<Mutex<Present>>,
     mut outgoing: mpsc::Receiver<FromCabin>,
-    events: impl Fn(DeskEvent) + Send + 'static,
+    events: impl Fn(DeskEvent) + Send + Sync + 'static,
 ) {
     let mut pause = PAUSE_MIN;
     loop {
@@ -162,9 +162,11 @@ async fn connection(
     tls: Arc<rustls::ClientConfig>,
     present: &Mutex<Present>,
     outgoing: &mut mpsc::Receiver<FromCabin>,
-    events: &(impl Fn(DeskEvent) + Send),
+    events: &(impl Fn(DeskEvent) + Sync),
 ) -> Ended {
-    let lost = |what: &str| move |error: tokio_tungstenite::tungstenite::Error| Ended::Lost(format!("{what}: {error}"));
+    let lost = |what: &'static str| {
+        move |error: tokio_tungstenite::tungstenite::Error| Ended::Lost(format!("{what}: {error}"))
+    };
     let url = format!("{}{CABIN_SOCKET_PATH}", identity.origin.replacen("http", "ws", 1));
     let limits =
         WebSocketConfig::default().max_message_size(Some(SIGNAL_BYTES_MAX)).max_frame_size(Some(SIGNAL_BYTES_MAX));

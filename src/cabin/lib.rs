@@ -1,1 +1,24 @@
-//! (being written)
+//! The cabin program: screens, devices, call, and the run loop that joins them to the journey.
+//!
+//! * [`run_loop`]: what happens, one event at a time. Start here.
+//! * [`screens`]: properties and callbacks of every screen. [`words`]: one vocabulary in the other.
+//! * [`desk_link`], [`enrolment`]: the line to the desk. [`physician_link`]: the call.
+//! * [`devices`]: what is plugged. [`journal`], [`submission`], [`documents`]: what is kept, sent and handed out.
+//! * [`forget`]: freed memory is wiped. [`voice`], [`bell`]: what is heard.
+
+pub mod bell;
+pub mod desk_link;
+pub mod devices;
+pub mod documents;
+pub mod drafts;
+pub mod enrolment;
+pub mod forget;
+pub mod journal;
+pub mod pharmacists;
+pub mod physician_link;
+pub mod run_loop;
+pub mod screens;
+pub mod settings;
+pub mod submission;
+pub mod voice;
+pub mod words;

@@ -52,13 +52,11 @@ impl Voice {
 
     /// Whether something is being said now.
     pub fn is_speaking(&mut self) -> bool {
-        match &mut self.speaking {
-            Some(child) if matches!(child.try_wait(), Ok(None)) => true,
-            _ => {
-                self.speaking = None;
-                false
-            }
+        let speaking = self.speaking.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)));
+        if !speaking {
+            self.speaking = None;
         }
+        speaking
     }
 }
 

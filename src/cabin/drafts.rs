@@ -1,0 +1,217 @@
+//! What is being typed or chosen and not yet confirmed: lost with the program, unlike everything confirmed.
+
+use consult::identity::{BirthDate, CogCode, IdentityDocument, Matricule, MatriculeRefused, Sex, TraitText, Traits};
+use consult::reason::{BodyPart, ReasonKind};
+use consult::vitals::Moment;
+use zeroize::Zeroize;
+
+/// A place of the official list, as a search found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundPlace {
+    /// Official code.
+    pub code: CogCode,
+    /// Official name.
+    pub name: String,
+    /// Tells homonyms apart: department, or nothing for a country.
+    pub detail: String,
+}
+
+/// Pages of the reason step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ReasonPage {
+    /// Nine pictures.
+    #[default]
+    Kind,
+    /// Where on the body.
+    Part,
+    /// One free line.
+    Words,
+}
+
+/// Pages of the identity step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum IdentityPage {
+    /// Birth name.
+    #[default]
+    BirthName,
+    /// Given names.
+    GivenNames,
+    /// Sex.
+    Sex,
+    /// Birth date.
+    BirthDate,
+    /// Birth place.
+    BirthPlace,
+    /// Matricule, which may be left out.
+    Matricule,
+    /// All of it, to confirm.
+    Review,
+}
+
+impl IdentityPage {
+    /// In the order of the journey.
+    pub const ALL: [IdentityPage; 7] = [
+        IdentityPage::BirthName,
+        IdentityPage::GivenNames,
+        IdentityPage::Sex,
+        IdentityPage::BirthDate,
+        IdentityPage::BirthPlace,
+        IdentityPage::Matricule,
+        IdentityPage::Review,
+    ];
+
+    /// The page after this one.
+    pub fn next(self) -> Self {
+        let place = Self::ALL.iter().position(|page| *page == self).unwrap_or(0);
+        Self::ALL.get(place + 1).copied().unwrap_or(IdentityPage::Review)
+    }
+
+    /// The page before this one; `None` at the first.
+    pub fn before(self) -> Option<Self> {
+        let place = Self::ALL.iter().position(|page| *page == self)?;
+        place.checked_sub(1).and_then(|place| Self::ALL.get(place)).copied()
+    }
+}
+
+/// Pages of the step about the usual doctor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DoctorPage {
+    /// Is there one?
+    #[default]
+    HasOne,
+    /// Who.
+    Name,
+    /// Where the patient lives.
+    Town,
+    /// A number to call back.
+    Phone,
+}
+
+/// The reason.
+#[derive(Clone, Debug, Default)]
+pub struct ReasonDraft {
+    /// Page shown.
+    pub page: ReasonPage,
+    /// Picture chosen.
+    pub kind: Option<ReasonKind>,
+    /// Part of the body.
+    pub part: Option<BodyPart>,
+    /// Free line.
+    pub words: String,
+}
+
+/// The identity.
+#[derive(Clone, Debug, Default)]
+pub struct IdentityDraft {
+    /// Page shown.
+    pub page: IdentityPage,
+    /// Changing one answer from the review: back there afterwards.
+    pub from_review: bool,
+    /// As typed.
+    pub birth_name: String,
+    /// As typed.
+    pub given_names: String,
+    /// Chosen.
+    pub sex: Option<Sex>,
+    /// Day, month, year; 0 for what is not entered.
+    pub birth_date: (u8, u8, u16),
+    /// As typed.
+    pub place_search: String,
+    /// What the search found.
+    pub places: Vec<FoundPlace>,
+    /// Chosen.
+    pub place: Option<FoundPlace>,
+    /// As typed.
+    pub matricule: String,
+}
+
+impl IdentityDraft {
+    /// The birth date, when it is one.
+    pub fn date(&self) -> Option<BirthDate> {
+        let (day, month, year) = self.birth_date;
+        BirthDate::new(year, Some(month), Some(day)).ok()
+    }
+
+    /// The matricule as far as it is typed; `Ok(None)` when it is left out.
+    pub fn checked_matricule(&self) -> Result<Option<Matricule>, MatriculeRefused> {
+        if self.matricule.trim().is_empty() { Ok(None) } else { Matricule::parse(&self.matricule).map(Some) }
+    }
+
+    /// The traits, when every page is answered.
+    pub fn traits(&self, now: Moment) -> Option<Traits> {
+        let place = self.place.as_ref()?;
+        Some(Traits {
+            birth_name: TraitText::parse(&self.birth_name).ok()?,
+            given_names: TraitText::parse(&self.given_names).ok()?,
+            sex: self.sex?,
+            birth_date: self.date().filter(|date| !date.is_after(now))?,
+            birth_place: consult::identity::Place {
+                cog: place.code,
+                name: consult::private::Private::new(place.name.clone()),
+            },
+            used_name: None,
+        })
+    }
+}
+
+/// Usual doctor, town, phone.
+#[derive(Clone, Debug, Default)]
+pub struct DoctorDraft {
+    /// Page shown.
+    pub page: DoctorPage,
+    /// Is there one?
+    pub has_one: Option<bool>,
+    /// As typed.
+    pub name: String,
+    /// As typed.
+    pub town_search: String,
+    /// What the search found.
+    pub towns: Vec<FoundPlace>,
+    /// Chosen.
+    pub town: Option<FoundPlace>,
+    /// As typed.
+    pub phone: String,
+}
+
+/// Everything that is being typed for this patient.
+#[derive(Clone, Debug, Default)]
+pub struct Drafts {
+    /// Reason.
+    pub reason: ReasonDraft,
+    /// Identity.
+    pub identity: IdentityDraft,
+    /// Usual doctor.
+    pub doctor: DoctorDraft,
+    /// Care, usual doctor, statistics.
+    pub consents: [Option<bool>; 3],
+    /// Understood, easy, would have seen a physician: 0 no, 1 a little, 2 yes.
+    pub questions: [Option<u8>; 3],
+    /// The screen of reasons to skip is open, with the reason chosen.
+    pub skipping: Option<Option<consult::dossier::SkipReason>>,
+    /// The code to scan is shown.
+    pub code_shown: bool,
+    /// What the physician wrote last.
+    pub message: String,
+    /// Document seen, not yet confirmed.
+    pub document: Option<IdentityDocument>,
+    /// Cleaning list, ticked.
+    pub cleaned: [bool; 4],
+}
+
+impl Drop for Drafts {
+    fn drop(&mut self) {
+        for text in [
+            &mut self.reason.words,
+            &mut self.identity.birth_name,
+            &mut self.identity.given_names,
+            &mut self.identity.place_search,
+            &mut self.identity.matricule,
+            &mut self.doctor.name,
+            &mut self.doctor.town_search,
+            &mut self.doctor.phone,
+            &mut self.message,
+        ] {
+            text.zeroize();
+        }
+    }
+}

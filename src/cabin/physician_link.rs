@@ -1,0 +1,317 @@
+//! The call with the physician's page: media by `call`, the three data channels by `signal`.
+//!
+//! A task of its own carries what the run loop says and tells what the page did. Pictures go straight from the call to
+//! the screen, newest first; nothing here decides anything about the patient.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use call::{Call, CallEvent, Candidate, Frame, Settings};
+use signal::ItemId;
+use signal::data::{DOCUMENTS, DocumentBegin, LIVE, RECORD, Record};
+use signal::documents::{Chunk, Incoming, Received, WINDOW_BYTES};
+use signal::{RefusalCode, Text};
+use tokio::sync::{mpsc, watch};
+
+/// Orders that may wait: live curve frames above it are dropped, they are worthless late.
+const ORDERS_MAX: usize = 512;
+/// Documents that may be under way at once; more are refused until one is stored.
+const INCOMING_MAX: usize = 4;
+/// The page must bring picture and sound within this time of the patient's acceptance, or it is asked for a fresh
+/// offer: a lost message must not leave the patient before an empty screen.
+const OFFER_MAX: Duration = Duration::from_secs(15);
+
+/// What the run loop tells the page, or the call.
+pub enum Order {
+    /// The page's offer.
+    Offer(String),
+    /// One of the page's candidates.
+    Candidate(Candidate),
+    /// A message on the `record` channel.
+    Record(Box<Record>),
+    /// A frame on the `live` channel.
+    Live(Vec<u8>),
+    /// Microphone off.
+    MuteMicrophone(bool),
+    /// Camera off.
+    MuteCamera(bool),
+}
+
+/// What the page did.
+pub enum PhysicianEvent {
+    /// To the page, by the desk.
+    Answer(String),
+    /// To the page, by the desk.
+    Candidate(Candidate),
+    /// Picture and sound flow.
+    Connected,
+    /// They stopped.
+    Interrupted,
+    /// They are back.
+    Resumed,
+    /// This call will not come: ask for a fresh offer.
+    Stuck,
+    /// The `record` channel can be written to.
+    RecordOpen,
+    /// The page said this on the `record` channel.
+    Record(Box<Record>),
+    /// A whole document, checked.
+    Document {
+        /// What was announced.
+        begin: DocumentBegin,
+        /// The PDF.
+        bytes: Vec<u8>,
+    },
+    /// A camera, microphone or loudspeaker is missing.
+    Fault(call::Fault),
+    /// How the line is.
+    Stats(call::Stats),
+}
+
+/// Which picture.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Picture {
+    /// The physician's.
+    Remote,
+    /// The cabin's own.
+    Own,
+}
+
+/// The run loop's end of a call. Dropping it ends the call.
+pub struct PhysicianLink {
+    orders: mpsc::Sender<Order>,
+    muted: (bool, bool),
+}
+
+impl PhysicianLink {
+    /// Opens camera and microphone and waits for the page's offer.
+    pub fn start(
+        runtime: &tokio::runtime::Handle,
+        settings: Settings,
+        events: impl Fn(PhysicianEvent) + Send + Sync + 'static,
+        show: impl Fn(Picture, Option<Frame>, Arc<AtomicBool>) + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let (orders, ordered) = mpsc::channel(ORDERS_MAX);
+        runtime.spawn(run(settings, ordered, events, show));
+        Self { orders, muted: (false, false) }
+    }
+
+    /// Gives an order; drops it when the task cannot keep up.
+    pub fn order(&self, order: Order) {
+        if self.orders.try_send(order).is_err() {
+            tracing::debug!("the call takes no order now");
+        }
+    }
+
+    /// Sends one message on the `record` channel.
+    pub fn say(&self, record: Record) {
+        self.order(Order::Record(Box::new(record)));
+    }
+
+    /// Turns the microphone off or on; `true` when it is off now.
+    pub fn toggle_microphone(&mut self) -> bool {
+        self.muted.0 = !self.muted.0;
+        self.order(Order::MuteMicrophone(self.muted.0));
+        self.muted.0
+    }
+
+    /// Turns the camera off or on; `true` when it is off now.
+    pub fn toggle_camera(&mut self) -> bool {
+        self.muted.1 = !self.muted.1;
+        self.order(Order::MuteCamera(self.muted.1));
+        self.muted.1
+    }
+}
+
+async fn run(
+    settings: Settings,
+    mut orders: mpsc::Receiver<Order>,
+    events: impl Fn(PhysicianEvent) + Send + Sync + 'static,
+    show: impl Fn(Picture, Option<Frame>, Arc<AtomicBool>) + Clone + Send + Sync + 'static,
+) {
+    let (news, mut heard) = mpsc::channel(256);
+    let call = match Call::start(settings, news).await {
+        Ok(call) => call,
+        Err(error) => {
+            tracing::error!(%error, "no call is possible");
+            events(PhysicianEvent::Stuck);
+            return;
+        }
+    };
+    let pumps = [
+        tokio::spawn(pump(Picture::Remote, call.remote_picture(), show.clone())),
+        tokio::spawn(pump(Picture::Own, call.own_picture(), show)),
+    ];
+    let mut documents = Arrivals::default();
+    let mut connected = false;
+    let asked_at = Instant::now();
+    loop {
+        let waits_until = tokio::time::Instant::from_std(asked_at + OFFER_MAX);
+        tokio::select! {
+            order = orders.recv() => match order {
+                None => break,
+                Some(order) => carry(&call, order, &events).await,
+            },
+            event = heard.recv() => match event {
+                None | Some(CallEvent::Ended) => {
+                    // The page closed its end; only the desk's word ends a call, so it may come back.
+                    events(PhysicianEvent::Stuck);
+                    break;
+                }
+                Some(CallEvent::Data { channel, bytes, .. }) => match channel.as_str() {
+                    RECORD => read_record(&bytes, &call, &mut documents, &events).await,
+                    DOCUMENTS => read_chunk(&bytes, &call, &mut documents, &events).await,
+                    _ => {}
+                },
+                Some(CallEvent::Connected) => { connected = true; events(PhysicianEvent::Connected); }
+                Some(CallEvent::Interrupted) => events(PhysicianEvent::Interrupted),
+                Some(CallEvent::Resumed) => events(PhysicianEvent::Resumed),
+                Some(CallEvent::Stuck(why)) => {
+                    tracing::warn!(?why, "the call does not come up");
+                    events(PhysicianEvent::Stuck);
+                    break;
+                }
+                Some(CallEvent::LocalCandidate(candidate)) => events(PhysicianEvent::Candidate(candidate)),
+                Some(CallEvent::ChannelOpen { channel }) if channel == RECORD => events(PhysicianEvent::RecordOpen),
+                Some(CallEvent::ChannelOpen { .. } | CallEvent::ChannelClosed { .. }) => {}
+                Some(CallEvent::Stats(stats)) => events(PhysicianEvent::Stats(stats)),
+                Some(CallEvent::Fault(fault)) => events(PhysicianEvent::Fault(fault)),
+            },
+            () = tokio::time::sleep_until(waits_until), if !connected => {
+                tracing::warn!("the physician's page made no usable offer in time");
+                events(PhysicianEvent::Stuck);
+                break;
+            }
+        }
+    }
+    call.close().await;
+    for pump in pumps {
+        pump.abort();
+    }
+}
+
+/// Shows each new picture, unless the screen still draws the one before.
+async fn pump(
+    picture: Picture,
+    mut slot: watch::Receiver<Option<Frame>>,
+    show: impl Fn(Picture, Option<Frame>, Arc<AtomicBool>),
+) {
+    let busy = Arc::new(AtomicBool::new(false));
+    while slot.changed().await.is_ok() {
+        let frame = slot.borrow_and_update().clone();
+        if !busy.swap(true, Ordering::AcqRel) {
+            show(picture, frame, Arc::clone(&busy));
+        }
+    }
+}
+
+async fn carry(call: &Call, order: Order, events: &(impl Fn(PhysicianEvent) + Sync)) {
+    match order {
+        Order::Offer(sdp) => match call.remote_offer(&sdp).await {
+            Ok(answer) => events(PhysicianEvent::Answer(answer)),
+            Err(error) => {
+                tracing::warn!(%error, "the page's offer was refused");
+                events(PhysicianEvent::Stuck);
+            }
+        },
+        Order::Candidate(candidate) => {
+            if let Err(error) = call.remote_candidate(candidate).await {
+                tracing::debug!(%error, "a candidate was left out");
+            }
+        }
+        Order::Record(record) => say(call, &record).await,
+        Order::Live(frame) => {
+            // A full or closed channel loses the curve, which the next frame draws on.
+            call.send_now(LIVE, &frame).await.ok();
+        }
+        Order::MuteMicrophone(muted) => call.mute_microphone(muted),
+        Order::MuteCamera(muted) => call.mute_camera(muted),
+    }
+}
+
+async fn say(call: &Call, record: &Record) {
+    match record.write() {
+        // Said again in full when the channel opens anew: what is lost with it is not lost.
+        Ok(text) => {
+            if let Err(error) = call.send_text(RECORD, &text).await {
+                tracing::debug!(%error, "the page is not listening");
+            }
+        }
+        Err(refusal) => tracing::error!(%refusal, "a message to the page breaks the protocol"),
+    }
+}
+
+/// Documents under way, and those already whole, by announced id.
+#[derive(Default)]
+struct Arrivals {
+    incoming: HashMap<u32, Incoming>,
+    acknowledged: HashMap<u32, u32>,
+}
+
+async fn read_record(bytes: &[u8], call: &Call, documents: &mut Arrivals, events: &(impl Fn(PhysicianEvent) + Sync)) {
+    let text = String::from_utf8_lossy(bytes);
+    match Record::read(&text) {
+        Ok(record) if record.from_cabin() == Some(true) => {
+            refuse(call, RefusalCode::OutOfOrder, "only the cabin says this").await;
+        }
+        Ok(Record::DocumentBegin(begin)) => {
+            let (id, number) = (begin.id.clone(), begin.number);
+            let held = documents.incoming.get(&number).is_some_and(|held| held.continues(&begin));
+            if !held {
+                if documents.incoming.len() >= INCOMING_MAX {
+                    let reason = Text::cut("quatre documents sont déjà en cours : attendez que l’un soit arrivé");
+                    say(call, &Record::DocumentRefused { id, code: RefusalCode::TooMany, reason }).await;
+                    return;
+                }
+                documents.incoming.insert(number, Incoming::new(begin));
+            }
+            let received = documents.incoming.get(&number).map_or(0, Incoming::received);
+            documents.acknowledged.insert(number, received);
+            say(call, &Record::DocumentAck { id, received, stored: false }).await;
+        }
+        Ok(record) => events(PhysicianEvent::Record(Box::new(record))),
+        Err(refusal) => refuse(call, refusal.code(), &refusal.to_string()).await,
+    }
+}
+
+async fn read_chunk(bytes: &[u8], call: &Call, documents: &mut Arrivals, events: &(impl Fn(PhysicianEvent) + Sync)) {
+    let chunk = match Chunk::read(bytes) {
+        Ok(chunk) => chunk,
+        Err(refusal) => return refuse(call, refusal.code(), &refusal.to_string()).await,
+    };
+    let Some(incoming) = documents.incoming.get_mut(&chunk.number) else {
+        return refuse(call, RefusalCode::OutOfOrder, "no such document was announced").await;
+    };
+    let id: ItemId = incoming.begin().id.clone();
+    match incoming.take(&chunk) {
+        Received::More => {
+            let received = incoming.received();
+            let last = documents.acknowledged.entry(chunk.number).or_default();
+            if received - *last >= WINDOW_BYTES / 4 {
+                *last = received;
+                say(call, &Record::DocumentAck { id, received, stored: false }).await;
+            }
+        }
+        Received::OutOfPlace => {
+            let received = incoming.received();
+            say(call, &Record::DocumentAck { id, received, stored: false }).await;
+        }
+        Received::Whole => {
+            if let Some(incoming) = documents.incoming.remove(&chunk.number) {
+                let begin = incoming.begin().clone();
+                events(PhysicianEvent::Document { begin, bytes: incoming.into_bytes() });
+            }
+        }
+        Received::Refused(reason) => {
+            documents.incoming.remove(&chunk.number);
+            say(call, &Record::DocumentRefused { id, code: RefusalCode::Forbidden, reason: Text::cut(reason) }).await;
+        }
+    }
+}
+
+async fn refuse(call: &Call, code: RefusalCode, reason: &str) {
+    tracing::warn!(?code, reason, "a message of the physician's page was refused");
+    say(call, &Record::Error { code, reason: Text::cut(reason) }).await;
+}

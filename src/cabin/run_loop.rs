@@ -1,0 +1,416 @@
+//! The cabin at work: what happens comes in as an event, goes through the journey, is journalled, and only then moves
+//! the screen.
+//!
+//! Everything here runs on the screen's thread; what may take time (call, desk, printing, PIN) runs elsewhere and posts
+//! events. The one wait is for the outbox to say that an answer is durable: the screen promises nothing before that.
+
+mod desk;
+mod effects;
+mod pharmacist;
+mod physician;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use consult::dossier::{ConsultationId, HelpReason};
+use consult::journey::{Act, CallLine, Guided, Input, Journey, Refused, Step};
+use consult::vitals::{Measurement, Moment};
+use drivers::ports::{Message, system_clock};
+use outbox::Client;
+use slint::ComponentHandle as _;
+use ui::App;
+
+use crate::desk_link::{DeskEvent, DeskLink};
+use crate::devices::{Devices, News};
+use crate::documents::print::{PrintFault, Progress};
+use crate::drafts::Drafts;
+use crate::enrolment::Identity;
+use crate::physician_link::{PhysicianEvent, PhysicianLink};
+use crate::settings::Settings;
+use crate::voice::Voice;
+use crate::{journal, screens};
+
+pub use desk::DeskState;
+pub use pharmacist::SignInDraft;
+
+/// How often the screen's countdowns move and time is looked at.
+const TICK: Duration = Duration::from_millis(250);
+/// Inputs that may wait for an outbox that is away. Readings and the physician's words come back by themselves; a
+/// patient who cannot go on touches again.
+const UNSAVED_MAX: usize = 64;
+/// How often the outbox is asked how it is, ticks.
+const STATUS_TICKS: u64 = 20;
+
+/// What comes from outside the screen's thread.
+pub enum Event {
+    /// From a device's port.
+    Port(Message),
+    /// From the line to the desk.
+    Desk(DeskEvent),
+    /// From the call with this number; of a former call nothing is heard.
+    Physician(u64, PhysicianEvent),
+    /// A PIN was checked.
+    PinChecked {
+        /// Which pharmacist.
+        index: usize,
+        /// Right.
+        right: bool,
+    },
+    /// Printing ended.
+    Printed(Result<Progress, PrintFault>),
+    /// How the outbox is; `None` when it does not answer.
+    Outbox(Option<outbox::Status>),
+}
+
+/// Whose screen is in front.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Front {
+    /// The journey's.
+    Patient,
+    /// Name and PIN.
+    SignIn,
+    /// The pharmacist's space.
+    Space,
+    /// Comparing a document with the traits.
+    IdentityCheck,
+    /// The technician's page.
+    Technician,
+}
+
+/// What lies over the patient's screen by the patient's own touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Nothing.
+    Nothing,
+    /// "Do you want to leave?"
+    Leave,
+    /// The list of languages.
+    Languages,
+}
+
+/// Counts of the day, for the pharmacist. No patient in them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Day {
+    /// Consultations that reached their end.
+    pub consultations: u32,
+    /// Their minutes, added.
+    pub minutes: u32,
+    /// Calls for help.
+    pub helps: u32,
+}
+
+/// The cabin.
+pub struct Cabin {
+    pub(crate) app: App,
+    pub(crate) settings: Settings,
+    pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) tls: std::sync::Arc<rustls::ClientConfig>,
+    pub(crate) journey: Journey,
+    pub(crate) outbox: Client,
+    pub(crate) outbox_status: Option<outbox::Status>,
+    /// The outbox did not take the last answer: the patient and the pharmacist are told.
+    pub(crate) outbox_failed: bool,
+    unsaved: VecDeque<Input>,
+    pub(crate) devices: Devices,
+    pub(crate) link: Option<DeskLink>,
+    pub(crate) desk: DeskState,
+    pub(crate) physician: Option<PhysicianLink>,
+    pub(crate) call_number: u64,
+    /// Fingerprint of the page's end of the call that is open: another one is a new end.
+    pub(crate) page_fingerprint: Option<String>,
+    pub(crate) call_stats: Option<call::Stats>,
+    pub(crate) call_faults: Vec<call::Fault>,
+    pub(crate) drafts: Drafts,
+    pub(crate) front: Front,
+    pub(crate) over: Over,
+    pub(crate) help_hidden: bool,
+    pub(crate) sign_in: SignInDraft,
+    pub(crate) print_fault: Option<PrintFault>,
+    pub(crate) voice: Voice,
+    pub(crate) day: Day,
+    last_kept: Option<Moment>,
+    timer: slint::Timer,
+    ticks: u64,
+}
+
+thread_local! {
+    static CABIN: RefCell<Option<Cabin>> = const { RefCell::new(None) };
+}
+
+/// Runs `act` on the cabin, then draws. Only on the screen's thread; nothing when the cabin has stopped.
+pub fn with(act: impl FnOnce(&mut Cabin)) {
+    CABIN.with(|cell| {
+        // A callback fired while the cabin sets properties would find it borrowed: there is none that may.
+        match cell.try_borrow_mut() {
+            Ok(mut slot) => {
+                if let Some(cabin) = slot.as_mut() {
+                    act(cabin);
+                    screens::show(cabin);
+                }
+            }
+            Err(_) => tracing::error!("a screen called back while it was being drawn"),
+        }
+    });
+}
+
+/// Posts an event from any thread.
+pub fn post(event: Event) {
+    // Fails only once the screen has stopped, when nobody is left to tell.
+    slint::invoke_from_event_loop(move || with(|cabin| cabin.handle(event))).ok();
+}
+
+/// Puts the cabin in its place on the screen's thread, connected to its screens and its clock.
+pub fn install(cabin: Cabin) {
+    screens::connect(&cabin.app);
+    cabin.timer.start(slint::TimerMode::Repeated, TICK, || with(Cabin::tick));
+    CABIN.with(|cell| *cell.borrow_mut() = Some(cabin));
+    with(|_| {});
+}
+
+/// Takes the cabin away: ends the call, the line and the ports.
+pub fn remove() {
+    CABIN.with(|cell| cell.borrow_mut().take());
+}
+
+impl Cabin {
+    /// A cabin whose journey is as its journal left it.
+    pub fn new(
+        app: App,
+        settings: Settings,
+        runtime: tokio::runtime::Handle,
+        identity: Option<Identity>,
+        tls: std::sync::Arc<rustls::ClientConfig>,
+    ) -> anyhow::Result<Self> {
+        let outbox = Client::new(&settings.outbox_socket);
+        let devices = Devices::open(settings.bindings.clone(), |message| post(Event::Port(message)))?;
+        let (journey, restarted) = journal::read_back(&outbox, &settings);
+        let mut cabin = Self {
+            app,
+            runtime,
+            identity,
+            tls,
+            journey,
+            outbox,
+            outbox_status: None,
+            outbox_failed: false,
+            unsaved: VecDeque::new(),
+            devices,
+            link: None,
+            desk: DeskState::default(),
+            physician: None,
+            call_number: 0,
+            page_fingerprint: None,
+            call_stats: None,
+            call_faults: Vec::new(),
+            drafts: Drafts::default(),
+            front: Front::Patient,
+            over: Over::Nothing,
+            help_hidden: false,
+            sign_in: SignInDraft::new(settings.pharmacists.len()),
+            print_fault: None,
+            voice: Voice::default(),
+            day: Day::default(),
+            last_kept: None,
+            timer: slint::Timer::default(),
+            ticks: 0,
+            settings,
+        };
+        cabin.dial_desk();
+        if restarted {
+            tracing::info!("the consultation that was under way is back");
+            cabin.input(Input::Restarted);
+        }
+        // Nothing is known of the line before the desk answers.
+        cabin.input(Input::NetworkLost);
+        Ok(cabin)
+    }
+
+    /// Takes one event.
+    pub fn handle(&mut self, event: Event) {
+        match event {
+            Event::Port(message) => self.port(message),
+            Event::Desk(event) => self.desk_event(event),
+            Event::Physician(number, event) if number == self.call_number => self.physician_event(event),
+            Event::Physician(..) => {}
+            Event::PinChecked { index, right } => self.pin_checked(index, right),
+            Event::Printed(result) => self.printed(result),
+            Event::Outbox(status) => self.outbox_status = status,
+        }
+    }
+
+    /// Applies an input of a person, a device or the desk. Says whether it was taken.
+    pub fn input(&mut self, input: Input) -> bool {
+        if !self.unsaved.is_empty() && input.is_journalled() {
+            return self.keep_unsaved(input);
+        }
+        self.take(input)
+    }
+
+    fn take(&mut self, input: Input) -> bool {
+        let now = system_clock();
+        let mut next = self.journey.clone();
+        let effects = match next.apply(input.clone(), now) {
+            Ok(effects) => effects,
+            Err(refused) => {
+                tracing::debug!(?refused, "refused");
+                return false;
+            }
+        };
+        if let Err(error) = journal::write(&self.outbox, &effects, &input, now, &next) {
+            tracing::error!(%error, "an answer could not be kept; it is tried again");
+            if !self.outbox_failed {
+                self.outbox_failed = true;
+                crate::bell::ring(crate::bell::Loudness::Loud);
+            }
+            return self.keep_unsaved(input);
+        }
+        self.outbox_failed = false;
+        self.journey = next;
+        self.after(&input);
+        for effect in effects {
+            self.carry_out(effect, now);
+        }
+        true
+    }
+
+    /// The outbox is away: what the world says is kept for later, what a person touches is to be touched again.
+    fn keep_unsaved(&mut self, input: Input) -> bool {
+        let comes_back = matches!(
+            input,
+            Input::ReadingsTaken { .. }
+                | Input::MeasuringFailed { .. }
+                | Input::DeviceLost(_)
+                | Input::DeviceBack(_)
+                | Input::NetworkLost
+                | Input::NetworkBack
+                | Input::CallConnected
+                | Input::CallInterrupted
+                | Input::CallResumed
+                | Input::CallEnded(_)
+        );
+        if comes_back && self.unsaved.len() < UNSAVED_MAX {
+            self.unsaved.push_back(input);
+        }
+        false
+    }
+
+    /// What an accepted input changes beside the journey.
+    fn after(&mut self, input: &Input) {
+        match input {
+            Input::ReadingsKept | Input::Skipped(_) | Input::Retake | Input::MeasuringStarted => {
+                self.drafts.skipping = None;
+            }
+            Input::HelpAsked | Input::EmergencyAsked => {
+                self.day.helps += 1;
+                self.help_hidden = false;
+            }
+            _ => {}
+        }
+        self.over = if matches!(input, Input::Left) { Over::Nothing } else { self.over };
+    }
+
+    /// The clock moved.
+    fn tick(&mut self) {
+        self.ticks += 1;
+        while let Some(input) = self.unsaved.pop_front() {
+            if !self.take(input) {
+                break;
+            }
+        }
+        let now = system_clock();
+        if let Some(input) = self.journey.timeout_input(now) {
+            self.input(input);
+        }
+        // Every few seconds, off this thread: a slow disk must not stop the screen.
+        if self.ticks % STATUS_TICKS == 1 {
+            let outbox = self.outbox.clone();
+            self.runtime.spawn_blocking(move || post(Event::Outbox(outbox.status().ok())));
+        }
+    }
+
+    fn port(&mut self, message: Message) {
+        let port = message.port.clone();
+        let arrived = message.arrived;
+        let Some((measurement, news)) = self.devices.take(message) else {
+            return tracing::debug!(%port, "a message of an unknown port");
+        };
+        match news {
+            News::Picture => {}
+            News::Curve(samples) => self.share_curve(measurement, &samples),
+            News::Lost => {
+                self.input(Input::DeviceLost(measurement));
+                self.tell_site();
+            }
+            News::Back => {
+                self.input(Input::DeviceBack(measurement));
+                self.tell_site();
+            }
+            News::Taken(readings) => {
+                self.last_kept = Some(system_clock());
+                self.input(Input::ReadingsTaken { measurement, readings });
+                tracing::debug!(micros = arrived.elapsed().as_micros(), "a reading is on the screen and on its way");
+            }
+            News::Failed(trouble) => {
+                self.input(Input::MeasuringFailed { measurement, trouble });
+            }
+        }
+    }
+
+    /// The guided measurement in front of the patient.
+    pub fn guided(&self) -> Option<&Guided> {
+        self.journey.guided()
+    }
+
+    /// Whether the device of `measurement` is being read for the patient now.
+    pub fn is_measuring(&self, measurement: Measurement) -> bool {
+        self.guided()
+            .is_some_and(|guided| guided.measurement == measurement && matches!(guided.act, Act::Measuring { .. }))
+    }
+
+    /// The consultation's name, while there is one.
+    pub fn consultation(&self) -> Option<ConsultationId> {
+        self.journey.dossier().map(|dossier| dossier.id)
+    }
+
+    /// Whether picture and sound are there.
+    pub fn in_call(&self) -> bool {
+        matches!(self.journey.step(), Step::Call { line: CallLine::Connected, .. })
+    }
+
+    /// Begins a consultation: the outbox opens its journal first.
+    pub fn begin(&mut self) {
+        match self.outbox.begin() {
+            Ok(id) => {
+                self.drafts = Drafts::default();
+                if !self.input(Input::Begun(ConsultationId(*id.0.as_bytes()))) {
+                    self.outbox.discard().ok();
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "no consultation can begin: the outbox keeps nothing");
+                self.outbox_failed = true;
+            }
+        }
+    }
+
+    /// Calls the pharmacist to the cabin by sound.
+    pub(crate) fn ring(&mut self, why: HelpReason, loudness: crate::bell::Loudness) {
+        tracing::info!(?why, "the pharmacist is called");
+        crate::bell::ring(loudness);
+        if let Some(id) = self.consultation() {
+            self.tell_desk_of_help(id);
+        }
+    }
+
+    /// Ends the program's window.
+    pub fn quit(&self) {
+        self.app.hide().ok();
+    }
+}
+
+/// A refusal that the person at the screen must be told; the others are late touches.
+pub fn is_worth_telling(refused: Refused) -> bool {
+    !matches!(refused, Refused::NotHere | Refused::TooEarly)
+}

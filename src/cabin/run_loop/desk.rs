@@ -1,0 +1,336 @@
+//! The desk: the line to it, the waiting room, the physician it offers.
+
+use consult::dossier::{ConsultationId, Dossier};
+use consult::journey::{CallEnd, Input, Step, WaitingNews};
+use consult::physician::{Authentication, Physician};
+use consult::vitals::Measurement;
+use drivers::ports::system_clock;
+use signal::cabin::{AgeBand, DeviceState, FromCabin, FromDesk, SiteState, Waiting};
+use signal::call::{EndCause, Sdp, SdpKind};
+use signal::{Code, Text, Ticket};
+
+use super::{Cabin, Event, post};
+use crate::desk_link::{DeskEvent, DeskLink};
+use crate::devices::Health;
+use crate::physician_link::Order;
+use crate::words;
+
+/// What the desk last said.
+#[derive(Default)]
+pub struct DeskState {
+    /// Proved and welcome.
+    pub up: bool,
+    /// Who runs it.
+    pub operator: String,
+    /// Why it is not up, for the technician.
+    pub reason: String,
+    /// The call that it offered.
+    pub(super) ticket: Option<Ticket>,
+    /// The patient accepted it.
+    pub(super) accepted: bool,
+    /// STUN and TURN servers to use.
+    pub(super) ice_servers: Vec<call::IceServer>,
+    /// Physicians free or busy, for the welcome screen.
+    pub physicians: u16,
+}
+
+impl DeskState {
+    pub(super) fn forget(&mut self) {
+        self.ticket = None;
+        self.accepted = false;
+        self.ice_servers.clear();
+    }
+}
+
+/// The name of a consultation on the wire.
+pub(super) fn wire_id(id: ConsultationId) -> signal::ConsultationId {
+    // A UUID is made of the letters, digits and hyphens that the wire allows.
+    signal::ConsultationId::new(id.to_string()).unwrap_or_else(|_| unreachable!("a UUID is a consultation's name"))
+}
+
+impl Cabin {
+    pub(super) fn dial_desk(&mut self) {
+        let Some(identity) = self.identity.clone() else {
+            self.desk.reason = "not enrolled".into();
+            return;
+        };
+        self.link = Some(DeskLink::start(&self.runtime, identity, self.tls.clone(), |event| post(Event::Desk(event))));
+        self.tell_site();
+    }
+
+    pub(super) fn desk_event(&mut self, event: DeskEvent) {
+        match event {
+            DeskEvent::Up { operator } => {
+                tracing::info!("the desk is reached");
+                self.desk.up = true;
+                self.desk.operator = operator;
+                self.input(Input::NetworkBack);
+            }
+            DeskEvent::Down { reason } => {
+                if self.desk.up {
+                    tracing::warn!(reason, "the desk is lost");
+                }
+                self.desk.up = false;
+                self.desk.reason = reason;
+                self.input(Input::NetworkLost);
+            }
+            DeskEvent::Refused { code, reason } => {
+                self.desk.up = false;
+                self.desk.reason = format!("{code:?}: {reason}");
+                self.input(Input::NetworkLost);
+            }
+            DeskEvent::Said(message) => self.desk_said(*message),
+        }
+    }
+
+    fn desk_said(&mut self, message: FromDesk) {
+        let here = self.consultation().map(wire_id);
+        match message {
+            FromDesk::IceServers { servers, .. } => {
+                self.desk.ice_servers = servers
+                    .into_iter()
+                    .map(|server| call::IceServer {
+                        urls: server.urls.iter().map(|url| url.as_str().to_owned()).collect(),
+                        username: server.username.map(|name| name.as_str().to_owned()).unwrap_or_default(),
+                        credential: server.credential.map(|secret| secret.as_str().to_owned()).unwrap_or_default(),
+                    })
+                    .collect();
+            }
+            FromDesk::WaitEstimate {
+                consultation, position, physicians_free, physicians_busy, minutes_max, ..
+            } => {
+                self.desk.physicians = physicians_free.saturating_add(physicians_busy);
+                if Some(consultation) == here {
+                    let news = WaitingNews { ahead: Some(position.saturating_sub(1)), wait_minutes: minutes_max };
+                    self.input(Input::WaitingRoomNews(news));
+                }
+            }
+            FromDesk::PhysicianOffered { consultation, ticket, physician } if Some(&consultation) == here.as_ref() => {
+                self.physician_offered(consultation, ticket, &physician);
+            }
+            FromDesk::PhysicianOffered { consultation, ticket, .. } => {
+                // A consultation that is over, or of before a factory reset.
+                self.say(FromCabin::Decline { consultation, ticket });
+            }
+            FromDesk::Sdp(sdp) if Some(&sdp.ticket) == self.desk.ticket.as_ref() && sdp.kind == SdpKind::Offer => {
+                if self.desk.accepted {
+                    self.take_offer(sdp);
+                }
+            }
+            FromDesk::Candidate(candidate) if Some(&candidate.ticket) == self.desk.ticket.as_ref() => {
+                if let Some(physician) = &self.physician {
+                    physician.order(Order::Candidate(call::Candidate {
+                        candidate: candidate.candidate.as_str().to_owned(),
+                        sdp_mid: candidate.sdp_mid.map(|mid| mid.as_str().to_owned()),
+                        sdp_m_line_index: candidate.sdp_m_line_index,
+                    }));
+                }
+            }
+            FromDesk::CallEnded { ticket, cause, .. } if Some(&ticket) == self.desk.ticket.as_ref() => {
+                self.call_ended(cause);
+            }
+            FromDesk::HelpRequested { consultation } if Some(&consultation) == here.as_ref() => {
+                self.input(Input::HelpAsked);
+            }
+            // Of a call that is over, or only worth a line for the technician.
+            other => tracing::debug!(?other, "nothing to do"),
+        }
+    }
+
+    fn physician_offered(
+        &mut self,
+        consultation: signal::ConsultationId,
+        ticket: Ticket,
+        offered: &signal::call::Physician,
+    ) {
+        // The desk proved itself by its certificate, and lets in only physicians whom it authenticated.
+        let physician = Physician::new(
+            offered.name.as_str(),
+            offered.speciality.as_str(),
+            offered.rpps.as_str(),
+            offered.town.as_str(),
+            offered.fee_cents,
+            Authentication::LocalTotp,
+        );
+        let again = self.desk.ticket.as_ref() == Some(&ticket);
+        let physician = match physician {
+            Ok(physician) => physician,
+            Err(refused) => {
+                tracing::warn!(%refused, "a physician cannot be shown to the patient");
+                self.say(FromCabin::Decline { consultation, ticket });
+                return;
+            }
+        };
+        // The desk repeats an offer after the line or this program was away: the patient has answered already.
+        let in_call_with = match self.journey.step() {
+            Step::Call { .. } => self.journey.dossier().and_then(Dossier::physician) == Some(&physician),
+            _ => false,
+        };
+        if in_call_with {
+            let fresh = !again || self.physician.is_none();
+            self.desk.ticket = Some(ticket.clone());
+            self.desk.accepted = true;
+            self.say(FromCabin::Accept { consultation, ticket: ticket.clone() });
+            if fresh {
+                self.open_call();
+                self.say(FromCabin::RestartIce { ticket });
+            }
+            return;
+        }
+        if self.input(Input::PhysicianOffered(physician)) {
+            self.desk.ticket = Some(ticket);
+            self.desk.accepted = false;
+            crate::bell::ring(crate::bell::Loudness::Soft);
+        } else if !again {
+            self.say(FromCabin::Decline { consultation, ticket });
+        }
+    }
+
+    fn call_ended(&mut self, cause: EndCause) {
+        self.desk.ticket = None;
+        self.desk.accepted = false;
+        match self.journey.step() {
+            Step::MeetPhysician { .. } => {
+                self.input(Input::PhysicianWithdrawn);
+            }
+            Step::Call { .. } => {
+                let end = match cause {
+                    EndCause::Completed | EndCause::Emergency => CallEnd::Physician,
+                    EndCause::GivenBack => CallEnd::GivenBack,
+                    EndCause::PatientLeft
+                    | EndCause::Declined
+                    | EndCause::CabinLost
+                    | EndCause::PhysicianLost
+                    | EndCause::Fault => CallEnd::Failed,
+                };
+                self.close_call();
+                self.input(Input::CallEnded(end));
+            }
+            _ => {}
+        }
+    }
+
+    /// Sends a message to the desk, if there is a line at all.
+    pub(super) fn say(&self, message: FromCabin) {
+        if let Some(link) = &self.link {
+            link.send(message);
+        }
+    }
+
+    /// Tells the desk whether patients can come, and with which devices.
+    pub(super) fn tell_site(&self) {
+        let Some(link) = &self.link else { return };
+        let devices = self
+            .devices
+            .iter()
+            .filter_map(|device| {
+                let fault = match &device.health {
+                    Health::Ready => None,
+                    Health::Unknown | Health::Unplugged => Some("débranché".to_owned()),
+                    Health::Refused(remedy) => Some(remedy.clone()),
+                    Health::Silent => Some("ne répond pas".to_owned()),
+                    Health::Garbled => Some("signal brouillé".to_owned()),
+                    Health::AtFault => Some("en panne".to_owned()),
+                };
+                Some(DeviceState {
+                    model: Code::new(device.model.key).ok()?,
+                    measurement: words::wire_measurement(device.model.measurement),
+                    ready: fault.is_none(),
+                    fault: fault.map(|fault| Text::cut(&fault)),
+                })
+            })
+            .collect();
+        let open = !matches!(self.journey.step(), Step::Closed);
+        link.site(SiteState { open, pharmacist_present: self.journey.pharmacist().is_some(), devices });
+    }
+
+    pub(super) fn tell_waiting(&self) {
+        let (Some(link), Some(dossier)) = (&self.link, self.journey.dossier()) else { return };
+        let now = system_clock();
+        let (Some(identity), Some(reason)) = (&dossier.identity, &dossier.reason) else { return };
+        let (Ok(reason), Ok(language)) =
+            (Code::new(words::wire_reason(reason.kind)), Code::new(dossier.presentation.language.code()))
+        else {
+            return;
+        };
+        let measured: Vec<_> = Measurement::ALL
+            .into_iter()
+            .filter(|measurement| dossier.last_kept(*measurement).is_some())
+            .map(words::wire_measurement)
+            .collect();
+        link.waiting(Some(Waiting {
+            consultation: wire_id(dossier.id),
+            reason,
+            age_band: AgeBand::from_years(identity.traits().birth_date.age_years(now)),
+            sex: words::wire_sex(identity.traits().sex),
+            measured,
+            since_at: dossier.consents.last().map_or(now, |consents| consents.at).0,
+            language,
+        }));
+    }
+
+    pub(super) fn leave_waiting_room(&mut self) {
+        if let Some(link) = &self.link {
+            link.waiting(None);
+        }
+    }
+
+    pub(super) fn accept_physician(&mut self) {
+        let (Some(id), Some(ticket)) = (self.consultation(), self.desk.ticket.clone()) else { return };
+        self.desk.accepted = true;
+        self.open_call();
+        self.say(FromCabin::Accept { consultation: wire_id(id), ticket });
+    }
+
+    pub(super) fn decline_physician(&mut self) {
+        let (Some(id), Some(ticket)) = (self.consultation(), self.desk.ticket.take()) else { return };
+        self.desk.accepted = false;
+        self.say(FromCabin::Decline { consultation: wire_id(id), ticket });
+        // Declining takes the patient out of the desk's waiting room; the journey says whether the wait goes on.
+        if matches!(self.journey.step(), Step::WaitingRoom { .. }) {
+            self.leave_waiting_room();
+            self.tell_waiting();
+        }
+    }
+
+    /// The running call does not work: a fresh one on both sides.
+    pub(super) fn reconnect(&mut self) {
+        let Some(ticket) = self.desk.ticket.clone() else { return };
+        self.open_call();
+        self.say(FromCabin::RestartIce { ticket });
+    }
+
+    pub(super) fn end_call(&mut self) {
+        self.close_call();
+        if let Some(ticket) = self.desk.ticket.take() {
+            self.desk.accepted = false;
+            let cause = match self.journey.emergency() {
+                Some(_) => EndCause::Emergency,
+                None => EndCause::PatientLeft,
+            };
+            self.say(FromCabin::CallEnded { ticket, cause });
+        }
+    }
+
+    pub(super) fn tell_desk_of_help(&self, id: ConsultationId) {
+        if self.physician.is_some() {
+            self.say(FromCabin::HelpRequested { consultation: wire_id(id) });
+        }
+    }
+
+    pub(super) fn send_answer(&self, sdp: String) {
+        let (Some(ticket), Ok(sdp)) = (self.desk.ticket.clone(), Text::new(sdp)) else { return };
+        self.say(FromCabin::Sdp(Sdp { ticket, kind: SdpKind::Answer, sdp }));
+    }
+
+    pub(super) fn send_candidate(&self, candidate: &call::Candidate) {
+        let Some(ticket) = self.desk.ticket.clone() else { return };
+        self.say(FromCabin::Candidate(signal::call::Candidate {
+            ticket,
+            candidate: Text::cut(&candidate.candidate),
+            sdp_mid: candidate.sdp_mid.as_deref().map(Text::cut),
+            sdp_m_line_index: candidate.sdp_m_line_index,
+            username_fragment: None,
+        }));
+    }
+}

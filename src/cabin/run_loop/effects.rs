@@ -1,0 +1,158 @@
+//! Carrying out what the journey asks for.
+
+use consult::dossier::{Dossier, HelpReason};
+use consult::journey::{Effect, Input};
+use consult::vitals::Moment;
+
+use super::{Cabin, Event, Front, Over, post};
+use crate::bell::{self, Loudness};
+use crate::documents::print::{Printer, Progress};
+use crate::drafts::Drafts;
+use crate::{screens, submission};
+
+/// How long a printer may take before the patient is offered the code to scan instead.
+const PRINT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+impl Cabin {
+    pub(super) fn carry_out(&mut self, effect: Effect, now: Moment) {
+        match effect {
+            // Written with the input that caused it, before the screen moved.
+            Effect::OpenJournal { .. } => {}
+            Effect::CallPharmacist(why) => self.ring(why, Loudness::Loud),
+            Effect::AlarmPharmacist(why) => self.ring(why, Loudness::Loud),
+            Effect::WarnInactive => bell::ring(Loudness::Soft),
+            Effect::Speak => self.speak(),
+            Effect::StartMeasurement(measurement) => self.devices.start(measurement),
+            Effect::StopMeasurement(measurement) => self.devices.stop(measurement),
+            Effect::EnterWaitingRoom => self.tell_waiting(),
+            Effect::LeaveWaitingRoom => self.leave_waiting_room(),
+            Effect::AcceptPhysician => self.accept_physician(),
+            Effect::DeclinePhysician => self.decline_physician(),
+            Effect::Reconnect => self.reconnect(),
+            Effect::Share => self.share_all(),
+            Effect::EndCall => self.end_call(),
+            Effect::Print => self.print(),
+            Effect::SubmitRecord => self.submit(now),
+            Effect::Forget => self.forget(),
+        }
+    }
+
+    /// Reads the screen aloud, in its language.
+    pub(crate) fn speak(&mut self) {
+        let words = screens::words(&self.app);
+        let language = self.journey.presentation().language;
+        if let Err(error) = self.voice.say(&words, language.code()) {
+            tracing::warn!(%error, "no voice");
+        }
+    }
+
+    /// Seals the dossier for the server, or throws it away when there is nothing to send.
+    fn submit(&mut self, now: Moment) {
+        let Some(dossier) = self.journey.dossier() else { return };
+        let sealed = if dossier.is_to_be_recorded() {
+            submission::submit(&self.outbox, dossier, &self.settings, self.identity.as_ref(), now)
+        } else {
+            self.outbox.discard().map_err(Into::into)
+        };
+        self.count(now);
+        match sealed {
+            Ok(()) => {
+                self.outbox_failed = false;
+                self.input(Input::RecordSealed);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the record could not be sealed; nothing is forgotten before it is");
+                self.outbox_failed = true;
+                self.input(Input::RecordNotSealed);
+            }
+        }
+    }
+
+    fn count(&mut self, now: Moment) {
+        if let Some(Dossier { started_at, ended: Some((consult::dossier::Outcome::Completed, _)), .. }) =
+            self.journey.dossier()
+        {
+            self.day.consultations += 1;
+            let minutes = now.millis_since(*started_at) / 60_000;
+            self.day.minutes = self.day.minutes.saturating_add(u32::try_from(minutes).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Nothing of the patient stays in this program: see also `forget.rs`, which wipes what is freed.
+    fn forget(&mut self) {
+        self.physician = None;
+        self.call_number += 1;
+        self.call_stats = None;
+        self.call_faults.clear();
+        self.voice.stop();
+        self.drafts = Drafts::default();
+        self.devices.forget();
+        self.desk.forget();
+        if let Some(link) = &self.link {
+            link.waiting(None);
+        }
+        self.over = Over::Nothing;
+        self.help_hidden = false;
+        self.print_fault = None;
+        if self.front != Front::Technician {
+            self.front = Front::Patient;
+        }
+        screens::forget(&self.app);
+    }
+
+    /// Prints the patient's sheet and the physician's documents, one job each, in the background.
+    fn print(&mut self) {
+        let Some(dossier) = self.journey.dossier() else { return };
+        let Some(address) = self.settings.printer.clone() else {
+            self.input(Input::PrintEnded { printed: false });
+            return;
+        };
+        let papers = match submission::papers(&self.outbox, dossier, &self.settings) {
+            Ok(papers) => papers,
+            Err(error) => {
+                tracing::error!(%error, "the documents cannot be read back for printing");
+                self.input(Input::PrintEnded { printed: false });
+                return;
+            }
+        };
+        self.runtime.spawn(async move {
+            let result = async {
+                let printer = Printer::parse(&address)?;
+                let mut last = Progress::Printed;
+                for paper in &papers {
+                    let job = printer.print(paper).await?;
+                    last = printer.follow(job, PRINT_PATIENCE).await?;
+                    if last != Progress::Printed {
+                        break;
+                    }
+                }
+                Ok(last)
+            };
+            post(Event::Printed(result.await));
+        });
+    }
+
+    pub(super) fn printed(&mut self, result: Result<Progress, crate::documents::print::PrintFault>) {
+        let printed = matches!(result, Ok(Progress::Printed));
+        self.print_fault = match result {
+            Ok(_) => None,
+            Err(fault) => {
+                tracing::warn!(%fault, "printing failed");
+                Some(fault)
+            }
+        };
+        self.input(Input::PrintEnded { printed });
+    }
+}
+
+/// Why the pharmacist is called, for the log: never the sign itself.
+impl Cabin {
+    /// Whether the pharmacist was called for the patient's own touch.
+    pub fn help_is_asked(&self) -> bool {
+        match self.journey.help() {
+            consult::journey::Help::NotAsked => false,
+            consult::journey::Help::Called { reason, .. } => !matches!(reason, HelpReason::Record),
+            consult::journey::Help::Answered { .. } => true,
+        }
+    }
+}

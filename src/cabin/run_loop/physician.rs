@@ -1,0 +1,300 @@
+//! The physician in the call: what the page sees, what it asks for, what it hands over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use consult::dossier::{Dossier, Kept};
+use consult::journey::{Act, CallEnd, CallLine, Input, Step};
+use consult::physician::{Document, Summary};
+use consult::private::PrivateText;
+use consult::vitals::{Measurement, Moment};
+use drivers::ports::system_clock;
+use signal::cabin::FromCabin;
+use signal::call::Sdp;
+use signal::data::{MeasurementProgress, Record};
+use signal::live::{Frame as LiveFrame, SAMPLES_MAX, WaveformKind};
+use signal::{ItemId, RefusalCode, Text, VERSION};
+
+use super::desk::wire_id;
+use super::{Cabin, Event, post};
+use crate::physician_link::{Order, PhysicianEvent, PhysicianLink, Picture};
+use crate::{screens, words};
+
+impl Cabin {
+    /// Opens camera and microphone for a fresh call, in place of any former one.
+    pub(super) fn open_call(&mut self) {
+        self.call_number += 1;
+        let number = self.call_number;
+        self.call_faults.clear();
+        self.page_fingerprint = None;
+        let mut settings = self.settings.call.clone();
+        settings.ice_servers.extend(self.desk.ice_servers.iter().cloned());
+        let app = slint::ComponentHandle::as_weak(&self.app);
+        let show = move |picture: Picture, frame: Option<call::Frame>, busy: Arc<AtomicBool>| {
+            let drawn = app.upgrade_in_event_loop(move |app| {
+                screens::patient::call::picture(&app, picture, frame);
+                busy.store(false, Ordering::Release);
+            });
+            if drawn.is_err() {
+                tracing::debug!("the screen has stopped");
+            }
+        };
+        let events = move |event| post(Event::Physician(number, event));
+        self.physician = Some(PhysicianLink::start(&self.runtime, settings, events, show));
+    }
+
+    /// Ends media and channels; what the desk knows is not touched.
+    pub(super) fn close_call(&mut self) {
+        self.physician = None;
+        self.call_number += 1;
+        self.call_stats = None;
+        screens::patient::call::picture(&self.app, Picture::Remote, None);
+        screens::patient::call::picture(&self.app, Picture::Own, None);
+    }
+
+    pub(super) fn take_offer(&mut self, sdp: Sdp) {
+        // A page that was reloaded, or dialled anew, has another certificate: our former end would never converge
+        // with it (RFC 8842: a changed fingerprint is a new DTLS association).
+        let fingerprint =
+            sdp.sdp.as_str().lines().find_map(|line| line.strip_prefix("a=fingerprint:")).map(str::to_owned);
+        let another = self.page_fingerprint.is_some() && self.page_fingerprint != fingerprint;
+        if self.physician.is_none() || another {
+            self.open_call();
+        }
+        self.page_fingerprint = fingerprint;
+        if let Some(physician) = &self.physician {
+            physician.order(Order::Offer(sdp.sdp.as_str().to_owned()));
+        }
+    }
+
+    pub(super) fn physician_event(&mut self, event: PhysicianEvent) {
+        match event {
+            PhysicianEvent::Answer(sdp) => self.send_answer(sdp),
+            PhysicianEvent::Candidate(candidate) => self.send_candidate(&candidate),
+            PhysicianEvent::Connected | PhysicianEvent::Resumed => {
+                let input = match self.journey.step() {
+                    Step::Call { line: CallLine::Interrupted { .. }, .. } => Input::CallResumed,
+                    _ => Input::CallConnected,
+                };
+                self.input(input);
+            }
+            PhysicianEvent::Interrupted => {
+                self.input(Input::CallInterrupted);
+            }
+            PhysicianEvent::Stuck => {
+                self.input(Input::CallInterrupted);
+                self.reconnect();
+            }
+            PhysicianEvent::RecordOpen => self.share_all(),
+            PhysicianEvent::Record(record) => self.page_said(*record),
+            PhysicianEvent::Document { begin, bytes } => self.document(&begin, &bytes),
+            PhysicianEvent::Fault(fault) => {
+                tracing::warn!(?fault, "a part of the call is missing");
+                self.call_faults.push(fault);
+                self.call_faults.truncate(8);
+            }
+            PhysicianEvent::Stats(stats) => self.call_stats = Some(stats),
+        }
+    }
+
+    fn tell(&self, record: Record) {
+        if let Some(physician) = &self.physician {
+            physician.say(record);
+        }
+    }
+
+    /// Everything that the page shows, again: after each (re)connection and each change.
+    pub(super) fn share_all(&self) {
+        let Some(dossier) = self.journey.dossier().filter(|_| self.physician.is_some()) else { return };
+        let now = system_clock();
+        self.tell(Record::Hello { version: VERSION, consultation: wire_id(dossier.id) });
+        if let Some(patient) = words::wire_identity(dossier, now) {
+            self.tell(Record::Patient(patient));
+        }
+        if let Some(answers) = words::wire_answers(dossier, &self.settings.enrol_site.kind) {
+            self.tell(Record::Answers(answers));
+        }
+        for (place, kept) in dossier.kept.iter().enumerate() {
+            self.share_kept(dossier, place, kept, now);
+        }
+        self.share_progress();
+    }
+
+    fn share_kept(&self, dossier: &Dossier, place: usize, kept: &Kept, now: Moment) {
+        // A later one of the same measurement took its place.
+        let retaken = dossier.kept.iter().skip(place + 1).any(|later| later.measurement == kept.measurement);
+        for reading in words::wire_readings(kept.measurement, &kept.readings, &format!("k{place}"), retaken, now) {
+            self.tell(Record::Reading(reading));
+        }
+    }
+
+    /// Where the guided measurement is, and what it has just read.
+    fn share_progress(&self) {
+        let now = system_clock();
+        let Some(guided) = self.guided() else { return };
+        let state = match &guided.act {
+            Act::Place { .. } => MeasurementProgress::Placing,
+            Act::Measuring { .. } => MeasurementProgress::Measuring,
+            Act::CheckCable { .. } => MeasurementProgress::Fault,
+            Act::Review { readings } => {
+                let id = format!("r{}", readings.first().map_or(0, |reading| reading.at.0));
+                for reading in words::wire_readings(guided.measurement, readings, &id, false, now) {
+                    self.tell(Record::Reading(reading));
+                }
+                MeasurementProgress::Measuring
+            }
+        };
+        let measurement = words::wire_measurement(guided.measurement);
+        self.tell(Record::MeasurementState { measurement, state, request: None, reason: None });
+    }
+
+    /// Passes a curve on while its measurement is in front of the patient.
+    pub(super) fn share_curve(&mut self, measurement: Measurement, samples: &[u16]) {
+        if self.physician.is_none() || !self.is_measuring(measurement) {
+            return;
+        }
+        let Some(device) = self.devices.serving(measurement) else { return };
+        let (rate_hz, full_scale, seq) = (device.rate_hz, device.full_scale, device.seq);
+        let t0_ms = system_clock().0;
+        let mut sent = 0;
+        for part in samples.chunks(SAMPLES_MAX) {
+            // The wire is signed: a 16-bit curve loses its last bit of drawing, which no screen shows.
+            let samples =
+                part.iter().map(|sample| if full_scale > 0x7fff { (sample >> 1) as i16 } else { *sample as i16 });
+            let frame = LiveFrame {
+                kind: WaveformKind::Pleth,
+                seq: seq.wrapping_add(sent),
+                rate_hz,
+                t0_ms,
+                samples: samples.collect(),
+            };
+            match (frame.write(), &self.physician) {
+                (Ok(bytes), Some(physician)) => physician.order(Order::Live(bytes)),
+                (Err(refusal), _) => tracing::error!(%refusal, "a curve breaks the protocol"),
+                (Ok(_), None) => {}
+            }
+            sent += 1;
+        }
+        self.devices.count_frames(measurement, sent);
+    }
+
+    fn page_said(&mut self, record: Record) {
+        match record {
+            Record::Hello { version, consultation } => {
+                if version != VERSION || self.consultation().map(wire_id) != Some(consultation) {
+                    tracing::warn!("the page speaks of another consultation or in another version");
+                    self.refuse(RefusalCode::UnknownCall, "another consultation, or another version of the protocol");
+                }
+            }
+            Record::RequestMeasurement { id, measurement } => {
+                let Some(asked) = words::measurement(measurement) else {
+                    return self.refuse(RefusalCode::Forbidden, "cette cabine n’a pas cet appareil");
+                };
+                if self.input(Input::MeasurementRequested(asked)) {
+                    self.acknowledge(id.clone());
+                    let state = MeasurementProgress::Requested;
+                    self.tell(Record::MeasurementState { measurement, state, request: Some(id), reason: None });
+                } else {
+                    self.acknowledge(id.clone());
+                    let reason = Some(Text::cut("pas possible maintenant : mesure en cours ou appareil absent"));
+                    let state = MeasurementProgress::Fault;
+                    self.tell(Record::MeasurementState { measurement, state, request: Some(id), reason });
+                }
+            }
+            Record::Notice { id, text } => {
+                self.drafts.message = text.as_str().to_owned();
+                self.acknowledge(id);
+            }
+            Record::Summary(summary) => {
+                let id = summary.id.clone();
+                let summary = match self.summary(&summary) {
+                    Ok(summary) => summary,
+                    Err(too_long) => return self.refuse(RefusalCode::TooLarge, &too_long.to_string()),
+                };
+                // Acknowledged once it is durable, never before.
+                if self.input(Input::SummaryReceived(summary)) {
+                    self.acknowledge(id);
+                } else {
+                    self.refuse(RefusalCode::OutOfOrder, "la conclusion n’a pas pu être gardée : réessayez");
+                }
+            }
+            Record::End { id, .. } => {
+                self.acknowledge(id);
+                self.input(Input::CallEnded(CallEnd::Physician));
+                // The page says the end to the desk once it has the acknowledgement.
+            }
+            Record::Ack { .. } => {}
+            Record::Error { code, reason } => {
+                tracing::warn!(?code, reason = reason.as_str(), "the page refused a message")
+            }
+            Record::DocumentBegin(_)
+            | Record::Patient(_)
+            | Record::Answers(_)
+            | Record::Reading(_)
+            | Record::MeasurementState { .. }
+            | Record::DocumentAck { .. }
+            | Record::DocumentRefused { .. } => {}
+        }
+    }
+
+    fn summary(&self, summary: &signal::data::Summary) -> Result<Summary, consult::private::TooLong> {
+        Ok(Summary {
+            text: PrivateText::new(summary.text.as_str())?,
+            orders: summary
+                .orders
+                .iter()
+                .map(|order| PrivateText::new(order.text.as_str()))
+                .collect::<Result<_, _>>()?,
+            next: words::next_care(summary.next),
+            next_note: PrivateText::new(summary.next_text.as_str())?,
+        })
+    }
+
+    fn document(&mut self, begin: &signal::data::DocumentBegin, bytes: &[u8]) {
+        let id = begin.id.clone();
+        let refused = |code, reason: &str| Record::DocumentRefused { id: id.clone(), code, reason: Text::cut(reason) };
+        // Sent again after a reconnection: it is held already.
+        let held = self.journey.dossier().is_some_and(|dossier| {
+            dossier.documents.iter().any(|document| document.document.sha256 == *begin.sha256.bytes())
+        });
+        if !held {
+            let blob = match self.outbox.put_blob(begin.title.as_str(), "application/pdf", bytes) {
+                Ok(blob) => blob,
+                Err(error) => {
+                    tracing::error!(%error, "a document could not be kept");
+                    return self
+                        .tell(refused(RefusalCode::TooSlow, "la cabine n’a pas pu garder ce document : réessayez"));
+                }
+            };
+            let Ok(name) = PrivateText::new(begin.title.as_str()) else {
+                return self.tell(refused(RefusalCode::TooLarge, "titre trop long"));
+            };
+            let document = Document {
+                kind: words::document_kind(begin.kind),
+                name,
+                blob: blob.to_string(),
+                sha256: *begin.sha256.bytes(),
+                size_bytes: bytes.len() as u64,
+            };
+            if !self.input(Input::DocumentReceived(document)) {
+                return self.tell(refused(RefusalCode::TooMany, "la cabine ne prend plus de document"));
+            }
+        }
+        self.tell(Record::DocumentAck { id, received: begin.bytes, stored: true });
+    }
+
+    fn acknowledge(&self, id: ItemId) {
+        self.tell(Record::Ack { id });
+    }
+
+    fn refuse(&self, code: RefusalCode, reason: &str) {
+        self.tell(Record::Error { code, reason: Text::cut(reason) });
+    }
+
+    /// The patient was told that help comes: the physician hears it too.
+    pub(crate) fn tell_help_comes(&self) {
+        if let Some(id) = self.consultation().filter(|_| self.physician.is_some()) {
+            self.say(FromCabin::HelpAcknowledged { consultation: wire_id(id) });
+        }
+    }
+}

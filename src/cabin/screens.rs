@@ -1,0 +1,285 @@
+//! The screens' adapters: what the journey is, as properties; what people touch, as inputs.
+//!
+//! One file a step. `show` sets the properties of the screen that is drawn; `connect` answers its callbacks. Words are
+//! in `ui`; no file here builds a sentence, and none decides anything about the patient.
+
+pub mod patient;
+mod pharmacist;
+mod technician;
+
+use consult::dossier::{Contrast, Language, Presentation, TextSize};
+use consult::journey::{Act, CallLine, Help, Inactivity, Input, Step};
+use drivers::ports::system_clock;
+use slint::{ComponentHandle as _, Model as _, ModelRc, VecModel};
+use ui::{App, Bar, HelpAdapter, HelpState, LineQuality, Overlay, Screen, StepName, Theme};
+
+use crate::drafts::{DoctorPage, IdentityPage, ReasonPage};
+use crate::run_loop::{Cabin, Front, Over, with};
+
+/// Connects every callback, once.
+pub fn connect(app: &App) {
+    ui::connect(app);
+    let bar = app.global::<Bar>();
+    bar.on_help(|| {
+        with(|cabin| {
+            cabin.help_hidden = false;
+            cabin.input(Input::HelpAsked);
+        })
+    });
+    bar.on_emergency(|| {
+        with(|cabin| {
+            cabin.input(Input::EmergencyAsked);
+        })
+    });
+    bar.on_listen(|_| with(Cabin::listen));
+    bar.on_bigger_text(|| {
+        with(|cabin| {
+            cabin.present(|presentation| {
+                presentation.text_size = match presentation.text_size {
+                    TextSize::Normal => TextSize::Large,
+                    TextSize::Large => TextSize::VeryLarge,
+                    TextSize::VeryLarge => TextSize::Normal,
+                };
+            })
+        })
+    });
+    bar.on_contrast(|| {
+        with(|cabin| {
+            cabin.present(|presentation| {
+                presentation.contrast = match presentation.contrast {
+                    Contrast::Normal => Contrast::High,
+                    Contrast::High => Contrast::Dark,
+                    Contrast::Dark => Contrast::Normal,
+                };
+            })
+        })
+    });
+    bar.on_lower(|| with(|cabin| cabin.present(|presentation| presentation.lower = !presentation.lower)));
+    bar.on_leave(|| with(|cabin| cabin.over = Over::Leave));
+    bar.on_back(|| with(Cabin::back));
+    bar.on_open_languages(|| with(|cabin| cabin.over = Over::Languages));
+    bar.on_close_overlay(|| with(|cabin| cabin.over = Over::Nothing));
+    bar.on_choose_language(|code| {
+        with(|cabin| {
+            cabin.over = Over::Nothing;
+            if let Some(language) = Language::from_code(&code) {
+                cabin.present(|presentation| presentation.language = language);
+            }
+        })
+    });
+    bar.on_pharmacist(|| with(Cabin::open_sign_in));
+    bar.on_touched(|| {
+        with(|cabin| {
+            cabin.voice.stop();
+            cabin.input(Input::Touched);
+        })
+    });
+    patient::connect(app);
+    pharmacist::connect(app);
+    technician::connect(app);
+}
+
+/// Draws the cabin as it is.
+pub fn show(cabin: &mut Cabin) {
+    let app = cabin.app.clone_strong();
+    presentation(&app, cabin);
+    let bar = app.global::<Bar>();
+    let screen = screen(cabin);
+    bar.set_step(step_name(cabin, screen));
+    bar.set_line(line(cabin));
+    bar.set_back_possible(cabin.can_go_back());
+    bar.set_patient_present(cabin.journey.dossier().is_some() && cabin.front == Front::Patient);
+    bar.set_speaking(cabin.voice.is_speaking());
+    patient::show(&app, cabin, screen);
+    match cabin.front {
+        Front::Patient => {}
+        Front::SignIn | Front::Space | Front::IdentityCheck => pharmacist::show(&app, cabin),
+        Front::Technician => technician::show(&app, cabin),
+    }
+    // Last, so that a screen never appears with the figures of another.
+    bar.set_screen(screen);
+    bar.set_overlay(overlay(&app, cabin));
+}
+
+/// The words of the screen, to be read aloud.
+pub fn words(app: &App) -> String {
+    app.global::<Bar>().get_spoken().to_string()
+}
+
+/// Takes every word and picture of the patient off the screens.
+pub fn forget(app: &App) {
+    app.global::<Bar>().set_spoken(slint::SharedString::default());
+    patient::forget(app);
+    pharmacist::forget(app);
+}
+
+/// Sets a list only when it has changed: a new model would draw every row again.
+fn list<T: Clone + PartialEq + 'static>(now: &ModelRc<T>, wanted: Vec<T>, set: impl FnOnce(ModelRc<T>)) {
+    if now.row_count() != wanted.len() || !now.iter().eq(wanted.iter().cloned()) {
+        set(ModelRc::new(VecModel::from(wanted)));
+    }
+}
+
+fn presentation(app: &App, cabin: &Cabin) {
+    let Presentation { language, text_size, contrast, lower, .. } = cabin.journey.presentation();
+    let bar = app.global::<Bar>();
+    let code = language.code();
+    if bar.get_language() != code
+        && let Err(unknown) = ui::select_language(app, code)
+    {
+        tracing::warn!(%unknown, "the screen keeps its language");
+    }
+    let theme = app.global::<Theme>();
+    theme.set_text_scale(match text_size {
+        TextSize::Normal => ui::TEXT_SCALES[0],
+        TextSize::Large => ui::TEXT_SCALES[1],
+        TextSize::VeryLarge => ui::TEXT_SCALES[2],
+    });
+    theme.set_high_contrast(contrast == Contrast::High);
+    theme.set_dark(contrast == Contrast::Dark);
+    theme.set_lower(lower);
+}
+
+/// Which screen is drawn.
+fn screen(cabin: &Cabin) -> Screen {
+    match cabin.front {
+        Front::SignIn => return Screen::SignIn,
+        Front::Space => return Screen::PharmacistSpace,
+        Front::IdentityCheck => return Screen::IdentityCheck,
+        Front::Technician => return Screen::Technician,
+        Front::Patient => {}
+    }
+    if cabin.journey.emergency().is_some() {
+        return Screen::Emergency;
+    }
+    if let Some(guided) = cabin.guided() {
+        if cabin.drafts.skipping.is_some() {
+            return Screen::SkipReason;
+        }
+        return match guided.act {
+            Act::Place { .. } => Screen::MeasurePlace,
+            Act::Measuring { .. } | Act::CheckCable { .. } => Screen::Measuring,
+            Act::Review { .. } => Screen::MeasureReview,
+        };
+    }
+    match cabin.journey.step() {
+        Step::Closed => Screen::Closed,
+        Step::Welcome => Screen::Welcome,
+        Step::Reason => match cabin.drafts.reason.page {
+            ReasonPage::Kind => Screen::Reason,
+            ReasonPage::Part => Screen::BodyPart,
+            ReasonPage::Words => Screen::ReasonWords,
+        },
+        Step::WarningSigns => Screen::WarningSigns,
+        Step::Identity => match cabin.drafts.identity.page {
+            IdentityPage::BirthName => Screen::BirthName,
+            IdentityPage::GivenNames => Screen::GivenNames,
+            IdentityPage::Sex => Screen::Sex,
+            IdentityPage::BirthDate => Screen::BirthDate,
+            IdentityPage::BirthPlace => Screen::BirthPlace,
+            IdentityPage::Matricule => Screen::Matricule,
+            IdentityPage::Review => Screen::IdentityReview,
+        },
+        Step::UsualDoctor => match cabin.drafts.doctor.page {
+            DoctorPage::HasOne => Screen::HasUsualDoctor,
+            DoctorPage::Name => Screen::UsualDoctorName,
+            DoctorPage::Town => Screen::UsualDoctorTown,
+            DoctorPage::Phone => Screen::CallbackPhone,
+        },
+        Step::InformationConsent { .. } => Screen::Consent,
+        // Guided measurements were answered above.
+        Step::Measurement(_) => Screen::MeasurePlace,
+        Step::WaitingRoom { .. } => Screen::WaitingRoom,
+        Step::MeetPhysician { .. } => Screen::MeetPhysician,
+        Step::Call { .. } => Screen::Call,
+        Step::Documents { .. } => Screen::Documents,
+        Step::Questionnaire | Step::Storing { .. } => Screen::Questionnaire,
+        Step::Forgotten { .. } => Screen::Forgotten,
+        Step::Cleaning => Screen::Cleaning,
+    }
+}
+
+fn step_name(cabin: &Cabin, screen: Screen) -> StepName {
+    if cabin.front != Front::Patient || screen == Screen::Emergency {
+        return StepName::None;
+    }
+    match cabin.journey.step() {
+        Step::Closed | Step::Welcome | Step::Forgotten { .. } | Step::Cleaning => StepName::None,
+        Step::Reason | Step::WarningSigns => StepName::Reason,
+        Step::Identity | Step::UsualDoctor | Step::InformationConsent { .. } => StepName::Identity,
+        Step::Measurement(_) => StepName::Measures,
+        Step::WaitingRoom { .. } | Step::MeetPhysician { .. } | Step::Call { .. } => StepName::Physician,
+        Step::Documents { .. } | Step::Questionnaire | Step::Storing { .. } => StepName::WrapUp,
+    }
+}
+
+fn line(cabin: &Cabin) -> LineQuality {
+    if !cabin.desk.up {
+        return LineQuality::Cut;
+    }
+    if let Step::Call { line: CallLine::Interrupted { .. }, .. } = cabin.journey.step() {
+        return LineQuality::Cut;
+    }
+    match cabin.call_stats {
+        Some(stats) if stats.lost_thousandths >= 60 => LineQuality::Weak,
+        Some(stats) if stats.lost_thousandths >= 20 => LineQuality::Medium,
+        _ => LineQuality::Good,
+    }
+}
+
+fn overlay(app: &App, cabin: &Cabin) -> Overlay {
+    if cabin.front != Front::Patient {
+        return Overlay::None;
+    }
+    if matches!(cabin.journey.inactivity(), Inactivity::Warned { .. }) {
+        return Overlay::Inactivity;
+    }
+    let help = app.global::<HelpAdapter>();
+    match cabin.journey.help() {
+        Help::Called { alarmed_at, .. } => {
+            help.set_state(if alarmed_at.is_some() { HelpState::Unanswered } else { HelpState::Calling });
+        }
+        Help::Answered { by } => {
+            help.set_state(HelpState::Coming);
+            help.set_pharmacist_name(by.name.as_str().into());
+        }
+        Help::NotAsked => {}
+    }
+    // The emergency screen says itself that the pharmacist is called.
+    let emergency = cabin.journey.emergency().is_some();
+    match cabin.over {
+        Over::Leave => Overlay::Leave,
+        Over::Languages => Overlay::Languages,
+        Over::Nothing if cabin.help_is_asked() && !cabin.help_hidden && !emergency => Overlay::Help,
+        Over::Nothing => Overlay::None,
+    }
+}
+
+impl Cabin {
+    /// Reads aloud, or stops.
+    pub fn listen(&mut self) {
+        if self.voice.is_speaking() {
+            self.voice.stop();
+        } else if !self.input(Input::ListenAsked) {
+            // Screens without a patient can be heard too.
+            self.speak();
+        }
+    }
+
+    /// Changes how the screen speaks to this patient.
+    pub fn present(&mut self, change: impl FnOnce(&mut Presentation)) {
+        let mut presentation = self.journey.presentation();
+        change(&mut presentation);
+        self.input(Input::PresentationChosen(presentation));
+    }
+
+    /// Seconds until the patient is taken to be gone.
+    pub fn seconds_left(&self) -> i32 {
+        match self.journey.inactivity() {
+            Inactivity::Warned { forgets_at } => {
+                i32::try_from(forgets_at.millis_since(system_clock()).div_ceil(1_000)).unwrap_or(i32::MAX)
+            }
+            Inactivity::Active => 0,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The patient's screens.
+
+mod answers;
+pub mod call;
+mod ending;
+mod identity;
+mod measure;
+mod welcome;
+
+use consult::journey::Step;
+use ui::{App, Screen};
+
+use crate::run_loop::Cabin;
+
+pub(super) use answers::yes_no;
+pub(super) use measure::{curve, device_fault};
+
+/// Connects every callback, once.
+pub fn connect(app: &App) {
+    welcome::connect(app);
+    answers::connect(app);
+    identity::connect(app);
+    measure::connect(app);
+    call::connect(app);
+    ending::connect(app);
+}
+
+/// Sets the properties of the screen that is about to be drawn.
+pub fn show(app: &App, cabin: &Cabin, screen: Screen) {
+    welcome::show(app, cabin);
+    answers::show(app, cabin);
+    identity::show(app, cabin);
+    measure::show(app, cabin);
+    if matches!(cabin.journey.step(), Step::WaitingRoom { .. } | Step::MeetPhysician { .. } | Step::Call { .. }) {
+        call::show(app, cabin);
+    }
+    ending::show(app, cabin, screen);
+}
+
+/// Takes every word and picture of the patient away.
+pub fn forget(app: &App) {
+    answers::forget(app);
+    identity::forget(app);
+    measure::forget(app);
+    call::forget(app);
+    ending::forget(app);
+}

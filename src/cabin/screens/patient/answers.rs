@@ -1,0 +1,289 @@
+//! Reason, warning signs, usual doctor, consent.
+
+use consult::communes::Scope;
+use consult::consent::{ConsentAnswer, ConsentAnswers, Decision};
+use consult::dossier::{Contact, Phone, UsualDoctor};
+use consult::journey::{Input, Step};
+use consult::private::{Private, PrivateText};
+use consult::reason::{REASON_LINE_CHARS_MAX, Reason};
+use slint::{ComponentHandle as _, Global as _, SharedString};
+use ui::{
+    App, ConsentAdapter, ConsentPurpose, PlaceFound, ReasonAdapter, ReasonKind, UsualDoctorAdapter,
+    WarningSignsAdapter, YesNo,
+};
+
+use super::super::list;
+use super::identity::{found, search};
+use crate::drafts::{DoctorPage, IdentityPage, ReasonPage};
+use crate::run_loop::{Cabin, with};
+use crate::words;
+
+/// Version of the three consent texts: change it, and [`TEXT_VERSION_SHOWN`], with any of their words.
+const TEXT_VERSION: u32 = 2026_11;
+/// The same for people.
+const TEXT_VERSION_SHOWN: &str = "2026-11";
+
+pub fn connect(app: &App) {
+    let reason = app.global::<ReasonAdapter>();
+    reason.on_choose_kind(|kind| with(|cabin| cabin.drafts.reason.kind = words::reason_of_screen(kind)));
+    reason.on_choose_part(|part| with(|cabin| cabin.drafts.reason.part = words::part_of_screen(part)));
+    let weak = app.as_weak();
+    reason.on_next(move || {
+        let typed = weak.upgrade().map(|app| ReasonAdapter::get(&app).get_words()).unwrap_or_default();
+        with(|cabin| cabin.reason_next(&typed));
+    });
+
+    app.global::<WarningSignsAdapter>().on_answer(|present| {
+        with(|cabin| {
+            let next = cabin.journey.dossier().and_then(|dossier| dossier.warning_signs_to_ask().first().copied());
+            if let Some(sign) = next {
+                cabin.input(Input::WarningSignAnswered { sign, present });
+            }
+        })
+    });
+
+    let doctor = app.global::<UsualDoctorAdapter>();
+    doctor.on_choose_has_one(|yes| with(|cabin| cabin.drafts.doctor.has_one = Some(yes)));
+    doctor.on_name_edited(|text| with(|cabin| cabin.drafts.doctor.name = text.into()));
+    doctor.on_town_search_edited(|text| {
+        with(|cabin| {
+            cabin.drafts.doctor.town = None;
+            cabin.drafts.doctor.towns = search(&text, Scope::Towns);
+            cabin.drafts.doctor.town_search = text.into();
+        })
+    });
+    doctor.on_choose_town(|index| {
+        with(|cabin| {
+            let chosen = usize::try_from(index).ok().and_then(|index| cabin.drafts.doctor.towns.get(index).cloned());
+            if let Some(town) = chosen {
+                cabin.drafts.doctor.town_search = town.name.clone();
+                cabin.drafts.doctor.towns.clear();
+                cabin.drafts.doctor.town = Some(town);
+            }
+        })
+    });
+    doctor.on_phone_edited(|text| with(|cabin| cabin.drafts.doctor.phone = text.into()));
+    doctor.on_skip_phone(|| {
+        with(|cabin| {
+            cabin.drafts.doctor.phone.clear();
+            cabin.doctor_next();
+        })
+    });
+    doctor.on_next(|| with(Cabin::doctor_next));
+
+    let consent = app.global::<ConsentAdapter>();
+    consent.on_answer(|purpose, yes| {
+        with(|cabin| {
+            let place = match purpose {
+                ConsentPurpose::Care => 0,
+                ConsentPurpose::UsualDoctor => 1,
+                ConsentPurpose::Statistics => 2,
+            };
+            cabin.drafts.consents[place] = Some(yes);
+        })
+    });
+    consent.on_next(|| with(Cabin::consent_next));
+}
+
+pub fn show(app: &App, cabin: &Cabin) {
+    let draft = &cabin.drafts.reason;
+    let reason = app.global::<ReasonAdapter>();
+    reason.set_kind(draft.kind.map_or(ReasonKind::None, words::screen_reason));
+    reason.set_part(draft.part.map_or(ui::BodyPart::None, words::screen_part));
+    reason.set_words_max(i32::try_from(REASON_LINE_CHARS_MAX).unwrap_or(i32::MAX));
+
+    if let (Step::WarningSigns, Some(dossier)) = (cabin.journey.step(), cabin.journey.dossier()) {
+        let signs = app.global::<WarningSignsAdapter>();
+        let left = dossier.warning_signs_to_ask();
+        let count =
+            dossier.reason.as_ref().map_or(0, |reason| consult::triage::WarningSign::asked_for(reason.kind).len());
+        if let Some(sign) = left.first() {
+            signs.set_sign(words::screen_sign(*sign));
+        }
+        signs.set_count(i32::try_from(count).unwrap_or(0));
+        signs.set_number(i32::try_from(count.saturating_sub(left.len()) + 1).unwrap_or(1));
+    }
+
+    let draft = &cabin.drafts.doctor;
+    let doctor = app.global::<UsualDoctorAdapter>();
+    doctor.set_has_one(yes_no(draft.has_one));
+    set_text(&draft.name, || doctor.get_name(), |text| doctor.set_name(text));
+    set_text(&draft.town_search, || doctor.get_town_search(), |text| doctor.set_town_search(text));
+    set_text(&draft.phone, || doctor.get_phone(), |text| doctor.set_phone(text));
+    list(&doctor.get_towns(), draft.towns.iter().map(found).collect(), |rows| doctor.set_towns(rows));
+    doctor.set_town(draft.town.as_ref().map(found).unwrap_or_default());
+    doctor.set_phone_accepted(Phone::parse(&draft.phone).is_ok());
+
+    let consent = app.global::<ConsentAdapter>();
+    let [care, usual_doctor, statistics] = cabin.drafts.consents;
+    consent.set_care(yes_no(care));
+    consent.set_usual_doctor(yes_no(usual_doctor));
+    consent.set_statistics(yes_no(statistics));
+    consent.set_ask_usual_doctor(names_a_doctor(cabin));
+    consent.set_text_version(TEXT_VERSION_SHOWN.into());
+}
+
+pub fn forget(app: &App) {
+    app.global::<ReasonAdapter>().set_words(SharedString::default());
+    let doctor = app.global::<UsualDoctorAdapter>();
+    doctor.set_name(SharedString::default());
+    doctor.set_town_search(SharedString::default());
+    doctor.set_phone(SharedString::default());
+    doctor.set_towns(slint::ModelRc::default());
+    doctor.set_town(PlaceFound::default());
+}
+
+/// Sets a text only when it is another: the field keeps its cursor.
+pub(super) fn set_text(wanted: &str, get: impl FnOnce() -> SharedString, set: impl FnOnce(SharedString)) {
+    if get() != wanted {
+        set(wanted.into());
+    }
+}
+
+pub(in crate::screens) fn yes_no(answer: Option<bool>) -> YesNo {
+    match answer {
+        None => YesNo::Unanswered,
+        Some(true) => YesNo::Yes,
+        Some(false) => YesNo::No,
+    }
+}
+
+fn names_a_doctor(cabin: &Cabin) -> bool {
+    let contact = cabin.journey.dossier().and_then(|dossier| dossier.contact.as_ref());
+    contact.is_none_or(|contact| matches!(contact.usual_doctor, UsualDoctor::Named { .. }))
+}
+
+impl Cabin {
+    /// One screen back, inside a step or to the step before.
+    pub fn back(&mut self) {
+        self.drafts.code_shown = false;
+        if self.drafts.skipping.take().is_some() {
+            return;
+        }
+        match self.journey.step() {
+            Step::Reason => match self.drafts.reason.page {
+                ReasonPage::Kind => {}
+                ReasonPage::Part => return self.drafts.reason.page = ReasonPage::Kind,
+                ReasonPage::Words => return self.drafts.reason.page = ReasonPage::Part,
+            },
+            Step::Identity => {
+                if let Some(before) = self.drafts.identity.page.before() {
+                    self.drafts.identity.from_review = false;
+                    self.drafts.identity.page = before;
+                    return;
+                }
+            }
+            Step::UsualDoctor => {
+                let has_one = self.drafts.doctor.has_one == Some(true);
+                let before = match self.drafts.doctor.page {
+                    DoctorPage::HasOne => None,
+                    DoctorPage::Name => Some(DoctorPage::HasOne),
+                    DoctorPage::Town if has_one => Some(DoctorPage::Name),
+                    DoctorPage::Town => Some(DoctorPage::HasOne),
+                    DoctorPage::Phone => Some(DoctorPage::Town),
+                };
+                if let Some(before) = before {
+                    self.drafts.doctor.page = before;
+                    return;
+                }
+            }
+            _ => {}
+        }
+        if self.input(Input::Back) {
+            // The step before is shown from its end, where Back was touched from.
+            match self.journey.step() {
+                Step::Reason => self.drafts.reason.page = ReasonPage::Words,
+                Step::Identity => self.drafts.identity.page = IdentityPage::Review,
+                Step::UsualDoctor => self.drafts.doctor.page = DoctorPage::Phone,
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether Back leads somewhere.
+    pub fn can_go_back(&self) -> bool {
+        if self.journey.emergency().is_some() {
+            return false;
+        }
+        if self.drafts.skipping.is_some() {
+            return true;
+        }
+        match self.journey.step() {
+            Step::Reason => self.drafts.reason.page != ReasonPage::Kind || self.goes_back(),
+            Step::Identity if self.drafts.identity.page.before().is_some() => true,
+            Step::UsualDoctor if self.drafts.doctor.page != DoctorPage::HasOne => true,
+            _ => self.goes_back(),
+        }
+    }
+
+    fn goes_back(&self) -> bool {
+        self.journey.clone().apply(Input::Back, drivers::ports::system_clock()).is_ok()
+    }
+
+    fn reason_next(&mut self, typed: &str) {
+        let draft = &mut self.drafts.reason;
+        typed.clone_into(&mut draft.words);
+        let Some(kind) = draft.kind else { return };
+        match draft.page {
+            ReasonPage::Kind => draft.page = ReasonPage::Part,
+            ReasonPage::Part => draft.page = ReasonPage::Words,
+            ReasonPage::Words => {
+                // The field takes no more than the limit; a pasted text might.
+                let Ok(line) = PrivateText::new(&draft.words) else { return };
+                let reason = Reason { kind, body_part: draft.part, line };
+                self.input(Input::ReasonGiven(reason));
+            }
+        }
+    }
+
+    fn doctor_next(&mut self) {
+        let draft = &mut self.drafts.doctor;
+        match draft.page {
+            DoctorPage::HasOne => match draft.has_one {
+                Some(true) => draft.page = DoctorPage::Name,
+                Some(false) => draft.page = DoctorPage::Town,
+                None => {}
+            },
+            DoctorPage::Name => draft.page = DoctorPage::Town,
+            DoctorPage::Town if draft.town.is_some() => draft.page = DoctorPage::Phone,
+            DoctorPage::Town => {}
+            DoctorPage::Phone => self.give_contact(),
+        }
+    }
+
+    fn give_contact(&mut self) {
+        let draft = &self.drafts.doctor;
+        let Some(town) = &draft.town else { return };
+        let phone = match draft.phone.trim() {
+            "" => None,
+            typed => match Phone::parse(typed) {
+                Ok(phone) => Some(phone),
+                Err(_) => return,
+            },
+        };
+        let usual_doctor = match (draft.has_one, PrivateText::new(&draft.name)) {
+            (Some(true), Ok(name)) if !name.is_empty() => UsualDoctor::Named { name, town: PrivateText::default() },
+            (Some(true), _) => UsualDoctor::Unsaid,
+            _ => UsualDoctor::None,
+        };
+        let place = consult::identity::Place { cog: town.code, name: Private::new(town.name.clone()) };
+        self.input(Input::ContactGiven(Contact { usual_doctor, town: place, phone }));
+    }
+
+    fn consent_next(&mut self) {
+        let [care, usual_doctor, statistics] = self.drafts.consents;
+        let answer = |given: Option<bool>| ConsentAnswer {
+            decision: if given == Some(true) { Decision::Given } else { Decision::Refused },
+            text_version: TEXT_VERSION,
+        };
+        // What is not asked counts as refused; what is asked must be answered.
+        if care.is_none() || statistics.is_none() || (usual_doctor.is_none() && names_a_doctor(self)) {
+            return;
+        }
+        self.input(Input::ConsentsAnswered(ConsentAnswers {
+            care: answer(care),
+            usual_doctor: answer(usual_doctor),
+            statistics: answer(statistics),
+        }));
+    }
+}

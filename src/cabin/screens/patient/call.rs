@@ -1,0 +1,157 @@
+//! Waiting room, meeting the physician, the call.
+
+use call::Frame;
+use consult::dossier::Dossier;
+use consult::journey::{CallLine, Input, Step};
+use consult::vitals::Measurement;
+use slint::{ComponentHandle as _, Image, ModelRc, Rgba8Pixel, SharedPixelBuffer, SharedString};
+use ui::{App, CallAdapter, CallNotice, MeetPhysicianAdapter, WaitingRoomAdapter, WaitingState};
+
+use super::super::list;
+use crate::physician_link::Picture;
+use crate::run_loop::{Cabin, with};
+use crate::words;
+
+pub(super) fn connect(app: &App) {
+    let waiting = app.global::<WaitingRoomAdapter>();
+    waiting.on_keep_waiting(|| {
+        with(|cabin| {
+            cabin.input(Input::MoreTime);
+        })
+    });
+
+    let meet = app.global::<MeetPhysicianAdapter>();
+    meet.on_accept(|| {
+        with(|cabin| {
+            cabin.input(Input::PhysicianAccepted);
+        })
+    });
+    meet.on_decline(|| {
+        with(|cabin| {
+            cabin.input(Input::PhysicianDeclined);
+        })
+    });
+
+    let adapter = app.global::<CallAdapter>();
+    adapter.on_toggle_microphone(|| {
+        with(|cabin| {
+            let muted = cabin.physician.as_mut().is_some_and(crate::physician_link::PhysicianLink::toggle_microphone);
+            cabin.app.global::<CallAdapter>().set_microphone_open(!muted);
+        })
+    });
+    adapter.on_toggle_camera(|| {
+        with(|cabin| {
+            let covered = cabin.physician.as_mut().is_some_and(crate::physician_link::PhysicianLink::toggle_camera);
+            cabin.app.global::<CallAdapter>().set_camera_open(!covered);
+        })
+    });
+    adapter.on_measure_now(|| {
+        with(|cabin| {
+            cabin.input(Input::MeasuringStarted);
+        })
+    });
+    adapter.on_end(|| {
+        with(|cabin| {
+            cabin.input(Input::HungUp);
+        })
+    });
+}
+
+pub(super) fn show(app: &App, cabin: &Cabin) {
+    let Some(dossier) = cabin.journey.dossier() else { return };
+    match cabin.journey.step() {
+        Step::WaitingRoom { news } => {
+            let waiting = app.global::<WaitingRoomAdapter>();
+            waiting.set_state(match (cabin.desk.up, cabin.desk.physicians) {
+                (false, _) => WaitingState::LineCut,
+                (true, 0) => WaitingState::NoPhysician,
+                (true, _) => WaitingState::Waiting,
+            });
+            waiting.set_position(news.ahead.map_or(1, |ahead| i32::from(ahead) + 1));
+            waiting.set_estimate_minutes(news.wait_minutes.map_or(0, i32::from));
+            if let Some(consents) = dossier.consents.last() {
+                waiting.set_since(words::screen_time(consents.at));
+            }
+        }
+        Step::MeetPhysician { physician } => {
+            let meet = app.global::<MeetPhysicianAdapter>();
+            meet.set_name(physician.name.as_str().into());
+            meet.set_speciality(physician.speciality.as_str().into());
+            meet.set_rpps(physician.rpps.to_string().into());
+            meet.set_town(physician.town.as_str().into());
+            meet.set_fee_cents(i32::try_from(physician.fee_cents).unwrap_or(i32::MAX));
+        }
+        Step::Call { line, .. } => in_call(app, cabin, dossier, *line),
+        _ => {}
+    }
+}
+
+fn in_call(app: &App, cabin: &Cabin, dossier: &Dossier, line: CallLine) {
+    let adapter = app.global::<CallAdapter>();
+    if let Some(physician) = dossier.physician() {
+        adapter.set_physician_name(physician.name.as_str().into());
+        adapter.set_physician_speciality(physician.speciality.as_str().into());
+        adapter.set_physician_rpps(physician.rpps.to_string().into());
+        adapter.set_physician_town(physician.town.as_str().into());
+    }
+    let latest = Measurement::ALL.into_iter().filter_map(|measurement| dossier.last_kept(measurement));
+    let values: Vec<_> = latest.flat_map(|kept| kept.readings.iter().map(|reading| &reading.value)).collect();
+    let mut figures = words::screen_figures(values);
+    // The oximeter's and the cuff's pulse are one figure on this screen: the first is the oximeter's.
+    let mut seen = Vec::new();
+    figures.retain(|figure| {
+        let fresh = !seen.contains(&figure.kind);
+        seen.push(figure.kind);
+        fresh
+    });
+    list(&adapter.get_figures(), figures, |rows| adapter.set_figures(rows));
+    let missing = |wanted: fn(&call::Fault) -> bool| cabin.call_faults.iter().any(wanted);
+    adapter.set_notice(match line {
+        CallLine::Connecting => CallNotice::Connecting,
+        CallLine::Interrupted { .. } => CallNotice::LineCut,
+        CallLine::Connected
+            if missing(|fault| matches!(fault, call::Fault::NoCamera | call::Fault::CameraLost { .. })) =>
+        {
+            CallNotice::CameraMissing
+        }
+        CallLine::Connected
+            if missing(|fault| matches!(fault, call::Fault::NoMicrophone | call::Fault::MicrophoneLost { .. })) =>
+        {
+            CallNotice::MicrophoneMissing
+        }
+        CallLine::Connected if cabin.call_stats.is_some_and(|stats| stats.lost_thousandths >= 60) => {
+            CallNotice::LineWeak
+        }
+        CallLine::Connected => CallNotice::None,
+    });
+    adapter.set_message(cabin.drafts.message.as_str().into());
+}
+
+pub(super) fn forget(app: &App) {
+    let adapter = app.global::<CallAdapter>();
+    adapter.set_message(SharedString::default());
+    adapter.set_figures(ModelRc::default());
+    adapter.set_microphone_open(true);
+    adapter.set_camera_open(true);
+    picture(app, Picture::Remote, None);
+    picture(app, Picture::Own, None);
+}
+
+/// Draws a picture of the call; `None` takes it away.
+pub fn picture(app: &App, picture: Picture, frame: Option<Frame>) {
+    let adapter = app.global::<CallAdapter>();
+    let present = frame.is_some();
+    let image = frame.map_or_else(Image::default, |frame| {
+        Image::from_rgba8(SharedPixelBuffer::<Rgba8Pixel>::clone_from_slice(&frame.rgba, frame.width, frame.height))
+    });
+    match picture {
+        Picture::Remote => {
+            adapter.set_remote_picture(image);
+            adapter.set_remote_picture_present(present);
+        }
+        Picture::Own => {
+            adapter.set_own_picture(image);
+            adapter.set_own_picture_present(present);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Documents, questionnaire, forgotten, cleaning.
+
+use consult::dossier::{Questionnaire, Satisfaction};
+use consult::journey::{Input, Paper, Step};
+use consult::physician::{DocumentKind, NextCare};
+use consult::vitals::Measurement;
+use drivers::ports::system_clock;
+use slint::{ComponentHandle as _, Image, Rgb8Pixel, SharedPixelBuffer, SharedString};
+use ui::{
+    App, CleaningAdapter, CleaningItem, DocumentsAdapter, ForgottenAdapter, PrintState, QuestionnaireAdapter, Screen,
+    WhoNext,
+};
+
+use super::super::list;
+use crate::run_loop::{Cabin, with};
+use crate::{submission, words};
+
+/// Smallest side of a code on the screen, px: read by a phone held at arm's length.
+const CODE_SIDE_MIN: u32 = 520;
+
+pub fn connect(app: &App) {
+    let documents = app.global::<DocumentsAdapter>();
+    documents.on_print(|| {
+        with(|cabin| {
+            cabin.input(Input::PrintAsked);
+        })
+    });
+    documents.on_show_code(|| with(Cabin::show_code));
+    documents.on_hide_code(|| with(|cabin| cabin.drafts.code_shown = false));
+    documents.on_next(|| {
+        with(|cabin| {
+            cabin.drafts.code_shown = false;
+            cabin.input(Input::Continued);
+        })
+    });
+
+    let questions = app.global::<QuestionnaireAdapter>();
+    let answer =
+        |place: usize| move |value: i32| with(|cabin| cabin.drafts.questions[place] = u8::try_from(value).ok());
+    questions.on_answer_understood(answer(0));
+    questions.on_answer_easy(answer(1));
+    questions.on_answer_elsewhere(answer(2));
+    questions.on_next(|| with(Cabin::questionnaire_next));
+
+    app.global::<ForgottenAdapter>().on_next(|| {
+        with(|cabin| {
+            cabin.input(Input::Continued);
+        })
+    });
+
+    let cleaning = app.global::<CleaningAdapter>();
+    cleaning.on_toggle(|index| {
+        with(|cabin| {
+            if let Some(done) = usize::try_from(index).ok().and_then(|index| cabin.drafts.cleaned.get_mut(index)) {
+                *done = !*done;
+            }
+        })
+    });
+    cleaning.on_done(|| {
+        with(|cabin| {
+            if cabin.input(Input::Cleaned) {
+                cabin.drafts.cleaned = Default::default();
+            }
+        })
+    });
+}
+
+pub fn show(app: &App, cabin: &Cabin, screen: Screen) {
+    match cabin.journey.step() {
+        Step::Documents { paper } => documents(app, cabin, *paper),
+        Step::Questionnaire => {
+            let questions = app.global::<QuestionnaireAdapter>();
+            let value = |place: usize| cabin.drafts.questions[place].map_or(-1, i32::from);
+            questions.set_understood(value(0));
+            questions.set_easy(value(1));
+            questions.set_would_have_gone_elsewhere(value(2));
+        }
+        Step::Forgotten { at, recorded } => {
+            let forgotten = app.global::<ForgottenAdapter>();
+            forgotten.set_at(words::screen_time(*at));
+            forgotten.set_record_still_to_send(*recorded);
+        }
+        Step::Cleaning => {
+            let cleaning = app.global::<CleaningAdapter>();
+            let items: Vec<_> = cleaned(cabin)
+                .into_iter()
+                .enumerate()
+                .map(|(place, measurement)| CleaningItem {
+                    kind: words::screen_measure(measurement),
+                    done: cabin.drafts.cleaned.get(place).copied().unwrap_or(false),
+                })
+                .collect();
+            cleaning.set_all_done(items.iter().all(|item| item.done));
+            list(&cleaning.get_items(), items, |rows| cleaning.set_items(rows));
+        }
+        _ => {
+            if screen == Screen::Welcome {
+                app.global::<DocumentsAdapter>().set_code_present(false);
+            }
+        }
+    }
+}
+
+fn documents(app: &App, cabin: &Cabin, paper: Paper) {
+    let Some(dossier) = cabin.journey.dossier() else { return };
+    let documents = app.global::<DocumentsAdapter>();
+    documents
+        .set_physician_name(dossier.physician().map(|physician| physician.name.as_str()).unwrap_or_default().into());
+    if let Some(summary) = dossier.summary() {
+        documents.set_summary(summary.text.reveal().into());
+        let orders: Vec<_> = summary.orders.iter().map(|order| order.reveal()).collect();
+        documents.set_orders(orders.join("\n").into());
+        documents.set_who_next(match summary.next {
+            NextCare::Nobody => WhoNext::Nobody,
+            NextCare::UsualDoctor => WhoNext::UsualDoctor,
+            NextCare::Specialist | NextCare::Examination => WhoNext::Specialist,
+            NextCare::Pharmacist => WhoNext::Pharmacist,
+            NextCare::Teleconsultation => WhoNext::ThisCabinAgain,
+            NextCare::EmergencyDepartment => WhoNext::EmergencyRoom,
+        });
+        documents.set_who_next_words(summary.next_note.reveal().into());
+    }
+    documents.set_prescription_present(
+        dossier.documents.iter().any(|received| received.document.kind == DocumentKind::Prescription),
+    );
+    documents.set_print_state(match paper {
+        _ if cabin.settings.printer.is_none() => PrintState::NoPrinter,
+        Paper::NotAsked => PrintState::NotAsked,
+        Paper::Printing => PrintState::Printing,
+        Paper::Printed => PrintState::Printed,
+        Paper::Failed => PrintState::Failed,
+    });
+    documents.set_code_present(dossier.summary().is_some());
+    documents.set_code_shown(cabin.drafts.code_shown);
+    // Each answer was durable in the outbox before the screen moved.
+    documents.set_record_kept(!cabin.outbox_failed);
+}
+
+pub fn forget(app: &App) {
+    let documents = app.global::<DocumentsAdapter>();
+    documents.set_summary(SharedString::default());
+    documents.set_orders(SharedString::default());
+    documents.set_who_next_words(SharedString::default());
+    documents.set_code(Image::default());
+    documents.set_code_present(false);
+}
+
+/// What is to be cleaned: the devices of this cabin.
+fn cleaned(cabin: &Cabin) -> Vec<Measurement> {
+    Measurement::ALL.into_iter().filter(|measurement| cabin.journey.site().has(*measurement)).collect()
+}
+
+impl Cabin {
+    /// Shows the patient's sheet as a code to scan: the words themselves, no link to any server.
+    fn show_code(&mut self) {
+        let Some(dossier) = self.journey.dossier() else { return };
+        let codes = submission::patient_sheet(dossier, &self.settings, system_clock())
+            .map_err(anyhow::Error::from)
+            .and_then(|sheet| Ok(sheet.codes()?));
+        match codes {
+            Ok(codes) => {
+                if let Some(code) = codes.first() {
+                    let picture = code.picture(CODE_SIDE_MIN);
+                    let rgb: Vec<u8> = picture.luma.iter().flat_map(|luma| [*luma; 3]).collect();
+                    let buffer = SharedPixelBuffer::<Rgb8Pixel>::clone_from_slice(&rgb, picture.side, picture.side);
+                    self.app.global::<DocumentsAdapter>().set_code(Image::from_rgb8(buffer));
+                    self.drafts.code_shown = true;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "no code can be shown"),
+        }
+    }
+
+    fn questionnaire_next(&mut self) {
+        let [understood, easy, elsewhere] = self.drafts.questions;
+        let answers = Questionnaire {
+            // Not easy, a little, easy: 1, 3 and 5 of 5.
+            satisfaction: easy.and_then(|value| Satisfaction::from_stars(value * 2 + 1)),
+            // "Would you have seen a physician?": no is having gone without care.
+            would_have_gone_without_care: elsewhere.map(|value| value == 0),
+            understood: understood.map(|value| value == 2),
+        };
+        self.input(Input::QuestionnaireAnswered(answers));
+    }
+}

@@ -1,0 +1,177 @@
+//! The identity, one question a page.
+
+use consult::communes::{self, Scope};
+use consult::identity::{BirthDate, BirthDateRefused, MatriculeRefused, Sex, TraitText, TraitTextRefused};
+use consult::journey::Input;
+use drivers::ports::system_clock;
+use slint::{ComponentHandle as _, SharedString};
+use ui::{App, BirthDateState, IdentityAdapter, MatriculeState, PlaceFound, SexKind};
+
+use super::super::list;
+use super::answers::set_text;
+use crate::drafts::{FoundPlace, IdentityDraft, IdentityPage};
+use crate::run_loop::{Cabin, with};
+use crate::words;
+
+/// Rows of a search that fit above the keyboard.
+const PLACES_SHOWN: usize = 4;
+
+pub fn connect(app: &App) {
+    let identity = app.global::<IdentityAdapter>();
+    identity.on_birth_name_edited(|text| with(|cabin| cabin.drafts.identity.birth_name = text.into()));
+    identity.on_given_names_edited(|text| with(|cabin| cabin.drafts.identity.given_names = text.into()));
+    identity.on_choose_sex(|sex| {
+        with(|cabin| {
+            cabin.drafts.identity.sex = match sex {
+                SexKind::Female => Some(Sex::Female),
+                SexKind::Male => Some(Sex::Male),
+                SexKind::None => None,
+            };
+        })
+    });
+    identity.on_birth_date_edited(|day, month, year| {
+        with(|cabin| {
+            let part = |value: i32| u8::try_from(value).unwrap_or(0);
+            cabin.drafts.identity.birth_date = (part(day), part(month), u16::try_from(year).unwrap_or(0));
+        })
+    });
+    identity.on_place_search_edited(|text| {
+        with(|cabin| {
+            cabin.drafts.identity.place = None;
+            cabin.drafts.identity.places = search(&text, Scope::BirthPlaces);
+            cabin.drafts.identity.place_search = text.into();
+        })
+    });
+    identity.on_choose_place(|index| {
+        with(|cabin| {
+            let chosen = usize::try_from(index).ok().and_then(|index| cabin.drafts.identity.places.get(index).cloned());
+            if let Some(place) = chosen {
+                cabin.drafts.identity.place_search = place.name.clone();
+                cabin.drafts.identity.places.clear();
+                cabin.drafts.identity.place = Some(place);
+            }
+        })
+    });
+    identity.on_matricule_edited(|text| with(|cabin| cabin.drafts.identity.matricule = text.into()));
+    identity.on_skip_matricule(|| {
+        with(|cabin| {
+            cabin.drafts.identity.matricule.clear();
+            cabin.identity_next();
+        })
+    });
+    identity.on_next(|| with(Cabin::identity_next));
+    let change = |page| {
+        move || {
+            with(|cabin| {
+                cabin.drafts.identity.page = page;
+                cabin.drafts.identity.from_review = true;
+            })
+        }
+    };
+    identity.on_change_birth_name(change(IdentityPage::BirthName));
+    identity.on_change_given_names(change(IdentityPage::GivenNames));
+    identity.on_change_sex(change(IdentityPage::Sex));
+    identity.on_change_birth_date(change(IdentityPage::BirthDate));
+    identity.on_change_birth_place(change(IdentityPage::BirthPlace));
+    identity.on_change_matricule(change(IdentityPage::Matricule));
+}
+
+pub fn show(app: &App, cabin: &Cabin) {
+    let draft = &cabin.drafts.identity;
+    let identity = app.global::<IdentityAdapter>();
+    set_text(&draft.birth_name, || identity.get_birth_name(), |text| identity.set_birth_name(text));
+    set_text(&draft.given_names, || identity.get_given_names(), |text| identity.set_given_names(text));
+    set_text(&draft.place_search, || identity.get_place_search(), |text| identity.set_place_search(text));
+    set_text(&draft.matricule, || identity.get_matricule(), |text| identity.set_matricule(text));
+    identity.set_birth_name_accepted(TraitText::parse(&draft.birth_name).is_ok());
+    identity.set_given_names_accepted(TraitText::parse(&draft.given_names).is_ok());
+    let typed = if draft.page == IdentityPage::GivenNames { &draft.given_names } else { &draft.birth_name };
+    identity.set_name_refused(
+        !typed.is_empty() && !matches!(TraitText::parse(typed), Ok(_) | Err(TraitTextRefused::Empty)),
+    );
+    identity.set_sex(words::screen_sex(draft.sex));
+    let (day, month, year) = draft.birth_date;
+    identity.set_birth_date(ui::BirthDate { day: day.into(), month: month.into(), year: year.into() });
+    identity.set_birth_date_state(date_state(draft));
+    list(&identity.get_places(), draft.places.iter().map(found).collect(), |rows| identity.set_places(rows));
+    identity.set_place(draft.place.as_ref().map(found).unwrap_or_default());
+    identity.set_matricule_state(match draft.checked_matricule() {
+        Ok(None) => MatriculeState::Empty,
+        Ok(Some(_)) => MatriculeState::Good,
+        Err(MatriculeRefused::Length(length)) if length < 15 => MatriculeState::Incomplete,
+        Err(MatriculeRefused::Key) => MatriculeState::WrongKey,
+        Err(_) => MatriculeState::WrongForm,
+    });
+}
+
+pub fn forget(app: &App) {
+    let identity = app.global::<IdentityAdapter>();
+    identity.set_birth_name(SharedString::default());
+    identity.set_given_names(SharedString::default());
+    identity.set_place_search(SharedString::default());
+    identity.set_matricule(SharedString::default());
+    identity.set_places(slint::ModelRc::default());
+    identity.set_place(PlaceFound::default());
+    identity.set_birth_date(ui::BirthDate::default());
+    identity.set_sex(SexKind::None);
+}
+
+/// The places of the official list that fit what is typed, best first.
+pub(super) fn search(typed: &str, scope: Scope) -> Vec<FoundPlace> {
+    communes::search(typed, scope, PLACES_SHOWN)
+        .into_iter()
+        .map(|place| FoundPlace {
+            code: place.cog,
+            name: place.name.to_owned(),
+            // Communes of one name are told apart by their département; a country needs nothing.
+            detail: if place.cog.is_country() { String::new() } else { place.departement().to_owned() },
+        })
+        .collect()
+}
+
+pub(super) fn found(place: &FoundPlace) -> PlaceFound {
+    PlaceFound {
+        code: place.code.as_str().into(),
+        name: place.name.as_str().into(),
+        detail: place.detail.as_str().into(),
+    }
+}
+
+fn date_state(draft: &IdentityDraft) -> BirthDateState {
+    let (day, month, year) = draft.birth_date;
+    if day == 0 || month == 0 || year < 1_000 {
+        return BirthDateState::Incomplete;
+    }
+    match BirthDate::new(year, Some(month), Some(day)) {
+        Ok(date) if date.is_after(system_clock()) => BirthDateState::Future,
+        Ok(_) => BirthDateState::Good,
+        Err(BirthDateRefused::Year | _) => BirthDateState::Impossible,
+    }
+}
+
+impl Cabin {
+    fn identity_next(&mut self) {
+        let now = system_clock();
+        let draft = &mut self.drafts.identity;
+        let answered = match draft.page {
+            IdentityPage::BirthName => TraitText::parse(&draft.birth_name).is_ok(),
+            IdentityPage::GivenNames => TraitText::parse(&draft.given_names).is_ok(),
+            IdentityPage::Sex => draft.sex.is_some(),
+            IdentityPage::BirthDate => date_state(draft) == BirthDateState::Good,
+            IdentityPage::BirthPlace => draft.place.is_some(),
+            IdentityPage::Matricule => draft.checked_matricule().is_ok(),
+            IdentityPage::Review => true,
+        };
+        if !answered {
+            return;
+        }
+        if draft.page != IdentityPage::Review {
+            draft.page = if draft.from_review { IdentityPage::Review } else { draft.page.next() };
+            draft.from_review = false;
+            return;
+        }
+        if let (Some(traits), Ok(matricule)) = (draft.traits(now), draft.checked_matricule()) {
+            self.input(Input::IdentityGiven { traits, matricule });
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The guided measurement: place, live, review, skip.
+
+use consult::dossier::SkipReason;
+use consult::journey::{Act, Guided, Input, Step, Trouble};
+use consult::vitals::Measurement;
+use drivers::Status;
+use drivers::ports::system_clock;
+use slint::{ComponentHandle as _, ModelRc};
+use ui::{App, DeviceFault, MeasureAdapter, SignalHint};
+
+use super::super::list;
+use crate::devices::{Device, Health};
+use crate::run_loop::{Cabin, with};
+use crate::words;
+
+/// How long a measurement takes when all goes well, ms, for the bar that fills.
+fn usual_ms(measurement: Measurement) -> u64 {
+    match measurement {
+        Measurement::OxygenAndPulse => 10_000,
+        Measurement::BloodPressure => 45_000,
+        Measurement::WeightAndHeight => 8_000,
+        Measurement::Temperature => 15_000,
+    }
+}
+
+pub fn connect(app: &App) {
+    let measure = app.global::<MeasureAdapter>();
+    measure.on_start(|| {
+        with(|cabin| {
+            cabin.input(Input::MeasuringStarted);
+        })
+    });
+    measure.on_stop(|| with(Cabin::back));
+    measure.on_keep(|| {
+        with(|cabin| {
+            cabin.input(Input::ReadingsKept);
+        })
+    });
+    measure.on_again(|| {
+        with(|cabin| {
+            cabin.input(Input::Retake);
+        })
+    });
+    measure.on_skip(|| with(|cabin| cabin.drafts.skipping = Some(None)));
+    measure.on_choose_skip_reason(|reason| with(|cabin| cabin.drafts.skipping = Some(words::skip_of_screen(reason))));
+    measure.on_skip_confirmed(|| {
+        with(|cabin| {
+            if let Some(Some(reason)) = cabin.drafts.skipping {
+                cabin.skip(reason);
+            }
+        })
+    });
+}
+
+pub fn show(app: &App, cabin: &Cabin) {
+    let Some(guided) = cabin.guided() else { return };
+    let measure = app.global::<MeasureAdapter>();
+    measure.set_kind(words::screen_measure(guided.measurement));
+    let proposed = cabin.journey.proposed_measurements();
+    let number = proposed.iter().position(|measurement| *measurement == guided.measurement);
+    measure.set_count(i32::try_from(proposed.len().max(1)).unwrap_or(1));
+    measure.set_number(number.map_or(1, |number| i32::try_from(number + 1).unwrap_or(1)));
+    measure.set_asked_by_physician(matches!(cabin.journey.step(), Step::Call { .. }));
+    measure.set_skip_reason(words::screen_skip(cabin.drafts.skipping.flatten()));
+    let device = cabin.devices.serving(guided.measurement);
+    measure.set_device_name(device.map(|device| device.model.name).unwrap_or_default().into());
+    measure.set_fault(fault(guided, device));
+
+    let live = device.map(|device| words::screen_figures(&device.live)).unwrap_or_default();
+    let figures = match &guided.act {
+        Act::Review { readings } => words::screen_figures(readings.iter().map(|reading| &reading.value)),
+        _ => live,
+    };
+    let figures = words::merge_figures(words::empty_figures(guided.measurement), &figures);
+    list(&measure.get_figures(), figures, |rows| measure.set_figures(rows));
+    measure.set_complete(matches!(guided.act, Act::Review { .. }));
+
+    let (progress, left) = progress(guided);
+    measure.set_progress(progress);
+    measure.set_seconds_left(left);
+    measure.set_hint(device.and_then(|device| device.status).map_or(SignalHint::Waiting, hint));
+    measure.set_cuff_mmhg(match device.and_then(|device| device.status) {
+        Some(Status::CuffPressure { mmhg, .. }) => mmhg.into(),
+        _ => 0,
+    });
+    let curve = device.map(curve).unwrap_or_default();
+    measure.set_curve_present(curve.len() > 1);
+    list(&measure.get_curve(), curve, |samples| measure.set_curve(samples));
+}
+
+pub fn forget(app: &App) {
+    let measure = app.global::<MeasureAdapter>();
+    measure.set_figures(ModelRc::default());
+    measure.set_curve(ModelRc::default());
+    measure.set_curve_present(false);
+}
+
+/// The last seconds of a device's curve between 0 and 1, stretched over what it spans.
+pub(in crate::screens) fn curve(device: &Device) -> Vec<f32> {
+    let (low, high) =
+        device.curve.iter().fold((u16::MAX, 0), |(low, high), sample| (low.min(*sample), high.max(*sample)));
+    // A flat line is drawn flat: noise of a few steps is not stretched into waves.
+    let span = f32::from(high.saturating_sub(low).max(device.full_scale / 32).max(1));
+    device.curve.iter().map(|sample| f32::from(sample - low) / span).collect()
+}
+
+/// What is wrong with a device, as the screens name it.
+pub(in crate::screens) fn device_fault(health: &Health) -> DeviceFault {
+    match health {
+        Health::Ready => DeviceFault::None,
+        Health::Unknown | Health::Unplugged | Health::Refused(_) => DeviceFault::Unplugged,
+        Health::Silent | Health::AtFault => DeviceFault::Silent,
+        Health::Garbled => DeviceFault::Garbled,
+    }
+}
+
+fn fault(guided: &Guided, device: Option<&Device>) -> DeviceFault {
+    match (&guided.act, device) {
+        (Act::CheckCable { .. }, _) | (_, None) => DeviceFault::Unplugged,
+        (Act::Place { trouble: Some(Trouble::DeviceFault) }, _) => DeviceFault::Silent,
+        (Act::Place { trouble: Some(_) }, _) => DeviceFault::Unreadable,
+        (Act::Review { .. }, _) => DeviceFault::None,
+        (_, Some(device)) => device_fault(&device.health),
+    }
+}
+
+/// Share done (negative when unknown) and seconds left (0 when unknown).
+fn progress(guided: &Guided) -> (f32, i32) {
+    let Act::Measuring { since } = guided.act else { return (-1.0, 0) };
+    let usual = usual_ms(guided.measurement);
+    let spent = system_clock().millis_since(since);
+    if spent >= usual {
+        return (-1.0, 0);
+    }
+    let left = (usual - spent).div_ceil(1_000);
+    (spent as f32 / usual as f32, i32::try_from(left).unwrap_or(0))
+}
+
+fn hint(status: Status) -> SignalHint {
+    match status {
+        Status::FingerOut | Status::SensorDisconnected => SignalHint::NoFinger,
+        Status::Searching | Status::LowBattery | Status::Starting | Status::Resting { .. } | Status::WakeUp => {
+            SignalHint::Waiting
+        }
+        Status::Artefact => SignalHint::Moving,
+        Status::Tracking => SignalHint::Good,
+        Status::CuffPressure { rising: true, .. } => SignalHint::Inflating,
+        Status::CuffPressure { rising: false, .. } => SignalHint::Deflating,
+        Status::StepOn => SignalHint::StepOn,
+        Status::Settling | Status::LowerRod => SignalHint::StandStill,
+        Status::TakeNow => SignalHint::Aim,
+    }
+}
+
+impl Cabin {
+    fn skip(&mut self, reason: SkipReason) {
+        if self.input(Input::Skipped(reason)) {
+            self.drafts.skipping = None;
+        }
+    }
+}

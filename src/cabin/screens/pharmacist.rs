@@ -1,0 +1,217 @@
+//! The pharmacist's screens: sign-in, space, identity check.
+
+use consult::consent::Purpose;
+use consult::identity::{IdentityStatus, Validation};
+use consult::journey::{Act, Help, Input, Step};
+use consult::vitals::Measurement;
+use slint::{ComponentHandle as _, SharedString};
+use ui::{
+    App, CheckMeasure, DeviceRow, DeviceState, IdentityCheckAdapter, IdentityDocument, MeasureState, PharmacistName,
+    PrinterState, SignInAdapter, SignInState, SpaceAdapter,
+};
+
+use super::list;
+use super::patient::{device_fault, yes_no};
+use crate::devices::Health;
+use crate::run_loop::{Cabin, Front, with};
+use crate::words;
+
+/// Fewest digits of a PIN that may be tried.
+const PIN_DIGITS_MIN: i32 = 6;
+
+pub fn connect(app: &App) {
+    let sign_in = app.global::<SignInAdapter>();
+    sign_in.on_choose(|index| {
+        with(|cabin| {
+            if let Ok(index) = usize::try_from(index) {
+                cabin.choose_pharmacist(index);
+            }
+        })
+    });
+    sign_in.on_digit(|digit| {
+        with(|cabin| {
+            if let Ok(digit) = u8::try_from(digit) {
+                cabin.type_digit(digit);
+            }
+        })
+    });
+    sign_in.on_erase(|| with(Cabin::erase_digit));
+    sign_in.on_confirm(|| with(Cabin::confirm_pin));
+    sign_in.on_cancel(|| with(|cabin| cabin.front = Front::Patient));
+
+    let space = app.global::<SpaceAdapter>();
+    space.on_measure_for_patient(|_| {
+        with(|cabin| {
+            cabin.input(Input::AssistanceStarted);
+            cabin.front = Front::Patient;
+        })
+    });
+    space.on_check_identity(|| {
+        with(|cabin| {
+            cabin.drafts.document = None;
+            cabin.front = Front::IdentityCheck;
+        })
+    });
+    space.on_cleaning_done(|| {
+        with(|cabin| {
+            if cabin.input(Input::Cleaned) {
+                cabin.drafts.cleaned = Default::default();
+            }
+        })
+    });
+    space.on_print_again(|| {
+        with(|cabin| {
+            cabin.input(Input::PrintAsked);
+        })
+    });
+    space.on_technician(|| with(|cabin| cabin.front = Front::Technician));
+    space.on_lock(|| with(|cabin| cabin.front = Front::Patient));
+    space.on_close_cabin(|| with(Cabin::close_cabin));
+
+    let check = app.global::<IdentityCheckAdapter>();
+    check.on_choose(|document| with(|cabin| cabin.drafts.document = words::document_of_screen(document)));
+    check.on_confirm(|| {
+        with(|cabin| {
+            if let Some(document) = cabin.drafts.document
+                && cabin.input(Input::IdentityChecked(document))
+            {
+                cabin.front = Front::Space;
+            }
+        })
+    });
+    check.on_cancel(|| with(|cabin| cabin.front = Front::Space));
+}
+
+pub fn show(app: &App, cabin: &Cabin) {
+    match cabin.front {
+        Front::SignIn => sign_in(app, cabin),
+        Front::Space => space(app, cabin),
+        Front::IdentityCheck => identity_check(app, cabin),
+        Front::Patient | Front::Technician => {}
+    }
+}
+
+pub fn forget(app: &App) {
+    let check = app.global::<IdentityCheckAdapter>();
+    check.set_birth_name(SharedString::default());
+    check.set_given_names(SharedString::default());
+    check.set_birth_place(SharedString::default());
+    check.set_birth_date(ui::BirthDate::default());
+    app.global::<SpaceAdapter>().set_measures(slint::ModelRc::default());
+}
+
+fn sign_in(app: &App, cabin: &Cabin) {
+    let adapter = app.global::<SignInAdapter>();
+    let names = cabin.settings.pharmacists.iter();
+    let names = names.map(|pharmacist| PharmacistName { name: pharmacist.name.as_str().into() }).collect();
+    list(&adapter.get_names(), names, |rows| adapter.set_names(rows));
+    let draft = &cabin.sign_in;
+    let wait_ms = draft.wait_ms();
+    adapter.set_chosen(draft.chosen.map_or(-1, |index| i32::try_from(index).unwrap_or(-1)));
+    adapter.set_digits(i32::try_from(draft.digits.len()).unwrap_or(0));
+    adapter.set_digits_min(PIN_DIGITS_MIN);
+    adapter.set_wait_seconds(i32::try_from(wait_ms.div_ceil(1_000)).unwrap_or(i32::MAX));
+    adapter.set_state(if draft.chosen.is_none() {
+        SignInState::ChooseName
+    } else if draft.checking {
+        SignInState::Checking
+    } else if wait_ms > 0 {
+        SignInState::Wait
+    } else if draft.wrong {
+        SignInState::WrongPin
+    } else {
+        SignInState::EnterPin
+    });
+}
+
+fn space(app: &App, cabin: &Cabin) {
+    let adapter = app.global::<SpaceAdapter>();
+    let name = cabin.journey.pharmacist().map(|pharmacist| pharmacist.name.as_str()).unwrap_or_default();
+    adapter.set_pharmacist_name(name.into());
+    adapter.set_help_asked(!matches!(cabin.journey.help(), Help::NotAsked));
+    adapter.set_cleaning_due(matches!(cabin.journey.step(), Step::Cleaning));
+    adapter.set_waiting_for_physician(matches!(cabin.journey.step(), Step::WaitingRoom { .. }));
+    adapter.set_in_call(matches!(cabin.journey.step(), Step::Call { .. }));
+    adapter.set_consultation_running(cabin.journey.dossier().is_some());
+    if let Some(dossier) = cabin.journey.dossier() {
+        adapter.set_arrived_at(words::screen_time(dossier.started_at));
+        adapter.set_identity_entered(dossier.identity.is_some());
+        let validation = dossier.identity.as_ref().and_then(|identity| match identity.status() {
+            IdentityStatus::Validated(validation) => Some(validation),
+            IdentityStatus::Provisional | IdentityStatus::Qualified(_) => None,
+        });
+        adapter.set_document(validation.map_or(IdentityDocument::None, |seen| words::screen_document(seen.document)));
+        if let Some(Validation { at, .. }) = validation {
+            adapter.set_document_seen_at(words::screen_time(*at));
+        }
+        let consent = |purpose| yes_no(dossier.consents.last().map(|consents| consents.is_given(purpose)));
+        adapter.set_consent_care(consent(Purpose::Care));
+        adapter.set_consent_usual_doctor(consent(Purpose::UsualDoctor));
+        adapter.set_consent_statistics(consent(Purpose::Statistics));
+        let measures = cabin.journey.proposed_measurements().into_iter().map(|measurement| check(cabin, measurement));
+        list(&adapter.get_measures(), measures.collect(), |rows| adapter.set_measures(rows));
+    }
+    adapter.set_consultations_today(count(cabin.day.consultations));
+    adapter.set_mean_minutes(count(cabin.day.minutes.checked_div(cabin.day.consultations).unwrap_or(0)));
+    adapter.set_helps_today(count(cabin.day.helps));
+    let devices = cabin.devices.iter().map(|device| DeviceRow {
+        kind: words::screen_measure(device.model.measurement),
+        state: device_state(&device.health),
+        fault: device_fault(&device.health),
+    });
+    list(&adapter.get_devices(), devices.collect(), |rows| adapter.set_devices(rows));
+    let printer = cabin.settings.printer.is_some() && cabin.print_fault.is_none();
+    adapter.set_printer(if printer { PrinterState::Ready } else { PrinterState::Absent });
+    adapter.set_desk_reached(cabin.desk.up);
+    if let Some(status) = &cabin.outbox_status {
+        adapter.set_records_waiting(count(status.waiting));
+        adapter.set_last_receipt_known(status.last_receipt_at.is_some());
+        if let Some(at) = status.last_receipt_at {
+            adapter.set_last_receipt_at(words::screen_time(consult::vitals::Moment(at)));
+        }
+    }
+}
+
+fn count(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn check(cabin: &Cabin, measurement: Measurement) -> CheckMeasure {
+    let dossier = cabin.journey.dossier();
+    let kept = dossier.and_then(|dossier| dossier.last_kept(measurement));
+    let skipped =
+        dossier.is_some_and(|dossier| dossier.skipped.iter().any(|skipped| skipped.measurement == measurement));
+    let running = cabin
+        .guided()
+        .is_some_and(|guided| guided.measurement == measurement && !matches!(guided.act, Act::Review { .. }));
+    let state = match (kept, running, skipped) {
+        (Some(_), ..) => MeasureState::Done,
+        (None, true, _) => MeasureState::Running,
+        (None, false, true) => MeasureState::Skipped,
+        (None, false, false) => MeasureState::ToDo,
+    };
+    let figures = kept.map(|kept| words::screen_figures(kept.readings.iter().map(|reading| &reading.value)));
+    let figures = slint::ModelRc::new(slint::VecModel::from(figures.unwrap_or_default()));
+    CheckMeasure { kind: words::screen_measure(measurement), state, figures }
+}
+
+pub(super) fn device_state(health: &Health) -> DeviceState {
+    match health {
+        Health::Ready => DeviceState::Ready,
+        Health::Unknown | Health::Unplugged | Health::Refused(_) => DeviceState::Absent,
+        Health::Silent | Health::Garbled | Health::AtFault => DeviceState::Fault,
+    }
+}
+
+fn identity_check(app: &App, cabin: &Cabin) {
+    let adapter = app.global::<IdentityCheckAdapter>();
+    adapter.set_document(cabin.drafts.document.map_or(IdentityDocument::None, words::screen_document));
+    let Some(identity) = cabin.journey.dossier().and_then(|dossier| dossier.identity.as_ref()) else { return };
+    let traits = identity.traits();
+    adapter.set_birth_name(traits.birth_name.reveal().into());
+    adapter.set_given_names(traits.given_names.reveal().into());
+    adapter.set_sex(words::screen_sex(Some(traits.sex)));
+    let (year, month, day) = traits.birth_date.official();
+    adapter.set_birth_date(ui::BirthDate { day: day.into(), month: month.into(), year: year.into() });
+    adapter.set_birth_place(traits.birth_place.name.reveal().as_str().into());
+}

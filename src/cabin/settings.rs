@@ -1,0 +1,210 @@
+//! What the program is run with, taken from the configuration once it has been checked.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use config::{Config, DevicePort, Source};
+use consult::communes::{self, Scope};
+use consult::journey::Policy;
+use consult::site::Site;
+use drivers::ports::{Address, Binding};
+use signal::{Code, Text};
+
+/// A pharmacist who may open the cabin.
+#[derive(Clone, Debug)]
+pub struct PharmacistEntry {
+    /// Key.
+    pub id: String,
+    /// Name as shown.
+    pub name: String,
+    /// argon2id, PHC string.
+    pub pin_hash: String,
+}
+
+/// Everything that the run loop needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The place, for the journey and the emergency screen.
+    pub site: Site,
+    /// The place, for the desk.
+    pub enrol_site: signal::enrol::Site,
+    /// The place, for the record.
+    pub record_site: fhir::Site,
+    /// Durations.
+    pub policy: Policy,
+    /// Pharmacists.
+    pub pharmacists: Vec<PharmacistEntry>,
+    /// Devices.
+    pub bindings: Vec<Binding>,
+    /// Address of the desk, for the technician's screen; empty when there is none.
+    pub desk_url: String,
+    /// Extra authority for the desk's certificate.
+    pub desk_ca: Option<PathBuf>,
+    /// Camera, microphone, loudspeaker, size of the picture.
+    pub call: call::Settings,
+    /// IPP address of the printer.
+    pub printer: Option<String>,
+    /// The outbox's socket.
+    pub outbox_socket: PathBuf,
+    /// Keys and identity of the cabin.
+    pub data_dir: PathBuf,
+    /// Width and height of the window, px.
+    pub window: (u32, u32),
+    /// Fill the screen.
+    pub kiosk: bool,
+    /// Language of the screen before anybody chose one.
+    pub language: String,
+}
+
+impl Settings {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// Every mistake of the file, each with its line and what is expected there.
+    pub fn load(path: &Path) -> anyhow::Result<Self> {
+        let config = Config::load(path)?;
+        let bindings = config.devices.iter().map(|device| binding(path, device)).collect::<anyhow::Result<Vec<_>>>()?;
+        let fitted = bindings.iter().map(|binding| binding.model.measurement).collect();
+        let address = config.site.address.join(", ");
+        let (postal_code, city) = postal_line(&config.site.address, &config.site.town);
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let usual = Policy::default();
+        let policy = Policy {
+            quiet_ms: ms(config.inactivity.warn_after),
+            warning_ms: ms(config.inactivity.forget_after),
+            help_alarm_ms: ms(config.inactivity.pharmacist_after),
+            long_warning_ms: usual.long_warning_ms.max(ms(config.inactivity.forget_after)),
+            ..usual
+        };
+        let policy = policy.checked().with_context(|| format!("{}: [inactivity]", path.display()))?;
+        Ok(Self {
+            site: Site { name: config.site.name.clone(), address: address.clone(), fitted },
+            enrol_site: signal::enrol::Site {
+                name: Text::cut(&config.site.name),
+                kind: Code::new(wire_kind(config.site.kind))?,
+                address: Text::cut(&address),
+                town: Text::cut(&config.site.town),
+                insee: Text::cut(&insee(&config.site.town, &postal_code)),
+                phone: Text::default(),
+                finess: config.site.finess.as_deref().map(Text::cut),
+            },
+            record_site: fhir::Site {
+                name: config.site.name.clone(),
+                kind: record_kind(config.site.kind),
+                finess: config.site.finess.clone(),
+                street: config.site.address.first().cloned().unwrap_or_default(),
+                postal_code,
+                city,
+            },
+            policy,
+            pharmacists: config
+                .pharmacists
+                .iter()
+                .map(|pharmacist| PharmacistEntry {
+                    id: pharmacist.id.clone(),
+                    name: pharmacist.name.clone(),
+                    pin_hash: pharmacist.pin_hash.clone(),
+                })
+                .collect(),
+            bindings,
+            desk_url: config.desk.url.clone(),
+            desk_ca: config.desk.ca_file.clone(),
+            call: call_settings(&config)?,
+            printer: config.printer.clone(),
+            outbox_socket: config.outbox_socket.clone(),
+            data_dir: config.data_dir.clone(),
+            window: (config.screen.width, config.screen.height),
+            kiosk: config.screen.kiosk,
+            language: config.site.language.code().to_owned(),
+        })
+    }
+}
+
+fn binding(path: &Path, device: &config::Device) -> anyhow::Result<Binding> {
+    let model = drivers::model(&device.model).with_context(|| {
+        let known: Vec<_> = drivers::MODELS.iter().map(|model| model.key).collect();
+        format!("{}:{}: model: expected one of {}", path.display(), device.line, known.join(", "))
+    })?;
+    let address = match &device.port {
+        DevicePort::IdPath(id) => Address::IdPath(id.clone()),
+        DevicePort::Serial(serial) => Address::Serial(serial.clone()),
+        DevicePort::Path(file) => Address::Path(file.clone()),
+    };
+    Ok(Binding { name: device.name.clone(), model, address })
+}
+
+fn wire_kind(kind: config::SiteKind) -> &'static str {
+    match kind {
+        config::SiteKind::Pharmacy => "pharmacy",
+        config::SiteKind::TownHall => "town_hall",
+        config::SiteKind::HealthCentre => "health_centre",
+        config::SiteKind::CareHome => "care_home",
+        config::SiteKind::Mobile => "other",
+    }
+}
+
+fn record_kind(kind: config::SiteKind) -> fhir::SiteKind {
+    match kind {
+        config::SiteKind::Pharmacy => fhir::SiteKind::Pharmacy,
+        config::SiteKind::TownHall => fhir::SiteKind::TownHall,
+        // A mobile unit belongs to a health centre or a local authority; the first is the one with patients.
+        config::SiteKind::HealthCentre | config::SiteKind::Mobile => fhir::SiteKind::HealthCentre,
+        config::SiteKind::CareHome => fhir::SiteKind::NursingHome,
+    }
+}
+
+/// The postal code and the town of an address: the line that begins with five digits.
+fn postal_line(address: &[String], town: &str) -> (String, String) {
+    address
+        .iter()
+        .find_map(|line| {
+            let (code, city) = line.split_once(' ')?;
+            (code.len() == 5 && code.bytes().all(|b| b.is_ascii_digit())).then(|| (code.to_owned(), city.to_owned()))
+        })
+        .unwrap_or_else(|| (String::new(), town.to_owned()))
+}
+
+/// The official code of the site's town; nothing when the list does not know it.
+fn insee(town: &str, postal_code: &str) -> String {
+    let found = if postal_code.is_empty() { Vec::new() } else { communes::search(postal_code, Scope::Towns, 40) };
+    let same = found.iter().find(|place| place.name.eq_ignore_ascii_case(town));
+    same.map(|place| place.cog.as_str().to_owned()).unwrap_or_default()
+}
+
+fn call_settings(config: &Config) -> anyhow::Result<call::Settings> {
+    let mut ice_servers: Vec<_> = config
+        .call
+        .stun
+        .iter()
+        .map(|url| call::IceServer { urls: vec![url.clone()], username: String::new(), credential: String::new() })
+        .collect();
+    for turn in &config.call.turn {
+        let credential = std::fs::read_to_string(&turn.password_file)
+            .with_context(|| format!("{}: expected the TURN server's password", turn.password_file.display()))?;
+        ice_servers.push(call::IceServer {
+            urls: vec![turn.url.clone()],
+            username: turn.username.clone(),
+            credential: credential.trim().to_owned(),
+        });
+    }
+    Ok(call::Settings {
+        ice_servers,
+        video_source: match &config.media.camera {
+            Source::Auto => call::VideoSource::Auto,
+            Source::Test | Source::Off => call::VideoSource::TestPicture,
+            Source::Named(name) => call::VideoSource::Device(name.clone()),
+        },
+        audio_source: match &config.media.microphone {
+            Source::Auto => call::AudioSource::Auto,
+            Source::Test | Source::Off => call::AudioSource::TestTone,
+            Source::Named(name) => call::AudioSource::Device(name.clone()),
+        },
+        audio_sink: match &config.media.speaker {
+            Source::Auto => call::AudioSink::Auto,
+            Source::Test | Source::Off => call::AudioSink::Silent,
+            Source::Named(name) => call::AudioSink::Device(name.clone()),
+        },
+        ..call::Settings::default()
+    })
+}

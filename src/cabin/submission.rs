@@ -1,0 +1,100 @@
+//! From the dossier to what is sent and what is printed.
+
+use anyhow::Context as _;
+use consult::dossier::Dossier;
+use consult::vitals::Moment;
+use drivers::ports::system_clock;
+use outbox::{BlobId, Body, Client, Submission, Upload};
+use time::{OffsetDateTime, UtcOffset};
+use zeroize::Zeroizing;
+
+use crate::documents::{Missing, Sheet, Surroundings};
+use crate::enrolment::Identity;
+use crate::settings::Settings;
+
+/// Name of a cabin that no desk knows: its records say so.
+const NOT_ENROLLED: &str = "cabin-not-enrolled";
+
+/// Local time less UTC, minutes, at `at`. UTC when the system does not tell.
+pub fn utc_offset_minutes(at: Moment) -> i16 {
+    let utc = OffsetDateTime::from_unix_timestamp(at.0 / 1_000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    UtcOffset::local_offset_at(utc).unwrap_or(UtcOffset::UTC).whole_minutes()
+}
+
+/// Bundles the dossier and hands it to the outbox. Returns once it is sealed and durable; nothing was sent yet.
+///
+/// # Errors
+/// What the outbox or the bundle refuses. The dossier is still there: try again.
+pub fn submit(
+    outbox: &Client,
+    dossier: &Dossier,
+    settings: &Settings,
+    identity: Option<&Identity>,
+    now: Moment,
+) -> anyhow::Result<()> {
+    let files = physician_files(outbox, dossier)?;
+    let sheet = sheet(dossier, settings, now)?;
+    let context = fhir::Context {
+        cabin: identity.map_or(NOT_ENROLLED, |identity| identity.cabin_id.as_str()),
+        site: &settings.record_site,
+        software_version: env!("CARGO_PKG_VERSION"),
+        now,
+        utc_offset_minutes: utc_offset_minutes(now),
+    };
+    let physician: Vec<&[u8]> = files.iter().map(|file| file.as_slice()).collect();
+    let files = fhir::Files { physician: &physician, summary: sheet.as_ref().map(|sheet| sheet.as_slice()) };
+    let bundled = fhir::bundle(dossier, &context, files)?;
+    let uploads = bundled.uploads.into_iter().map(|upload| Upload {
+        path: upload.path,
+        content_type: upload.content_type.to_owned(),
+        body: Body::Bytes(Zeroizing::new(upload.bytes)),
+    });
+    outbox.submit(Submission {
+        uploads: uploads.collect(),
+        bundle: Zeroizing::new(bundled.bundle),
+        proof: bundled.proof,
+    })?;
+    Ok(())
+}
+
+/// What is printed, one job each: the patient's sheet, then the physician's documents unchanged.
+///
+/// # Errors
+/// A document cannot be read back from the outbox.
+pub fn papers(outbox: &Client, dossier: &Dossier, settings: &Settings) -> anyhow::Result<Vec<Zeroizing<Vec<u8>>>> {
+    let mut papers: Vec<_> = sheet(dossier, settings, system_clock())?.into_iter().collect();
+    papers.extend(physician_files(outbox, dossier)?);
+    Ok(papers)
+}
+
+fn physician_files(outbox: &Client, dossier: &Dossier) -> anyhow::Result<Vec<Zeroizing<Vec<u8>>>> {
+    dossier
+        .documents
+        .iter()
+        .map(|received| {
+            let id = received.document.blob.parse().context("a document's name in the journal is not a blob's")?;
+            Ok(outbox.get_blob(BlobId(id))?.bytes)
+        })
+        .collect()
+}
+
+/// The patient's sheet as PDF; `None` when the physician wrote no summary.
+fn sheet(dossier: &Dossier, settings: &Settings, now: Moment) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
+    match patient_sheet(dossier, settings, now) {
+        Ok(sheet) => Ok(Some(Zeroizing::new(sheet.pdf()?))),
+        Err(missing) if dossier.summaries.is_empty() => {
+            tracing::debug!(%missing, "no sheet for the patient");
+            Ok(None)
+        }
+        Err(missing) => Err(missing.into()),
+    }
+}
+
+/// The patient's sheet, to print or to show as codes.
+///
+/// # Errors
+/// [`Missing`] says what is not there yet.
+pub fn patient_sheet(dossier: &Dossier, settings: &Settings, now: Moment) -> Result<Sheet, Missing> {
+    let around = Surroundings { site: &settings.record_site, now, utc_offset_minutes: utc_offset_minutes(now) };
+    Sheet::of(dossier, around)
+}

@@ -1,0 +1,397 @@
+//! The journey's words in those of the wire and of the screens, and back. No decision is made here.
+
+use consult::dossier::{Contact, Dossier, SkipReason, UsualDoctor};
+use consult::identity::{IdentityDocument, IdentityStatus, Sex};
+use consult::physician::{DocumentKind, NextCare};
+use consult::reason::{BodyPart, ReasonKind};
+use consult::triage::WarningSign;
+use consult::vitals::{Measurement, Moment, Reading, Value};
+use signal::data;
+use signal::{Code, ItemId, Text};
+
+/// The wire's measurement.
+pub fn wire_measurement(measurement: Measurement) -> data::MeasurementKind {
+    match measurement {
+        Measurement::OxygenAndPulse => data::MeasurementKind::OxygenAndPulse,
+        Measurement::BloodPressure => data::MeasurementKind::BloodPressure,
+        Measurement::WeightAndHeight => data::MeasurementKind::WeightAndHeight,
+        Measurement::Temperature => data::MeasurementKind::Temperature,
+    }
+}
+
+/// The journey's measurement; `None` for one that this release does not know.
+pub fn measurement(kind: data::MeasurementKind) -> Option<Measurement> {
+    Measurement::ALL.into_iter().find(|measurement| wire_measurement(*measurement) == kind)
+}
+
+/// The wire's sex.
+pub fn wire_sex(sex: Sex) -> data::Sex {
+    match sex {
+        Sex::Female => data::Sex::Female,
+        Sex::Male => data::Sex::Male,
+        Sex::Unknown => data::Sex::Unknown,
+    }
+}
+
+/// The wire's code of a reason.
+pub fn wire_reason(kind: ReasonKind) -> &'static str {
+    match kind {
+        ReasonKind::FeverFatigue => "fever",
+        ReasonKind::Breathing => "breathing",
+        ReasonKind::EarNoseThroat => "ear_nose_throat",
+        ReasonKind::SkinWound => "skin",
+        ReasonKind::Urinary => "urinary",
+        ReasonKind::Renewal => "renewal",
+        ReasonKind::BackJoints => "back_joints",
+        ReasonKind::MoodSleep => "mood_sleep",
+        ReasonKind::Other => "other",
+    }
+}
+
+fn wire_part(part: BodyPart) -> &'static str {
+    match part {
+        BodyPart::Head => "head",
+        BodyPart::Eyes => "eyes",
+        BodyPart::EarNoseThroat => "ear_nose_throat",
+        BodyPart::Chest => "chest",
+        BodyPart::Back => "back",
+        BodyPart::Belly => "belly",
+        BodyPart::ArmHand => "arm_hand",
+        BodyPart::LegFoot => "leg_foot",
+        BodyPart::WholeBody => "whole_body",
+    }
+}
+
+/// The wire's code of a warning sign, and the question in French, for the physician.
+fn wire_sign(sign: WarningSign) -> (&'static str, &'static str) {
+    match sign {
+        WarningSign::ChestPain => ("chest_pain", "Douleur dans la poitrine"),
+        WarningSign::BreathingDifficulty => ("breathing_difficulty", "Grande gêne pour respirer"),
+        WarningSign::FaintingOrConfusion => ("fainting_or_confusion", "Perte de connaissance ou confusion"),
+        WarningSign::SevereBellyPain => ("severe_belly_pain", "Forte douleur au ventre qui ne cesse pas"),
+        WarningSign::FaceArmOrSpeech => ("face_arm_or_speech", "Visage, bras ou parole, d’un coup"),
+        WarningSign::SuddenLossOfSight => ("sudden_loss_of_sight", "Perte soudaine de la vue"),
+        WarningSign::SuddenWorstHeadache => ("sudden_worst_headache", "Mal de tête très fort et soudain"),
+        WarningSign::Seizure => ("seizure", "Secousses de tout le corps"),
+        WarningSign::HeavyBleeding => ("heavy_bleeding", "Perte de beaucoup de sang"),
+        WarningSign::SwellingFace => ("swelling_face", "Gonflement du visage ou de la gorge"),
+        WarningSign::SevereBurnOrInjury => ("severe_burn_or_injury", "Brûlure grave ou choc violent"),
+        WarningSign::FeverWithSpotsOrStiffNeck => ("fever_with_spots", "Fièvre avec taches ou nuque raide"),
+        WarningSign::BabyWithFever => ("baby_with_fever", "Bébé de moins de 3 mois avec fièvre"),
+        WarningSign::PregnancyTrouble => ("pregnancy_trouble", "Grossesse : sang, contractions, mal de tête"),
+        WarningSign::SuicidalThoughts => ("suicidal_thoughts", "Pensées de mort"),
+        WarningSign::Poisoning => ("poisoning", "Produit dangereux avalé ou respiré"),
+        WarningSign::SuddenTesticularPain => ("sudden_testicular_pain", "Douleur soudaine aux testicules"),
+        WarningSign::RedEyeWithLossOfSight => ("red_eye", "Œil rouge douloureux qui voit moins"),
+        WarningSign::ColdPainfulLimb => ("cold_painful_limb", "Membre froid, pâle et douloureux"),
+        WarningSign::Dehydration => ("dehydration", "Ne boit plus, dort sans cesse"),
+    }
+}
+
+/// The identity as the physician may see it; `None` before it is known. The matricule only when qualified.
+pub fn wire_identity(dossier: &Dossier, now: Moment) -> Option<data::Identity> {
+    let identity = dossier.identity.as_ref()?;
+    let traits = identity.traits();
+    let (year, month, day) = traits.birth_date.official();
+    let (status, document_seen) = match identity.status() {
+        IdentityStatus::Provisional => (data::IdentityStatus::Provisional, None),
+        IdentityStatus::Validated(validation) => {
+            (data::IdentityStatus::Validated, Code::new(wire_document(validation.document)).ok())
+        }
+        IdentityStatus::Qualified(_) => (data::IdentityStatus::Qualified, None),
+    };
+    Some(data::Identity {
+        birth_name: Text::cut(traits.birth_name.reveal()),
+        first_names: Text::cut(traits.given_names.reveal()),
+        sex: wire_sex(traits.sex),
+        birth_date: Text::cut(&format!("{year:04}-{month:02}-{day:02}")),
+        birth_place_code: Text::cut(traits.birth_place.cog.as_str()),
+        birth_place: Text::cut(traits.birth_place.name.reveal()),
+        age_years: traits.birth_date.age_years(now),
+        status,
+        document_seen,
+        matricule: identity.matricule().ok().map(Text::cut),
+    })
+}
+
+fn wire_document(document: IdentityDocument) -> &'static str {
+    match document {
+        IdentityDocument::Passport => "passport",
+        IdentityDocument::IdentityCard => "identity_card",
+        IdentityDocument::ResidencePermit => "residence_permit",
+        IdentityDocument::BirthCertificate => "birth_certificate",
+        IdentityDocument::FamilyBooklet => "family_booklet",
+    }
+}
+
+/// What the patient answered; `None` before there is a reason.
+pub fn wire_answers(dossier: &Dossier, site_kind: &Code) -> Option<data::Answers> {
+    let reason = dossier.reason.as_ref()?;
+    let contact = dossier.contact.as_ref();
+    let consents = dossier.consents.last().map(|consents| {
+        consult::consent::Purpose::ALL
+            .into_iter()
+            .filter_map(|purpose| {
+                let answer = consents.answers.answer(purpose);
+                Some(data::ConsentGiven {
+                    purpose: Code::new(match purpose {
+                        consult::consent::Purpose::Care => "care",
+                        consult::consent::Purpose::UsualDoctor => "usual_doctor",
+                        consult::consent::Purpose::Statistics => "statistics",
+                    })
+                    .ok()?,
+                    given: consents.is_given(purpose),
+                    text_version: Text::cut(&answer.text_version.to_string()),
+                    at: consents.at.0,
+                })
+            })
+            .collect()
+    });
+    let signs = WarningSign::asked_for(reason.kind).iter().filter_map(|sign| {
+        let present = dossier.warning_answer(*sign)?;
+        let (code, question) = wire_sign(*sign);
+        Some(data::WarningSign { sign: Code::new(code).ok()?, question: Text::cut(question), present })
+    });
+    Some(data::Answers {
+        reason: Code::new(wire_reason(reason.kind)).ok()?,
+        body_part: reason.body_part.and_then(|part| Code::new(wire_part(part)).ok()),
+        free_line: Text::cut(reason.line.reveal()),
+        warning_signs: signs.collect(),
+        usual_doctor: Text::cut(&contact.map(usual_doctor).unwrap_or_default()),
+        town: Text::cut(contact.map_or("", |contact| contact.town.name.reveal())),
+        consents: consents.unwrap_or_default(),
+        site_kind: site_kind.clone(),
+        language: Code::new(dossier.presentation.language.code()).ok()?,
+    })
+}
+
+fn usual_doctor(contact: &Contact) -> String {
+    match &contact.usual_doctor {
+        UsualDoctor::None => "aucun".to_owned(),
+        UsualDoctor::Unsaid => String::new(),
+        UsualDoctor::Named { name, town } if town.is_empty() => name.reveal().to_owned(),
+        UsualDoctor::Named { name, town } => format!("{}, {}", name.reveal(), town.reveal()),
+    }
+}
+
+/// The readings of one act as the wire groups them: the figures of a cuff together, the others one by one.
+pub fn wire_readings(
+    measurement: Measurement,
+    readings: &[Reading],
+    id: &str,
+    retaken: bool,
+    now: Moment,
+) -> Vec<data::Reading> {
+    let mut grouped: Vec<data::Reading> = Vec::new();
+    for (place, reading) in readings.iter().enumerate() {
+        let figures = wire_figures(&reading.value);
+        // A cuff gives pressures and pulse at one moment: one reading of up to four figures.
+        if let Some(last) =
+            grouped.last_mut().filter(|last| last.at == reading.at.0 && last.figures.len() + figures.len() <= 4)
+        {
+            last.figures.extend(figures);
+            continue;
+        }
+        let (Ok(id), Ok(model)) = (ItemId::new(format!("{id}-{place}")), Code::new(reading.device.model.as_str()))
+        else {
+            tracing::error!("a device's model key cannot travel");
+            continue;
+        };
+        grouped.push(data::Reading {
+            id,
+            measurement: wire_measurement(measurement),
+            figures,
+            device_model: model,
+            device_serial: reading.device.serial.as_deref().map(Text::cut),
+            at: reading.at.0,
+            age_ms: now.millis_since(reading.at),
+            high_quality: reading.high_quality,
+            retaken,
+        });
+    }
+    grouped
+}
+
+fn wire_figures(value: &Value) -> Vec<data::Figure> {
+    let figure = |quantity, value: i32, text: String| data::Figure::new(quantity, value, Text::cut(&text));
+    match value {
+        Value::Spo2(spo2) => vec![figure(data::Quantity::Spo2, spo2.percent().into(), format!("{} %", spo2.percent()))],
+        Value::PulseRate(pulse) => {
+            let pulse = pulse.per_minute();
+            vec![figure(data::Quantity::PulseRate, pulse.into(), format!("{pulse} /min"))]
+        }
+        Value::BloodPressure(pressure) => {
+            let mmhg = |quantity, value: u16| figure(quantity, value.into(), format!("{value} mmHg"));
+            let mut figures = vec![
+                mmhg(data::Quantity::Systolic, pressure.systolic().mmhg()),
+                mmhg(data::Quantity::Diastolic, pressure.diastolic().mmhg()),
+            ];
+            figures.extend(pressure.mean().map(|mean| mmhg(data::Quantity::MeanPressure, mean.mmhg())));
+            figures
+        }
+        Value::Weight(weight) => {
+            let grams = weight.grams();
+            // At most 350,000 g.
+            let text = format!("{},{:03} kg", grams / 1_000, grams % 1_000);
+            vec![figure(data::Quantity::Weight, i32::try_from(grams).unwrap_or(i32::MAX), text)]
+        }
+        Value::Height(height) => {
+            let mm = height.millimetres();
+            vec![figure(data::Quantity::Height, mm.into(), format!("{},{} cm", mm / 10, mm % 10))]
+        }
+        Value::Temperature(temperature) => {
+            let c = temperature.centi_celsius();
+            vec![figure(data::Quantity::Temperature, c.into(), format!("{},{:02} °C", c / 100, c % 100))]
+        }
+    }
+}
+
+/// The journey's next care.
+pub fn next_care(next: data::NextStep) -> NextCare {
+    match next {
+        data::NextStep::None => NextCare::Nobody,
+        data::NextStep::UsualDoctor | data::NextStep::InPerson => NextCare::UsualDoctor,
+        data::NextStep::Specialist => NextCare::Specialist,
+        data::NextStep::Emergency => NextCare::EmergencyDepartment,
+        data::NextStep::Teleconsultation => NextCare::Teleconsultation,
+        data::NextStep::Nurse | data::NextStep::Pharmacist => NextCare::Pharmacist,
+    }
+}
+
+/// The journey's document.
+pub fn document_kind(kind: data::DocumentKind) -> DocumentKind {
+    match kind {
+        data::DocumentKind::Prescription => DocumentKind::Prescription,
+        data::DocumentKind::Report | data::DocumentKind::Other => DocumentKind::Other,
+    }
+}
+
+/// Both ways between the journey's and the screens' enums.
+macro_rules! pairs {
+    ($(#[$doc:meta])* $to:ident, $from:ident: $core:ty, $screen:ty { $($a:ident = $b:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        pub fn $to(value: $core) -> $screen {
+            match value { $(<$core>::$a => <$screen>::$b),+ }
+        }
+        /// The way back; `None` for what the screens alone know.
+        #[allow(unreachable_patterns)]
+        pub fn $from(value: $screen) -> Option<$core> {
+            match value { $(<$screen>::$b => Some(<$core>::$a),)+ _ => None }
+        }
+    };
+}
+
+pairs!(
+/// The screen's reason.
+screen_reason, reason_of_screen: ReasonKind, ui::ReasonKind {
+    FeverFatigue = Fever, Breathing = Breathing, EarNoseThroat = EarNoseThroat, SkinWound = Skin,
+    Urinary = Urinary, Renewal = Renewal, BackJoints = Joints, MoodSleep = Mood, Other = Other,
+});
+pairs!(
+/// The screen's part of the body.
+screen_part, part_of_screen: BodyPart, ui::BodyPart {
+    Head = Head, Eyes = Eyes, EarNoseThroat = EarNoseThroat, Chest = Chest, Back = Back, Belly = Belly,
+    ArmHand = ArmHand, LegFoot = LegFoot, WholeBody = Whole,
+});
+pairs!(
+/// The screen's warning sign.
+screen_sign, sign_of_screen: WarningSign, ui::WarningSign {
+    ChestPain = ChestPain, BreathingDifficulty = BreathingDifficulty, FaintingOrConfusion = Fainting,
+    SevereBellyPain = SevereBellyPain, FaceArmOrSpeech = FaceArmSpeech, SuddenLossOfSight = SuddenSightLoss,
+    SuddenWorstHeadache = WorstHeadache, Seizure = Seizure, HeavyBleeding = SevereBleeding,
+    SwellingFace = SuddenSwelling, SevereBurnOrInjury = SevereInjury, FeverWithSpotsOrStiffNeck = FeverWithSpots,
+    BabyWithFever = YoungInfantFever, PregnancyTrouble = PregnancyDanger, SuicidalThoughts = ThoughtsOfDeath,
+    Poisoning = Poisoning, SuddenTesticularPain = SuddenTesticlePain, RedEyeWithLossOfSight = PainfulRedEye,
+    ColdPainfulLimb = ColdPainfulLimb, Dehydration = Dehydration,
+});
+pairs!(
+/// The screen's measurement.
+screen_measure, measure_of_screen: Measurement, ui::MeasureKind {
+    OxygenAndPulse = Oxygen, BloodPressure = Pressure, WeightAndHeight = WeightHeight, Temperature = Temperature,
+});
+pairs!(
+/// The screen's identity document.
+screen_document, document_of_screen: IdentityDocument, ui::IdentityDocument {
+    Passport = Passport, IdentityCard = IdentityCard, ResidencePermit = ResidencePermit,
+    BirthCertificate = BirthCertificate, FamilyBooklet = FamilyBook,
+});
+
+/// The screen's sex.
+pub fn screen_sex(sex: Option<Sex>) -> ui::SexKind {
+    match sex {
+        Some(Sex::Female) => ui::SexKind::Female,
+        Some(Sex::Male) => ui::SexKind::Male,
+        Some(Sex::Unknown) | None => ui::SexKind::None,
+    }
+}
+
+/// The screen's reason to skip.
+pub fn screen_skip(reason: Option<SkipReason>) -> ui::SkipReason {
+    match reason {
+        None => ui::SkipReason::None,
+        Some(SkipReason::Hurts) => ui::SkipReason::Pain,
+        Some(SkipReason::CannotPlace | SkipReason::NoResult) => ui::SkipReason::Unable,
+        Some(SkipReason::NotWanted) => ui::SkipReason::Refuses,
+        Some(SkipReason::DeviceOut) => ui::SkipReason::Device,
+        Some(SkipReason::Withdrawn) => ui::SkipReason::NoNeed,
+    }
+}
+
+/// The journey's reason to skip.
+pub fn skip_of_screen(reason: ui::SkipReason) -> Option<SkipReason> {
+    match reason {
+        ui::SkipReason::None => None,
+        ui::SkipReason::Pain => Some(SkipReason::Hurts),
+        ui::SkipReason::Unable => Some(SkipReason::CannotPlace),
+        ui::SkipReason::Refuses | ui::SkipReason::NoNeed => Some(SkipReason::NotWanted),
+        ui::SkipReason::Device => Some(SkipReason::DeviceOut),
+    }
+}
+
+/// The figures of readings, as the screens show them.
+pub fn screen_figures<'a>(values: impl IntoIterator<Item = &'a Value>) -> Vec<ui::FigureValue> {
+    let figure = |kind, value: i32, second: i32| ui::FigureValue { kind, known: true, value, second };
+    values
+        .into_iter()
+        .map(|value| match value {
+            Value::Spo2(spo2) => figure(ui::FigureKind::Oxygen, spo2.percent().into(), 0),
+            Value::PulseRate(pulse) => figure(ui::FigureKind::Pulse, pulse.per_minute().into(), 0),
+            Value::BloodPressure(pressure) => {
+                figure(ui::FigureKind::Pressure, pressure.systolic().mmhg().into(), pressure.diastolic().mmhg().into())
+            }
+            Value::Weight(weight) => {
+                figure(ui::FigureKind::Weight, i32::try_from(weight.grams()).unwrap_or(i32::MAX), 0)
+            }
+            Value::Height(height) => figure(ui::FigureKind::Height, height.millimetres().into(), 0),
+            Value::Temperature(temperature) => {
+                figure(ui::FigureKind::Temperature, temperature.centi_celsius().into(), 0)
+            }
+        })
+        .collect()
+}
+
+/// The figures of a measurement before anything is read: names and units without numbers.
+pub fn empty_figures(measurement: Measurement) -> Vec<ui::FigureValue> {
+    let kinds: &[ui::FigureKind] = match measurement {
+        Measurement::OxygenAndPulse => &[ui::FigureKind::Oxygen, ui::FigureKind::Pulse],
+        Measurement::BloodPressure => &[ui::FigureKind::Pressure, ui::FigureKind::Pulse],
+        Measurement::WeightAndHeight => &[ui::FigureKind::Weight, ui::FigureKind::Height],
+        Measurement::Temperature => &[ui::FigureKind::Temperature],
+    };
+    kinds.iter().map(|kind| ui::FigureValue { kind: *kind, known: false, value: 0, second: 0 }).collect()
+}
+
+/// `empty` with the numbers of `figures` put in.
+pub fn merge_figures(empty: Vec<ui::FigureValue>, figures: &[ui::FigureValue]) -> Vec<ui::FigureValue> {
+    empty
+        .into_iter()
+        .map(|place| figures.iter().find(|figure| figure.kind == place.kind).cloned().unwrap_or(place))
+        .collect()
+}
+
+/// Hour and minute of an instant, local time.
+pub fn screen_time(at: Moment) -> ui::Time {
+    let local = at.0 / 60_000 + i64::from(crate::submission::utc_offset_minutes(at));
+    let of_day = local.rem_euclid(24 * 60);
+    ui::Time { hour: (of_day / 60) as i32, minute: (of_day % 60) as i32 }
+}
