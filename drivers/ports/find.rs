@@ -1,8 +1,14 @@
-//! Which serial ports there are, and what udev knows of them. Read from the kernel's and udev's own files, so that no
-//! library is needed to find a port, and a test can lay out any machine.
+//! Which serial ports there are, and what udev knows of them.
+//!
+//! A list for a person asks `serialport`; the socket (`ID_PATH`), which it does not tell, is read beside it from the
+//! kernel's and udev's own files. Only these files are read to find one bound port: the cabin looks five times a
+//! second while a cable is out, and `serialport` opens and sets every port of the mainboard to see whether it is real,
+//! which would refuse it for that moment to the driver that wants it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use serialport::{SerialPortInfo, SerialPortType};
 
 /// Where a device is plugged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -40,7 +46,11 @@ pub fn resolve(address: &Address) -> Option<Found> {
 
 /// Every serial port with hardware behind it, by name.
 pub fn list() -> Vec<Found> {
-    list_in(Path::new("/"))
+    let seen = serialport::available_ports().unwrap_or_else(|error| {
+        tracing::warn!(%error, "udev does not list the serial ports: is libudev1 installed?");
+        Vec::new()
+    });
+    list_in(Path::new("/"), &seen)
 }
 
 /// [`resolve`] on a machine laid out under `root`.
@@ -50,19 +60,45 @@ pub fn resolve_in(root: &Path, address: &Address) -> Option<Found> {
             path.exists().then(|| Found { path: path.clone(), ..Found::default() }).map(|found| {
                 // A plain path may still be a USB adapter: its serial number belongs to the reading.
                 let real = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-                list_in(root)
+                known_in(root)
                     .into_iter()
                     .find(|f| f.path == real)
                     .map_or(found, |known| Found { path: path.clone(), ..known })
             })
         }
-        Address::IdPath(id_path) => list_in(root).into_iter().find(|f| f.id_path.as_ref() == Some(id_path)),
-        Address::Serial(serial) => list_in(root).into_iter().find(|f| f.serial.as_ref() == Some(serial)),
+        Address::IdPath(id_path) => known_in(root).into_iter().find(|f| f.id_path.as_ref() == Some(id_path)),
+        Address::Serial(serial) => known_in(root).into_iter().find(|f| f.serial.as_ref() == Some(serial)),
     }
 }
 
-/// [`list`] on a machine laid out under `root`.
-pub fn list_in(root: &Path) -> Vec<Found> {
+/// [`list`] on a machine laid out under `root`, on which `serialport` saw these ports.
+///
+/// It leaves out a port that another program holds, and shows ports that the mainboard has no socket for.
+pub fn list_in(root: &Path, seen: &[SerialPortInfo]) -> Vec<Found> {
+    let mut ports = known_in(root);
+    for info in seen.iter().take(PORTS_MAX) {
+        let path = PathBuf::from(&info.port_name);
+        if path.file_name().is_some_and(|name| is_unreal(&root.join("sys/class/tty").join(name))) {
+            continue;
+        }
+        let at = ports.iter().position(|port| port.path == path).unwrap_or_else(|| {
+            ports.push(Found { path, ..Found::default() });
+            ports.len() - 1
+        });
+        if let SerialPortType::UsbPort(usb) = &info.port_type {
+            let port = &mut ports[at];
+            port.usb = Some((usb.vid, usb.pid));
+            // A port is bound by this number and then sought in udev's files: theirs is the one to show.
+            port.serial = port.serial.take().or_else(|| usb.serial_number.clone());
+            port.product = usb.product.clone().or_else(|| port.product.take());
+        }
+    }
+    ports.sort_by(|a, b| a.path.cmp(&b.path));
+    ports
+}
+
+/// What the kernel's and udev's files know.
+fn known_in(root: &Path) -> Vec<Found> {
     let mut names: Vec<String> = fs::read_dir(root.join("sys/class/tty"))
         .map(|entries| entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
         .unwrap_or_default();
@@ -71,13 +107,20 @@ pub fn list_in(root: &Path) -> Vec<Found> {
     names.into_iter().filter_map(|name| port(root, &name)).collect()
 }
 
+fn text(path: PathBuf) -> Option<String> {
+    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+}
+
+/// A port of the mainboard that does not exist has type 0 (PORT_UNKNOWN).
+fn is_unreal(sys: &Path) -> bool {
+    text(sys.join("type")).as_deref() == Some("0")
+}
+
 fn port(root: &Path, name: &str) -> Option<Found> {
     let sys = root.join("sys/class/tty").join(name);
     // Consoles and pseudo-terminals have no device behind them.
     let device = fs::canonicalize(sys.join("device")).ok()?;
-    let text = |path: PathBuf| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
-    // A port of the mainboard that does not exist has type 0 (PORT_UNKNOWN).
-    if text(sys.join("type")).as_deref() == Some("0") {
+    if is_unreal(&sys) {
         return None;
     }
     let mut found = Found { path: root.join("dev").join(name), ..Found::default() };
@@ -94,13 +137,15 @@ fn port(root: &Path, name: &str) -> Option<Found> {
     let product = hex(property("ID_MODEL_ID").or_else(|| of_usb("idProduct")));
     found.usb = vendor.zip(product);
     found.id_path = property("ID_PATH");
-    found.serial = property("ID_SERIAL_SHORT").or_else(|| of_usb("serial"));
+    found.serial = property("ID_SERIAL_SHORT").or_else(|| property("ID_USB_SERIAL_SHORT")).or_else(|| of_usb("serial"));
     found.product = property("ID_MODEL_FROM_DATABASE").or_else(|| of_usb("product"));
     Some(found)
 }
 
 #[cfg(test)]
 mod tests {
+    use serialport::UsbPortInfo;
+
     use super::*;
 
     struct Machine(PathBuf);
@@ -146,7 +191,7 @@ mod tests {
         machine.adapter("ttyUSB0", 0, "A1");
         machine.adapter("ttyUSB1", 1, "B2");
         machine.write("sys/class/tty/console/dev", "5:1\n");
-        let found = list_in(&machine.0);
+        let found = list_in(&machine.0, &[]);
         assert_eq!(found.len(), 2, "{found:?}");
         assert_eq!(found[0].usb, Some((0x0403, 0x6001)));
         let by_path = resolve_in(&machine.0, &Address::IdPath("pci-usb-0:1:1.0".into())).unwrap();
@@ -154,5 +199,39 @@ mod tests {
         assert_eq!(by_path, by_serial);
         assert_eq!(by_path.path, machine.0.join("dev/ttyUSB1"));
         assert_eq!(resolve_in(&machine.0, &Address::Serial("C3".into())), None);
+    }
+
+    #[test]
+    fn what_serialport_sees_is_listed_with_the_socket_that_udev_knows() {
+        let machine = Machine::new("seen");
+        machine.adapter("ttyUSB0", 0, "A1");
+        machine.adapter("ttyUSB1", 1, "B2");
+        machine.write("sys/class/tty/ttyS3/type", "0\n");
+        let usb = UsbPortInfo {
+            vid: 0x0403,
+            pid: 0x6001,
+            serial_number: Some("A1".into()),
+            manufacturer: None,
+            product: Some("FT232R USB UART".into()),
+        };
+        let seen = |name: &str, port_type| SerialPortInfo {
+            port_name: machine.0.join("dev").join(name).to_string_lossy().into_owned(),
+            port_type,
+        };
+        // ttyUSB1 is held by the cabin and not seen; rfcomm0 is only seen; ttyS3 has no socket.
+        let seen = [
+            seen("ttyUSB0", SerialPortType::UsbPort(usb)),
+            seen("rfcomm0", SerialPortType::BluetoothPort),
+            seen("ttyS3", SerialPortType::Unknown),
+        ];
+        let listed = list_in(&machine.0, &seen);
+        let names: Vec<_> = listed.iter().map(|port| port.path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["rfcomm0", "ttyUSB0", "ttyUSB1"]);
+        assert_eq!(listed[1].product.as_deref(), Some("FT232R USB UART"));
+        assert_eq!(listed[1].id_path.as_deref(), Some("pci-usb-0:0:1.0"));
+        for port in listed.iter().filter(|port| port.serial.is_some()) {
+            let bound = Address::Serial(port.serial.clone().unwrap());
+            assert_eq!(resolve_in(&machine.0, &bound).unwrap().path, port.path, "what is listed can be bound");
+        }
     }
 }

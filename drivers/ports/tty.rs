@@ -1,13 +1,22 @@
 //! A serial line or pseudo-terminal, raw, never waiting.
 
+use std::io::{self, ErrorKind as Io, Read as _, Write as _};
+use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FlockOperation, Mode, OFlags, flock};
-use rustix::io::Errno;
-use rustix::termios::{ControlModes, OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FlockArg, OFlag, fcntl, flock};
+use rustix::fs::{Mode, OFlags};
+use serialport::{ClearBuffer, DataBits, ErrorKind, FlowControl, Parity, SerialPort as _, StopBits, TTYPort};
 
 use crate::Line;
+
+const PERMISSION: &str =
+    "install the udev rule 70-cabin-devices.rules, or add the cabin's account to the group dialout";
+const HELD: &str = "another program holds this port: stop ModemManager, or the other program of the cabin";
+const NO_PORT: &str = "this file is no serial port: correct the configuration";
+const SPEED: &str = "this port does not take the model's speed: use another serial adapter";
 
 /// Why a line did not open.
 #[derive(Debug)]
@@ -21,61 +30,126 @@ pub(crate) enum NotOpened {
 /// An open line. Closed when dropped.
 #[derive(Debug)]
 pub(crate) struct Tty {
-    fd: OwnedFd,
+    port: TTYPort,
 }
 
 impl Tty {
     pub(crate) fn open(path: &Path, line: Line) -> Result<Tty, NotOpened> {
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let refused = |remedy: &str| NotOpened::Refused { path: path.to_owned(), remedy: remedy.to_owned() };
-        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
-            Errno::ACCESS | Errno::PERM => {
-                refused("install the udev rule 70-cabin-devices.rules, or add the cabin's account to the group dialout")
-            }
-            Errno::BUSY => refused("another program holds this port: stop ModemManager or the other program"),
-            _ => NotOpened::Missing,
-        })?;
-        // A lock rather than TIOCEXCL: it dies with its holder, so that a cabin killed and started again gets the port.
-        if let Err(Errno::WOULDBLOCK) = flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-            return Err(refused("another program of the cabin holds this port: stop it"));
+        let name = path.to_str().ok_or_else(|| refused(NO_PORT))?;
+        let port = serialport::new(name, line.baud)
+            .data_bits(DataBits::Eight)
+            .parity(Parity::None)
+            .stop_bits(StopBits::One)
+            .flow_control(FlowControl::None)
+            .timeout(Duration::ZERO)
+            // Not TIOCEXCL, which stays on the line of a cabin that was killed as long as anything else has it open.
+            // The shared lock taken here is made our own below, and dies with us.
+            .exclusive(false)
+            .open_native()
+            .map_err(|error| match error.kind() {
+                ErrorKind::NoDevice => refused(HELD),
+                ErrorKind::Io(Io::PermissionDenied) => refused(PERMISSION),
+                ErrorKind::Io(Io::NotFound) => NotOpened::Missing,
+                _ => cause(path).map_or(NotOpened::Missing, refused),
+            })?;
+        let fd = port.as_raw_fd();
+        if let Err(Errno::EWOULDBLOCK) = flock(fd, FlockArg::LockExclusiveNonblock) {
+            return Err(refused(HELD));
         }
-        let mut settings = match tcgetattr(&fd) {
-            Ok(settings) => settings,
-            Err(Errno::NOTTY) => return Err(refused("this file is no serial port: correct the configuration")),
-            Err(_) => return Err(NotOpened::Missing),
-        };
-        settings.make_raw();
-        settings.control_modes |= ControlModes::CLOCAL | ControlModes::CREAD;
-        settings.control_modes -= ControlModes::CRTSCTS | ControlModes::CSTOPB | ControlModes::PARENB;
-        if settings.set_speed(line.baud).is_err() || tcsetattr(&fd, OptionalActions::Now, &settings).is_err() {
-            return Err(refused("this port does not take the model's speed: use another serial adapter"));
+        // Opened to wait for room when written to: a device that takes nothing would stop this port's thread.
+        if fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).is_err() {
+            return Err(NotOpened::Missing);
         }
         // What waited on the line before us may be an earlier patient's.
-        let _ = tcflush(&fd, QueueSelector::IFlush);
-        Ok(Tty { fd })
+        let _ = port.clear(ClearBuffer::Input);
+        Ok(Tty { port })
     }
 
     /// Reads what is there. `Ok(0)`: nothing now. An error: the device has gone.
-    pub(crate) fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
-        match rustix::io::read(&self.fd, buffer) {
-            Ok(0) => Err(Errno::NODEV),
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.port.read(buffer) {
+            Ok(0) => Err(Io::UnexpectedEof.into()),
             Ok(count) => Ok(count),
-            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            Err(error) if is_passing(&error) => Ok(0),
             Err(error) => Err(error),
         }
     }
 
     /// Writes a command. A line that takes nothing for its whole buffer drops it: the protocol asks again.
-    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Errno> {
-        match rustix::io::write(&self.fd, bytes) {
-            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.port.write(bytes) {
+            Ok(_) => Ok(()),
+            Err(error) if is_passing(&error) => Ok(()),
             Err(error) => Err(error),
         }
     }
 }
 
-impl AsFd for Tty {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+impl AsRawFd for Tty {
+    fn as_raw_fd(&self) -> RawFd {
+        self.port.as_raw_fd()
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), Io::WouldBlock | Io::TimedOut | Io::Interrupted)
+}
+
+/// What a technician does about a file that `serialport` did not open and said no more about: `EPERM` of a service's
+/// device list, `ENOTTY`, `ENXIO` and `EIO` are one to it. `None`: the device has gone.
+fn cause(path: &Path) -> Option<&'static str> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => match rustix::termios::tcgetattr(&file) {
+            Ok(_) => Some(SPEED),
+            Err(rustix::io::Errno::NOTTY) => Some(NO_PORT),
+            Err(_) => None,
+        },
+        Err(rustix::io::Errno::PERM | rustix::io::Errno::ACCESS) => Some(PERMISSION),
+        Err(rustix::io::Errno::ISDIR) => Some(NO_PORT),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    use super::*;
+
+    #[test]
+    fn a_device_that_takes_nothing_does_not_stop_its_port() {
+        let device = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&device).unwrap();
+        unlockpt(&device).unwrap();
+        let path = PathBuf::from(ptsname(&device, Vec::new()).unwrap().into_string().unwrap());
+        let mut tty = Tty::open(&path, Line { baud: 9600 }).unwrap();
+        // Far more than a line holds.
+        for _ in 0..4096 {
+            tty.write(&[0x55; 64]).unwrap();
+        }
+        assert_eq!(tty.read(&mut [0; 16]).unwrap(), 0, "and it says nothing");
+        drop(device);
+        assert!(tty.read(&mut [0; 16]).is_err(), "gone");
+    }
+
+    #[test]
+    fn the_line_is_set_as_the_model_says() {
+        let device = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&device).unwrap();
+        unlockpt(&device).unwrap();
+        let path = PathBuf::from(ptsname(&device, Vec::new()).unwrap().into_string().unwrap());
+        let tty = Tty::open(&path, Line { baud: 19_200 }).unwrap();
+        assert_eq!(tty.port.baud_rate().unwrap(), 19_200);
+        assert_eq!(tty.port.data_bits().unwrap(), DataBits::Eight);
+        assert_eq!(tty.port.flow_control().unwrap(), FlowControl::None);
+        assert!(!tty.port.exclusive());
+        // Raw: a value of a device is not a line of text.
+        rustix::io::write(&device, b"\x03\r\n\x11").unwrap();
+        let mut heard = [0; 16];
+        let mut tty = tty;
+        assert_eq!(tty.read(&mut heard).unwrap(), 4);
+        assert_eq!(&heard[..4], b"\x03\r\n\x11");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
 use consult::vitals::{DeviceIdentity, Reading};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
 use rustix::fd::OwnedFd;
 
 use super::find::{self, Address};
@@ -100,7 +102,7 @@ impl Worker {
                 Link::Out { look_at, said } if look_at <= Instant::now() => self.look(said),
                 link => link,
             };
-            let mut gone = self.turn(&link);
+            let mut gone = self.turn(&mut link);
             self.offer();
             let (readable, woken) = self.wait(&link);
             if woken {
@@ -111,12 +113,12 @@ impl Worker {
                     if !self.obey(command) {
                         // What was queued by the stop (a cuff's) still goes out.
                         self.protocol.stop(self.now());
-                        self.turn(&link);
+                        self.turn(&mut link);
                         return;
                     }
                 }
             }
-            if let Link::Open(tty) = &link
+            if let Link::Open(tty) = &mut link
                 && readable
             {
                 match tty.read(&mut buffer) {
@@ -176,7 +178,7 @@ impl Worker {
     }
 
     /// Lets the protocol act: what is due, what it sends, what it says. True when the device has gone.
-    fn turn(&mut self, link: &Link) -> bool {
+    fn turn(&mut self, link: &mut Link) -> bool {
         let mut gone = false;
         if let Link::Open(tty) = link {
             let now = self.now();
@@ -224,17 +226,19 @@ impl Worker {
             Link::Out { look_at, .. } => Some(*look_at),
             Link::Open(_) => self.protocol.poll_timeout(),
         };
-        let timeout = [offer, due].into_iter().flatten().min().map(|at| {
-            let left = at.saturating_duration_since(Instant::now()) + Duration::from_micros(200);
-            Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() }
-        });
-        let mut fds = vec![PollFd::new(&*self.wake, PollFlags::IN)];
+        let timeout = [offer, due]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|at| TimeSpec::from(at.saturating_duration_since(Instant::now()) + Duration::from_micros(200)));
+        let mut fds = vec![PollFd::new(self.wake.as_raw_fd(), PollFlags::POLLIN)];
         if let Link::Open(tty) = link {
-            fds.push(PollFd::new(tty, PollFlags::IN));
+            fds.push(PollFd::new(tty.as_raw_fd(), PollFlags::POLLIN));
         }
-        match poll(&mut fds, timeout.as_ref()) {
-            // A hang-up counts as readable: the read tells.
-            Ok(_) => (fds.get(1).is_some_and(|fd| !fd.revents().is_empty()), !fds[0].revents().is_empty()),
+        // A hang-up counts as readable: the read tells.
+        let is_ready = |fd: Option<&PollFd>| fd.is_some_and(|fd| fd.any().unwrap_or(true));
+        match ppoll(&mut fds, timeout, None) {
+            Ok(_) => (is_ready(fds.get(1)), is_ready(fds.first())),
             Err(_) => (false, true),
         }
     }
