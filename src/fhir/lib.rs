@@ -181,6 +181,7 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
         encounter,
         visit::encounter(&visit::Encounter {
             id: encounter,
+            consultation: Uuid::from_bytes(dossier.id.0),
             patient,
             practitioners: &seen,
             location,

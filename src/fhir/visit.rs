@@ -17,6 +17,8 @@ const CONSENT_SCOPE: &str = "http://terminology.hl7.org/CodeSystem/consentscope"
 
 pub(crate) struct Encounter<'a> {
     pub(crate) id: Uuid,
+    /// The consultation, as the cabin, the desk and the physician's page name it.
+    pub(crate) consultation: Uuid,
     pub(crate) patient: Uuid,
     /// Whom the patient saw, in order; empty when nobody.
     pub(crate) practitioners: &'a [Uuid],
@@ -43,7 +45,7 @@ pub(crate) fn encounter(e: &Encounter<'_>) -> Json {
             "type": concept(vec![coding_named(VISIT_NUMBER, "VN", "Visit Number")]),
             "system": URI,
             "value": urn(e.id),
-        }],
+        }, own_identifier(e.consultation)],
         "status": if e.practitioners.is_empty() { "cancelled" } else { "finished" },
         "class": coding_named(ACT_CODE, "VR", "virtual"),
         "subject": reference(e.patient),

@@ -65,6 +65,25 @@ fn every_entry_is_created_only_where_it_is_not_known_yet() {
 }
 
 #[test]
+fn the_visit_is_found_by_the_consultation_and_no_address_within_the_bundle_is_an_identifier() {
+    let dossier = dossier();
+    let (_, json) = record(&dossier);
+    let own = format!("urn:uuid:{}", dossier.id);
+    let identifiers = all(&json, "Encounter")[0]["identifier"].as_array().unwrap();
+    let found = identifiers.iter().filter(|i| i["value"] == own && i["system"] == "urn:ietf:rfc:3986").count();
+    assert_eq!(found, 1, "{identifiers:?}");
+    // A server replaces an entry's address wherever it stands, in an identifier too.
+    for entry in json["entry"].as_array().unwrap() {
+        let address = &entry["fullUrl"];
+        assert_ne!(*address, own);
+        for entry in json["entry"].as_array().unwrap() {
+            let identifiers = &entry["resource"]["identifier"];
+            assert!(!identifiers.to_string().contains(address.as_str().unwrap()), "{identifiers}");
+        }
+    }
+}
+
+#[test]
 fn every_reference_leads_to_an_entry_of_the_bundle() {
     fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         match value {

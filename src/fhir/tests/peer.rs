@@ -67,6 +67,10 @@ fn a_record_sent_twice_is_stored_once_by_a_server_that_is_not_ours() {
         assert_eq!(peer.count().unwrap(), expected());
         assert_eq!(proved(&peer, &submission), 1);
     }
+    // As the desk asks when a physician reads a record again.
+    let id = dossier().id;
+    let (status, found) = peer.fhir("GET", &format!("/Encounter?identifier={id},urn:uuid:{id}"), None).unwrap();
+    assert_eq!((status, found["entry"].as_array().map_or(0, Vec::len)), (200, 1), "{found:#}");
     let stored = peer.resources().unwrap();
     let weight = stored.iter().find(|r| r["valueQuantity"]["code"] == "kg").unwrap();
     assert_eq!(weight["valueQuantity"]["value"].to_string(), "72.35");
