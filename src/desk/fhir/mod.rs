@@ -70,7 +70,9 @@ impl Records {
                 tokio::task::spawn_blocking(move || of_consultation(&mut lock(&store), &consultation)).await.ok()?
             }
             Records::Forward { client, base, token } => {
-                let url = format!("{base}/Encounter?identifier={consultation}&_include=*&_revinclude=*");
+                // The record writes the consultation as a URN (`fhir::visit`).
+                let named = format!("{consultation},urn:uuid:{consultation}");
+                let url = format!("{base}/Encounter?identifier={named}&_include=*&_revinclude=*");
                 let mut request = client.get(url);
                 if let Some(token) = token {
                     request = request.bearer_auth(token);
