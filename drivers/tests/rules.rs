@@ -1,0 +1,71 @@
+//! The udev rules that a refused port asks a technician to install fit the models.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
+
+use drivers::MODELS;
+
+fn file() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../systemd/70-cabin-devices.rules")
+}
+
+/// One rule: key, operator and value, in order (udev(7): several on a line, a comma between).
+fn rule(line: &str) -> Vec<(String, String, String)> {
+    let mut parts = Vec::new();
+    let mut rest = line;
+    loop {
+        let quote = rest.find('"').unwrap_or_else(|| panic!("no value in {rest}"));
+        let end = quote + 1 + rest[quote + 1..].find('"').unwrap_or_else(|| panic!("an open quote in {rest}"));
+        let key = rest[..quote].trim_end_matches(['=', '+', '!']);
+        parts.push((key.to_owned(), rest[key.len()..quote].to_owned(), rest[quote + 1..end].to_owned()));
+        rest = match &rest[end + 1..] {
+            "" => return parts,
+            more => more.strip_prefix(", ").unwrap_or_else(|| panic!("no comma before {more}")),
+        };
+    }
+}
+
+#[test]
+fn every_adapter_of_a_model_has_a_rule_that_lets_the_cabin_open_it_and_nobody_else() {
+    let text = std::fs::read_to_string(file()).unwrap();
+    let mut known = BTreeSet::new();
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let parts = rule(line);
+        let matches: Vec<_> = parts.iter().filter(|(_, op, _)| op == "==").map(|(key, ..)| key.as_str()).collect();
+        assert_eq!(matches, ["SUBSYSTEM", "SUBSYSTEMS", "ATTRS{idVendor}", "ATTRS{idProduct}"], "{line}");
+        let number = |key: &str| {
+            let value = &parts.iter().find(|part| part.0 == key).unwrap().2;
+            // The kernel's spelling, which udev compares letter by letter.
+            assert!(value.len() == 4 && *value == value.to_lowercase(), "{value} in {line}");
+            u16::from_str_radix(value, 16).unwrap()
+        };
+        assert!(known.insert((number("ATTRS{idVendor}"), number("ATTRS{idProduct}"))), "twice: {line}");
+        let given = |key: &str, op: &str, value: &str| {
+            assert!(parts.iter().any(|part| *part == (key.into(), op.into(), value.into())), "{key} {op} in {line}");
+        };
+        given("SUBSYSTEM", "==", "tty");
+        given("SUBSYSTEMS", "==", "usb");
+        given("GROUP", "=", "cabin");
+        given("MODE", "=", "0660");
+        given("TAG", "+=", "systemd");
+        given("ENV{ID_MM_PORT_IGNORE}", "=", "1");
+        assert_eq!(parts.len(), 8, "{line}");
+    }
+    let used: BTreeSet<_> = MODELS.iter().flat_map(|model| model.usb).map(|usb| (usb.vid, usb.pid)).collect();
+    assert_eq!(known, used, "one rule an adapter");
+}
+
+#[test]
+fn udev_itself_accepts_the_rules() {
+    // systemd 254 and later: Debian 13.
+    let has_verify = Command::new("udevadm").args(["verify", "--help"]).output().is_ok_and(|out| out.status.success());
+    if !has_verify {
+        eprintln!("udev_itself_accepts_the_rules: SKIPPED, this udevadm has no verify (systemd 254)");
+        return;
+    }
+    let mut verify = Command::new("udevadm");
+    verify.args(["verify", "--resolve-names=never", "--no-summary"]).arg(file());
+    let out = verify.output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}
