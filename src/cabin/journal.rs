@@ -28,18 +28,13 @@ pub fn write(outbox: &Client, effects: &[Effect], input: &Input, at: Moment, nex
     Ok(())
 }
 
-/// The journey as its journal left it, and whether there was one. A journal that this version cannot read is handed
-/// back to the outbox unread, with a fault: the cabin starts closed and the technician is told.
-pub fn read_back(outbox: &Client, settings: &Settings) -> (Journey, bool) {
-    let fresh = || Journey::new(settings.site.clone(), settings.policy);
-    let records = match outbox.read_back() {
-        Ok(Some((_, records))) => records,
-        Ok(None) => return (fresh(), false),
-        Err(error) => {
-            tracing::error!(%error, "the outbox does not say whether a consultation was under way");
-            return (fresh(), false);
-        }
-    };
+/// The journey as its journal left it; `None` when no consultation was under way. A journal that this version cannot
+/// replay stays in the outbox, unread and whole, until the technician decides; no patient can begin before that.
+///
+/// # Errors
+/// The outbox does not answer: ask again.
+pub fn read_back(outbox: &Client, settings: &Settings) -> Result<Option<Journey>, Error> {
+    let Some((_, records)) = outbox.read_back()? else { return Ok(None) };
     let mut entries = Vec::with_capacity(records.len());
     for record in records.iter().filter(|record| record.kind == ENTRY) {
         match decode(&record.bytes) {
@@ -53,18 +48,17 @@ pub fn read_back(outbox: &Client, settings: &Settings) -> (Journey, bool) {
     // An empty journal: the program stopped between opening it and the first entry. Nothing was answered yet.
     if entries.is_empty() {
         discard(outbox);
-        return (fresh(), false);
+        return Ok(None);
     }
     match Journey::replay(settings.site.clone(), settings.policy, entries) {
-        Ok(journey) if journey.dossier().is_some() => (journey, true),
-        Ok(journey) => {
+        Ok(journey) if journey.dossier().is_some() => Ok(Some(journey)),
+        Ok(_) => {
             discard(outbox);
-            (journey, false)
+            Ok(None)
         }
         Err(refused) => {
-            // Kept by the outbox until the technician decides; no patient can begin before that.
-            tracing::error!(%refused, "the consultation under way cannot be brought back: see cabinctl outbox");
-            (fresh(), false)
+            tracing::error!(%refused, "the consultation under way cannot be brought back: keep the outbox's folder for its maker");
+            Ok(None)
         }
     }
 }

@@ -14,8 +14,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use consult::dossier::{ConsultationId, HelpReason};
-use consult::journey::{Act, CallLine, Guided, Input, Journey, Refused, Step};
-use consult::vitals::{Measurement, Moment};
+use consult::journey::{Act, CallLine, Guided, Input, Journey, Step};
+use consult::vitals::Measurement;
 use drivers::ports::{Message, system_clock};
 use outbox::Client;
 use slint::ComponentHandle as _;
@@ -113,6 +113,8 @@ pub struct Cabin {
     /// The outbox did not take the last answer: the patient and the pharmacist are told.
     pub(crate) outbox_failed: bool,
     unsaved: VecDeque<Input>,
+    /// Whether the outbox has said if a consultation was under way.
+    journal_known: bool,
     pub(crate) devices: Devices,
     pub(crate) link: Option<DeskLink>,
     pub(crate) desk: DeskState,
@@ -130,7 +132,6 @@ pub struct Cabin {
     pub(crate) print_fault: Option<PrintFault>,
     pub(crate) voice: Voice,
     pub(crate) day: Day,
-    last_kept: Option<Moment>,
     timer: slint::Timer,
     ticks: u64,
 }
@@ -185,7 +186,11 @@ impl Cabin {
     ) -> anyhow::Result<Self> {
         let outbox = Client::new(&settings.outbox_socket);
         let devices = Devices::open(settings.bindings.clone(), |message| post(Event::Port(message)))?;
-        let (journey, restarted) = journal::read_back(&outbox, &settings);
+        let found = journal::read_back(&outbox, &settings);
+        let journal_known = found.is_ok();
+        let found = found.unwrap_or_default();
+        let restarted = found.is_some();
+        let journey = found.unwrap_or_else(|| Journey::new(settings.site.clone(), settings.policy));
         let mut cabin = Self {
             app,
             runtime,
@@ -196,6 +201,7 @@ impl Cabin {
             outbox_status: None,
             outbox_failed: false,
             unsaved: VecDeque::new(),
+            journal_known,
             devices,
             link: None,
             desk: DeskState::default(),
@@ -212,7 +218,6 @@ impl Cabin {
             print_fault: None,
             voice: Voice::default(),
             day: Day::default(),
-            last_kept: None,
             timer: slint::Timer::default(),
             ticks: 0,
             settings,
@@ -314,6 +319,9 @@ impl Cabin {
     /// The clock moved.
     fn tick(&mut self) {
         self.ticks += 1;
+        if !self.journal_known && self.ticks.is_multiple_of(STATUS_TICKS) {
+            self.ask_for_journal();
+        }
         while let Some(input) = self.unsaved.pop_front() {
             if !self.take(input) {
                 break;
@@ -327,6 +335,19 @@ impl Cabin {
         if self.ticks % STATUS_TICKS == 1 {
             let outbox = self.outbox.clone();
             self.runtime.spawn_blocking(move || post(Event::Outbox(outbox.status().ok())));
+        }
+    }
+
+    /// The outbox was away when the program started: a consultation may still be waiting there.
+    fn ask_for_journal(&mut self) {
+        let Ok(found) = journal::read_back(&self.outbox, &self.settings) else { return };
+        self.journal_known = true;
+        self.outbox_failed = false;
+        if let Some(journey) = found.filter(|_| self.journey.dossier().is_none()) {
+            let up = self.desk.up;
+            self.journey = journey;
+            self.input(Input::Restarted);
+            self.input(if up { Input::NetworkBack } else { Input::NetworkLost });
         }
     }
 
@@ -348,7 +369,6 @@ impl Cabin {
                 self.tell_site();
             }
             News::Taken(readings) => {
-                self.last_kept = Some(system_clock());
                 self.input(Input::ReadingsTaken { measurement, readings });
                 tracing::debug!(micros = arrived.elapsed().as_micros(), "a reading is on the screen and on its way");
             }
@@ -381,6 +401,9 @@ impl Cabin {
 
     /// Begins a consultation: the outbox opens its journal first.
     pub fn begin(&mut self) {
+        if !self.journal_known {
+            self.ask_for_journal();
+        }
         match self.outbox.begin() {
             Ok(id) => {
                 self.drafts = Drafts::default();
@@ -403,14 +426,4 @@ impl Cabin {
             self.tell_desk_of_help(id);
         }
     }
-
-    /// Ends the program's window.
-    pub fn quit(&self) {
-        self.app.hide().ok();
-    }
-}
-
-/// A refusal that the person at the screen must be told; the others are late touches.
-pub fn is_worth_telling(refused: Refused) -> bool {
-    !matches!(refused, Refused::NotHere | Refused::TooEarly)
 }
