@@ -15,7 +15,7 @@
 pub mod gallery;
 
 // The generated code documents nothing.
-#[allow(missing_docs, clippy::all, clippy::print_stdout)]
+#[allow(missing_docs, clippy::all, clippy::todo, clippy::unimplemented, clippy::print_stdout)]
 mod screens {
     slint::include_modules!();
 }

@@ -57,10 +57,9 @@ fn every_screen_can_be_touched_and_heard_in_every_language_at_every_size() {
 /// Lets `changed` handlers and conditional parts come to rest, as drawing a few frames does. Nothing is drawn:
 /// visiting the elements is what makes them.
 fn settle(app: &ui::App) {
-    for _ in 0..3 {
-        slint::platform::update_timers_and_animations();
-        ElementQuery::from_root(app).match_descendants().match_accessible_role(AccessibleRole::Button).find_all();
-    }
+    slint::platform::update_timers_and_animations();
+    ElementQuery::from_root(app).match_descendants().match_accessible_role(AccessibleRole::Button).find_all();
+    slint::platform::update_timers_and_animations();
 }
 
 fn check(app: &ui::App, width: f32, place: &str, faults: &mut Vec<String>) {
