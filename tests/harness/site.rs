@@ -180,6 +180,16 @@ impl Site {
         Ok(())
     }
 
+    /// How the outbox is, as the technician reads it.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn outbox_status(&self) -> Result<String> {
+        let mut status = Command::new(program("cabinctl")?);
+        status.args(["outbox", "status", "--config"]).arg(self.cabin_settings());
+        succeed(&mut status, None)
+    }
+
     /// Takes the outbox away as a power cut would.
     ///
     /// # Errors

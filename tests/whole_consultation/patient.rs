@@ -1,0 +1,186 @@
+//! The patient and the pharmacist before the cabin's screen, by what is written on it.
+
+use anyhow::{Result, ensure};
+use whole_cabin::screen::containing;
+use whole_cabin::site::{PHARMACIST, PIN};
+
+use super::{Visit, person};
+
+/// Of the reason that is chosen: as many questions, as many measurements.
+const WARNING_SIGNS: usize = 8;
+
+impl Visit {
+    pub fn pharmacist_opens(&mut self) -> Result<()> {
+        let window = &self.window;
+        window.press("Ouvrir la cabine")?;
+        window.press(PHARMACIST)?;
+        for (typed, digit) in PIN.chars().enumerate() {
+            window.press(&digit.to_string())?;
+            window.find(containing(&format!("{} chiffre", typed + 1)))?;
+        }
+        window.press("Entrer")?;
+        window.find("Commencer")?;
+        Ok(())
+    }
+
+    pub fn patient_says_why(&mut self) -> Result<()> {
+        self.step("reason, and the warning signs: all no");
+        let window = &self.window;
+        window.press("Commencer")?;
+        window.find(containing("Pourquoi voulez-vous voir un médecin"))?;
+        window.press("Toux, respiration")?;
+        window.press("Continuer")?;
+        window.find(containing("Touchez l’endroit du corps"))?;
+        window.press("Oreilles, nez ou gorge")?;
+        window.press("Continuer")?;
+        window.find("Expliquez en une phrase")?;
+        window.type_into("Votre phrase", person::LINE)?;
+        window.holds("Votre phrase", person::LINE)?;
+        window.press("Continuer")?;
+        for question in 1..=WARNING_SIGNS {
+            window.find(containing(&format!("Question {question} sur {WARNING_SIGNS}.")))?;
+            window.press("Non")?;
+        }
+        Ok(())
+    }
+
+    pub fn patient_says_who(&mut self) -> Result<()> {
+        self.step("identity");
+        let window = &self.window;
+        window.find("Votre nom de naissance")?;
+        // On the cabin's own keyboard, as most patients will.
+        for letter in person::BIRTH_NAME.chars() {
+            window.press(&letter.to_string())?;
+        }
+        window.holds("Nom de naissance", person::BIRTH_NAME)?;
+        window.press("Continuer")?;
+        window.find("Vos prénoms")?;
+        window.type_into("Prénoms", person::GIVEN_NAMES)?;
+        window.holds("Prénoms", person::GIVEN_NAMES)?;
+        window.press("Continuer")?;
+        window.find("Votre sexe")?;
+        window.press("Féminin")?;
+        window.press("Continuer")?;
+        window.find("Votre date de naissance")?;
+        let (day, month, year) = person::BIRTH_DATE;
+        for (field, typed) in [("Jour", day), ("Mois", month), ("Année", year)] {
+            window.type_into(field, typed)?;
+            window.holds(field, typed)?;
+        }
+        window.press("Continuer")?;
+        window.find(containing("Où êtes-vous né"))?;
+        self.screen.display().type_text("angers")?;
+        window.press(containing("Angers, 49"))?;
+        window.press("Continuer")?;
+        window.find("Votre numéro de sécurité sociale")?;
+        self.screen.display().type_text(&person::matricule())?;
+        window.press("Continuer")?;
+        window.find(containing("Est-ce bien vous"))?;
+        for said in [person::BIRTH_NAME, person::GIVEN_NAMES, "Féminin", "14 juillet 1984"] {
+            window.find(said)?;
+        }
+        window.press("C’est bien moi")?;
+
+        self.step("usual doctor, town, telephone");
+        window.find(containing("Avez-vous un médecin traitant"))?;
+        window.press("Oui")?;
+        window.press("Continuer")?;
+        window.find(containing("Comment s’appelle votre médecin"))?;
+        window.type_into("Nom du médecin", person::DOCTOR)?;
+        window.press("Continuer")?;
+        window.find(containing("Dans quelle ville est votre médecin"))?;
+        self.screen.display().type_text("saumur")?;
+        window.press(containing("Saumur, 49"))?;
+        window.press("Continuer")?;
+        window.find("Votre numéro de téléphone")?;
+        window.type_into("Téléphone", person::PHONE)?;
+        window.press("Continuer")
+    }
+
+    pub fn patient_agrees(&mut self) -> Result<()> {
+        self.step("consent: care and usual doctor, not statistics");
+        let window = &self.window;
+        window.find("Vos données, vos choix")?;
+        for answer in ["Me soigner : oui", "Prévenir mon médecin traitant : oui", "Statistiques : non"] {
+            window.press(answer)?;
+        }
+        window.press("Continuer")
+    }
+
+    pub fn patient_is_measured(&mut self) -> Result<()> {
+        self.step("temperature");
+        self.measure("Température")?;
+        self.keep()?;
+
+        self.step("oxygen and pulse; the cable is pulled out and put back");
+        self.measure("Oxygène et pouls")?;
+        self.window.find("Votre pouls, en direct")?;
+        self.site.device("oximeter unplug")?;
+        self.window.find(containing("L’appareil est débranché"))?;
+        self.site.device("oximeter plug")?;
+        // By itself: nobody touches the screen.
+        self.window.gone(containing("L’appareil est débranché"))?;
+        self.window.find(containing("La mesure est faite"))?;
+
+        self.step("the cabin is killed with a reading not yet kept, and comes back to it");
+        let shown = self.figures()?;
+        ensure!(shown == ["93", "88"], "the review shows {shown:?}");
+        self.kill_and_restart()?;
+        self.window.find(containing("La mesure est faite"))?;
+        ensure!(self.figures()? == shown, "after the restart the review shows {:?}, before {shown:?}", self.figures()?);
+        self.keep()?;
+
+        self.step("blood pressure");
+        self.measure("Tension")?;
+        self.keep()
+    }
+
+    /// Places the device of a measurement and starts it.
+    pub fn measure(&self, measurement: &str) -> Result<()> {
+        self.window.find("C’est en place")?;
+        self.window.find(measurement)?;
+        self.window.press("C’est en place")
+    }
+
+    /// Keeps what was read.
+    pub fn keep(&self) -> Result<()> {
+        self.window.find(containing("La mesure est faite"))?;
+        self.window.press("Garder")?;
+        self.window.gone(containing("La mesure est faite"))
+    }
+
+    /// The figures on the screen, in its order.
+    fn figures(&self) -> Result<Vec<String>> {
+        let is_figure = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_digit());
+        let names = self.window.elements()?.into_iter().filter(|element| element.showing).map(|element| element.name);
+        Ok(names.filter(|name| is_figure(name)).collect())
+    }
+
+    pub fn patient_takes_leave(&mut self) -> Result<()> {
+        self.step("papers, questionnaire, forgotten");
+        let window = &self.window;
+        window.find("Vos papiers")?;
+        for written in [person::SUMMARY, person::ORDER, person::NEXT] {
+            window.find(containing(written))?;
+        }
+        window.find("Votre ordonnance")?;
+        window.press("J’ai mes papiers")?;
+        window.find("Trois questions, si vous voulez")?;
+        window.press("La cabine était-elle facile\u{a0}? Oui")?;
+        window.press("Terminer")?;
+        window.find("Au revoir")?;
+        window.press("Terminé")
+    }
+
+    pub fn pharmacist_cleans(&mut self) -> Result<()> {
+        self.step("cleaning, and welcome again");
+        let window = &self.window;
+        window.find("La cabine est en nettoyage")?;
+        for device in ["Thermomètre", "Pince du doigt", "Tensiomètre", "Balance et toise"] {
+            window.press(device)?;
+        }
+        window.press("Nettoyage fait")?;
+        window.find("Commencer")?;
+        Ok(())
+    }
+}
