@@ -4,12 +4,13 @@
 //! that it answers. Rust passes enums, numbers and data (names, towns); words live in `.slint` and `lang/`.
 //!
 //! ```no_run
+//! # fn show() -> Result<(), slint::PlatformError> {
 //! use slint::ComponentHandle;
 //! let app = ui::App::new()?;
 //! ui::connect(&app);
 //! app.global::<ui::Bar>().set_screen(ui::Screen::Welcome);
 //! app.run()
-//! # as Result<(), slint::PlatformError>
+//! # }
 //! ```
 
 pub mod gallery;
