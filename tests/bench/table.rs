@@ -1,0 +1,79 @@
+//! Median, 95th percentile and spread of what was measured, as a table to read and to copy.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::Result;
+
+/// One thing that was measured many times.
+pub struct Row {
+    what: &'static str,
+    unit: &'static str,
+    /// What the project aims at, in the same unit; a reference has none.
+    aim: Option<u32>,
+    /// Sorted.
+    values: Vec<f64>,
+}
+
+impl Row {
+    /// A row of these values, in any order.
+    pub fn new(what: &'static str, unit: &'static str, aim: Option<u32>, mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        Self { what, unit, aim, values }
+    }
+
+    /// The value that this share of the values does not exceed (nearest rank); nothing of nothing.
+    fn percentile(&self, share: f64) -> Option<f64> {
+        let rank = (share * self.values.len() as f64).ceil() as usize;
+        self.values.get(rank.saturating_sub(1)).copied()
+    }
+}
+
+/// All that was measured, and on what.
+pub struct Table {
+    /// Of the machine and the programs.
+    facts: Vec<(&'static str, String)>,
+    /// In the order in which they are printed.
+    pub rows: Vec<Row>,
+}
+
+impl Table {
+    /// An empty table of a machine.
+    pub fn new(facts: Vec<(&'static str, String)>) -> Self {
+        Self { facts, rows: Vec::new() }
+    }
+
+    /// Adds what is known only at the end.
+    pub fn finish(&mut self, took: Duration) -> Result<()> {
+        self.facts.push(("load after", crate::machine::load()?));
+        self.facts.push(("took", format!("{} s", took.as_secs())));
+        Ok(())
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.rows.iter().map(|row| row.what.chars().count()).max().unwrap_or_default();
+        writeln!(f)?;
+        for (what, which) in &self.facts {
+            writeln!(f, "{what:<11} {which}")?;
+        }
+        writeln!(f)?;
+        writeln!(f, "{:<width$}  {:>3}  {:>8}  {:>8}  {:>17}  unit  aim", "", "n", "median", "p95", "least to most")?;
+        for row in &self.rows {
+            let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
+            let spread = format!("{} to {}", number(row.percentile(0.0)), number(row.percentile(1.0)));
+            let aim = row.aim.map(|aim| format!("{aim}")).unwrap_or_default();
+            writeln!(
+                f,
+                "{:<width$}  {:>3}  {:>8}  {:>8}  {spread:>17}  {:<4}  {aim}",
+                row.what,
+                row.values.len(),
+                number(row.percentile(0.5)),
+                number(row.percentile(0.95)),
+                row.unit,
+            )?;
+        }
+        Ok(())
+    }
+}
