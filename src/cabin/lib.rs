@@ -12,7 +12,6 @@ pub mod devices;
 pub mod documents;
 pub mod drafts;
 pub mod enrolment;
-pub mod forget;
 pub mod journal;
 pub mod pharmacists;
 pub mod physician_link;

@@ -13,7 +13,7 @@ use slint::ComponentHandle as _;
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
-static ALLOCATOR: cabin::forget::WipeOnFree = cabin::forget::WipeOnFree;
+static ALLOCATOR: outbox::forget::WipeOnFree = outbox::forget::WipeOnFree;
 
 const USAGE: &str = "cabin --config FILE          runs the cabin
 cabin enrol CODE --config FILE   joins it to the desk of its configuration, with a one-time code";

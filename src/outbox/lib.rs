@@ -10,6 +10,7 @@
 
 pub mod client;
 pub mod fields;
+pub mod forget;
 pub mod record;
 pub mod wire;
 

@@ -18,6 +18,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
+/// A server may answer with all that it was sent: what is freed of it is wiped too.
+#[global_allocator]
+static ALLOCATOR: outbox::forget::WipeOnFree = outbox::forget::WipeOnFree;
+
 const USAGE: &str = "\
 cabin-outbox --config FILE [--dev-key]    keep and send what consultations say
 cabin-outbox check --config FILE          open every log and file of an outbox that is not running

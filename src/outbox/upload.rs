@@ -62,6 +62,8 @@ impl Uploader {
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
+            // A connection kept for later keeps what the server last answered in its buffer: the patient's own words.
+            .pool_max_idle_per_host(0)
             .user_agent(concat!("cabin-outbox/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = &settings.ca_file {
             let pem = std::fs::read(path).with_context(|| format!("`ca_file` {}", path.display()))?;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::memory::{Found, Trace, search_files, search_process};
-use crate::process::{Process, free_port, program, still_running};
+use crate::process::{PATIENCE, Process, free_port, program, still_running, until};
 use crate::screen::{Screen, Window};
 
 /// The cabin's settings, as `make run` writes them too.
@@ -302,10 +302,11 @@ impl Site {
             program.end()?;
         }
         let mark = self.folder().display().to_string();
-        match still_running(&mark)?.as_slice() {
-            [] => Ok(()),
+        // A program's own helpers end a moment after it.
+        until("every program to be gone", PATIENCE, || match still_running(&mark)?.as_slice() {
+            [] => Ok(Some(())),
             left => bail!("left running:\n{}", left.join("\n")),
-        }
+        })
     }
 }
 

@@ -78,7 +78,7 @@ impl Cabin {
         }
     }
 
-    /// Nothing of the patient stays in this program: see also `forget.rs`, which wipes what is freed.
+    /// Nothing of the patient stays in this program: see also `outbox::forget`, which wipes what is freed.
     fn forget(&mut self) {
         self.physician = None;
         self.call_number += 1;

@@ -1,9 +1,9 @@
 //! Freed memory is wiped, so that forgetting a patient leaves nothing to read in the program's memory.
 //!
-//! Every heap block of the cabin program (texts on the screen, the journey's state, messages to the physician) goes
-//! through this allocator. A block is overwritten before it returns to the C library: once the journey drops a
-//! consultation, its bytes are gone, not merely unreachable. The whole-consultation test searches `/proc/PID/mem`
-//! for the patient's name after the forgotten screen.
+//! Every heap block of the cabin program (texts on the screen, the journey's state, messages to the physician) and of
+//! the outbox (what a server answers) goes through this allocator. A block is overwritten before it returns to the C
+//! library: once the journey drops a consultation, its bytes are gone, not merely unreachable. The whole-consultation
+//! test searches `/proc/PID/mem` of both for the patient's words after the forgotten screen.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
