@@ -35,6 +35,8 @@ pub struct Visit {
     screen: std::rc::Rc<Screen>,
     window: Window,
     physician: Physician,
+    /// Its name at the desk, once the physician has seen it.
+    consultation: String,
     began: Instant,
 }
 
@@ -87,7 +89,7 @@ fn a_whole_consultation_from_the_first_touch_to_the_stored_record_leaves_nothing
     let screen = Screen::open(display.path(), 1280, 800)?;
     let window = site.start_cabin(&screen)?;
     let physician = Physician::open(site.folder(), "morel")?;
-    let mut visit = Visit { site, screen, window, physician, began };
+    let mut visit = Visit { site, screen, window, physician, consultation: String::new(), began };
 
     visit.step("the pharmacist opens");
     visit.pharmacist_opens()?;

@@ -25,6 +25,8 @@ impl Visit {
         for part in ["femme, 40 à 64 ans", "Pharmacie des Halles, Angers", "Tension"] {
             self.physician.shows(part)?;
         }
+        const NAME: &str = "return document.querySelector('#waiting-list .grow').id.replace('waiting-', '')";
+        self.consultation = self.physician.evaluate(NAME, &[])?.as_str().context("the consultation's name")?.to_owned();
         self.physician.press("Prendre ce patient")?;
         self.window.find("Un médecin est prêt à vous recevoir")?;
         for fact in ["Dr Claire Morel", "Médecine générale", "10001234565", "Chartres", "30,00 €"] {
@@ -128,16 +130,27 @@ impl Visit {
         Ok(pdf)
     }
 
-    /// What the desk's own store holds, asked for with the cabin's token.
+    /// What the desk's own store holds: what the physician reads back by the name of the consultation, and what only
+    /// refers to the patient or is named by a document.
     pub fn resources_at_the_desk(&self) -> Result<Vec<Value>> {
-        const READ: &str = "const [token, kind] = arguments; return fetch(`/fhir/${kind}?_count=100`, \
+        const READ: &str = "const [path, token] = arguments; return fetch(path, \
                             { headers: { authorization: `Bearer ${token}` } }).then((answer) => answer.json())";
         let token = std::fs::read_to_string(self.site.upload_token())?;
-        let mut resources = Vec::new();
-        for kind in super::record::KINDS.map(|(kind, _)| kind) {
-            let found = self.physician.evaluate(READ, &[json!(token.trim()), json!(kind)])?;
-            let entries = found["entry"].as_array().cloned().unwrap_or_default();
-            resources.extend(entries.into_iter().map(|mut entry| entry["resource"].take()));
+        let read = |path: &str| self.physician.evaluate(READ, &[json!(path), json!(token.trim())]);
+        let entries = |mut found: Value| {
+            let entries = found["entry"].as_array_mut().map(std::mem::take).unwrap_or_default();
+            entries.into_iter().map(|mut entry| entry["resource"].take()).collect::<Vec<_>>()
+        };
+        let mut resources = entries(read(&format!("/api/physician/records/{}", self.consultation))?);
+        let of_kind = |kind: &str| resources.iter().filter(|r| r["resourceType"] == kind).cloned().collect::<Vec<_>>();
+        let (patients, documents) = (of_kind("Patient"), of_kind("DocumentReference"));
+        for patient in &patients {
+            let id = patient["id"].as_str().context("a patient without id")?;
+            resources.extend(entries(read(&format!("/fhir/Consent?patient={id}"))?));
+        }
+        for document in &documents {
+            let url = document["content"][0]["attachment"]["url"].as_str().context("a document without address")?;
+            resources.push(read(&format!("/fhir/{url}"))?);
         }
         Ok(resources)
     }

@@ -12,7 +12,7 @@ use super::person;
 
 /// How many of each. Of the devices four measure and one is the cabin; the documents are the prescription and the
 /// patient's sheet. Incidents are Observations too and counted apart.
-pub const KINDS: [(&str, usize); 11] = [
+const KINDS: [(&str, usize); 11] = [
     ("Binary", 2),
     ("Consent", 3),
     ("Device", 5),
