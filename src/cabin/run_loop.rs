@@ -18,7 +18,6 @@ use consult::journey::{Act, CallLine, Guided, Input, Journey, Step};
 use consult::vitals::Measurement;
 use drivers::ports::{Message, system_clock};
 use outbox::Client;
-use slint::ComponentHandle as _;
 use ui::App;
 
 use crate::desk_link::{DeskEvent, DeskLink};

@@ -80,6 +80,9 @@ impl Cabin {
 
     /// Nothing of the patient stays in this program: see also `outbox::forget`, which wipes what is freed.
     fn forget(&mut self) {
+        // A patient who went back to the welcome before saying anything leaves an open journal. After a submission
+        // there is none, and the outbox refuses: that is as it should be.
+        self.outbox.discard().ok();
         self.physician = None;
         self.call_number += 1;
         self.call_stats = None;

@@ -19,7 +19,7 @@ use crate::run_loop::{Cabin, with};
 use crate::words;
 
 /// Version of the three consent texts: change it, and [`TEXT_VERSION_SHOWN`], with any of their words.
-const TEXT_VERSION: u32 = 2026_11;
+const TEXT_VERSION: u32 = 202_611;
 /// The same for people.
 const TEXT_VERSION_SHOWN: &str = "2026-11";
 
