@@ -141,8 +141,8 @@ pub fn reset_comfort(app: &App) {
     select_language(app, SOURCE_LANGUAGE).unwrap_or_default();
 }
 
-/// The size after `scale`, going round.
-fn next_text_scale(scale: f32) -> f32 {
+/// The size of [`TEXT_SCALES`] after `scale`, the smallest again after the largest.
+pub fn next_text_scale(scale: f32) -> f32 {
     TEXT_SCALES.into_iter().find(|larger| *larger > scale + 0.01).unwrap_or(TEXT_SCALES[0])
 }
 
@@ -176,40 +176,4 @@ pub fn curve_path(samples: &[f32], width: f32, height: f32) -> String {
         write!(path, "{command}{:.1} {y:.1}", index as f32 * step).unwrap_or_default();
     }
     path
-}
-
-#[cfg(test)]
-mod words_test;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_curve_goes_from_edge_to_edge_and_stays_in_its_box() {
-        let path = curve_path(&[0.0, 1.0, 2.0, f32::NAN], 300.0, 100.0);
-        assert_eq!(path, "M0.0 97.0L100.0 3.0L200.0 3.0L300.0 97.0");
-    }
-
-    #[test]
-    fn a_single_sample_draws_nothing() {
-        assert_eq!(curve_path(&[0.5], 300.0, 100.0), "");
-        assert_eq!(curve_path(&[0.5, 0.6], 0.0, 100.0), "");
-    }
-
-    #[test]
-    fn a_curve_that_is_too_long_keeps_the_latest_samples() {
-        let mut samples = vec![0.0; CURVE_SAMPLES_MAX * 2];
-        samples[CURVE_SAMPLES_MAX * 2 - 1] = 1.0;
-        let path = curve_path(&samples, 1000.0, 100.0);
-        assert_eq!(path.matches('L').count(), CURVE_SAMPLES_MAX - 1);
-        assert!(path.ends_with("L1000.0 3.0"));
-    }
-
-    #[test]
-    fn text_grows_twice_then_is_normal_again() {
-        assert_eq!(next_text_scale(1.0), 1.4);
-        assert_eq!(next_text_scale(1.4), 2.0);
-        assert_eq!(next_text_scale(2.0), 1.0);
-    }
 }

@@ -1,6 +1,9 @@
 //! Every screen, in every language, at every supported size: what can be touched is in sight or in a part that
 //! scrolls, large enough, has a label of its own, and holds its words.
 
+mod curves_test;
+mod words_test;
+
 use i_slint_backend_testing::{AccessibleRole, ElementHandle, ElementQuery};
 use slint::platform::software_renderer::{MinimalSoftwareWindow, RepaintBufferType};
 use slint::platform::{Platform, PlatformError, WindowAdapter};
@@ -26,7 +29,7 @@ impl Platform for Headless {
     }
 }
 
-/// One test: a process has one window.
+/// One test of the window: a process has one.
 #[test]
 fn every_screen_can_be_touched_and_heard_in_every_language_at_every_size() {
     let window = MinimalSoftwareWindow::new(RepaintBufferType::NewBuffer);

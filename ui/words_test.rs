@@ -1,8 +1,8 @@
 //! Every word of the screens exists in every language, with the same numbers in it.
 
-use super::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use ui::{LANGUAGES, SOURCE_LANGUAGE};
 
 /// A text of the screens: its context (mostly none), and its plural where it counts something.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -71,13 +71,24 @@ pub fn programs_folder() -> Result<PathBuf> {
 /// The path of one of the workspace's programs.
 ///
 /// # Errors
-/// Says how to build it when it is not there.
+/// Says how to build it when it is not there, or is older than one of its sources: a test of one package builds no
+/// other package's program.
 pub fn program(name: &str) -> Result<PathBuf> {
     let path = programs_folder()?.join(name);
-    if !path.is_file() {
-        bail!("{} is not built: run `cargo build --workspace --all-targets` (make test does)", path.display());
+    let build = "run `cargo build --workspace --all-targets` (make test does)";
+    let Ok(built) = fs::metadata(&path).and_then(|file| file.modified()) else {
+        bail!("{} is not built: {build}", path.display());
+    };
+    // "target/debug/cabin: /src/a.rs /src/b.rs", a space in a name written "\\ " (cargo's dep-info file).
+    let sources = fs::read_to_string(path.with_extension("d")).unwrap_or_default().replace("\\ ", "\0");
+    let newer = sources.split_whitespace().skip(1).map(|source| source.replace('\0', " ")).find(|source| {
+        let changed = fs::metadata(source).and_then(|file| file.modified());
+        Path::new(source).is_file() && changed.is_ok_and(|changed| changed > built)
+    });
+    match newer {
+        Some(source) => bail!("{} is older than {source}: {build}", path.display()),
+        None => Ok(path),
     }
-    Ok(path)
 }
 
 /// A running program. Dropping it ends it, by its process id.
