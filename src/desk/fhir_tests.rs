@@ -197,3 +197,65 @@ fn the_cabins_own_bundle_is_stored_whole_and_only_once() {
         assert!(!resource.to_string().contains("\"reference\":\"urn:"), "{kind} keeps an address of the bundle");
     }
 }
+
+/// A piece of a Bundle becomes something else: another type, another text, nothing.
+fn bend(value: &mut Value, rng: &mut rand::rngs::StdRng) {
+    use rand::Rng as _;
+    let inside = match value {
+        Value::Object(object) if !object.is_empty() => {
+            let nth = rng.random_range(0..object.len());
+            object.values_mut().nth(nth)
+        }
+        Value::Array(array) if !array.is_empty() => {
+            let nth = rng.random_range(0..array.len());
+            array.get_mut(nth)
+        }
+        _ => None,
+    };
+    match inside {
+        Some(inside) if rng.random_range(0..5) > 0 => bend(inside, rng),
+        _ => {
+            let others = [
+                Value::Null,
+                json!(-1),
+                json!(true),
+                json!(""),
+                json!("Patient?identifier=%"),
+                json!("Encounter/../x?_id=%+5"),
+                json!("\u{0}\u{202e}é"),
+                json!([[], {}]),
+                json!({"resourceType": "Patient", "identifier": {"value": 3}}),
+                json!({"reference": "Patient?identifier=urn:x|p%201"}),
+            ];
+            *value = others[rng.random_range(0..others.len())].clone();
+        }
+    }
+}
+
+#[test]
+fn a_bent_bundle_is_refused_or_stored_and_the_store_still_answers() {
+    use rand::{Rng as _, SeedableRng as _};
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random::<u64>);
+    eprintln!("SEED={seed} replays this");
+    let mut rng = rand::rngs::StdRng::seed_from_u64(seed);
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path()).unwrap();
+    let mut refused = 0;
+    for n in 0..400 {
+        let mut bundle = visit(n);
+        for _ in 0..rng.random_range(1..4) {
+            bend(&mut bundle, &mut rng);
+        }
+        refused += usize::from(run(&mut store, bundle).is_err());
+    }
+    assert!(refused > 50, "only {refused} were refused: nothing was bent");
+    assert_eq!(
+        run(&mut store, json!({"resourceType": "Bundle", "type": "transaction", "entry": [5]})).unwrap_err().status,
+        400
+    );
+    run(&mut store, visit(1000)).unwrap();
+    assert_eq!(all(&store, "Encounter", "urn:y", "visit-1000").len(), 1);
+    drop(store);
+    let store = Store::open(folder.path()).unwrap();
+    assert_eq!(all(&store, "Encounter", "urn:y", "visit-1000").len(), 1, "the log reads back");
+}

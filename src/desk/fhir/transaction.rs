@@ -50,6 +50,9 @@ pub fn run(
     let mut keys = HashSet::new();
     for (n, mut entry) in entries.into_iter().enumerate() {
         let at = |refusal: Refusal| Refusal { reason: format!("entry {n}: {}", refusal.reason), ..refusal };
+        if !entry.is_object() {
+            return Err(at(Refusal::new(400, "structure", "an object is expected")));
+        }
         let full_url = entry["fullUrl"].as_str().map(str::to_owned);
         let request = entry["request"].take();
         let plan = plan(store, &mut within, entry["resource"].take(), &request, owner, fresh_id).map_err(at)?;
