@@ -4,6 +4,7 @@
 //! What it types and measures is odd on purpose, so that it is found nowhere by chance.
 
 mod call;
+mod interruptions;
 mod patient;
 mod person;
 mod record;
@@ -11,6 +12,7 @@ mod record;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
 use whole_cabin::physician::Physician;
 use whole_cabin::process::{PATIENCE, until};
 use whole_cabin::screen::{Screen, Window};
@@ -31,6 +33,7 @@ const DEVICES: [&str; 6] = [
 
 /// The parts of the consultation, kept together so that each file of this test adds its own steps.
 pub struct Visit {
+    name: &'static str,
     site: Site,
     screen: std::rc::Rc<Screen>,
     window: Window,
@@ -38,12 +41,40 @@ pub struct Visit {
     /// Its name at the desk, once the physician has seen it.
     consultation: String,
     began: Instant,
+    /// The screen's. Outside the site, which is closed while its screen is still there.
+    _display: TempDir,
 }
 
 impl Visit {
+    /// A site whose cabin has joined its desk and shows its first screen, and a physician's browser. `before` starts
+    /// what must be there before the cabin.
+    fn open(
+        name: &'static str,
+        (width, height): (u16, u16),
+        before: impl FnOnce(&mut Site) -> Result<()>,
+    ) -> Result<Self> {
+        let began = Instant::now();
+        let mut site = Site::open()?;
+        DEVICES.iter().try_for_each(|command| site.device(command).map(drop))?;
+        site.prepare_cabin(width, height)?;
+        before(&mut site)?;
+        let display = tempfile::tempdir()?;
+        let screen = Screen::open(display.path(), width, height)?;
+        let window = site.start_cabin(&screen)?;
+        let physician = Physician::open(site.folder(), "morel")?;
+        Ok(Self { name, site, screen, window, physician, consultation: String::new(), began, _display: display })
+    }
+
+    /// Ends every part, and fails when one is left running.
+    fn close(self) -> Result<()> {
+        let Self { site, physician, .. } = self;
+        drop(physician);
+        site.close()
+    }
+
     /// Says where the test is: what a person reads when it fails or is slow.
     fn step(&self, what: &str) {
-        eprintln!("whole consultation {:6.1} s: {what}", self.began.elapsed().as_secs_f64());
+        eprintln!("{} {:6.1} s: {what}", self.name, self.began.elapsed().as_secs_f64());
     }
 
     /// Takes the cabin away as a power cut would, and starts it again.
@@ -68,10 +99,7 @@ impl Visit {
 
 #[test]
 fn a_whole_consultation_from_the_first_touch_to_the_stored_record_leaves_nothing_in_the_cabin() -> Result<()> {
-    let began = Instant::now();
     let name = "a_whole_consultation_from_the_first_touch_to_the_stored_record_leaves_nothing_in_the_cabin";
-    let mut site = Site::open()?;
-    DEVICES.iter().try_for_each(|command| site.device(command).map(drop))?;
     let peer = match tools_or_skip(name) {
         Some(tools) => Some(Peer::start(tools)?),
         None => {
@@ -79,17 +107,10 @@ fn a_whole_consultation_from_the_first_touch_to_the_stored_record_leaves_nothing
             None
         }
     };
-    site.prepare_cabin(1280, 800)?;
-    match &peer {
-        Some(peer) => site.start_outbox(peer.base(), None)?,
-        None => site.start_outbox(&format!("{}/fhir", site.desk_address()), Some(&site.upload_token()))?,
-    }
-    // Outside the site, which is closed while its screen is still there.
-    let display = tempfile::tempdir()?;
-    let screen = Screen::open(display.path(), 1280, 800)?;
-    let window = site.start_cabin(&screen)?;
-    let physician = Physician::open(site.folder(), "morel")?;
-    let mut visit = Visit { site, screen, window, physician, consultation: String::new(), began };
+    let mut visit = Visit::open("whole consultation", (1280, 800), |site| match &peer {
+        Some(peer) => site.start_outbox(peer.base(), None),
+        None => start_outbox_to_the_desk(site),
+    })?;
 
     visit.step("the pharmacist opens");
     visit.pharmacist_opens()?;
@@ -116,7 +137,10 @@ fn a_whole_consultation_from_the_first_touch_to_the_stored_record_leaves_nothing
     let found = visit.site.search_cabin_side(&person::traces()?)?;
     ensure!(found.is_empty(), "the cabin still holds:\n{found:#?}");
 
-    let Visit { site, physician, .. } = visit;
-    drop(physician);
-    site.close()
+    visit.close()
+}
+
+/// Records go to the desk's own store.
+fn start_outbox_to_the_desk(site: &mut Site) -> Result<()> {
+    site.start_outbox(&format!("{}/fhir", site.desk_address()), Some(&site.upload_token()))
 }

@@ -26,6 +26,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(15);
 const PAUSE_REFUSED: Duration = Duration::from_secs(60);
 /// The desk must answer the hello within this time.
 const HELLO_MAX: Duration = Duration::from_secs(15);
+/// Number of the ping that asks whether the desk has said everything after a reconnection.
+const SETTLED: u32 = 1;
 /// Messages that may wait to be sent; more are dropped, the desk being too slow to matter.
 const OUT_MAX: usize = 256;
 
@@ -49,6 +51,8 @@ pub enum DeskEvent {
         /// What to do, in the desk's words.
         reason: String,
     },
+    /// The desk has said again all that it still knows of this cabin: a call that it did not offer again is over.
+    Settled,
     /// Anything else that the desk says.
     Said(Box<FromDesk>),
 }
@@ -91,12 +95,10 @@ impl DeskLink {
         }
     }
 
-    /// Says that a patient waits (or no longer does, with `None`), now and after each reconnection.
+    /// Says that a patient waits (or no longer does, with `None`), now and after each reconnection. Said again even
+    /// when nothing changed: a desk that ended a call has taken the patient off its list.
     pub fn waiting(&self, waiting: Option<Waiting>) {
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-        if present.waiting == waiting {
-            return;
-        }
         let before = std::mem::replace(&mut present.waiting, waiting.clone());
         drop(present);
         match (waiting, before) {
@@ -104,6 +106,11 @@ impl DeskLink {
             (None, Some(before)) => self.send(FromCabin::WaitingLeft { consultation: before.consultation }),
             (None, None) => {}
         }
+    }
+
+    /// The patient accepted a physician: no reconnection says any more that one waits.
+    pub fn taken(&self) {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner).waiting = None;
     }
 
     /// Sends one message if the line is up; see the top of this file for what happens when it is not.
@@ -235,10 +242,13 @@ async fn connection(
                 if let Some(waiting) = waiting {
                     say!(FromCabin::Waiting(waiting));
                 }
+                // The answer comes after all that the desk says again of itself: see `DeskEvent::Settled`.
+                say!(FromCabin::Ping { n: SETTLED });
                 events(DeskEvent::Up { operator: operator.as_str().to_owned() });
             }
             Ok(FromDesk::Refused { code, reason }) => return Ended::Refused(code, reason.as_str().to_owned()),
             Ok(FromDesk::Ping { n }) => say!(FromCabin::Pong { n }),
+            Ok(FromDesk::Pong { n: SETTLED }) => events(DeskEvent::Settled),
             Ok(FromDesk::Error { code, reason }) => {
                 tracing::warn!(?code, reason = reason.as_str(), "the desk refused a message");
             }

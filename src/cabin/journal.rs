@@ -18,14 +18,22 @@ pub fn write(outbox: &Client, effects: &[Effect], input: &Input, at: Moment, nex
     for effect in effects {
         if let Effect::OpenJournal { preamble } = effect {
             for (at, input) in preamble {
-                outbox.append(ENTRY, &encode(input, *at))?;
+                append(outbox, input, *at)?;
             }
         }
     }
     if input.is_journalled() && next.dossier().is_some() {
-        outbox.append(ENTRY, &encode(input, at))?;
+        append(outbox, input, at)?;
     }
     Ok(())
+}
+
+/// Keeps one entry. Returns once it is durable.
+///
+/// # Errors
+/// The outbox is away or refuses.
+pub fn append(outbox: &Client, input: &Input, at: Moment) -> Result<(), Error> {
+    outbox.append(ENTRY, &encode(input, at)).map(drop)
 }
 
 /// The journey as its journal left it; `None` when no consultation was under way. A journal that this version cannot

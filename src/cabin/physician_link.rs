@@ -110,6 +110,13 @@ impl PhysicianLink {
         self.order(Order::Record(Box::new(record)));
     }
 
+    /// Microphone and camera off for the rest of this call.
+    pub fn silence(&mut self) {
+        self.muted = (true, true);
+        self.order(Order::MuteMicrophone(true));
+        self.order(Order::MuteCamera(true));
+    }
+
     /// Turns the microphone off or on; `true` when it is off now.
     pub fn toggle_microphone(&mut self) -> bool {
         self.muted.0 = !self.muted.0;

@@ -14,8 +14,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use consult::dossier::{ConsultationId, HelpReason};
-use consult::journey::{Act, CallLine, Guided, Input, Journey, Step};
-use consult::vitals::Measurement;
+use consult::journey::{Act, CallLine, Effect, Guided, Input, Journey, Step};
+use consult::vitals::{Measurement, Moment};
 use drivers::ports::{Message, system_clock};
 use outbox::Client;
 use ui::App;
@@ -38,8 +38,13 @@ const TICK: Duration = Duration::from_millis(250);
 /// Inputs that may wait for an outbox that is away. Readings and the physician's words come back by themselves; a
 /// patient who cannot go on touches again.
 const UNSAVED_MAX: usize = 64;
-/// How often the outbox is asked how it is, ticks.
+/// Touches that are obeyed before they are kept (help, emergency) may wait for an outbox that is away, up to this.
+const OWED_MAX: usize = 64;
+/// How often the outbox is asked how it is, and time's own inputs are tried again after it failed, ticks.
 const STATUS_TICKS: u64 = 20;
+/// Longest wait for one answer of the outbox while a person looks at the screen. Asking how it is waits longer, beside
+/// the screen's thread and on a connection of its own.
+const OUTBOX_PATIENCE: Duration = Duration::from_secs(4);
 
 /// What comes from outside the screen's thread.
 pub enum Event {
@@ -112,6 +117,10 @@ pub struct Cabin {
     /// The outbox did not take the last answer: the patient and the pharmacist are told.
     pub(crate) outbox_failed: bool,
     unsaved: VecDeque<Input>,
+    /// What was obeyed at once and is written before anything else, oldest first.
+    owed: VecDeque<(Moment, Input)>,
+    /// Asks only how the outbox is.
+    outbox_watch: Client,
     /// Whether the outbox has said if a consultation was under way.
     journal_known: bool,
     pub(crate) devices: Devices,
@@ -169,6 +178,19 @@ pub fn install(cabin: Cabin) {
     with(|_| {});
 }
 
+/// What must never wait for a disk: reaching a person. It is written as soon as the outbox is back.
+fn is_obeyed_at_once(input: &Input) -> bool {
+    matches!(
+        input,
+        Input::HelpAsked
+            | Input::HelpAnswered
+            | Input::HelpDone
+            | Input::EmergencyAsked
+            | Input::EmergencyClosed
+            | Input::SignedIn(_)
+    )
+}
+
 /// Takes the cabin away: ends the call, the line and the ports.
 pub fn remove() {
     CABIN.with(|cell| cell.borrow_mut().take());
@@ -183,7 +205,8 @@ impl Cabin {
         identity: Option<Identity>,
         tls: std::sync::Arc<rustls::ClientConfig>,
     ) -> anyhow::Result<Self> {
-        let outbox = Client::new(&settings.outbox_socket);
+        let outbox = Client::with_patience(&settings.outbox_socket, OUTBOX_PATIENCE);
+        let outbox_watch = Client::new(&settings.outbox_socket);
         let devices = Devices::open(settings.bindings.clone(), |message| post(Event::Port(message)))?;
         let found = journal::read_back(&outbox, &settings);
         let journal_known = found.is_ok();
@@ -200,6 +223,8 @@ impl Cabin {
             outbox_status: None,
             outbox_failed: false,
             unsaved: VecDeque::new(),
+            owed: VecDeque::new(),
+            outbox_watch,
             journal_known,
             devices,
             link: None,
@@ -240,13 +265,13 @@ impl Cabin {
             Event::Physician(..) => {}
             Event::PinChecked { index, right } => self.pin_checked(index, right),
             Event::Printed(result) => self.printed(result),
-            Event::Outbox(status) => self.outbox_status = status,
+            Event::Outbox(status) => self.outbox_is(status),
         }
     }
 
     /// Applies an input of a person, a device or the desk. Says whether it was taken.
     pub fn input(&mut self, input: Input) -> bool {
-        if !self.unsaved.is_empty() && input.is_journalled() {
+        if !self.unsaved.is_empty() && input.is_journalled() && !is_obeyed_at_once(&input) {
             return self.keep_unsaved(input);
         }
         self.take(input)
@@ -262,21 +287,57 @@ impl Cabin {
                 return false;
             }
         };
-        if let Err(error) = journal::write(&self.outbox, &effects, &input, now, &next) {
+        if let Err(error) = self.keep(&effects, &input, now, &next) {
             tracing::error!(%error, "an answer could not be kept; it is tried again");
-            if !self.outbox_failed {
-                self.outbox_failed = true;
-                crate::bell::ring(crate::bell::Loudness::Loud);
+            self.outbox_fails();
+            let alarms = next.emergency().is_some() && self.journey.emergency().is_none();
+            if !(alarms || is_obeyed_at_once(&input)) || self.owed.len() >= OWED_MAX {
+                return self.keep_unsaved(input);
             }
-            return self.keep_unsaved(input);
+            self.owed.push_back((now, input.clone()));
+        } else {
+            self.outbox_failed = false;
         }
-        self.outbox_failed = false;
-        self.journey = next;
+        let before = std::mem::replace(&mut self.journey, next);
         self.after(&input);
         for effect in effects {
             self.carry_out(effect, now);
         }
+        self.share_what_became(&before, &input);
         true
+    }
+
+    /// Writes what is owed, then this input.
+    fn keep(&mut self, effects: &[Effect], input: &Input, at: Moment, next: &Journey) -> Result<(), outbox::Error> {
+        self.pay()?;
+        journal::write(&self.outbox, effects, input, at, next)
+    }
+
+    fn pay(&mut self) -> Result<(), outbox::Error> {
+        while let Some((at, input)) = self.owed.front() {
+            journal::append(&self.outbox, input, *at)?;
+            self.owed.pop_front();
+        }
+        Ok(())
+    }
+
+    fn outbox_fails(&mut self) {
+        if !self.outbox_failed {
+            self.outbox_failed = true;
+            if self.journey.dossier().is_some() {
+                crate::bell::ring(crate::bell::Loudness::Loud);
+            }
+        }
+    }
+
+    /// How the outbox is was asked.
+    fn outbox_is(&mut self, status: Option<outbox::Status>) {
+        match &status {
+            None => self.outbox_fails(),
+            Some(_) if self.pay().is_ok() => self.outbox_failed = false,
+            Some(_) => {}
+        }
+        self.outbox_status = status;
     }
 
     /// The outbox is away: what the world says is kept for later, what a person touches is to be touched again.
@@ -321,18 +382,20 @@ impl Cabin {
         if !self.journal_known && self.ticks.is_multiple_of(STATUS_TICKS) {
             self.ask_for_journal();
         }
-        while let Some(input) = self.unsaved.pop_front() {
-            if !self.take(input) {
-                break;
+        // An outbox that hangs is waited for now and then, not at every tick.
+        if !self.outbox_failed || self.ticks.is_multiple_of(STATUS_TICKS) {
+            while let Some(input) = self.unsaved.pop_front() {
+                if !self.take(input) {
+                    break;
+                }
             }
-        }
-        let now = system_clock();
-        if let Some(input) = self.journey.timeout_input(now) {
-            self.input(input);
+            if let Some(input) = self.journey.timeout_input(system_clock()) {
+                self.input(input);
+            }
         }
         // Every few seconds, off this thread: a slow disk must not stop the screen.
         if self.ticks % STATUS_TICKS == 1 {
-            let outbox = self.outbox.clone();
+            let outbox = self.outbox_watch.clone();
             self.runtime.spawn_blocking(move || post(Event::Outbox(outbox.status().ok())));
         }
     }

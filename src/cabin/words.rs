@@ -325,6 +325,18 @@ pub fn screen_sex(sex: Option<Sex>) -> ui::SexKind {
     }
 }
 
+/// Why a measurement was skipped, for the physician; nothing to say when the physician withdrew it.
+pub fn wire_skip(reason: SkipReason) -> Option<&'static str> {
+    match reason {
+        SkipReason::NotWanted => Some("le patient ne veut pas"),
+        SkipReason::CannotPlace => Some("l’appareil ne peut pas être placé"),
+        SkipReason::Hurts => Some("cela fait mal"),
+        SkipReason::NoResult => Some("pas de résultat après plusieurs essais"),
+        SkipReason::DeviceOut => Some("appareil absent ou en panne"),
+        SkipReason::Withdrawn => None,
+    }
+}
+
 /// The screen's reason to skip.
 pub fn screen_skip(reason: Option<SkipReason>) -> ui::SkipReason {
     match reason {

@@ -46,6 +46,7 @@ pub struct Client {
 
 struct Shared {
     socket: PathBuf,
+    patience: Duration,
     stream: Option<UnixStream>,
     /// The consultation this client began or read back, and the position of its next record.
     open: Option<(ConsultationId, u64)>,
@@ -55,8 +56,14 @@ impl Client {
     /// A client for the outbox at `socket`. Nothing is connected until the first call, so that a cabin starts, and says
     /// what is missing, without its outbox.
     pub fn new(socket: impl AsRef<Path>) -> Client {
+        Client::with_patience(socket, ANSWER_TIMEOUT)
+    }
+
+    /// A client that waits at most twice `patience` for an answer (a broken connection is tried once again), for a
+    /// caller that keeps a person waiting. Above zero.
+    pub fn with_patience(socket: impl AsRef<Path>, patience: Duration) -> Client {
         let socket = socket.as_ref().to_path_buf();
-        Client { shared: Arc::new(Mutex::new(Shared { socket, stream: None, open: None })) }
+        Client { shared: Arc::new(Mutex::new(Shared { socket, patience, stream: None, open: None })) }
     }
 
     /// Opens a consultation and reserves room for it on the disk. Refused with [`Refusal::DiskShort`] when there is no
@@ -238,8 +245,8 @@ impl Shared {
             None => {
                 let absent = |cause| Error::Absent { socket: self.socket.clone(), cause };
                 let stream = UnixStream::connect(&self.socket).map_err(absent)?;
-                stream.set_read_timeout(Some(ANSWER_TIMEOUT)).map_err(Error::Lost)?;
-                stream.set_write_timeout(Some(ANSWER_TIMEOUT)).map_err(Error::Lost)?;
+                stream.set_read_timeout(Some(self.patience)).map_err(Error::Lost)?;
+                stream.set_write_timeout(Some(self.patience)).map_err(Error::Lost)?;
                 stream
             }
         };

@@ -1,5 +1,6 @@
 //! The physician: a real, unmodified Chromium on the desk's page, used by what is written on it.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -65,6 +66,7 @@ pub struct Physician {
     browser: Process,
     keep_pictures: PathBuf,
     patience: Duration,
+    signed_in: Cell<bool>,
 }
 
 /// What a video element shows at one moment.
@@ -137,7 +139,15 @@ impl Physician {
             .context("the browser's driver did not answer")??;
         let keep_pictures = crate::process::programs_folder()?.join("pictures");
         std::fs::create_dir_all(&keep_pictures)?;
-        Ok(Self { runtime, client: Some(client), driver, browser, keep_pictures, patience: PATIENCE })
+        Ok(Self {
+            runtime,
+            client: Some(client),
+            driver,
+            browser,
+            keep_pictures,
+            patience: PATIENCE,
+            signed_in: Cell::new(false),
+        })
     }
 
     /// Opens a page.
@@ -156,7 +166,10 @@ impl Physician {
     pub fn sign_in(&self, account: &str, password: &str, totp_secret: &str) -> Result<()> {
         self.type_into("Compte", account)?;
         self.type_into("Mot de passe", password)?;
-        self.type_into("Code à 6 chiffres", &totp_now(totp_secret)?)?;
+        // A code is good once, and the next one already: a second sign-in within half a minute has another.
+        let ahead = u64::from(self.signed_in.replace(true)) * 30;
+        let code = totp_at(totp_secret, SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + ahead)?;
+        self.type_into("Code à 6 chiffres", &code)?;
         self.press("Se connecter")?;
         self.shows("Salle d’attente")
     }
@@ -348,15 +361,8 @@ impl Drop for Physician {
     }
 }
 
-/// The code that an authenticator shows now for a base32 secret: RFC 6238, SHA-1, 30 s, 6 digits.
-///
-/// # Errors
-/// When the secret is not base32.
-pub fn totp_now(secret: &str) -> Result<String> {
-    totp_at(secret, SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())
-}
-
-/// The code of a moment, in seconds since 1970.
+/// The code that an authenticator shows for a base32 secret at a moment, in seconds since 1970: RFC 6238, SHA-1, 30 s,
+/// 6 digits.
 ///
 /// # Errors
 /// When the secret is not base32.

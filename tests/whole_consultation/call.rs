@@ -11,11 +11,15 @@ use super::{Visit, person};
 const MOVES_SHARE: usize = 1_000;
 
 impl Visit {
-    pub fn physician_takes_the_patient(&mut self) -> Result<()> {
-        self.step("the physician signs in; the cabin is killed in the waiting room and comes back to it");
+    pub fn physician_signs_in(&self) -> Result<()> {
         self.physician.visit(&self.site.desk_address())?;
         let account = self.site.account();
-        self.physician.sign_in(&account.name, &account.password, &account.totp_secret)?;
+        self.physician.sign_in(&account.name, &account.password, &account.totp_secret)
+    }
+
+    pub fn physician_takes_the_patient(&mut self) -> Result<()> {
+        self.step("the physician signs in; the cabin is killed in the waiting room and comes back to it");
+        self.physician_signs_in()?;
         self.window.find("Vous êtes dans la salle d’attente")?;
         self.physician.shows("Toux, respiration")?;
         self.kill_and_restart()?;

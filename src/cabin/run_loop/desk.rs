@@ -22,8 +22,14 @@ pub struct DeskState {
     pub up: bool,
     /// Who runs it.
     pub operator: String,
-    /// Why it is not up, for the technician.
+    /// Why it is not up, for the technician; empty while it is.
     pub reason: String,
+    /// It does not know this cabin, or no longer: only a person changes that. True too before the cabin joined one.
+    pub refused: bool,
+    /// Since the line is up it has said again all that it knows.
+    settled: bool,
+    /// Since the line is up it has offered the call that is under way (again).
+    known: bool,
     /// The call that it offered.
     pub(super) ticket: Option<Ticket>,
     /// The patient accepted it.
@@ -52,6 +58,7 @@ impl Cabin {
     pub(super) fn dial_desk(&mut self) {
         let Some(identity) = self.identity.clone() else {
             self.desk.reason = "not enrolled".into();
+            self.desk.refused = true;
             return;
         };
         self.link = Some(DeskLink::start(&self.runtime, identity, self.tls.clone(), |event| post(Event::Desk(event))));
@@ -64,6 +71,9 @@ impl Cabin {
                 tracing::info!("the desk is reached");
                 self.desk.up = true;
                 self.desk.operator = operator;
+                self.desk.reason.clear();
+                self.desk.refused = false;
+                (self.desk.settled, self.desk.known) = (false, false);
                 self.input(Input::NetworkBack);
             }
             DeskEvent::Down { reason } => {
@@ -72,12 +82,22 @@ impl Cabin {
                 }
                 self.desk.up = false;
                 self.desk.reason = reason;
+                self.desk.refused = false;
                 self.input(Input::NetworkLost);
             }
             DeskEvent::Refused { code, reason } => {
                 self.desk.up = false;
                 self.desk.reason = format!("{code:?}: {reason}");
+                self.desk.refused = true;
                 self.input(Input::NetworkLost);
+            }
+            DeskEvent::Settled => {
+                self.desk.settled = true;
+                // Away longer than the desk waits, or restarted itself: nobody can be called at the other end. While
+                // the direct line to the page still lives, the exchange goes on over it.
+                if self.is_call_forgotten() && self.physician.is_none() {
+                    self.call_ended(EndCause::CabinLost);
+                }
             }
             DeskEvent::Said(message) => self.desk_said(*message),
         }
@@ -129,6 +149,8 @@ impl Cabin {
             FromDesk::CallEnded { ticket, cause, .. } if Some(&ticket) == self.desk.ticket.as_ref() => {
                 self.call_ended(cause);
             }
+            // The physician has ended it already, on the data channel.
+            FromDesk::CallEnded { .. } if !matches!(self.journey.step(), Step::Call { .. }) => self.close_call(),
             FromDesk::HelpRequested { consultation } if Some(&consultation) == here.as_ref() => {
                 self.input(Input::HelpAsked);
             }
@@ -167,7 +189,8 @@ impl Cabin {
             _ => false,
         };
         if in_call_with {
-            let fresh = !again || self.physician.is_none();
+            self.desk.known = true;
+            let fresh = !again || self.physician.is_none() || !self.in_call();
             self.desk.ticket = Some(ticket.clone());
             self.desk.accepted = true;
             self.say(FromCabin::Accept { consultation, ticket: ticket.clone() });
@@ -180,13 +203,14 @@ impl Cabin {
         if self.input(Input::PhysicianOffered(physician)) {
             self.desk.ticket = Some(ticket);
             self.desk.accepted = false;
+            self.desk.known = true;
             crate::bell::ring(crate::bell::Loudness::Soft);
         } else if !again {
             self.say(FromCabin::Decline { consultation, ticket });
         }
     }
 
-    fn call_ended(&mut self, cause: EndCause) {
+    pub(super) fn call_ended(&mut self, cause: EndCause) {
         self.desk.ticket = None;
         self.desk.accepted = false;
         match self.journey.step() {
@@ -206,7 +230,7 @@ impl Cabin {
                 self.close_call();
                 self.input(Input::CallEnded(end));
             }
-            _ => {}
+            _ => self.close_call(),
         }
     }
 
@@ -278,6 +302,9 @@ impl Cabin {
     pub(super) fn accept_physician(&mut self) {
         let (Some(id), Some(ticket)) = (self.consultation(), self.desk.ticket.clone()) else { return };
         self.desk.accepted = true;
+        if let Some(link) = &self.link {
+            link.taken();
+        }
         self.open_call();
         self.say(FromCabin::Accept { consultation: wire_id(id), ticket });
     }
@@ -286,16 +313,18 @@ impl Cabin {
         let (Some(id), Some(ticket)) = (self.consultation(), self.desk.ticket.take()) else { return };
         self.desk.accepted = false;
         self.say(FromCabin::Decline { consultation: wire_id(id), ticket });
-        // Declining takes the patient out of the desk's waiting room; the journey says whether the wait goes on.
-        if matches!(self.journey.step(), Step::WaitingRoom { .. }) {
-            self.leave_waiting_room();
-            self.tell_waiting();
-        }
     }
 
-    /// The running call does not work: a fresh one on both sides.
+    /// The desk has said everything, and nothing of the call that is under way here.
+    pub(super) fn is_call_forgotten(&self) -> bool {
+        let meets = matches!(self.journey.step(), Step::MeetPhysician { .. } | Step::Call { .. });
+        meets && self.desk.up && self.desk.settled && !self.desk.known
+    }
+
+    /// The running call does not work: a fresh one on both sides. Without a desk that knows the call there is nobody to
+    /// make it with; its next offer of the same call makes it.
     pub(super) fn reconnect(&mut self) {
-        let Some(ticket) = self.desk.ticket.clone() else { return };
+        let Some(ticket) = self.desk.ticket.clone().filter(|_| self.desk.up && self.desk.known) else { return };
         self.open_call();
         self.say(FromCabin::RestartIce { ticket });
     }

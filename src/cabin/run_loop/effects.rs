@@ -83,6 +83,7 @@ impl Cabin {
         // A patient who went back to the welcome before saying anything leaves an open journal. After a submission
         // there is none, and the outbox refuses: that is as it should be.
         self.outbox.discard().ok();
+        self.owed.clear();
         self.physician = None;
         self.call_number += 1;
         self.call_stats = None;

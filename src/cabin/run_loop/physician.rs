@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use consult::dossier::{Dossier, Kept};
-use consult::journey::{Act, CallEnd, CallLine, Input, Step};
+use consult::journey::{Act, CallEnd, CallLine, Input, Journey, Step};
 use consult::physician::{Document, Summary};
 use consult::private::PrivateText;
-use consult::vitals::{Measurement, Moment};
+use consult::vitals::{Measurement, Moment, Reading};
 use drivers::ports::system_clock;
 use signal::cabin::FromCabin;
-use signal::call::Sdp;
-use signal::data::{MeasurementProgress, Record};
+use signal::call::{EndCause, Sdp};
+use signal::data::{MeasurementProgress, Outcome, Record};
 use signal::live::{Frame as LiveFrame, SAMPLES_MAX, WaveformKind};
 use signal::{ItemId, RefusalCode, Text, VERSION};
 
@@ -19,6 +19,11 @@ use super::desk::wire_id;
 use super::{Cabin, Event, post};
 use crate::physician_link::{Order, PhysicianEvent, PhysicianLink, Picture};
 use crate::{screens, words};
+
+/// Name on the wire of readings that are looked at and not yet kept.
+fn review_id(readings: &[Reading]) -> String {
+    format!("r{}", readings.first().map_or(0, |reading| reading.at.0))
+}
 
 impl Cabin {
     /// Opens camera and microphone for a fresh call, in place of any former one.
@@ -81,10 +86,16 @@ impl Cabin {
             PhysicianEvent::Interrupted => {
                 self.input(Input::CallInterrupted);
             }
-            PhysicianEvent::Stuck => {
-                self.input(Input::CallInterrupted);
-                self.reconnect();
+            PhysicianEvent::Stuck if self.is_call_forgotten() => self.call_ended(EndCause::CabinLost),
+            PhysicianEvent::Stuck if matches!(self.journey.step(), Step::Call { .. }) => {
+                self.close_call();
+                // An interruption asks for a fresh call itself; one that is known already does not.
+                if !self.input(Input::CallInterrupted) {
+                    self.reconnect();
+                }
             }
+            // The page closed its end of a call that is over.
+            PhysicianEvent::Stuck => self.close_call(),
             PhysicianEvent::RecordOpen => self.share_all(),
             PhysicianEvent::Record(record) => self.page_said(*record),
             PhysicianEvent::Document { begin, bytes } => self.document(&begin, &bytes),
@@ -117,7 +128,41 @@ impl Cabin {
         for (place, kept) in dossier.kept.iter().enumerate() {
             self.share_kept(dossier, place, kept, now);
         }
+        for skipped in &dossier.skipped {
+            let tried_again = dossier.last_kept(skipped.measurement).is_some_and(|kept| kept.at > skipped.at);
+            if !tried_again {
+                self.tell_state(skipped.measurement, MeasurementProgress::Skipped, words::wire_skip(skipped.reason));
+            }
+        }
         self.share_progress();
+    }
+
+    /// What became of a measurement that was in front of the patient.
+    pub(super) fn share_what_became(&self, before: &Journey, input: &Input) {
+        let (Some(guided), true) = (before.guided(), self.physician.is_some()) else { return };
+        if let Act::Review { readings } = &guided.act {
+            let kept = *input == Input::ReadingsKept;
+            let still = self.guided().is_some_and(|now| now.act == guided.act);
+            if !kept && !still {
+                // Seen by the physician in review, and not kept.
+                let now = system_clock();
+                for reading in words::wire_readings(guided.measurement, readings, &review_id(readings), true, now) {
+                    self.tell(Record::Reading(reading));
+                }
+            }
+        }
+        match input {
+            Input::ReadingsKept => self.tell_state(guided.measurement, MeasurementProgress::Kept, None),
+            Input::Skipped(reason) => {
+                self.tell_state(guided.measurement, MeasurementProgress::Skipped, words::wire_skip(*reason));
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_state(&self, measurement: Measurement, state: MeasurementProgress, reason: Option<&str>) {
+        let measurement = words::wire_measurement(measurement);
+        self.tell(Record::MeasurementState { measurement, state, request: None, reason: reason.map(Text::cut) });
     }
 
     fn share_kept(&self, dossier: &Dossier, place: usize, kept: &Kept, now: Moment) {
@@ -137,15 +182,13 @@ impl Cabin {
             Act::Measuring { .. } => MeasurementProgress::Measuring,
             Act::CheckCable { .. } => MeasurementProgress::Fault,
             Act::Review { readings } => {
-                let id = format!("r{}", readings.first().map_or(0, |reading| reading.at.0));
-                for reading in words::wire_readings(guided.measurement, readings, &id, false, now) {
+                for reading in words::wire_readings(guided.measurement, readings, &review_id(readings), false, now) {
                     self.tell(Record::Reading(reading));
                 }
                 MeasurementProgress::Measuring
             }
         };
-        let measurement = words::wire_measurement(guided.measurement);
-        self.tell(Record::MeasurementState { measurement, state, request: None, reason: None });
+        self.tell_state(guided.measurement, state, None);
     }
 
     /// Passes a curve on while its measurement is in front of the patient.
@@ -218,10 +261,22 @@ impl Cabin {
                     self.refuse(RefusalCode::OutOfOrder, "la conclusion n’a pas pu être gardée : réessayez");
                 }
             }
-            Record::End { id, .. } => {
+            Record::End { id, outcome, .. } => {
+                if !self.input(Input::CallEnded(CallEnd::Physician)) && matches!(self.journey.step(), Step::Call { .. })
+                {
+                    return self.refuse(RefusalCode::OutOfOrder, "la fin n’a pas pu être gardée : réessayez");
+                }
                 self.acknowledge(id);
-                self.input(Input::CallEnded(CallEnd::Physician));
-                // The page says the end to the desk once it has the acknowledgement.
+                // Nothing is seen or heard any more; the page closes its end once it has the acknowledgement, and
+                // says the end to the desk.
+                if let Some(physician) = &mut self.physician {
+                    physician.silence();
+                }
+                self.desk.ticket = None;
+                self.desk.accepted = false;
+                if outcome == Outcome::Emergency {
+                    self.input(Input::EmergencyAsked);
+                }
             }
             Record::Ack { .. } => {}
             Record::Error { code, reason } => {

@@ -46,7 +46,10 @@ export class Vitals {
     for (const reading of this.#readings.values()) {
       for (const { quantity } of reading.figures) {
         const key = quantity === "pulse_rate" && reading.measurement === "blood_pressure" ? "pulse_rate_cuff" : quantity;
-        if (reading.at >= (latest.get(key)?.at ?? -Infinity)) latest.set(key, reading);
+        const former = latest.get(key);
+        // One that was set aside is shown only while there is no other.
+        const better = !former || reading.retaken === former.retaken ? reading.at >= (former?.at ?? -Infinity) : former.retaken;
+        if (better) latest.set(key, reading);
       }
     }
     $("vitals-empty").hidden = latest.size > 0;
@@ -61,7 +64,7 @@ export class Vitals {
     const text = key === "systolic" ? [figure, of("diastolic")].filter(Boolean).map(figureText).join(" / ") : figureText(figure);
     const mean = key === "systolic" && of("mean_pressure");
     const note = [
-      reading.retaken && "remplacée", mean && `moyenne ${figureText(mean)}`,
+      reading.retaken && "non retenue", mean && `moyenne ${figureText(mean)}`,
       clock(reading.seen), word("device", reading.device_model), reading.high_quality === false && "signal faible",
     ].filter(Boolean).join(" · ");
     const card = this.#cards.get(key) ?? node("li", { id: `vital-${key}` });
