@@ -1,4 +1,4 @@
-//! The physician: a real, unmodified Chromium on the desk's page, used by what is written on it.
+//! The physician: a real, unmodified Chromium or Firefox on the desk's page, used by what is written on it.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,28 @@ return {
 };
 ";
 
+/// Which browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Browser {
+    /// `chromium`, with its `chromedriver`.
+    Chromium,
+    /// `firefox-esr`, with `geckodriver`.
+    Firefox,
+}
+
+/// What a Firefox for a test is told: a moving test picture and a test sound, used without asking, no first-run pages,
+/// calls on a machine that has only its loopback.
+const FIREFOX_PREFERENCES: [(&str, &str); 8] = [
+    ("media.navigator.streams.fake", "true"),
+    ("media.navigator.permission.disabled", "true"),
+    ("media.peerconnection.ice.loopback", "true"),
+    ("media.autoplay.default", "0"),
+    ("intl.accept_languages", "\"fr\""),
+    ("browser.shell.checkDefaultBrowser", "false"),
+    ("datareporting.policy.dataSubmissionEnabled", "false"),
+    ("app.update.enabled", "false"),
+];
+
 /// A physician's browser. Everything waits for what it needs; nothing here is asynchronous for the test.
 pub struct Physician {
     runtime: Runtime,
@@ -99,37 +121,24 @@ impl VideoPicture {
 }
 
 impl Physician {
+    /// Starts Chromium: see [`Physician::open_in`].
+    ///
+    /// # Errors
+    /// Names the program that is missing or did not start.
+    pub fn open(folder: &Path, name: &str) -> Result<Self> {
+        Self::open_in(Browser::Chromium, folder, name)
+    }
+
     /// Starts a browser with a moving test picture and a test sound for camera and microphone, which it may use
     /// without asking. Its profile and logs go to `folder`; `name` tells two physicians apart.
     ///
     /// # Errors
     /// Names the program that is missing or did not start.
-    pub fn open(folder: &Path, name: &str) -> Result<Self> {
-        let profile = folder.join(format!("chromium-{name}"));
-        std::fs::create_dir_all(&profile)?;
-        let debugging_port = free_port()?;
-        let mut command = Command::new("chromium");
-        command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
-        command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
-        command.args(["--disable-dev-shm-usage", "--enable-logging=stderr", "--window-size=1600,1000"]);
-        command.args(["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]);
-        command.args(["--autoplay-policy=no-user-gesture-required", "--lang=fr"]);
-        command.arg(format!("--remote-debugging-port={debugging_port}"));
-        command.arg(format!("--user-data-dir={}", profile.display())).arg("about:blank");
-        command.env("HOME", &profile).env_remove("DBUS_SESSION_BUS_ADDRESS");
-        let mut browser = Process::start(&format!("chromium-{name}"), command, folder)?;
-        browser.wait_for_port(debugging_port)?;
-
-        let driver_port = free_port()?;
-        let mut command = Command::new("chromedriver");
-        command.arg(format!("--port={driver_port}")).env("HOME", &profile);
-        let mut driver = Process::start(&format!("chromedriver-{name}"), command, folder)?;
-        driver.wait_for_port(driver_port)?;
-
-        // The driver joins the browser that we supervise, rather than one of its own that would outlive it.
-        let mut wanted = Capabilities::new();
-        wanted.insert("browserName".into(), json!("chrome"));
-        wanted.insert("goog:chromeOptions".into(), json!({ "debuggerAddress": format!("127.0.0.1:{debugging_port}") }));
+    pub fn open_in(which: Browser, folder: &Path, name: &str) -> Result<Self> {
+        let (browser, driver, driver_port, wanted) = match which {
+            Browser::Chromium => chromium(folder, name)?,
+            Browser::Firefox => firefox(folder, name)?,
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(wanted);
@@ -349,6 +358,65 @@ impl Physician {
         let console = self.console();
         error.context(format!("the page was {picture}\nand showed\n{text}\nits console said\n{console}"))
     }
+}
+
+/// The drivers join a browser that we supervise, rather than one of their own that would outlive them.
+type Started = (Process, Process, u16, Capabilities);
+
+fn chromium(folder: &Path, name: &str) -> Result<Started> {
+    let profile = folder.join(format!("chromium-{name}"));
+    std::fs::create_dir_all(&profile)?;
+    let debugging_port = free_port()?;
+    let mut command = Command::new("chromium");
+    command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
+    command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
+    command.args(["--disable-dev-shm-usage", "--enable-logging=stderr", "--window-size=1600,1000"]);
+    command.args(["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]);
+    command.args(["--autoplay-policy=no-user-gesture-required", "--lang=fr"]);
+    // A browser leaves the loopback out of a call, which is all that some build machines have.
+    command.arg("--allow-loopback-in-peer-connection");
+    command.arg(format!("--remote-debugging-port={debugging_port}"));
+    command.arg(format!("--user-data-dir={}", profile.display())).arg("about:blank");
+    command.env("HOME", &profile).env_remove("DBUS_SESSION_BUS_ADDRESS");
+    let mut browser = Process::start(&format!("chromium-{name}"), command, folder)?;
+    browser.wait_for_port(debugging_port)?;
+
+    let driver_port = free_port()?;
+    let mut command = Command::new("chromedriver");
+    command.arg(format!("--port={driver_port}")).env("HOME", &profile);
+    let mut driver = Process::start(&format!("chromedriver-{name}"), command, folder)?;
+    driver.wait_for_port(driver_port)?;
+
+    let mut wanted = Capabilities::new();
+    wanted.insert("browserName".into(), json!("chrome"));
+    wanted.insert("goog:chromeOptions".into(), json!({ "debuggerAddress": format!("127.0.0.1:{debugging_port}") }));
+    Ok((browser, driver, driver_port, wanted))
+}
+
+fn firefox(folder: &Path, name: &str) -> Result<Started> {
+    let profile = folder.join(format!("firefox-{name}"));
+    std::fs::create_dir_all(&profile)?;
+    let marionette_port = free_port()?;
+    let mut preferences = format!("user_pref(\"marionette.port\", {marionette_port});\n");
+    for (preference, value) in FIREFOX_PREFERENCES {
+        preferences.push_str(&format!("user_pref(\"{preference}\", {value});\n"));
+    }
+    std::fs::write(profile.join("user.js"), preferences)?;
+    let mut command = Command::new("firefox-esr");
+    command.args(["--headless", "--marionette", "--no-remote", "--new-instance", "--width=1600", "--height=1000"]);
+    command.arg("--profile").arg(&profile);
+    command.env("HOME", &profile).env("MOZ_HEADLESS", "1").env_remove("DBUS_SESSION_BUS_ADDRESS");
+    let mut browser = Process::start(&format!("firefox-{name}"), command, folder)?;
+    browser.wait_for_port(marionette_port)?;
+
+    let driver_port = free_port()?;
+    let geckodriver = crate::process::tools_folder()?.join("bin/geckodriver");
+    let mut command = Command::new(geckodriver);
+    command.args(["--connect-existing", "--marionette-port", &marionette_port.to_string()]);
+    command.args(["--port", &driver_port.to_string()]).env("HOME", &profile);
+    let mut driver = Process::start(&format!("geckodriver-{name}"), command, folder)?;
+    driver.wait_for_port(driver_port)?;
+    Ok((browser, driver, driver_port, Capabilities::new()))
 }
 
 impl Drop for Physician {

@@ -68,6 +68,14 @@ pub fn programs_folder() -> Result<PathBuf> {
     bail!("{} is not inside a cargo target folder", own.display())
 }
 
+/// The folder of what `tests/tools/install` builds or fetches for the tests (`target/tools`).
+///
+/// # Errors
+/// As [`programs_folder`].
+pub fn tools_folder() -> Result<PathBuf> {
+    Ok(programs_folder()?.parent().context("the folder of the target")?.join("tools"))
+}
+
 /// The path of one of the workspace's programs.
 ///
 /// # Errors
