@@ -256,6 +256,10 @@ pub enum IncidentKind {
     DeviceLost(Measurement),
     /// The cabin's program or the cabin itself stopped and came back.
     CabinRestarted,
+    /// The physician says that the call was without picture for its essential part.
+    WithoutPicture,
+    /// The physician says that the teleconsultation did not take place in full.
+    BrokenOff,
 }
 
 /// A technical incident.

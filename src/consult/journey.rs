@@ -240,6 +240,11 @@ pub enum CallEnd {
     GivenBack,
     /// Technique: it could not be set up, or did not come back.
     Failed,
+    /// The physician ended it, and says that there was no picture for the essential of it (R1c: it cannot count as a
+    /// teleconsultation).
+    PhysicianWithoutPicture,
+    /// The physician ended it, and says that it did not take place in full.
+    PhysicianBrokenOff,
 }
 
 /// What the program must do after an accepted input, in this order.

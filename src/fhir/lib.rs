@@ -359,6 +359,8 @@ fn incident_words(kind: IncidentKind) -> (&'static str, &'static str) {
     match kind {
         IncidentKind::CallInterrupted => ("incident-call-interrupted", "Image et son interrompus"),
         IncidentKind::NetworkLost => ("incident-network-lost", "Réseau perdu"),
+        IncidentKind::WithoutPicture => ("incident-without-picture", "Sans image pour l’essentiel de l’échange"),
+        IncidentKind::BrokenOff => ("incident-broken-off", "La téléconsultation n’a pas eu lieu en entier"),
         IncidentKind::CabinRestarted => ("incident-cabin-restarted", "Redémarrage de la cabine"),
         IncidentKind::DeviceLost(Measurement::OxygenAndPulse) => ("incident-oximeter-lost", "Oxymètre débranché"),
         IncidentKind::DeviceLost(Measurement::BloodPressure) => ("incident-cuff-lost", "Tensiomètre débranché"),

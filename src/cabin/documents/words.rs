@@ -158,6 +158,11 @@ impl Tongue {
         match kind {
             IncidentKind::NetworkLost => self.pick("Réseau perdu", "Network lost"),
             IncidentKind::CallInterrupted => self.pick("Image et son interrompus", "Picture and sound interrupted"),
+            IncidentKind::WithoutPicture => {
+                self.pick("Sans image pour l’essentiel de l’échange", "Without picture for the essential part")
+            }
+            IncidentKind::BrokenOff => self
+                .pick("La téléconsultation n’a pas eu lieu en entier", "The consultation did not take place in full"),
             IncidentKind::CabinRestarted => self.pick("Redémarrage de la cabine", "The cabin restarted"),
             IncidentKind::DeviceLost(Measurement::OxygenAndPulse) => {
                 self.pick("Oxymètre débranché", "Oximeter unplugged")

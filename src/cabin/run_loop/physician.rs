@@ -261,9 +261,13 @@ impl Cabin {
                     self.refuse(RefusalCode::OutOfOrder, "la conclusion n’a pas pu être gardée : réessayez");
                 }
             }
-            Record::End { id, outcome, .. } => {
-                if !self.input(Input::CallEnded(CallEnd::Physician)) && matches!(self.journey.step(), Step::Call { .. })
-                {
+            Record::End { id, outcome, with_video } => {
+                let end = match outcome {
+                    Outcome::Interrupted => CallEnd::PhysicianBrokenOff,
+                    Outcome::Completed | Outcome::Emergency if with_video => CallEnd::Physician,
+                    Outcome::Completed | Outcome::Emergency => CallEnd::PhysicianWithoutPicture,
+                };
+                if !self.input(Input::CallEnded(end)) && matches!(self.journey.step(), Step::Call { .. }) {
                     return self.refuse(RefusalCode::OutOfOrder, "la fin n’a pas pu être gardée : réessayez");
                 }
                 self.acknowledge(id);

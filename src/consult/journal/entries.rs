@@ -27,7 +27,9 @@ coded_enum!(IdentityDocument {
 });
 coded_enum!(SkipReason { 0 => NotWanted, 1 => CannotPlace, 2 => Hurts, 3 => NoResult, 4 => DeviceOut, 5 => Withdrawn });
 coded_enum!(Trouble { 0 => NoSignal, 1 => Moved, 2 => Implausible, 3 => TookTooLong, 4 => DeviceFault });
-coded_enum!(CallEnd { 0 => Physician, 1 => GivenBack, 2 => Failed });
+coded_enum!(CallEnd {
+    0 => Physician, 1 => GivenBack, 2 => Failed, 3 => PhysicianWithoutPicture, 4 => PhysicianBrokenOff,
+});
 coded_enum!(Authentication { 0 => None, 1 => LocalTotp, 2 => OpenIdConnect });
 coded_enum!(DocumentKind { 0 => Prescription, 1 => Certificate, 2 => Other });
 coded_enum!(NextCare {

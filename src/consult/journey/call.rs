@@ -219,9 +219,21 @@ impl Journey {
             Step::Call { .. } => {}
             _ => return Err(Refused::NotHere),
         }
+        let said = match end {
+            CallEnd::PhysicianWithoutPicture => Some(IncidentKind::WithoutPicture),
+            CallEnd::PhysicianBrokenOff => Some(IncidentKind::BrokenOff),
+            CallEnd::Physician | CallEnd::GivenBack | CallEnd::Failed => None,
+        };
+        if let Some(kind) = said {
+            let call = self.dossier.as_ref().and_then(|dossier| dossier.calls.last());
+            self.open_incident(kind, call.map_or(now, |call| call.connected_at.unwrap_or(call.accepted_at)));
+            self.close_incident(kind, now);
+        }
         let mut effects = self.close_call(now);
         match end {
-            CallEnd::Physician => self.step = Step::Documents { paper: Paper::NotAsked },
+            CallEnd::Physician | CallEnd::PhysicianWithoutPicture | CallEnd::PhysicianBrokenOff => {
+                self.step = Step::Documents { paper: Paper::NotAsked };
+            }
             CallEnd::GivenBack | CallEnd::Failed => effects.extend(self.enter_waiting_room()),
         }
         Ok(effects)

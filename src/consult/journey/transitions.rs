@@ -387,3 +387,17 @@ fn nothing_of_a_patient_is_ever_printed() {
         }
     }
 }
+
+#[test]
+fn what_the_physician_says_of_a_call_at_its_end_is_in_the_record() {
+    use crate::dossier::IncidentKind::{BrokenOff, WithoutPicture};
+    for (end, kind) in [(CallEnd::PhysicianWithoutPicture, WithoutPicture), (CallEnd::PhysicianBrokenOff, BrokenOff)] {
+        let mut journey = at(way_to("connected"));
+        let now = Moment(NOW.0 + 60_000);
+        journey.apply(Input::CallEnded(end), now).expect("the physician may end it");
+        assert!(matches!(journey.step(), Step::Documents { .. }));
+        let said = journey.dossier().and_then(|dossier| dossier.incidents.last()).expect("an incident");
+        assert_eq!((said.kind, said.ended_at), (kind, Some(now)));
+        assert!(said.started_at < now, "from the moment when picture and sound were there");
+    }
+}
