@@ -3,6 +3,7 @@
 //!
 //! What it types and measures is odd on purpose, so that it is found nowhere by chance.
 
+mod another_patient;
 mod call;
 mod interruptions;
 mod patient;
@@ -13,7 +14,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
-use whole_cabin::physician::Physician;
+use whole_cabin::physician::{Browser, Physician};
 use whole_cabin::process::{PATIENCE, until};
 use whole_cabin::screen::{Screen, Window};
 use whole_cabin::site::Site;
@@ -46,11 +47,16 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// A site whose cabin has joined its desk and shows its first screen, and a physician's browser. `before` starts
+    /// A site whose cabin has joined its desk and shows its first screen, and a physician's Chromium. `before` starts
     /// what must be there before the cabin.
-    fn open(
+    fn open(name: &'static str, size: (u16, u16), before: impl FnOnce(&mut Site) -> Result<()>) -> Result<Self> {
+        Self::open_with(name, size, Browser::Chromium, before)
+    }
+
+    fn open_with(
         name: &'static str,
         (width, height): (u16, u16),
+        browser: Browser,
         before: impl FnOnce(&mut Site) -> Result<()>,
     ) -> Result<Self> {
         let began = Instant::now();
@@ -61,7 +67,7 @@ impl Visit {
         let display = tempfile::tempdir()?;
         let screen = Screen::open(display.path(), width, height)?;
         let window = site.start_cabin(&screen)?;
-        let physician = Physician::open(site.folder(), "morel")?;
+        let physician = Physician::open_in(browser, site.folder(), "morel")?;
         Ok(Self { name, site, screen, window, physician, consultation: String::new(), began, _display: display })
     }
 

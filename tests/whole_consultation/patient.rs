@@ -11,16 +11,21 @@ const WARNING_SIGNS: usize = 8;
 
 impl Visit {
     pub fn pharmacist_opens(&mut self) -> Result<()> {
+        self.pharmacist_signs_in("Ouvrir la cabine", "Entrer", "chiffre")?;
+        self.window.find("Commencer")?;
+        Ok(())
+    }
+
+    /// From any screen of a patient to the pharmacist's space.
+    pub fn pharmacist_signs_in(&self, space: &str, enter: &str, digits: &str) -> Result<()> {
         let window = &self.window;
-        window.press("Ouvrir la cabine")?;
+        window.press(space)?;
         window.press(PHARMACIST)?;
         for (typed, digit) in PIN.chars().enumerate() {
             window.press(&digit.to_string())?;
-            window.find(containing(&format!("{} chiffre", typed + 1)))?;
+            window.find(containing(&format!("{} {digits}", typed + 1)))?;
         }
-        window.press("Entrer")?;
-        window.find("Commencer")?;
-        Ok(())
+        window.press(enter)
     }
 
     pub fn patient_says_why(&mut self) -> Result<()> {
