@@ -410,8 +410,8 @@ fn firefox(folder: &Path, name: &str) -> Result<Started> {
     browser.wait_for_port(marionette_port)?;
 
     let driver_port = free_port()?;
-    let geckodriver = crate::process::tools_folder()?.join("bin/geckodriver");
-    let mut command = Command::new(geckodriver);
+    let built = crate::process::tools_folder()?.join("bin/geckodriver");
+    let mut command = if built.is_file() { Command::new(built) } else { Command::new("geckodriver") };
     command.args(["--connect-existing", "--marionette-port", &marionette_port.to_string()]);
     command.args(["--port", &driver_port.to_string()]).env("HOME", &profile);
     let mut driver = Process::start(&format!("geckodriver-{name}"), command, folder)?;
