@@ -1,6 +1,10 @@
 //! What is being typed or chosen and not yet confirmed: lost with the program, unlike everything confirmed.
 
-use consult::identity::{BirthDate, CogCode, IdentityDocument, Matricule, MatriculeRefused, Sex, TraitText, Traits};
+use consult::communes;
+use consult::dossier::{Dossier, UsualDoctor};
+use consult::identity::{
+    BirthDate, CogCode, IdentityDocument, Matricule, MatriculeRefused, Place, Sex, TraitText, Traits,
+};
 use consult::reason::{BodyPart, ReasonKind};
 use consult::vitals::Moment;
 use zeroize::Zeroize;
@@ -145,10 +149,7 @@ impl IdentityDraft {
             given_names: TraitText::parse(&self.given_names).ok()?,
             sex: self.sex?,
             birth_date: self.date().filter(|date| !date.is_after(now))?,
-            birth_place: consult::identity::Place {
-                cog: place.code,
-                name: consult::private::Private::new(place.name.clone()),
-            },
+            birth_place: Place { cog: place.code, name: consult::private::Private::new(place.name.clone()) },
             used_name: None,
         })
     }
@@ -196,6 +197,73 @@ pub struct Drafts {
     pub document: Option<IdentityDocument>,
     /// Cleaning list, ticked.
     pub cleaned: [bool; 4],
+}
+
+impl Drafts {
+    /// What a dossier that came back after a restart already answers, so that going back shows it. The matricule is not
+    /// among it: a typed one cannot be read out of a dossier.
+    pub fn of(dossier: &Dossier) -> Self {
+        let mut drafts = Self::default();
+        if let Some(reason) = &dossier.reason {
+            drafts.reason = ReasonDraft {
+                page: ReasonPage::Words,
+                kind: Some(reason.kind),
+                part: reason.body_part,
+                words: reason.line.reveal().to_owned(),
+            };
+        }
+        if let Some(identity) = &dossier.identity {
+            let traits = identity.traits();
+            let (year, month, day) = traits.birth_date.parts();
+            drafts.identity = IdentityDraft {
+                page: IdentityPage::Review,
+                from_review: false,
+                birth_name: traits.birth_name.reveal().to_owned(),
+                given_names: traits.given_names.reveal().to_owned(),
+                sex: Some(traits.sex),
+                birth_date: (day.unwrap_or(0), month.unwrap_or(0), year),
+                place_search: traits.birth_place.name.reveal().clone(),
+                places: Vec::new(),
+                place: Some(FoundPlace::of(&traits.birth_place)),
+                matricule: String::new(),
+            };
+        }
+        if let Some(contact) = &dossier.contact {
+            drafts.doctor = DoctorDraft {
+                page: DoctorPage::Phone,
+                has_one: match &contact.usual_doctor {
+                    UsualDoctor::Named { .. } => Some(true),
+                    UsualDoctor::None => Some(false),
+                    UsualDoctor::Unsaid => None,
+                },
+                name: match &contact.usual_doctor {
+                    UsualDoctor::Named { name, .. } => name.reveal().to_owned(),
+                    UsualDoctor::None | UsualDoctor::Unsaid => String::new(),
+                },
+                town_search: contact.town.name.reveal().clone(),
+                towns: Vec::new(),
+                town: Some(FoundPlace::of(&contact.town)),
+                phone: contact.phone.as_ref().map(|phone| phone.reveal().to_owned()).unwrap_or_default(),
+            };
+        }
+        drafts
+    }
+}
+
+impl FoundPlace {
+    /// A place that was chosen.
+    fn of(place: &Place) -> Self {
+        let listed = communes::by_code(place.cog);
+        Self {
+            code: place.cog,
+            name: place.name.reveal().clone(),
+            // Communes of one name are told apart by their département; a country needs nothing.
+            detail: listed
+                .filter(|_| !place.cog.is_country())
+                .map(|place| place.departement().to_owned())
+                .unwrap_or_default(),
+        }
+    }
 }
 
 impl Drop for Drafts {

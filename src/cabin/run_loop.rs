@@ -249,6 +249,7 @@ impl Cabin {
         cabin.dial_desk();
         if restarted {
             tracing::info!("the consultation that was under way is back");
+            cabin.drafts = cabin.journey.dossier().map(Drafts::of).unwrap_or_default();
             cabin.input(Input::Restarted);
         }
         // Nothing is known of the line before the desk answers.
@@ -407,6 +408,7 @@ impl Cabin {
         self.outbox_failed = false;
         if let Some(journey) = found.filter(|_| self.journey.dossier().is_none()) {
             let up = self.desk.up;
+            self.drafts = journey.dossier().map(Drafts::of).unwrap_or_default();
             self.journey = journey;
             self.input(Input::Restarted);
             self.input(if up { Input::NetworkBack } else { Input::NetworkLost });

@@ -13,6 +13,13 @@ fn a_consultation_survives_a_kill_at_each_step_with_the_physician_a_hand_back_an
     visit.pharmacist_opens()?;
     visit.patient_says_why()?;
     visit.patient_says_who()?;
+    visit.step("killed before consent; what was answered can be gone back to");
+    visit.window.find("Vos données, vos choix")?;
+    visit.kill_and_restart()?;
+    visit.window.find("Vos données, vos choix")?;
+    visit.window.press("Retour")?;
+    visit.window.holds("Téléphone", person::PHONE)?;
+    visit.window.press("Continuer")?;
     visit.patient_agrees()?;
     visit.patient_skips("Température")?;
     visit.patient_skips("Oxygène et pouls")?;
