@@ -213,7 +213,7 @@ impl Cabin {
             front: Front::Patient,
             over: Over::Nothing,
             help_hidden: false,
-            sign_in: SignInDraft::new(settings.pharmacists.len()),
+            sign_in: SignInDraft::new(&settings),
             print_fault: None,
             voice: Voice::default(),
             day: Day::default(),
@@ -326,6 +326,7 @@ impl Cabin {
                 break;
             }
         }
+        self.lock_when_quiet();
         let now = system_clock();
         if let Some(input) = self.journey.timeout_input(now) {
             self.input(input);
