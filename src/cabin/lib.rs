@@ -4,7 +4,7 @@
 //! * [`screens`]: properties and callbacks of every screen. [`words`]: one vocabulary in the other.
 //! * [`desk_link`], [`enrolment`]: the line to the desk. [`physician_link`]: the call.
 //! * [`devices`]: what is plugged. [`journal`], [`submission`], [`documents`]: what is kept, sent and handed out.
-//! * [`forget`]: freed memory is wiped. [`voice`], [`bell`]: what is heard.
+//! * [`pharmacists`]: PINs. [`voice`], [`bell`]: what is heard. Freed memory is wiped by `outbox::forget`.
 
 pub mod bell;
 pub mod desk_link;

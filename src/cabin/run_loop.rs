@@ -238,7 +238,7 @@ impl Cabin {
             front: Front::Patient,
             over: Over::Nothing,
             help_hidden: false,
-            sign_in: SignInDraft::new(settings.pharmacists.len()),
+            sign_in: SignInDraft::new(&settings),
             print_fault: None,
             voice: Voice::default(),
             day: Day::default(),
@@ -394,6 +394,7 @@ impl Cabin {
                 self.input(input);
             }
         }
+        self.lock_when_quiet();
         // Every few seconds, off this thread: a slow disk must not stop the screen.
         if self.ticks % STATUS_TICKS == 1 {
             let outbox = self.outbox_watch.clone();

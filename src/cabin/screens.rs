@@ -71,6 +71,7 @@ pub fn connect(app: &App) {
     bar.on_touched(|| {
         with(|cabin| {
             cabin.voice.stop();
+            cabin.pharmacist_touched();
             cabin.input(Input::Touched);
         })
     });

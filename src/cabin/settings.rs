@@ -31,8 +31,10 @@ pub struct Settings {
     pub enrol_site: signal::enrol::Site,
     /// The place, for the record.
     pub record_site: fhir::Site,
-    /// Durations.
+    /// Durations of the journey. That of an unanswered call for help is R8's, and no setting.
     pub policy: Policy,
+    /// The pharmacist's screens give way to the patient's without a touch for that long.
+    pub pharmacist_after: Duration,
     /// Pharmacists.
     pub pharmacists: Vec<PharmacistEntry>,
     /// Devices.
@@ -73,7 +75,6 @@ impl Settings {
         let policy = Policy {
             quiet_ms: ms(config.inactivity.warn_after),
             warning_ms: ms(config.inactivity.forget_after),
-            help_alarm_ms: ms(config.inactivity.pharmacist_after),
             long_warning_ms: usual.long_warning_ms.max(ms(config.inactivity.forget_after)),
             ..usual
         };
@@ -98,6 +99,7 @@ impl Settings {
                 city,
             },
             policy,
+            pharmacist_after: config.inactivity.pharmacist_after,
             pharmacists: config
                 .pharmacists
                 .iter()
@@ -192,12 +194,14 @@ fn call_settings(config: &Config) -> anyhow::Result<call::Settings> {
         ice_servers,
         video_source: match &config.media.camera {
             Source::Auto => call::VideoSource::Auto,
-            Source::Test | Source::Off => call::VideoSource::TestPicture,
+            Source::Test => call::VideoSource::TestPicture,
+            Source::Off => call::VideoSource::Off,
             Source::Named(name) => call::VideoSource::Device(name.clone()),
         },
         audio_source: match &config.media.microphone {
             Source::Auto => call::AudioSource::Auto,
-            Source::Test | Source::Off => call::AudioSource::TestTone,
+            Source::Test => call::AudioSource::TestTone,
+            Source::Off => call::AudioSource::Off,
             Source::Named(name) => call::AudioSource::Device(name.clone()),
         },
         audio_sink: match &config.media.speaker {
@@ -207,4 +211,40 @@ fn call_settings(config: &Config) -> anyhow::Result<call::Settings> {
         },
         ..call::Settings::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The settings of the example with one text replaced by another.
+    fn settings(from: &str, to: &str) -> Settings {
+        const EXAMPLE: &str = include_str!("../config/example.toml");
+        assert!(EXAMPLE.contains(from), "{from}");
+        let path = std::env::temp_dir().join(format!("cabin-{}.toml", uuid::Uuid::new_v4().simple()));
+        std::fs::write(&path, EXAMPLE.replacen(from, to, 1)).unwrap();
+        let settings = Settings::load(&path);
+        std::fs::remove_file(&path).unwrap();
+        settings.unwrap()
+    }
+
+    #[test]
+    fn an_unanswered_call_for_help_raises_the_alarm_after_60_s_whatever_locks_the_space() {
+        let settings = settings("pharmacist_after_seconds = 120", "pharmacist_after_seconds = 600");
+        assert_eq!(settings.policy.help_alarm_ms, 60_000, "requirement R8");
+        assert_eq!(settings.pharmacist_after, Duration::from_secs(600));
+    }
+
+    #[test]
+    fn the_shortest_warning_that_the_configuration_takes_is_one_that_the_journey_takes() {
+        let settings = settings("forget_after_seconds = 45", "forget_after_seconds = 20");
+        assert_eq!(settings.policy.warning_ms, consult::journey::WARNING_MS_MIN);
+    }
+
+    #[test]
+    fn what_is_off_is_not_replaced_by_a_test_picture_or_tone() {
+        let settings = settings("camera = \"auto\"\nmicrophone = \"auto\"", "camera = \"off\"\nmicrophone = \"off\"");
+        assert_eq!(settings.call.video_source, call::VideoSource::Off);
+        assert_eq!(settings.call.audio_source, call::AudioSource::Off);
+    }
 }

@@ -71,7 +71,8 @@ impl PictureCapture {
             )
         };
         let wanted = match &settings.video_source {
-            VideoSource::TestPicture => None,
+            // Off is answered before a capture is started.
+            VideoSource::TestPicture | VideoSource::Off => None,
             VideoSource::Device(path) => Some(Source::Camera(path.clone())),
             VideoSource::Auto => first_device("Video/Source").map(Source::Found),
         };
@@ -81,7 +82,7 @@ impl PictureCapture {
                 start(Source::Test)
             })?,
             None => {
-                if settings.video_source != VideoSource::TestPicture {
+                if settings.video_source == VideoSource::Auto {
                     let _ = news.try_send(MediaNews::Notice(Fault::NoCamera));
                 }
                 start(Source::Test)?
@@ -153,7 +154,7 @@ impl SoundCapture {
             )
         };
         let wanted = match &settings.audio_source {
-            AudioSource::TestTone => None,
+            AudioSource::TestTone | AudioSource::Off => None,
             AudioSource::Device(name) => Some(Source::Microphone(name.clone())),
             AudioSource::Auto => first_device("Audio/Source").map(Source::Found),
         };
@@ -163,7 +164,7 @@ impl SoundCapture {
                 start(Source::Test)
             })?,
             None => {
-                if settings.audio_source != AudioSource::TestTone {
+                if settings.audio_source == AudioSource::Auto {
                     let _ = news.try_send(MediaNews::Notice(Fault::NoMicrophone));
                 }
                 start(Source::Test)?

@@ -127,6 +127,8 @@ pub enum VideoSource {
     Device(String),
     /// A moving ball.
     TestPicture,
+    /// None: no picture is offered to the far end, nor sent.
+    Off,
 }
 
 /// Where the sound comes from.
@@ -138,6 +140,8 @@ pub enum AudioSource {
     Device(String),
     /// A quiet tone.
     TestTone,
+    /// None: no sound is offered to the far end, nor sent.
+    Off,
 }
 
 /// Where the far end is heard.
@@ -362,8 +366,7 @@ impl Call {
             .map_err(|_| CallError::Closed)?
             .map_err(|error| CallError::NoMedia { why: error.to_string() })?;
         let (peer_news, peer_heard) = mpsc::channel(run::NEWS_WAITING_MAX);
-        let peer =
-            Arc::new(peer::Peer::open(&settings.ice_servers, settings.picture_bits_per_second_max, peer_news).await?);
+        let peer = Arc::new(peer::Peer::open(&settings, peer_news).await?);
         let (remote_slot, remote_picture) = watch::channel(None);
         let (own_slot, own_picture) = watch::channel(None);
         let (orders, ordered) = mpsc::channel(16);

@@ -2,7 +2,7 @@
 
 use crate::policy::{Fate, Rate, SILENCE};
 use crate::progress::Sign;
-use crate::{CallError, Candidate, IceServer, MESSAGE_BYTES_MAX};
+use crate::{AudioSource, CallError, Candidate, MESSAGE_BYTES_MAX, Settings, VideoSource};
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{
     BandwidthEstimator, CongestionControlBuilder, Interceptor, Packet, PacketReport, Registry, Slot, StreamInfo,
@@ -77,13 +77,9 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) async fn open(
-        ice_servers: &[IceServer],
-        picture_bits_max: u32,
-        news: mpsc::Sender<PeerNews>,
-    ) -> Result<Peer, CallError> {
+    pub(crate) async fn open(call: &Settings, news: mpsc::Sender<PeerNews>) -> Result<Peer, CallError> {
         let mut engine = codecs()?;
-        let rate = Rate::new(picture_bits_max);
+        let rate = Rate::new(call.picture_bits_per_second_max);
         let (bits_out, picture_bits) = watch::channel(rate.picture_bits_per_second());
         let (loss_out, loss_thousandths) = watch::channel(0);
         let start = Instant::now();
@@ -92,7 +88,7 @@ impl Peer {
         let registry = feedback(&mut engine, estimator, Arc::clone(&key_frame_asked))?;
         let configuration = RTCConfigurationBuilder::new()
             .with_ice_servers(
-                ice_servers
+                call.ice_servers
                     .iter()
                     .map(|server| RTCIceServer {
                         urls: server.urls.clone(),
@@ -128,8 +124,13 @@ impl Peer {
         let (picture_ssrc, sound_ssrc) = (rand::random(), rand::random());
         let picture = Arc::new(track("camera", RtpCodecKind::Video, vp8(), picture_ssrc, Some(rand::random())));
         let sound = Arc::new(track("microphone", RtpCodecKind::Audio, opus(), sound_ssrc, None));
-        connection.add_track(Arc::clone(&sound) as _).await.map_err(refused)?;
-        connection.add_track(Arc::clone(&picture) as _).await.map_err(refused)?;
+        // What is switched off is not offered either: the answer says that this end only receives it.
+        if call.audio_source != AudioSource::Off {
+            connection.add_track(Arc::clone(&sound) as _).await.map_err(refused)?;
+        }
+        if call.video_source != VideoSource::Off {
+            connection.add_track(Arc::clone(&picture) as _).await.map_err(refused)?;
+        }
         Ok(Peer {
             connection,
             picture,

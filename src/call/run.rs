@@ -133,6 +133,9 @@ impl Studio {
     }
 
     fn start_picture(&mut self) -> Result<(), String> {
+        if self.settings.video_source == VideoSource::Off {
+            return Ok(());
+        }
         let (out, slot) = (self.picture_out.clone(), self.own_slot.clone());
         let capture = PictureCapture::start(&self.settings, &self.beat, self.picture_marks, out, slot, &self.news)?;
         capture.cover(self.covered);
@@ -141,6 +144,9 @@ impl Studio {
     }
 
     fn start_sound(&mut self) -> Result<(), String> {
+        if self.settings.audio_source == AudioSource::Off {
+            return Ok(());
+        }
         let capture = SoundCapture::start(
             &self.settings,
             &self.beat,

@@ -15,10 +15,14 @@ struct End {
 
 impl End {
     async fn new() -> End {
+        End::with(VideoSource::TestPicture, AudioSource::TestTone).await
+    }
+
+    async fn with(video_source: VideoSource, audio_source: AudioSource) -> End {
         let (told, events) = mpsc::channel(64);
         let settings = Settings {
-            video_source: VideoSource::TestPicture,
-            audio_source: AudioSource::TestTone,
+            video_source,
+            audio_source,
             audio_sink: AudioSink::Silent,
             jitter_milliseconds: 60,
             ..Settings::default()
@@ -76,7 +80,11 @@ async fn answered(end: &End, sdp: String) {
 }
 
 async fn connected() -> (End, End) {
-    let (mut page, mut cabin) = (End::new().await, End::new().await);
+    connected_with(End::new().await).await
+}
+
+async fn connected_with(mut cabin: End) -> (End, End) {
+    let mut page = End::new().await;
     let answer = cabin.call.remote_offer(&offer(&page).await).await.expect("an answer");
     answered(&page, answer).await;
     // Loopback is always among the first few addresses; the rest is found on the way.
@@ -179,6 +187,36 @@ async fn moving_picture(mut slot: watch::Receiver<Option<Frame>>) {
             assert_eq!(frame.rgba.len(), (frame.width * frame.height * 4) as usize);
             seen.push(frame);
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_camera_or_microphone_that_is_off_sends_nothing_and_the_far_end_is_still_seen_and_heard() {
+    for (video, audio) in [(VideoSource::Off, AudioSource::TestTone), (VideoSource::TestPicture, AudioSource::Off)] {
+        let camera_off = video == VideoSource::Off;
+        let (mut page, mut cabin) = connected_with(End::with(video, audio).await).await;
+        moving_picture(cabin.call.remote_picture()).await;
+        // Two reports: the first may be from before the connection.
+        let mut heard = f32::MIN;
+        for _ in 0..2 {
+            let told = page.until("report", |event| matches!(event, CallEvent::Stats(_))).await;
+            let CallEvent::Stats(stats) = told else { panic!("{told:?}") };
+            heard = heard.max(stats.remote_decibels);
+            let told = cabin.until("report", |event| matches!(event, CallEvent::Stats(_))).await;
+            assert!(matches!(told, CallEvent::Stats(stats) if stats.remote_pictures > 0), "{told:?}");
+        }
+        if camera_off {
+            assert!(page.call.remote_picture().borrow().is_none(), "a picture came from a camera that is off");
+            assert!(cabin.call.own_picture().borrow().is_none());
+            assert!(heard > -60.0, "the microphone is on, and {heard} dB were heard");
+        } else {
+            moving_picture(page.call.remote_picture()).await;
+            assert!(heard < -100.0, "{heard} dB came from a microphone that is off");
+        }
+        let faults: Vec<_> = cabin.early.iter().filter(|event| matches!(event, CallEvent::Fault(_))).collect();
+        assert!(faults.is_empty(), "off is no fault: {faults:?}");
+        cabin.call.close().await;
+        page.call.close().await;
     }
 }
 

@@ -34,8 +34,6 @@ pub struct Config {
     pub site: Site,
     /// The physicians' side.
     pub desk: Desk,
-    /// Where records go.
-    pub fhir: Fhir,
     /// How the call finds its way.
     pub call: Call,
     /// What is plugged in.
@@ -50,8 +48,6 @@ pub struct Config {
     pub pharmacists: Vec<Pharmacist>,
     /// When a patient is taken to have left.
     pub inactivity: Inactivity,
-    /// Numbers shown in an emergency.
-    pub emergency: Emergency,
     /// Socket of `cabin-outbox`.
     pub outbox_socket: PathBuf,
     /// Folder in which the cabin keeps what outlives a consultation (nothing of a patient).
@@ -116,22 +112,6 @@ pub struct Desk {
     pub url: String,
     /// Authority that signed the desk's certificate, PEM; `None`: the public ones.
     pub ca_file: Option<PathBuf>,
-    /// Where the cabin's own key is, made at its enrolment; `None`: in the data folder.
-    pub key_file: Option<PathBuf>,
-}
-
-/// Where records go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fhir {
-    /// The store embedded in the desk.
-    Desk,
-    /// A FHIR R4 server.
-    Server {
-        /// Base address.
-        url: String,
-        /// File with its bearer token.
-        token_file: Option<PathBuf>,
-    },
 }
 
 /// How the call finds its way through networks.
@@ -202,7 +182,7 @@ pub enum Source {
     Auto,
     /// The test picture or sound.
     Test,
-    /// None.
+    /// None: nothing is sent, or heard.
     Off,
     /// That one: `/dev/video0`, or the name of an ALSA or PipeWire device.
     Named(String),
@@ -217,21 +197,6 @@ pub struct Screen {
     pub height: u32,
     /// Fills the screen, without a frame nor a way out.
     pub kiosk: bool,
-    /// Degrees by which the picture is turned clockwise.
-    pub rotation: Rotation,
-}
-
-/// How the screen hangs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rotation {
-    /// As it is.
-    None,
-    /// A quarter turn clockwise.
-    Right,
-    /// Upside down.
-    Half,
-    /// A quarter turn the other way.
-    Left,
 }
 
 /// Somebody who may open the cabin.
@@ -258,19 +223,8 @@ pub struct Inactivity {
     pub warn_after: Duration,
     /// Without an answer for that long, everything is forgotten.
     pub forget_after: Duration,
-    /// The pharmacist's space closes without a touch for that long.
+    /// The pharmacist's screens give way to the patient's without a touch for that long.
     pub pharmacist_after: Duration,
-}
-
-/// Numbers shown in an emergency.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Emergency {
-    /// Ambulance.
-    pub medical: String,
-    /// Any emergency, Europe.
-    pub europe: String,
-    /// For deaf people, by text.
-    pub deaf: String,
 }
 
 /// One mistake of a file.

@@ -7,8 +7,8 @@ use toml::de::DeTable;
 
 use crate::reader::{Notes, Table};
 use crate::{
-    Call, Config, DEVICES_MAX, Desk, Device, DevicePort, Emergency, Fhir, Inactivity, Language, Media, PHARMACISTS_MAX,
-    Pharmacist, RELAYS_MAX, Rotation, Screen, Site, SiteKind, Source, Turn,
+    Call, Config, DEVICES_MAX, Desk, Device, DevicePort, Inactivity, Language, Media, PHARMACISTS_MAX, Pharmacist,
+    RELAYS_MAX, Screen, Site, SiteKind, Source, Turn,
 };
 
 /// Longest wait for a touch, seconds.
@@ -27,10 +27,8 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
     let mut t = root.table("desk", notes);
     let desk_url = t.required("url", "the desk's address, https://… (http:// on loopback only)", notes, web_address);
     let ca_file = t.optional("ca_file", "a PEM file", notes, path);
-    let key_file = t.optional("key_file", "the file of the cabin's key, made at its enrolment", notes, path);
     t.end(notes);
 
-    let fhir = if root.has("fhir") { fhir(root.table("fhir", notes), folder, notes) } else { Some(Fhir::Desk) };
     let call = call(root.table("call", notes), folder, notes);
 
     let mut devices = Vec::new();
@@ -58,17 +56,6 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
         width: t.number("width", 640..8193, 1920, notes),
         height: t.number("height", 480..8193, 1080, notes),
         kiosk: t.flag("kiosk", false, notes),
-        rotation: match t.number("rotation", 0..360, 0, notes) {
-            0 => Rotation::None,
-            90 => Rotation::Right,
-            180 => Rotation::Half,
-            270 => Rotation::Left,
-            _ => {
-                let at = t.at_field("rotation");
-                notes.note(at, "screen.rotation", "0, 90, 180 or 270 (degrees clockwise)");
-                Rotation::None
-            }
-        },
     };
     t.end(notes);
 
@@ -87,18 +74,6 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
     };
     t.end(notes);
 
-    let mut t = root.table("emergency", notes);
-    let mut number = |field, default: &str| {
-        let digits = |text: &str| {
-            let plain = text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit() || b == b' ' || b == b'+');
-            plain.then(|| text.to_owned())
-        };
-        t.optional(field, "a telephone number: digits and blanks", notes, digits).unwrap_or_else(|| default.to_owned())
-    };
-    let emergency =
-        Emergency { medical: number("medical", "15"), europe: number("europe", "112"), deaf: number("deaf", "114") };
-    t.end(notes);
-
     let mut t = root.table("outbox", notes);
     let outbox_socket = t.required("socket", "the socket of cabin-outbox", notes, path);
     t.end(notes);
@@ -109,8 +84,7 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
 
     Some(Config {
         site: site?,
-        desk: Desk { url: desk_url?, ca_file, key_file },
-        fhir: fhir?,
+        desk: Desk { url: desk_url?, ca_file },
         call,
         devices,
         media,
@@ -118,7 +92,6 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
         screen,
         pharmacists,
         inactivity,
-        emergency,
         outbox_socket: outbox_socket?,
         data_dir: data_dir?,
     })
@@ -148,16 +121,6 @@ fn site(mut t: Table<'_, '_>, notes: &mut Notes<'_>) -> Option<Site> {
     let language = t.one_of("language", &languages, Some(Language::French), notes);
     t.end(notes);
     Some(Site { name: name?, kind: kind?, address, town: town?, finess, language: language? })
-}
-
-fn fhir(mut t: Table<'_, '_>, folder: &Path, notes: &mut Notes<'_>) -> Option<Fhir> {
-    let expected = "\"desk\", or a FHIR R4 server's base address, https://… (http:// on loopback only)";
-    let check = |text: &str| if text == "desk" { Some(text.to_owned()) } else { web_address(text) };
-    let url = t.required("url", expected, notes, check);
-    let token_file =
-        t.optional("token_file", "a file with the server's bearer token", notes, |text| Some(folder.join(text)));
-    t.end(notes);
-    url.map(|url| if url == "desk" { Fhir::Desk } else { Fhir::Server { url, token_file } })
 }
 
 fn call(mut t: Table<'_, '_>, folder: &Path, notes: &mut Notes<'_>) -> Call {

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, header};
+use signal::call::Authentication;
 
 use crate::cabins::{digest, token};
 
@@ -15,6 +16,7 @@ const BADGES_MAX: usize = 1000;
 
 struct Badge {
     account: String,
+    how: Authentication,
     used: Instant,
 }
 
@@ -31,8 +33,8 @@ impl Badges {
         Badges { given: Mutex::default(), inactivity, secure }
     }
 
-    /// Signs an account in; gives the value of `Set-Cookie`.
-    pub fn give(&self, account: &str, now: Instant) -> String {
+    /// Signs an account in, which showed who it is in the way `how`; gives the value of `Set-Cookie`.
+    pub fn give(&self, account: &str, how: Authentication, now: Instant) -> String {
         let token = token();
         let mut given = self.lock();
         given.retain(|_, badge| now.saturating_duration_since(badge.used) < self.inactivity);
@@ -41,7 +43,7 @@ impl Badges {
         {
             given.remove(&oldest);
         }
-        given.insert(digest(&token), Badge { account: account.into(), used: now });
+        given.insert(digest(&token), Badge { account: account.into(), how, used: now });
         let secure = if self.secure { "; Secure" } else { "" };
         format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}")
     }
@@ -64,6 +66,11 @@ impl Badges {
             badge.used = now;
         }
         Some(badge.account.clone())
+    }
+
+    /// How the one with the badge `key` showed who it is; `None` when the badge is gone.
+    pub fn how(&self, key: &str) -> Option<Authentication> {
+        self.lock().get(key).map(|badge| badge.how)
     }
 
     /// Signs out; gives the account and the value of `Set-Cookie` that removes the cookie.
@@ -99,13 +106,13 @@ mod tests {
     fn a_badge_ends_by_inactivity_and_by_signing_out() {
         let badges = Badges::new(Duration::from_secs(60), true);
         let start = Instant::now();
-        let set = badges.give("claire", start);
+        let set = badges.give("claire", Authentication::LocalTotp, start);
         assert!(set.ends_with("; HttpOnly; SameSite=Strict; Secure"), "{set}");
         let at = |seconds| start + Duration::from_secs(seconds);
         assert!(badges.account(&headers(&set), at(59), true).is_some());
         assert!(badges.account(&headers(&set), at(118), false).is_some(), "active at 59");
         assert!(badges.account(&headers(&set), at(119), true).is_none(), "looking on is not activity");
-        let set = badges.give("claire", start);
+        let set = badges.give("claire", Authentication::LocalTotp, start);
         assert_eq!(badges.take_back(&headers(&set)).0.as_deref(), Some("claire"));
         assert!(badges.account(&headers(&set), start, true).is_none());
         assert!(badges.account(&headers("telecabine_badge=guess"), start, true).is_none());

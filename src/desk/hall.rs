@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use signal::cabin::{FromCabin, FromDesk};
-use signal::call::Physician;
+use signal::call::{Authentication, Physician};
 use signal::enrol::Site;
 use signal::physician::{FromPage, ToPage};
 use signal::{CabinId, RefusalCode, Text, Ticket};
@@ -82,14 +82,14 @@ impl Hall {
     }
 
     /// A physician's page connects; a former one is told and closed.
-    pub fn join_page(&self, account: &str, physician: Physician) -> Joined {
+    pub fn join_page(&self, account: &str, physician: Physician, how: Authentication) -> Joined {
         let mut inside = self.lock();
         let (number, sender, out) = inside.link();
         if let Some(old) = inside.pages.insert(account.into(), Link { number, out: sender }) {
             let reason = Text::cut("Cette page a été ouverte ailleurs.");
             let _ = old.out.try_send(Out::Last(ToPage::Refused { code: RefusalCode::Replaced, reason }.write()));
         }
-        let sends = inside.room.page_connected(account, physician, Instant::now());
+        let sends = inside.room.page_connected(account, physician, how, Instant::now());
         inside.deliver(sends);
         Joined { number, out }
     }

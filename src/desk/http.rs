@@ -13,6 +13,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
+use signal::call::Authentication;
 use signal::enrol::{Accepted, ENROL_BYTES_MAX, Refused};
 use signal::physician::SignIn;
 use signal::{ConsultationId, RefusalCode, SIGNAL_BYTES_MAX, Text};
@@ -186,7 +187,8 @@ async fn sign_in(
     match checked.await.unwrap_or(Err(SignInError::Wrong)) {
         Ok(physician) => {
             tracing::info!(account = name, "physician signed in");
-            Ok(signed_in(&app, &name, json_answer(StatusCode::OK, &json!({"physician": physician}))))
+            let answer = json_answer(StatusCode::OK, &json!({"physician": physician}));
+            Ok(signed_in(&app, &name, Authentication::LocalTotp, answer))
         }
         Err(error) => {
             tracing::warn!(%from, "sign-in refused");
@@ -204,8 +206,8 @@ async fn sign_in(
 }
 
 /// `response`, with the cookie of a new sign-in.
-pub fn signed_in(app: &App, account: &str, mut response: Response) -> Response {
-    if let Ok(value) = HeaderValue::from_str(&app.badges.give(account, Instant::now())) {
+pub fn signed_in(app: &App, account: &str, how: Authentication, mut response: Response) -> Response {
+    if let Ok(value) = HeaderValue::from_str(&app.badges.give(account, how, Instant::now())) {
         response.headers_mut().append(SET_COOKIE, value);
     }
     response

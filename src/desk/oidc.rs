@@ -17,6 +17,7 @@ use ring::signature::{self, RsaPublicKeyComponents, UnparsedPublicKey};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use signal::RefusalCode;
+use signal::call::Authentication;
 
 use crate::app::App;
 use crate::badges::cookie;
@@ -301,7 +302,12 @@ pub async fn callback(
         Err(error) => failed(&error),
         Ok(account) => {
             tracing::info!(account, "physician signed in by the issuer");
-            signed_in(&app, &account, (StatusCode::SEE_OTHER, [(LOCATION, "/")]).into_response())
+            signed_in(
+                &app,
+                &account,
+                Authentication::OpenIdConnect,
+                (StatusCode::SEE_OTHER, [(LOCATION, "/")]).into_response(),
+            )
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use signal::cabin::{FromCabin, FromDesk, SiteState, Waiting};
-use signal::call::{EndCause, IceServer, Party, Physician, SdpKind};
+use signal::call::{Authentication, EndCause, IceServer, Party, Physician, SdpKind};
 use signal::enrol::Site;
 use signal::physician::{CabinCard, FromPage, ToPage, WaitingLine};
 use signal::{CabinId, ConsultationId, RefusalCode, Text, Ticket};
@@ -63,6 +63,7 @@ struct Call {
 
 struct Desk {
     physician: Physician,
+    authentication: Authentication,
     online: bool,
 }
 
@@ -111,10 +112,12 @@ impl Room {
         }
         for (consultation, call) in self.calls.iter_mut().filter(|(_, call)| call.cabin == *id) {
             call.cabin_gone_at = None;
-            let physician = self.desks[&call.account].physician.clone();
+            let desk = &self.desks[&call.account];
+            let (physician, authentication) = (desk.physician.clone(), desk.authentication);
             let (consultation, ticket) = (consultation.clone(), call.ticket.clone());
             out.push(Send::Page(call.account.clone(), ToPage::CabinBack { ticket: ticket.clone() }));
-            out.push(Send::Cabin(id.clone(), FromDesk::PhysicianOffered { consultation, ticket, physician }));
+            let offered = FromDesk::PhysicianOffered { consultation, ticket, physician, authentication };
+            out.push(Send::Cabin(id.clone(), offered));
         }
         out
     }
@@ -250,8 +253,14 @@ impl Room {
     }
 
     /// A signed-in physician's page is connected (again).
-    pub fn page_connected(&mut self, account: &str, physician: Physician, now: Instant) -> Vec<Send> {
-        self.desks.insert(account.into(), Desk { physician: physician.clone(), online: true });
+    pub fn page_connected(
+        &mut self,
+        account: &str,
+        physician: Physician,
+        authentication: Authentication,
+        now: Instant,
+    ) -> Vec<Send> {
+        self.desks.insert(account.into(), Desk { physician: physician.clone(), authentication, online: true });
         let (grace_ms, heartbeat_ms) = (self.grace_ms(), self.heartbeat_ms);
         let welcome = ToPage::Welcome { version: signal::VERSION, physician, heartbeat_ms, grace_ms };
         let mut lines: Vec<_> = self.waits.values().map(|wait| line(wait, now)).collect();
@@ -355,8 +364,13 @@ impl Room {
         out.extend(self.to_pages(ToPage::WaitingGone { consultation: consultation.clone() }));
         let (servers, expires_at) = (self.make_ice)(wait.cabin.as_str());
         out.push(Send::Cabin(wait.cabin.clone(), FromDesk::IceServers { servers, expires_at }));
-        let physician = self.desks[account].physician.clone();
-        let offered = FromDesk::PhysicianOffered { consultation: consultation.clone(), ticket, physician };
+        let Desk { physician, authentication, .. } = &self.desks[account];
+        let offered = FromDesk::PhysicianOffered {
+            consultation: consultation.clone(),
+            ticket,
+            physician: physician.clone(),
+            authentication: *authentication,
+        };
         out.push(Send::Cabin(wait.cabin, offered));
         self.calls.insert(consultation, call);
         out.extend(self.estimates());

@@ -83,7 +83,7 @@ fn whatever_happens_a_patient_has_one_physician_and_messages_stay_between_the_tw
         let sends = match noise.next(17) {
             0 => room.cabin_connected(&cabin, site(), now),
             1 => room.cabin_disconnected(&cabin, now),
-            2 => room.page_connected(&account, physician(), now),
+            2 => room.page_connected(&account, physician(), Authentication::LocalTotp, now),
             3 => room.page_disconnected(&account, now),
             4 | 5 if known => room.from_cabin(&cabin, FromCabin::Waiting(waiting(consultation)), now, 0),
             6 if known => room.from_cabin(&cabin, FromCabin::WaitingLeft { consultation }, now, 0),
@@ -141,14 +141,14 @@ fn a_patient_whose_cabin_does_not_come_back_leaves_the_list_and_one_who_waited_e
     let start = Instant::now() + Duration::from_secs(7 * 3600);
     let (one, two) = (CabinId::new("one").unwrap(), CabinId::new("two").unwrap());
     let (first, second) = (ConsultationId::new("first").unwrap(), ConsultationId::new("second").unwrap());
-    room.page_connected("claire", physician(), start);
+    room.page_connected("claire", physician(), Authentication::LocalTotp, start);
     room.cabin_connected(&one, site(), start);
     room.cabin_connected(&two, site(), start);
     room.from_cabin(&one, FromCabin::Waiting(waiting(second.clone())), start, 0);
     // Announced later, but this patient began to wait an hour before by the cabin's clock: a desk restarted since.
     room.from_cabin(&two, FromCabin::Waiting(waiting(first.clone())), start, 3_600_000);
     let list = |room: &mut Room, now| {
-        let sends = room.page_connected("claire", physician(), now);
+        let sends = room.page_connected("claire", physician(), Authentication::LocalTotp, now);
         let lines = sends.into_iter().find_map(|send| match send {
             Send::Page(_, ToPage::WaitingList { waiting, .. }) => Some(waiting),
             _ => None,

@@ -188,7 +188,11 @@ pub async fn page(app: &App, mut socket: WebSocket, account: String, badge: Stri
     let Ok(Some(physician)) = app.accounts.physician(&account) else {
         return close(&mut socket, PageEnd::refused(RefusalCode::NotSignedIn, "Ce compte n'existe plus.")).await;
     };
-    let joined = app.hall.join_page(&account, physician);
+    let Some(how) = app.badges.how(&badge) else {
+        let reason = "Vous n'êtes plus connecté : connectez-vous de nouveau.";
+        return close(&mut socket, PageEnd::refused(RefusalCode::NotSignedIn, reason)).await;
+    };
+    let joined = app.hall.join_page(&account, physician, how);
     let number = joined.number;
     pump(app, &mut socket, joined, PageEnd { app, account: account.clone(), badge, number }).await;
     app.hall.leave_page(&account, number);

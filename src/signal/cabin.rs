@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::{Candidate, EndCause, IceServer, Party, Physician, Sdp};
+use crate::call::{Authentication, Candidate, EndCause, IceServer, Party, Physician, Sdp};
 use crate::data::{MeasurementKind, Sex};
 use crate::{CabinId, Code, ConsultationId, RefusalCode, SIGNAL_BYTES_MAX, Text, Ticket, Unreadable};
 
@@ -242,6 +242,9 @@ pub enum FromDesk {
         ticket: Ticket,
         /// Who.
         physician: Physician,
+        /// How the desk knows that it is this physician.
+        #[serde(default)]
+        authentication: Authentication,
     },
     /// An offer, from the page.
     Sdp(Sdp),

@@ -82,6 +82,22 @@ pub struct Physician {
     pub fee_text: Text<512>,
 }
 
+/// How the desk made sure of who the physician is. What a cabin does not know is [`Authentication::Unknown`], and no
+/// patient is put through to that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Authentication {
+    /// An account of the desk: password and one-time code (RFC 6238).
+    LocalTotp,
+    /// An OpenID Connect issuer.
+    #[serde(rename = "openid_connect")]
+    OpenIdConnect,
+    /// Not said, or in a way of a later version.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
 /// Which end did something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -97,6 +97,24 @@ fn every_message_type_has_a_frozen_example() {
     }
 }
 
+#[test]
+fn a_physician_authenticated_in_no_way_that_the_cabin_knows_is_told_apart() {
+    use crate::call::Authentication;
+    let example = include_str!("../../tests/wire/from_desk.physician_offered.json");
+    for (way, expected) in [
+        (",\"authentication\":\"local_totp\"", Authentication::LocalTotp),
+        (",\"authentication\":\"openid_connect\"", Authentication::OpenIdConnect),
+        (",\"authentication\":\"badge_of_2031\"", Authentication::Unknown),
+        ("", Authentication::Unknown),
+    ] {
+        let text = example.replace(",\"authentication\":\"local_totp\"", way);
+        let FromDesk::PhysicianOffered { authentication, .. } = FromDesk::read(&text).unwrap() else {
+            panic!("{text}")
+        };
+        assert_eq!(authentication, expected, "{text}");
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

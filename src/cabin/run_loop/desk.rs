@@ -54,6 +54,15 @@ pub(super) fn wire_id(id: ConsultationId) -> signal::ConsultationId {
     signal::ConsultationId::new(id.to_string()).unwrap_or_else(|_| unreachable!("a UUID is a consultation's name"))
 }
 
+/// How the physician was authenticated; `None` where the desk does not say it in a way that this release knows.
+fn authenticated(said: signal::call::Authentication) -> Option<Authentication> {
+    match said {
+        signal::call::Authentication::LocalTotp => Some(Authentication::LocalTotp),
+        signal::call::Authentication::OpenIdConnect => Some(Authentication::OpenIdConnect),
+        signal::call::Authentication::Unknown => None,
+    }
+}
+
 impl Cabin {
     pub(super) fn dial_desk(&mut self) {
         let Some(identity) = self.identity.clone() else {
@@ -125,8 +134,10 @@ impl Cabin {
                     self.input(Input::WaitingRoomNews(news));
                 }
             }
-            FromDesk::PhysicianOffered { consultation, ticket, physician } if Some(&consultation) == here.as_ref() => {
-                self.physician_offered(consultation, ticket, &physician);
+            FromDesk::PhysicianOffered { consultation, ticket, physician, authentication }
+                if Some(&consultation) == here.as_ref() =>
+            {
+                self.physician_offered(consultation, ticket, &physician, authentication);
             }
             FromDesk::PhysicianOffered { consultation, ticket, .. } => {
                 // A consultation that is over, or of before a factory reset.
@@ -164,15 +175,21 @@ impl Cabin {
         consultation: signal::ConsultationId,
         ticket: Ticket,
         offered: &signal::call::Physician,
+        authentication: signal::call::Authentication,
     ) {
-        // The desk proved itself by its certificate, and lets in only physicians whom it authenticated.
+        // The desk proved itself by its certificate; it must also say how it knows that this is the physician.
+        let Some(authentication) = authenticated(authentication) else {
+            tracing::warn!("a physician whom the desk did not authenticate in a known way is declined");
+            self.say(FromCabin::Decline { consultation, ticket });
+            return;
+        };
         let physician = Physician::new(
             offered.name.as_str(),
             offered.speciality.as_str(),
             offered.rpps.as_str(),
             offered.town.as_str(),
             offered.fee_cents,
-            Authentication::LocalTotp,
+            authentication,
         );
         let again = self.desk.ticket.as_ref() == Some(&ticket);
         let physician = match physician {
@@ -361,5 +378,18 @@ impl Cabin {
             sdp_m_line_index: candidate.sdp_m_line_index,
             username_fragment: None,
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_physician_is_taken_as_authenticated_only_in_a_way_that_the_desk_named() {
+        use signal::call::Authentication as Said;
+        assert_eq!(authenticated(Said::LocalTotp), Some(Authentication::LocalTotp));
+        assert_eq!(authenticated(Said::OpenIdConnect), Some(Authentication::OpenIdConnect));
+        assert_eq!(authenticated(Said::default()), None, "absent or unknown");
     }
 }

@@ -1,14 +1,17 @@
-//! The pharmacist at the screen: name, PIN, and the wait after wrong ones.
+//! The pharmacist at the screen: name, PIN, the wait after wrong ones, and the lock.
+
+use std::time::{Duration, Instant};
 
 use consult::journey::{Help, Input, Step};
-use consult::site::{Pharmacist, SignIn, SignInPolicy};
+use consult::site::{Pharmacist, SignIn};
 use drivers::ports::system_clock;
 use zeroize::Zeroizing;
 
 use super::{Cabin, Event, Front, post};
 use crate::pharmacists::{self, PIN_DIGITS_MAX};
+use crate::settings::Settings;
 
-/// The sign-in screen's state. Wrong tries are counted for each pharmacist as long as the program runs.
+/// The sign-in screen's state, and how long the pharmacist's screens have been left alone.
 pub struct SignInDraft {
     /// Who is signing in.
     pub chosen: Option<usize>,
@@ -18,17 +21,38 @@ pub struct SignInDraft {
     pub checking: bool,
     /// The last one was wrong.
     pub wrong: bool,
+    /// Of each pharmacist, in the order of the configuration.
     tries: Vec<SignIn>,
+    lock: QuietLock,
+}
+
+/// The pharmacist's screens are left to the next person in the cabin when nobody touches them.
+#[derive(Clone, Copy, Debug)]
+struct QuietLock {
+    after: Duration,
+    touched_at: Instant,
+}
+
+impl QuietLock {
+    fn touched(&mut self, now: Instant) {
+        self.touched_at = now;
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.touched_at) >= self.after
+    }
 }
 
 impl SignInDraft {
-    pub(super) fn new(pharmacists: usize) -> Self {
+    /// Wrong tries go on where the last run of the program left them.
+    pub(super) fn new(settings: &Settings) -> Self {
         Self {
             chosen: None,
             digits: Zeroizing::default(),
             checking: false,
             wrong: false,
-            tries: vec![SignIn::new(SignInPolicy::default()); pharmacists],
+            tries: pharmacists::read_tries(&settings.data_dir, &settings.pharmacists, system_clock()),
+            lock: QuietLock { after: settings.pharmacist_after, touched_at: Instant::now() },
         }
     }
 
@@ -41,10 +65,10 @@ impl SignInDraft {
             .map_or(0, |wait| wait.until.millis_since(now))
     }
 
+    /// A PIN that is being checked goes on being checked: its try is counted.
     fn reset(&mut self) {
         self.chosen = None;
         self.digits = Zeroizing::default();
-        self.checking = false;
         self.wrong = false;
     }
 }
@@ -61,7 +85,7 @@ impl Cabin {
 
     /// Chooses a name.
     pub fn choose_pharmacist(&mut self, index: usize) {
-        if index < self.settings.pharmacists.len() && !self.sign_in.checking {
+        if index < self.sign_in.tries.len() && !self.sign_in.checking {
             self.sign_in.reset();
             self.sign_in.chosen = Some(index);
         }
@@ -90,9 +114,25 @@ impl Cabin {
             return;
         }
         self.sign_in.checking = true;
-        let (pin, hash) = (std::mem::take(&mut self.sign_in.digits), entry.pin_hash.clone());
+        let pin = std::mem::take(&mut self.sign_in.digits);
+        let (before, hash) = (self.sign_in.tries.clone(), entry.pin_hash.clone());
+        // Counted as wrong, on the disk too, before it is looked at: pulling the plug meanwhile buys no try.
+        self.sign_in.tries[index].wrong(system_clock());
+        let counted = self.sign_in.tries.clone();
+        let (data_dir, entries) = (self.settings.data_dir.clone(), self.settings.pharmacists.clone());
         self.runtime.spawn_blocking(move || {
+            let keep = |tries: &[SignIn]| {
+                if let Err(error) = pharmacists::keep_tries(&data_dir, &entries, tries) {
+                    tracing::error!(%error, "wrong PINs are counted until the cabin is restarted only");
+                }
+            };
+            keep(&counted);
             let right = pharmacists::verify(&pin, &hash);
+            if right {
+                let mut cleared = before;
+                cleared[index].right();
+                keep(&cleared);
+            }
             post(Event::PinChecked { index, right });
         });
     }
@@ -101,7 +141,6 @@ impl Cabin {
         self.sign_in.checking = false;
         let Some(tries) = self.sign_in.tries.get_mut(index) else { return };
         if !right {
-            tries.wrong(system_clock());
             self.sign_in.wrong = true;
             tracing::warn!("a wrong PIN");
             return;
@@ -116,6 +155,20 @@ impl Cabin {
         }
         self.sign_in.reset();
         self.tell_site();
+    }
+
+    /// Somebody touched the screen, whichever is in front.
+    pub fn pharmacist_touched(&mut self) {
+        self.sign_in.lock.touched(Instant::now());
+    }
+
+    /// Gives the screen back to the patient when the pharmacist's was left alone.
+    pub(super) fn lock_when_quiet(&mut self) {
+        if self.front != Front::Patient && self.sign_in.lock.is_due(Instant::now()) {
+            tracing::info!("the pharmacist's screen was left alone: it is locked");
+            self.sign_in.reset();
+            self.front = Front::Patient;
+        }
     }
 
     /// The pharmacist is there: the call for help is answered, then over.
@@ -133,5 +186,20 @@ impl Cabin {
             self.front = Front::Patient;
             self.tell_site();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pharmacists_screens_lock_when_left_alone_and_a_touch_begins_the_wait_anew() {
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let mut lock = QuietLock { after: Duration::from_secs(120), touched_at: begun };
+        assert!(!lock.is_due(at(119)) && lock.is_due(at(120)));
+        lock.touched(at(119));
+        assert!(!lock.is_due(at(238)) && lock.is_due(at(239)));
     }
 }

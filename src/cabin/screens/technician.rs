@@ -35,11 +35,15 @@ pub fn show(app: &App, cabin: &Cabin) {
     adapter.set_fhir_address(identity.map(|identity| identity.fhir_url.as_str()).unwrap_or_default().into());
     adapter.set_line(super::line(cabin));
     let missing = |wanted: fn(&call::Fault) -> bool| cabin.call_faults.iter().any(wanted);
-    adapter
-        .set_camera_present(!missing(|fault| matches!(fault, call::Fault::NoCamera | call::Fault::CameraLost { .. })));
-    adapter.set_microphone_present(!missing(|fault| {
-        matches!(fault, call::Fault::NoMicrophone | call::Fault::MicrophoneLost { .. })
-    }));
+    let media = &cabin.settings.call;
+    adapter.set_camera_present(
+        media.video_source != call::VideoSource::Off
+            && !missing(|fault| matches!(fault, call::Fault::NoCamera | call::Fault::CameraLost { .. })),
+    );
+    adapter.set_microphone_present(
+        media.audio_source != call::AudioSource::Off
+            && !missing(|fault| matches!(fault, call::Fault::NoMicrophone | call::Fault::MicrophoneLost { .. })),
+    );
     if let Some(status) = &cabin.outbox_status {
         adapter.set_records_waiting(i32::try_from(status.waiting).unwrap_or(i32::MAX));
     }

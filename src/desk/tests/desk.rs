@@ -7,7 +7,7 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use ends::{CabinEnd, PageEnd, TestDesk, waiting};
 use signal::cabin::{FromCabin, FromDesk};
-use signal::call::{Candidate, EndCause, Party, Sdp, SdpKind};
+use signal::call::{Authentication, Candidate, EndCause, Party, Sdp, SdpKind};
 use signal::physician::{FromPage, ToPage};
 use signal::{RefusalCode, SIGNAL_BYTES_MAX, Text};
 
@@ -47,9 +47,10 @@ async fn a_whole_call_goes_from_enrolment_to_its_end_and_two_physicians_never_ta
     assert_eq!(ice_servers.len(), 2);
 
     let offered = cabin.until(|message| matches!(message, FromDesk::PhysicianOffered { .. })).await;
-    let FromDesk::PhysicianOffered { ticket: same, physician, .. } = offered else { unreachable!() };
+    let FromDesk::PhysicianOffered { ticket: same, physician, authentication, .. } = offered else { unreachable!() };
     assert_eq!(same, ticket);
     assert_eq!(physician.rpps.as_str(), "10001234565");
+    assert_eq!(authentication, Authentication::LocalTotp);
 
     winner.say(&FromPage::Sdp(sdp(&ticket, SdpKind::Offer, "too early"))).await;
     winner.until(|message| matches!(message, ToPage::Error { code: RefusalCode::UnknownCall, .. })).await;

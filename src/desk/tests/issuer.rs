@@ -11,11 +11,14 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use desk::accounts::{self, Accounts};
-use ends::TestDesk;
+use ends::{CabinEnd, PageEnd, TestDesk, waiting};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use signal::cabin::{FromCabin, FromDesk};
+use signal::call::Authentication;
+use signal::physician::{FromPage, ToPage};
 
 struct Issuer {
     origin: String,
@@ -154,6 +157,18 @@ async fn a_physician_of_the_issuer_with_an_account_signs_in_once() {
     let badge = reply.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     let (status, me) = desk.get("/api/physician/me", &badge).await;
     assert!(status == 200 && me.contains("Dr Claire Morel"));
+
+    // The cabin is told by whom this physician was authenticated.
+    let mut cabin = CabinEnd::prove(&desk, &desk.enrol().await).await;
+    let mut page = PageEnd::with_badge(&desk, &badge).await;
+    let waiting = waiting("c-1");
+    cabin.say(&FromCabin::Waiting(waiting.clone())).await;
+    page.until(|message| matches!(message, ToPage::WaitingChanged { .. })).await;
+    page.say(&FromPage::Take { consultation: waiting.consultation }).await;
+    let offered = cabin.until(|message| matches!(message, FromDesk::PhysicianOffered { .. })).await;
+    let FromDesk::PhysicianOffered { authentication, .. } = offered else { unreachable!() };
+    assert_eq!(authentication, Authentication::OpenIdConnect);
+
     assert_eq!(come_back(&desk, &asked["state"], &cookie).await.status(), 401, "a state is for once");
     assert_eq!(desk.try_sign_in("899700366240", "", "000000").await.0, 401, "no password to guess");
     desk.running.stop().await;

@@ -124,6 +124,13 @@ fn in_call(app: &App, cabin: &Cabin, dossier: &Dossier, line: CallLine) {
         }
         CallLine::Connected => CallNotice::None,
     });
+    // Switched off in the configuration: shown as closed, whatever is touched.
+    if cabin.settings.call.video_source == call::VideoSource::Off {
+        adapter.set_camera_open(false);
+    }
+    if cabin.settings.call.audio_source == call::AudioSource::Off {
+        adapter.set_microphone_open(false);
+    }
     adapter.set_message(cabin.drafts.message.as_str().into());
 }
 
