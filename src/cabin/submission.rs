@@ -33,7 +33,7 @@ pub fn submit(
     now: Moment,
 ) -> anyhow::Result<()> {
     let files = physician_files(outbox, dossier)?;
-    let sheet = sheet(dossier, settings, now)?;
+    let sheet = sheet(dossier, settings, now);
     let context = fhir::Context {
         cabin: identity.map_or(NOT_ENROLLED, |identity| identity.cabin_id.as_str()),
         site: &settings.record_site,
@@ -62,7 +62,7 @@ pub fn submit(
 /// # Errors
 /// A document cannot be read back from the outbox.
 pub fn papers(outbox: &Client, dossier: &Dossier, settings: &Settings) -> anyhow::Result<Vec<Zeroizing<Vec<u8>>>> {
-    let mut papers: Vec<_> = sheet(dossier, settings, system_clock())?.into_iter().collect();
+    let mut papers: Vec<_> = sheet(dossier, settings, system_clock()).into_iter().collect();
     papers.extend(physician_files(outbox, dossier)?);
     Ok(papers)
 }
@@ -78,15 +78,22 @@ fn physician_files(outbox: &Client, dossier: &Dossier) -> anyhow::Result<Vec<Zer
         .collect()
 }
 
-/// The patient's sheet as PDF; `None` when the physician wrote no summary.
-fn sheet(dossier: &Dossier, settings: &Settings, now: Moment) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
-    match patient_sheet(dossier, settings, now) {
-        Ok(sheet) => Ok(Some(Zeroizing::new(sheet.pdf()?))),
-        Err(missing) if dossier.summaries.is_empty() => {
+/// The patient's sheet as PDF; `None` when there is none to give. A record is never held up by it: the physician's
+/// words are in the record themselves.
+fn sheet(dossier: &Dossier, settings: &Settings, now: Moment) -> Option<Zeroizing<Vec<u8>>> {
+    let sheet = match patient_sheet(dossier, settings, now) {
+        Ok(sheet) => sheet,
+        Err(missing) => {
             tracing::debug!(%missing, "no sheet for the patient");
-            Ok(None)
+            return None;
         }
-        Err(missing) => Err(missing.into()),
+    };
+    match sheet.pdf() {
+        Ok(pdf) => Some(Zeroizing::new(pdf)),
+        Err(fault) => {
+            tracing::error!(%fault, "the patient's sheet could not be made; the record goes without it");
+            None
+        }
     }
 }
 

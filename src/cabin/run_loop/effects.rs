@@ -118,6 +118,10 @@ impl Cabin {
                 return;
             }
         };
+        if papers.is_empty() {
+            self.input(Input::PrintEnded { printed: false });
+            return;
+        }
         self.runtime.spawn(async move {
             let result = async {
                 let printer = Printer::parse(&address)?;

@@ -12,6 +12,7 @@ use ui::{
 };
 
 use super::super::list;
+use crate::documents::Tongue;
 use crate::run_loop::{Cabin, with};
 use crate::{submission, words};
 
@@ -108,13 +109,14 @@ fn documents(app: &App, cabin: &Cabin, paper: Paper) {
         .set_physician_name(dossier.physician().map(|physician| physician.name.as_str()).unwrap_or_default().into());
     if let Some(summary) = dossier.summary() {
         documents.set_summary(summary.text.reveal().into());
-        let orders: Vec<_> = summary.orders.iter().map(|order| order.reveal()).collect();
+        let tongue = Tongue::of(dossier.presentation.language);
+        let orders: Vec<_> = summary.orders.iter().map(|order| tongue.order(order.kind, order.text.reveal())).collect();
         documents.set_orders(orders.join("\n").into());
         documents.set_who_next(match summary.next {
             NextCare::Nobody => WhoNext::Nobody,
-            NextCare::UsualDoctor => WhoNext::UsualDoctor,
+            NextCare::UsualDoctor | NextCare::InPerson => WhoNext::UsualDoctor,
             NextCare::Specialist | NextCare::Examination => WhoNext::Specialist,
-            NextCare::Pharmacist => WhoNext::Pharmacist,
+            NextCare::Pharmacist | NextCare::Nurse => WhoNext::Pharmacist,
             NextCare::Teleconsultation => WhoNext::ThisCabinAgain,
             NextCare::EmergencyDepartment => WhoNext::EmergencyRoom,
         });
