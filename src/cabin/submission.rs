@@ -8,9 +8,11 @@ use outbox::{BlobId, Body, Client, Submission, Upload};
 use time::{OffsetDateTime, UtcOffset};
 use zeroize::Zeroizing;
 
+use crate::documents::papers::Paper;
 use crate::documents::{Missing, Sheet, Surroundings};
 use crate::enrolment::Identity;
 use crate::settings::Settings;
+use crate::words;
 
 /// Name of a cabin that no desk knows: its records say so.
 const NOT_ENROLLED: &str = "cabin-not-enrolled";
@@ -57,13 +59,21 @@ pub fn submit(
     Ok(())
 }
 
-/// What is printed, one job each: the patient's sheet, then the physician's documents unchanged.
+/// What is printed, one job each, or handed to a telephone: the patient's sheet, then the physician's documents
+/// unchanged.
 ///
 /// # Errors
 /// A document cannot be read back from the outbox.
-pub fn papers(outbox: &Client, dossier: &Dossier, settings: &Settings) -> anyhow::Result<Vec<Zeroizing<Vec<u8>>>> {
-    let mut papers: Vec<_> = sheet(dossier, settings, system_clock()).into_iter().collect();
-    papers.extend(physician_files(outbox, dossier)?);
+pub fn papers(outbox: &Client, dossier: &Dossier, settings: &Settings) -> anyhow::Result<Vec<Paper>> {
+    let sheet = sheet(dossier, settings, system_clock());
+    let mut papers: Vec<_> =
+        sheet.into_iter().map(|pdf| Paper { kind: "summary", title: Zeroizing::default(), pdf }).collect();
+    let files = physician_files(outbox, dossier)?;
+    papers.extend(dossier.documents.iter().zip(files).map(|(received, pdf)| Paper {
+        kind: words::wire_document_kind(received.document.kind),
+        title: Zeroizing::new(received.document.name.reveal().to_owned()),
+        pdf,
+    }));
     Ok(papers)
 }
 

@@ -284,6 +284,17 @@ pub fn document_kind(kind: data::DocumentKind) -> DocumentKind {
     }
 }
 
+/// The wire's name of a document's kind.
+pub fn wire_document_kind(kind: DocumentKind) -> &'static str {
+    match kind {
+        DocumentKind::Prescription => "prescription",
+        DocumentKind::Certificate => "certificate",
+        DocumentKind::Other => "other",
+        DocumentKind::Report => "report",
+        DocumentKind::Letter => "letter",
+    }
+}
+
 /// Both ways between the journey's and the screens' enums.
 macro_rules! pairs {
     ($(#[$doc:meta])* $to:ident, $from:ident: $core:ty, $screen:ty { $($a:ident = $b:ident),+ $(,)? }) => {

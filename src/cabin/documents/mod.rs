@@ -1,8 +1,10 @@
-//! What the patient leaves with: the summary as a PDF, printed, or as codes to scan.
+//! What the patient leaves with: the sheet and the physician's documents, printed, or by a code to scan.
 //!
-//! [`received`] refuses what could not be printed, when it arrives; [`Sheet::of`] gathers it from the dossier, [`Sheet::pdf`] and [`Sheet::codes`] draw it, [`print::Printer`] prints.
+//! [`received`] refuses what could not be printed, when it arrives; [`Sheet::of`] gathers it from the dossier, [`Sheet::pdf`] and [`Sheet::codes`] draw it, [`print::Printer`] prints,
+//! [`papers`] hands everything to a telephone.
 
 pub mod code;
+pub mod papers;
 pub mod print;
 pub mod received;
 pub mod summary_pdf;

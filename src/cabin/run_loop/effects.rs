@@ -127,7 +127,7 @@ impl Cabin {
                 let printer = Printer::parse(&address)?;
                 let mut last = Progress::Printed;
                 for paper in &papers {
-                    let job = printer.print(paper).await?;
+                    let job = printer.print(&paper.pdf).await?;
                     last = printer.follow(job, PRINT_PATIENCE).await?;
                     if last != Progress::Printed {
                         break;
