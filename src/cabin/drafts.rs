@@ -9,6 +9,8 @@ use consult::reason::{BodyPart, ReasonKind};
 use consult::vitals::Moment;
 use zeroize::Zeroize;
 
+use crate::documents::papers::Telephone;
+
 /// A place of the official list, as a search found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundPlace {
@@ -189,8 +191,8 @@ pub struct Drafts {
     pub questions: [Option<u8>; 3],
     /// The screen of reasons to skip is open, with the reason chosen.
     pub skipping: Option<Option<consult::dossier::SkipReason>>,
-    /// The code to scan is shown.
-    pub code_shown: bool,
+    /// What the patient's telephone is given.
+    pub telephone: Telephone,
     /// What the physician wrote last.
     pub message: String,
     /// Document seen, not yet confirmed.

@@ -8,9 +8,11 @@ use outbox::{BlobId, Body, Client, Submission, Upload};
 use time::{OffsetDateTime, UtcOffset};
 use zeroize::Zeroizing;
 
+use crate::documents::papers::Paper;
 use crate::documents::{Missing, Sheet, Surroundings};
 use crate::enrolment::Identity;
 use crate::settings::Settings;
+use crate::words;
 
 /// Name of a cabin that no desk knows: its records say so.
 const NOT_ENROLLED: &str = "cabin-not-enrolled";
@@ -33,7 +35,7 @@ pub fn submit(
     now: Moment,
 ) -> anyhow::Result<()> {
     let files = physician_files(outbox, dossier)?;
-    let sheet = sheet(dossier, settings, now)?;
+    let sheet = sheet(dossier, settings, now);
     let context = fhir::Context {
         cabin: identity.map_or(NOT_ENROLLED, |identity| identity.cabin_id.as_str()),
         site: &settings.record_site,
@@ -57,13 +59,21 @@ pub fn submit(
     Ok(())
 }
 
-/// What is printed, one job each: the patient's sheet, then the physician's documents unchanged.
+/// What is printed, one job each, or handed to a telephone: the patient's sheet, then the physician's documents
+/// unchanged.
 ///
 /// # Errors
 /// A document cannot be read back from the outbox.
-pub fn papers(outbox: &Client, dossier: &Dossier, settings: &Settings) -> anyhow::Result<Vec<Zeroizing<Vec<u8>>>> {
-    let mut papers: Vec<_> = sheet(dossier, settings, system_clock())?.into_iter().collect();
-    papers.extend(physician_files(outbox, dossier)?);
+pub fn papers(outbox: &Client, dossier: &Dossier, settings: &Settings) -> anyhow::Result<Vec<Paper>> {
+    let sheet = sheet(dossier, settings, system_clock());
+    let mut papers: Vec<_> =
+        sheet.into_iter().map(|pdf| Paper { kind: "summary", title: Zeroizing::default(), pdf }).collect();
+    let files = physician_files(outbox, dossier)?;
+    papers.extend(dossier.documents.iter().zip(files).map(|(received, pdf)| Paper {
+        kind: words::wire_document_kind(received.document.kind),
+        title: Zeroizing::new(received.document.name.reveal().to_owned()),
+        pdf,
+    }));
     Ok(papers)
 }
 
@@ -78,15 +88,22 @@ fn physician_files(outbox: &Client, dossier: &Dossier) -> anyhow::Result<Vec<Zer
         .collect()
 }
 
-/// The patient's sheet as PDF; `None` when the physician wrote no summary.
-fn sheet(dossier: &Dossier, settings: &Settings, now: Moment) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
-    match patient_sheet(dossier, settings, now) {
-        Ok(sheet) => Ok(Some(Zeroizing::new(sheet.pdf()?))),
-        Err(missing) if dossier.summaries.is_empty() => {
+/// The patient's sheet as PDF; `None` when there is none to give. A record is never held up by it: the physician's
+/// words are in the record themselves.
+fn sheet(dossier: &Dossier, settings: &Settings, now: Moment) -> Option<Zeroizing<Vec<u8>>> {
+    let sheet = match patient_sheet(dossier, settings, now) {
+        Ok(sheet) => sheet,
+        Err(missing) => {
             tracing::debug!(%missing, "no sheet for the patient");
-            Ok(None)
+            return None;
         }
-        Err(missing) => Err(missing.into()),
+    };
+    match sheet.pdf() {
+        Ok(pdf) => Some(Zeroizing::new(pdf)),
+        Err(fault) => {
+            tracing::error!(%fault, "the patient's sheet could not be made; the record goes without it");
+            None
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use consult::dossier::{Contact, Dossier, SkipReason, UsualDoctor};
 use consult::identity::{IdentityDocument, IdentityStatus, Sex};
-use consult::physician::{DocumentKind, NextCare};
+use consult::physician::{DocumentKind, NextCare, OrderKind};
 use consult::reason::{BodyPart, ReasonKind};
 use consult::triage::WarningSign;
 use consult::vitals::{Measurement, Moment, Reading, Value};
@@ -250,11 +250,26 @@ fn wire_figures(value: &Value) -> Vec<data::Figure> {
 pub fn next_care(next: data::NextStep) -> NextCare {
     match next {
         data::NextStep::None => NextCare::Nobody,
-        data::NextStep::UsualDoctor | data::NextStep::InPerson => NextCare::UsualDoctor,
+        data::NextStep::UsualDoctor => NextCare::UsualDoctor,
+        data::NextStep::InPerson => NextCare::InPerson,
         data::NextStep::Specialist => NextCare::Specialist,
         data::NextStep::Emergency => NextCare::EmergencyDepartment,
         data::NextStep::Teleconsultation => NextCare::Teleconsultation,
-        data::NextStep::Nurse | data::NextStep::Pharmacist => NextCare::Pharmacist,
+        data::NextStep::Nurse => NextCare::Nurse,
+        data::NextStep::Pharmacist => NextCare::Pharmacist,
+        data::NextStep::Examination => NextCare::Examination,
+    }
+}
+
+/// The journey's kind of order.
+pub fn order_kind(kind: data::OrderKind) -> OrderKind {
+    match kind {
+        data::OrderKind::Medicine => OrderKind::Medicine,
+        data::OrderKind::Laboratory => OrderKind::Laboratory,
+        data::OrderKind::Imaging => OrderKind::Imaging,
+        data::OrderKind::Care => OrderKind::Care,
+        data::OrderKind::Advice => OrderKind::Advice,
+        data::OrderKind::Other => OrderKind::Other,
     }
 }
 
@@ -262,7 +277,21 @@ pub fn next_care(next: data::NextStep) -> NextCare {
 pub fn document_kind(kind: data::DocumentKind) -> DocumentKind {
     match kind {
         data::DocumentKind::Prescription => DocumentKind::Prescription,
-        data::DocumentKind::Report | data::DocumentKind::Other => DocumentKind::Other,
+        data::DocumentKind::Report => DocumentKind::Report,
+        data::DocumentKind::Letter => DocumentKind::Letter,
+        data::DocumentKind::Certificate => DocumentKind::Certificate,
+        data::DocumentKind::Other => DocumentKind::Other,
+    }
+}
+
+/// The wire's name of a document's kind.
+pub fn wire_document_kind(kind: DocumentKind) -> &'static str {
+    match kind {
+        DocumentKind::Prescription => "prescription",
+        DocumentKind::Certificate => "certificate",
+        DocumentKind::Other => "other",
+        DocumentKind::Report => "report",
+        DocumentKind::Letter => "letter",
     }
 }
 

@@ -155,4 +155,46 @@ mod tests {
         let yes = Input::WarningSignAnswered { sign, present: true };
         assert_eq!(encode(&yes, Moment(0)), [1, 0, 0, 0, 0, 0, 0, 0, 0, 42, 14, 1]);
     }
+
+    #[test]
+    fn a_summary_written_before_orders_had_a_kind_is_still_read() {
+        use crate::physician::{NextCare, Order, OrderKind, Summary};
+        use crate::private::PrivateText;
+        let former = [
+            &[1, 0, 0, 0, 0, 0, 0, 0, 0, 100][..], // version, time, tag
+            &[2, 0, 0, 0, b'a', b'b', 1, 0, 1, 0, 0, 0, b'c', 6, 0, 0, 0, 0],
+        ]
+        .concat();
+        let order = Order { kind: OrderKind::Other, text: PrivateText::new("c").unwrap() };
+        let summary = Summary {
+            text: PrivateText::new("ab").unwrap(),
+            orders: vec![order],
+            next: NextCare::EmergencyDepartment,
+            next_note: PrivateText::default(),
+        };
+        assert_eq!(decode(&former), Ok((Moment(0), Input::SummaryReceived(summary))));
+        for cut in 10..former.len() {
+            assert!(decode(&former[..cut]).is_err());
+        }
+    }
+
+    #[test]
+    fn every_order_next_care_and_document_kind_comes_back() {
+        use crate::physician::{DocumentKind, NextCare, Order, OrderKind};
+        use crate::private::PrivateText;
+        let same = |input: Input| assert_eq!(decode(&encode(&input, Moment(1))), Ok((Moment(1), input)));
+        for next in NextCare::ALL {
+            let orders = OrderKind::ALL.map(|kind| Order { kind, text: PrivateText::new("x").unwrap() }).to_vec();
+            same(Input::SummaryReceived(crate::physician::Summary {
+                text: PrivateText::new("x").unwrap(),
+                orders,
+                next,
+                next_note: PrivateText::default(),
+            }));
+        }
+        for kind in DocumentKind::ALL {
+            let document = crate::journey::examples::document("x", 1);
+            same(Input::DocumentReceived(crate::physician::Document { kind, ..document }));
+        }
+    }
 }

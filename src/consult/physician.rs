@@ -12,7 +12,7 @@ pub const FEE_CENTS_MAX: u32 = 100_000;
 pub const SUMMARY_CHARS_MAX: usize = 12_000;
 /// Most characters of one order.
 pub const ORDER_CHARS_MAX: usize = 1_000;
-/// Most orders in a summary.
+/// Most orders in a summary; the wire and the physician's page have the same limit.
 pub const ORDERS_MAX: usize = 40;
 /// Largest document accepted, bytes.
 pub const DOCUMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -152,11 +152,15 @@ pub enum NextCare {
     Teleconsultation,
     /// The emergency department.
     EmergencyDepartment,
+    /// A physician in person.
+    InPerson,
+    /// A nurse.
+    Nurse,
 }
 
 impl NextCare {
     /// Every choice of the physician's page.
-    pub const ALL: [NextCare; 7] = [
+    pub const ALL: [NextCare; 9] = [
         NextCare::Nobody,
         NextCare::UsualDoctor,
         NextCare::Specialist,
@@ -164,7 +168,53 @@ impl NextCare {
         NextCare::Examination,
         NextCare::Teleconsultation,
         NextCare::EmergencyDepartment,
+        NextCare::InPerson,
+        NextCare::Nurse,
     ];
+}
+
+/// What an order asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum OrderKind {
+    /// A medicine.
+    Medicine,
+    /// A laboratory test.
+    Laboratory,
+    /// Imaging.
+    Imaging,
+    /// Care by another professional.
+    Care,
+    /// Advice.
+    Advice,
+    /// Anything else.
+    Other,
+}
+
+impl OrderKind {
+    /// Every choice of the physician's page.
+    pub const ALL: [OrderKind; 6] = [
+        OrderKind::Medicine,
+        OrderKind::Laboratory,
+        OrderKind::Imaging,
+        OrderKind::Care,
+        OrderKind::Advice,
+        OrderKind::Other,
+    ];
+}
+
+/// One order in the physician's words. The prescription itself is a [`Document`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Order {
+    /// What it asks for.
+    pub kind: OrderKind,
+    /// In words.
+    pub text: PrivateText<ORDER_CHARS_MAX>,
+}
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Order([patient])")
+    }
 }
 
 /// What the physician wrote for the patient. A later summary replaces an earlier one on the screen; both are kept.
@@ -173,11 +223,18 @@ pub struct Summary {
     /// What was found and what to do.
     pub text: PrivateText<SUMMARY_CHARS_MAX>,
     /// Orders, one each; at most [`ORDERS_MAX`].
-    pub orders: Vec<PrivateText<ORDER_CHARS_MAX>>,
+    pub orders: Vec<Order>,
     /// Who should see the patient next.
     pub next: NextCare,
     /// When to worry, within how long to see whom: the physician's words.
     pub next_note: PrivateText<ORDER_CHARS_MAX>,
+}
+
+impl Summary {
+    /// Nothing is said at all: no words, no order, nobody to see.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.orders.is_empty() && self.next == NextCare::Nobody && self.next_note.is_empty()
+    }
 }
 
 impl std::fmt::Debug for Summary {
@@ -195,6 +252,21 @@ pub enum DocumentKind {
     Certificate,
     /// Something else.
     Other,
+    /// A report of the consultation.
+    Report,
+    /// A letter to another professional.
+    Letter,
+}
+
+impl DocumentKind {
+    /// Every choice of the physician's page.
+    pub const ALL: [DocumentKind; 5] = [
+        DocumentKind::Prescription,
+        DocumentKind::Certificate,
+        DocumentKind::Other,
+        DocumentKind::Report,
+        DocumentKind::Letter,
+    ];
 }
 
 /// A file that the physician gave; its bytes are a blob of the outbox.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use signal::ConsultationId;
 use tokio::sync::watch;
@@ -20,8 +20,12 @@ use crate::door::{Door, DoorError};
 use crate::fhir::Records;
 use crate::hall::Hall;
 use crate::oidc::Issuer;
+use crate::papers::Papers;
 use crate::room::Room;
 use crate::{hall, http, turn};
+
+/// How often papers that are too old are looked for.
+const TIDY_PAUSE: Duration = Duration::from_secs(60);
 
 /// What every request and connection shares.
 pub struct App {
@@ -39,6 +43,8 @@ pub struct App {
     pub badges: Badges,
     /// The FHIR store, or the server to which it passes on.
     pub records: Records,
+    /// Patients' papers, sealed.
+    pub papers: Papers,
     /// The OpenID Connect issuer, when configured.
     pub issuer: Option<Issuer>,
     /// Becomes true when the desk stops.
@@ -114,6 +120,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         }
     }
     let records = Records::open(&config).map_err(folder)?;
+    let papers = Papers::open(&data).map_err(folder)?;
     let inactivity = Duration::from_secs(60 * u64::from(config.sign_out_after_min));
     let issuer = config.oidc.clone().map(Issuer::new).transpose().map_err(StartError::Setting)?;
     let app = Arc::new(App {
@@ -122,6 +129,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         hall,
         badges: Badges::new(inactivity, origins[0].starts_with("https://")),
         records,
+        papers,
         issuer,
         stopping: watch::Sender::new(false),
         taken: Mutex::new(data.join("taken.log")),
@@ -162,9 +170,17 @@ fn origins(config: &Config, address: SocketAddr) -> Vec<String> {
 
 async fn tick(app: Arc<App>) {
     let mut beat = tokio::time::interval(Duration::from_millis(app.config.heartbeat_ms.min(1000).into()));
+    let mut tidied = Instant::now();
+    app.papers.tidy(http::now_s());
     loop {
         beat.tick().await;
         app.hall.tick();
+        if tidied.elapsed() >= TIDY_PAUSE {
+            tidied = Instant::now();
+            let app = Arc::clone(&app);
+            // Deleting may wait for a slow disk; the heartbeats must not.
+            drop(tokio::task::spawn_blocking(move || app.papers.tidy(http::now_s())));
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use signal::{ConsultationId, RefusalCode, SIGNAL_BYTES_MAX, Text};
 use crate::accounts::SignInError;
 use crate::app::App;
 use crate::door::Peer;
-use crate::{fhir, oidc, sockets, static_page};
+use crate::{fhir, oidc, papers, sockets, static_page};
 
 /// Longest body outside `/fhir`, bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -42,6 +42,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/physician/oidc/callback", get(oidc::callback))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .merge(fhir::router())
+        .merge(papers::router())
         .fallback(get(page))
         .layer(middleware::from_fn(headers))
         .with_state(app)
@@ -50,7 +51,6 @@ pub fn router(app: Arc<App>) -> Router {
 async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, static_page::CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_FRAME_OPTIONS, "DENY"),
@@ -59,6 +59,8 @@ async fn headers(request: Request, next: Next) -> Response {
     ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    let policy = HeaderValue::from_static(static_page::CONTENT_SECURITY_POLICY);
+    response.headers_mut().entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
@@ -95,7 +97,7 @@ fn json_answer(status: StatusCode, body: &serde_json::Value) -> Response {
 }
 
 /// The peer's address; behind a proxy on this machine, the last one that the proxy wrote.
-fn address(app: &App, peer: Peer, headers: &HeaderMap) -> IpAddr {
+pub fn address(app: &App, peer: Peer, headers: &HeaderMap) -> IpAddr {
     let forwarded = headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
     let last = forwarded.and_then(|list| list.rsplit(',').next()?.trim().parse().ok());
     match last {
@@ -114,7 +116,8 @@ fn own_origin(app: &App, headers: &HeaderMap) -> Result<(), Denied> {
     Err(denied(refusal(StatusCode::FORBIDDEN, RefusalCode::BadOrigin, &reason, None)))
 }
 
-fn now_s() -> u64 {
+/// Seconds since 1970.
+pub fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 

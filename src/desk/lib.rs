@@ -13,6 +13,7 @@ pub mod fhir;
 pub mod hall;
 pub mod http;
 pub mod oidc;
+pub mod papers;
 pub mod room;
 pub mod shelf;
 pub mod sockets;

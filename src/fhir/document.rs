@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::json::{Json, list, object};
 use crate::place::SiteKind;
-use crate::terms::{LOINC, URI, coding_named, concept, identifiers, reference, urn};
+use crate::terms::{LOCAL, LOINC, URI, coding_named, concept, identifiers, reference, urn};
 
 const PRACTICE: &str = "urn:oid:1.2.250.1.213.1.1.4.9";
 const CONFIDENTIALITY: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
@@ -20,17 +20,24 @@ pub enum DocumentKind {
     Prescription,
     /// A medical certificate, LOINC 89601-9.
     Certificate,
-    /// Anything else the physician gave, LOINC 57828-6 (prescription, other).
+    /// The physician's own report, LOINC 11488-4.
+    Report,
+    /// A letter to another professional, LOINC 96349-6.
+    Letter,
+    /// Anything else the physician gave: no LOINC code says so, so it carries one of ours.
     Other,
 }
 
 impl DocumentKind {
-    fn loinc(self) -> (&'static str, &'static str) {
+    /// Code system, code and words.
+    fn code(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            DocumentKind::Summary => ("85208-7", "Compte rendu de télémédecine"),
-            DocumentKind::Prescription => ("57833-6", "Prescription de produits de santé"),
-            DocumentKind::Certificate => ("89601-9", "Certificat médical"),
-            DocumentKind::Other => ("57828-6", "Prescription, autre"),
+            DocumentKind::Summary => (LOINC, "85208-7", "Compte rendu de télémédecine"),
+            DocumentKind::Prescription => (LOINC, "57833-6", "Prescription de produits de santé"),
+            DocumentKind::Certificate => (LOINC, "89601-9", "Certificat médical"),
+            DocumentKind::Report => (LOINC, "11488-4", "Compte rendu de consultation"),
+            DocumentKind::Letter => (LOINC, "96349-6", "Lettre d'adressage"),
+            DocumentKind::Other => (LOCAL, "document-other", "Autre document"),
         }
     }
 }
@@ -68,7 +75,7 @@ pub(crate) fn binary(id: Uuid, pdf: &[u8]) -> Json {
 }
 
 pub(crate) fn reference_to(id: Uuid, binary: Uuid, document: &Document<'_>, about: &About<'_>) -> Json {
-    let (code, title) = document.kind.loinc();
+    let (system, code, title) = document.kind.code();
     let sha1 = base64::engine::general_purpose::STANDARD.encode(Sha1::digest(document.pdf));
     let size = i64::try_from(document.pdf.len()).unwrap_or(i64::MAX);
     object! {
@@ -77,7 +84,7 @@ pub(crate) fn reference_to(id: Uuid, binary: Uuid, document: &Document<'_>, abou
         "identifier": identifiers(id),
         "status": "current",
         "docStatus": "final",
-        "type": concept(vec![coding_named(LOINC, code, title)]),
+        "type": concept(vec![coding_named(system, code, title)]),
         "subject": reference(about.patient),
         "date": about.at,
         "author": list![reference(about.author)],

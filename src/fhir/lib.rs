@@ -9,6 +9,7 @@ mod json;
 pub mod observation;
 mod people;
 mod place;
+mod plan;
 mod terms;
 mod visit;
 
@@ -58,7 +59,7 @@ pub struct Context<'a> {
 pub struct Files<'a> {
     /// The physician's documents, in the order of `dossier.documents`.
     pub physician: &'a [&'a [u8]],
-    /// The patient's sheet, as PDF; `None` when the physician wrote no summary.
+    /// The patient's sheet, as PDF; `None` when there is none. The physician's words are in the record either way.
     pub summary: Option<&'a [u8]>,
 }
 
@@ -100,8 +101,6 @@ pub enum Unfit {
         /// Its place in `dossier.documents`.
         index: usize,
     },
-    /// There is a summary without its PDF, or a PDF without a summary.
-    Summary,
     /// The bundle would exceed [`BUNDLE_BYTES_MAX`].
     TooLong {
         /// Its length, bytes.
@@ -119,7 +118,6 @@ impl fmt::Display for Unfit {
         match self {
             Unfit::NotToBeSent => write!(f, "the patient is unknown or did not agree to care: nothing is sent"),
             Unfit::Document { index } => write!(f, "document {index} is not the one that the physician sent"),
-            Unfit::Summary => write!(f, "the summary and its PDF do not go together"),
             Unfit::TooLong { bytes } => write!(f, "the record has {bytes} bytes, more than {BUNDLE_BYTES_MAX}"),
             Unfit::Offset { minutes } => write!(f, "UTC offset of {minutes} minutes: check the cabin's time zone"),
         }
@@ -135,9 +133,6 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
     };
     if context.utc_offset_minutes.unsigned_abs() > OFFSET_MINUTES_MAX.unsigned_abs() {
         return Err(Unfit::Offset { minutes: context.utc_offset_minutes });
-    }
-    if dossier.summaries.is_empty() == files.summary.is_some() {
-        return Err(Unfit::Summary);
     }
     check_documents(dossier, files.physician)?;
 
@@ -239,12 +234,19 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
         entries.own(id, visit::incident(id, &incident, cabin, encounter));
     }
 
+    if let Some(received) = dossier.summaries.last() {
+        let (id, author) = (ids.of("plan", 0), practitioner(received.physician.rpps));
+        entries.own(id, plan::care_plan(id, &received.summary, author, &when(received.at), patient, encounter));
+    }
+
     let mut uploads = Vec::new();
     let given = dossier.documents.iter().zip(files.physician).map(|(received, pdf)| {
         let kind = match received.document.kind {
             Kind::Prescription => DocumentKind::Prescription,
             Kind::Certificate => DocumentKind::Certificate,
             Kind::Other => DocumentKind::Other,
+            Kind::Report => DocumentKind::Report,
+            Kind::Letter => DocumentKind::Letter,
         };
         (Document { kind, pdf, at: received.at }, received.physician.rpps)
     });

@@ -26,8 +26,10 @@ pub const DOCUMENTS: &str = "documents";
 /// `maxPacketLifeTime` of [`LIVE`], ms: an older frame is of no use.
 pub const LIVE_LIFETIME_MS: u16 = 500;
 
-/// Most warning signs, consents, orders in a message.
+/// Most warning signs, consents in a message.
 pub const LIST_MAX: usize = 64;
+/// Most orders in a summary, on the page, on the wire and in the cabin.
+pub const ORDERS_MAX: usize = 40;
 
 /// Sex, as in the national identity: no third value exists there.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -269,6 +271,23 @@ pub enum NextStep {
     Nurse,
     /// The pharmacist.
     Pharmacist,
+    /// A laboratory or an imaging centre.
+    Examination,
+}
+
+impl NextStep {
+    /// Every value.
+    pub const ALL: [NextStep; 9] = [
+        NextStep::None,
+        NextStep::UsualDoctor,
+        NextStep::InPerson,
+        NextStep::Specialist,
+        NextStep::Emergency,
+        NextStep::Teleconsultation,
+        NextStep::Nurse,
+        NextStep::Pharmacist,
+        NextStep::Examination,
+    ];
 }
 
 /// Kind of an order.
@@ -289,6 +308,18 @@ pub enum OrderKind {
     Other,
 }
 
+impl OrderKind {
+    /// Every value.
+    pub const ALL: [OrderKind; 6] = [
+        OrderKind::Medicine,
+        OrderKind::Laboratory,
+        OrderKind::Imaging,
+        OrderKind::Care,
+        OrderKind::Advice,
+        OrderKind::Other,
+    ];
+}
+
 /// One order in words. The prescription itself is a document.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
@@ -307,7 +338,7 @@ pub struct Summary {
     pub revision: u32,
     /// The summary.
     pub text: Text<16384>,
-    /// Orders, at most [`LIST_MAX`].
+    /// Orders, at most [`ORDERS_MAX`].
     pub orders: Vec<Order>,
     /// Who next.
     pub next: NextStep,
@@ -321,10 +352,25 @@ pub struct Summary {
 pub enum DocumentKind {
     /// A prescription.
     Prescription,
-    /// A report or a letter.
+    /// A report of the consultation.
     Report,
+    /// A letter to another professional.
+    Letter,
+    /// A certificate.
+    Certificate,
     /// Anything else.
     Other,
+}
+
+impl DocumentKind {
+    /// Every value.
+    pub const ALL: [DocumentKind; 5] = [
+        DocumentKind::Prescription,
+        DocumentKind::Report,
+        DocumentKind::Letter,
+        DocumentKind::Certificate,
+        DocumentKind::Other,
+    ];
 }
 
 /// A PDF is about to be sent on [`DOCUMENTS`].
@@ -494,7 +540,9 @@ impl Record {
             Record::Answers(answers) if long(answers.warning_signs.len()) || long(answers.consents.len()) => {
                 Err(Unreadable::Forbidden("too many answers"))
             }
-            Record::Summary(summary) if long(summary.orders.len()) => Err(Unreadable::Forbidden("too many orders")),
+            Record::Summary(summary) if summary.orders.len() > ORDERS_MAX => {
+                Err(Unreadable::Forbidden("too many orders"))
+            }
             Record::Reading(reading) => check_reading(reading),
             Record::DocumentBegin(begin) if begin.bytes == 0 || begin.bytes > DOCUMENT_BYTES_MAX => {
                 Err(Unreadable::Forbidden("a document has 1 byte to 10 MiB"))

@@ -5,6 +5,7 @@
 //!
 //! * [`cabin`]: cabin and desk, JSON over a WebSocket; [`enrol`] and [`proof`] are how a cabin joins and proves itself.
 //! * [`physician`]: physician's page and desk, JSON over a WebSocket.
+//! * [`papers`]: what the patient takes away by telephone, cabin to desk over HTTPS.
 //! * [`data`], [`live`], [`documents`]: cabin and page directly, over WebRTC data channels.
 //!
 //! The crate is pure: no clock, file, socket or randomness. Reading never panics: see [`fuzz_targets`].
@@ -16,6 +17,7 @@ pub mod documents;
 pub mod enrol;
 pub mod fuzz_targets;
 pub mod live;
+pub mod papers;
 pub mod physician;
 pub mod proof;
 pub mod text;
@@ -122,6 +124,8 @@ pub enum RefusalCode {
     Forbidden,
     /// The desk is stopping: connect again in a moment.
     Stopping,
+    /// No such papers, or no longer.
+    UnknownPapers,
 }
 
 /// Reads one JSON message of at most `max` bytes.

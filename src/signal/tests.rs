@@ -36,6 +36,7 @@ fn again(name: &str, text: &str) -> Result<String, Unreadable> {
         ("record", _) => Record::read(text)?.write()?,
         ("enrol", "request") => enrol::Request::read(text)?.write(),
         ("enrol", "accepted") => enrol::Accepted::read(text)?.write(),
+        ("papers", "list") => papers::PaperList::read(text)?.write(),
         ("enrol", "refused") => enrol::Refused::read(text)?.write(),
         ("physician", "sign_in") => crate::write(&SignIn::read(text)?),
         _ => panic!("{name}: no such channel"),

@@ -12,8 +12,9 @@ use super::person;
 
 /// How many of each. Of the devices four measure and one is the cabin; the documents are the prescription and the
 /// patient's sheet. Incidents are Observations too and counted apart.
-const KINDS: [(&str, usize); 11] = [
+const KINDS: [(&str, usize); 12] = [
     ("Binary", 2),
+    ("CarePlan", 1),
     ("Consent", 3),
     ("Device", 5),
     ("DocumentReference", 2),

@@ -1,9 +1,6 @@
-//! The patient's summary as codes to scan, for whoever has a telephone and no use for paper, or when nothing prints.
-//!
-//! A code holds the words themselves, not an address. An address would need a server that keeps the document for a
-//! while, a telephone with a network, and would leave the visit in a history and in somebody's log; the desk holds
-//! nothing for patients. The words work with no network, from the screen alone, and are gone with it. A PDF does not
-//! fit in a code: a prescription is printed, or sent by the physician's own tool.
+//! Codes to scan, from text: the address that opens every paper ([`super::papers`]), or, when the desk cannot be
+//! reached, the words of the sheet themselves. The words work with no network, from the screen alone, and are gone
+//! with it; but no PDF fits in a code, so the screen says that the prescription is not in them.
 
 use std::fmt;
 

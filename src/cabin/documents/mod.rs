@@ -1,9 +1,12 @@
-//! What the patient leaves with: the summary as a PDF, printed, or as codes to scan.
+//! What the patient leaves with: the sheet and the physician's documents, printed, or by a code to scan.
 //!
-//! [`Sheet::of`] gathers it from the dossier, [`Sheet::pdf`] and [`Sheet::codes`] draw it, [`print::Printer`] prints.
+//! [`received`] refuses what could not be printed, when it arrives; [`Sheet::of`] gathers it from the dossier, [`Sheet::pdf`] and [`Sheet::codes`] draw it, [`print::Printer`] prints,
+//! [`papers`] hands everything to a telephone.
 
 pub mod code;
+pub mod papers;
 pub mod print;
+pub mod received;
 pub mod summary_pdf;
 #[cfg(test)]
 mod tests;
@@ -12,13 +15,20 @@ mod words;
 use std::fmt;
 
 use consult::dossier::{Dossier, Kept};
+use consult::physician::Summary;
 use consult::vitals::{Moment, Reading, Value};
 use fhir::Site;
 use time::{OffsetDateTime, UtcOffset};
 
 use code::{Code, TooLong};
 use summary_pdf::{About, Block, PdfFault};
-use words::{Label, Shown, Tongue};
+pub use words::Tongue;
+use words::{Label, Shown};
+
+/// Most measurements on the sheet, the latest. The record holds all of them.
+const MEASURES_MAX: usize = 60;
+/// Most incidents on the sheet, one by one. The record holds all of them.
+const INCIDENTS_MAX: usize = 40;
 
 /// What the sheet needs beside the dossier.
 #[derive(Clone, Copy)]
@@ -37,7 +47,7 @@ pub enum Missing {
     /// No physician was met.
     #[error("no physician was met: there is no report to give")]
     Physician,
-    /// The physician wrote no summary.
+    /// The physician wrote no summary, or nothing in it.
     #[error("the physician wrote no summary: ask for one before the end")]
     Summary,
     /// Nobody knows who the patient is.
@@ -68,7 +78,7 @@ impl Sheet {
         }
         let received = dossier.summaries.last().ok_or(Missing::Summary)?;
         let (summary, physician) = (&received.summary, &received.physician);
-        if summary.text.is_empty() {
+        if summary.is_empty() {
             return Err(Missing::Summary);
         }
         let clock = Clock { offset_minutes: around.utc_offset_minutes };
@@ -95,18 +105,8 @@ impl Sheet {
             row(label(Label::Patient), name, born),
             row(label(Label::Where), place, address),
             row(label(Label::Physician), physician.name.clone(), who),
-            Block::Heading(label(Label::Said)),
-            Block::Paragraph(summary.text.reveal().to_owned()),
         ];
-        if !summary.orders.is_empty() {
-            blocks.push(Block::Heading(label(Label::ToDo)));
-            blocks.extend(summary.orders.iter().map(|order| Block::Paragraph(format!("• {}", order.reveal()))));
-        }
-        blocks.push(Block::Heading(label(Label::Next)));
-        blocks.push(Block::Paragraph(tongue.next(summary.next).to_owned()));
-        if !summary.next_note.is_empty() {
-            blocks.push(Block::Paragraph(summary.next_note.reveal().to_owned()));
-        }
+        blocks.extend(said(summary, tongue));
         if !dossier.documents.is_empty() {
             blocks.push(Block::Heading(label(Label::Given)));
             let documents = dossier.documents.iter();
@@ -114,23 +114,30 @@ impl Sheet {
         }
         if !dossier.kept.is_empty() || !dossier.skipped.is_empty() {
             blocks.push(Block::Heading(label(Label::Measures)));
-            blocks.extend(dossier.kept.iter().flat_map(|kept| readings(kept, tongue, clock)));
-            blocks.extend(dossier.skipped.iter().map(|skipped| {
+            let mut measures: Vec<Block> = dossier.kept.iter().flat_map(|kept| readings(kept, tongue, clock)).collect();
+            measures.extend(dossier.skipped.iter().map(|skipped| {
                 let name = tongue.measurement(skipped.measurement).to_owned();
                 row(name, label(Label::NotMeasured), tongue.skipped(skipped.reason).to_owned())
             }));
+            let earlier = measures.len().saturating_sub(MEASURES_MAX);
+            blocks.extend(measures.into_iter().skip(earlier));
+            if earlier > 0 {
+                blocks.push(row(label(Label::EarlierMeasures), earlier.to_string(), String::new()));
+            }
         }
         blocks.push(Block::Heading(label(Label::Incidents)));
         if dossier.incidents.is_empty() {
             blocks.push(Block::Paragraph(label(Label::NoIncident)));
         }
-        blocks.extend(dossier.incidents.iter().map(|incident| {
+        blocks.extend(dossier.incidents.iter().take(INCIDENTS_MAX).map(|incident| {
             let until = incident.ended_at.map_or_else(|| label(Label::ToTheEnd), |at| clock.time_exact(at));
             let when = format!("{} – {until}", clock.time_exact(incident.started_at));
             row(tongue.incident(incident.kind).to_owned(), when, String::new())
         }));
-        if dossier.incidents_uncounted > 0 {
-            blocks.push(row(label(Label::OtherIncidents), dossier.incidents_uncounted.to_string(), String::new()));
+        let untold =
+            dossier.incidents.len().saturating_sub(INCIDENTS_MAX) as u64 + u64::from(dossier.incidents_uncounted);
+        if untold > 0 {
+            blocks.push(row(label(Label::OtherIncidents), untold.to_string(), String::new()));
         }
         blocks.push(Block::Paragraph(label(Label::NotAPrescription)));
 
@@ -165,6 +172,27 @@ impl Sheet {
         });
         lines.collect::<Vec<_>>().join("\n")
     }
+}
+
+/// What the physician said: words, orders, whom to see next.
+fn said(summary: &Summary, tongue: Tongue) -> Vec<Block> {
+    let heading = |label| Block::Heading(tongue.label(label).to_owned());
+    let mut blocks = Vec::new();
+    if !summary.text.is_empty() {
+        blocks.push(heading(Label::Said));
+        blocks.push(Block::Paragraph(summary.text.reveal().to_owned()));
+    }
+    if !summary.orders.is_empty() {
+        blocks.push(heading(Label::ToDo));
+        let orders = summary.orders.iter().map(|order| tongue.order(order.kind, order.text.reveal()));
+        blocks.extend(orders.map(|order| Block::Paragraph(format!("• {order}"))));
+    }
+    blocks.push(heading(Label::Next));
+    blocks.push(Block::Paragraph(tongue.next(summary.next).to_owned()));
+    if !summary.next_note.is_empty() {
+        blocks.push(Block::Paragraph(summary.next_note.reveal().to_owned()));
+    }
+    blocks
 }
 
 /// The readings of one measurement, figures as the devices gave them.

@@ -30,7 +30,8 @@ const BOTTOM: f32 = PAGE_HEIGHT - 72.0;
 const COLUMN: f32 = MARGIN + 210.0;
 
 /// Most pages of one sheet. What would be longer is refused rather than cut: half a report is worse than none.
-pub const PAGES_MAX: usize = 20;
+/// What the physician writes is refused earlier, when it arrives (`super::received`), so that the rest always fits.
+pub const PAGES_MAX: usize = 30;
 
 static REGULAR: LazyLock<Face> =
     LazyLock::new(|| Face::new(include_bytes!("../../../ui/fonts/AtkinsonHyperlegibleNext-Regular.ttf")));
@@ -90,6 +91,11 @@ pub enum PdfFault {
     /// The PDF library refused, which is a bug of ours.
     #[error("the summary could not be written as PDF: {0}")]
     Refused(String),
+}
+
+/// How many A4 pages the blocks take.
+pub fn pages(blocks: &[Block]) -> usize {
+    lay_out(blocks).len()
 }
 
 /// Draws the blocks on A4 pages.

@@ -7,7 +7,7 @@ use consult::dossier::{
     Skipped,
 };
 use consult::identity::{BirthDate, CogCode, Identity, Place, Sex, TraitText, Traits};
-use consult::physician::{Authentication, NextCare, Physician, Summary};
+use consult::physician::{Authentication, NextCare, Order, OrderKind, Physician, Summary};
 use consult::private::{Private, PrivateText};
 use consult::site::Pharmacist;
 use consult::vitals::{BloodPressure, DeviceIdentity, Measurement, Temperature, Weight};
@@ -92,7 +92,10 @@ fn dossier(language: Language) -> Dossier {
         summaries: vec![ReceivedSummary {
             summary: Summary {
                 text: PrivateText::new("Mal de gorge sans gravité.\nRepos, boire beaucoup.").unwrap(),
-                orders: vec![PrivateText::new("Paracétamol 1 g, au plus 3 fois par jour").unwrap()],
+                orders: vec![Order {
+                    kind: OrderKind::Medicine,
+                    text: PrivateText::new("Paracétamol 1 g, au plus 3 fois par jour").unwrap(),
+                }],
                 next: NextCare::UsualDoctor,
                 next_note: PrivateText::new("Sous 3 jours si la fièvre dure.").unwrap(),
             },
@@ -173,7 +176,12 @@ fn a_report_without_one_of_its_legal_parts_is_refused() {
     no_summary.summaries.clear();
     assert_eq!(sheet(&no_summary).unwrap_err(), Missing::Summary);
     let mut blank = dossier(Language::FRENCH);
-    blank.summaries[0].summary.text = PrivateText::new(" ").unwrap();
+    blank.summaries[0].summary = Summary {
+        text: PrivateText::new(" ").unwrap(),
+        orders: Vec::new(),
+        next: NextCare::Nobody,
+        next_note: PrivateText::default(),
+    };
     assert_eq!(sheet(&blank).unwrap_err(), Missing::Summary);
     let mut nobody = dossier(Language::FRENCH);
     nobody.calls.clear();
@@ -206,4 +214,166 @@ fn the_codes_hold_the_words_of_the_sheet() {
 fn a_sheet_never_prints_itself_to_a_log() {
     let sheet = sheet(&dossier(Language::FRENCH)).unwrap();
     assert_eq!(format!("{sheet:?}"), "Sheet([patient])");
+}
+
+mod as_received {
+    use consult::dossier::{INCIDENTS_MAX, MEASUREMENTS_MAX, READINGS_MAX, ReceivedDocument};
+    use consult::physician::{Document, DocumentKind};
+    use signal::{ItemId, Text, data};
+
+    use super::super::received::{self, SUMMARY_PAGES_MAX, SummaryRefused};
+    use super::*;
+    use crate::words;
+
+    fn wire(text: &str, orders: &[data::Order], next: data::NextStep) -> data::Summary {
+        let id = ItemId::new("s1").unwrap();
+        let (text, next_text) = (Text::new(text).unwrap(), Text::default());
+        data::Summary { id, revision: 1, text, orders: orders.to_vec(), next, next_text }
+    }
+
+    fn order(words: &str) -> data::Order {
+        data::Order { kind: data::OrderKind::Medicine, text: Text::new(words).unwrap() }
+    }
+
+    /// As many words as fit in `bytes`.
+    fn words_of(bytes: usize) -> String {
+        "mot ".repeat(bytes / 4).trim_end().to_owned()
+    }
+
+    /// What was received, and the dossier with it.
+    fn taken(summary: &data::Summary) -> Result<Dossier, SummaryRefused> {
+        let mut dossier = dossier(Language::FRENCH);
+        dossier.summaries[0].summary = received::summary(summary, &dossier)?;
+        Ok(dossier)
+    }
+
+    #[test]
+    fn an_order_alone_or_somebody_to_see_alone_is_a_summary_that_can_be_printed() {
+        let only_order = taken(&wire("", &[order("Ibuprofène 200 mg")], data::NextStep::None)).unwrap();
+        let text = sheet(&only_order).unwrap().text();
+        assert!(text.contains("• Médicament : Ibuprofène 200 mg") && text.contains("Personne, sauf"), "{text}");
+        assert!(!text.contains("CE QUE LE MÉDECIN A ÉCRIT"), "a heading over nothing");
+        sheet(&only_order).unwrap().pdf().unwrap();
+        let only_next = taken(&wire("", &[], data::NextStep::Nurse)).unwrap();
+        assert!(sheet(&only_next).unwrap().text().contains("Une infirmière ou un infirmier."));
+        sheet(&only_next).unwrap().pdf().unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_printed_is_refused_with_what_to_do() {
+        let refused = |summary: &data::Summary| taken(summary).err().expect("it is refused");
+        let empty = refused(&wire(" \n ", &[], data::NextStep::None));
+        assert_eq!(empty, SummaryRefused::Empty);
+        let feeds = refused(&wire(&"a\n".repeat(6_000), &[], data::NextStep::None));
+        let SummaryRefused::Pages { pages } = feeds else { panic!("{feeds}") };
+        assert!(pages > 150, "{pages}");
+        assert!(feeds.to_string().contains("Raccourcissez le texte") && feeds.to_string().contains("15 au plus"));
+        let orders = vec![order(&words_of(1_000)); data::ORDERS_MAX];
+        assert!(matches!(refused(&wire("Vu.", &orders, data::NextStep::None)), SummaryRefused::Pages { .. }));
+        let long = refused(&wire(&words_of(12_010), &[], data::NextStep::None));
+        assert_eq!(long, SummaryRefused::Text { chars_max: 12_000 });
+        // Line feeds with nothing between them take no room, and alone they are nothing at all.
+        let hollow = taken(&wire(&format!("a{}b", "\n".repeat(11_998)), &[], data::NextStep::None)).unwrap();
+        sheet(&hollow).unwrap().pdf().unwrap();
+        assert_eq!(refused(&wire(&"\n".repeat(12_000), &[], data::NextStep::None)), SummaryRefused::Empty);
+    }
+
+    #[test]
+    fn the_longest_summary_taken_fits_on_the_sheet_of_the_longest_consultation() {
+        // The most long orders that are taken.
+        let mut orders = Vec::new();
+        let mut dossier = loop {
+            orders.push(order(&words_of(1_000)));
+            if taken(&wire("Vu.", &orders, data::NextStep::Emergency)).is_err() {
+                orders.pop();
+                break taken(&wire("Vu.", &orders, data::NextStep::Emergency)).unwrap();
+            }
+        };
+        assert!(orders.len() > data::ORDERS_MAX / 2, "{}", orders.len());
+        let spo2 = reading(Value::Temperature(Temperature::from_centi_celsius(3_680).unwrap()));
+        dossier.kept[0].readings = vec![spo2; READINGS_MAX];
+        dossier.kept = vec![dossier.kept[0].clone(); MEASUREMENTS_MAX];
+        dossier.skipped = vec![dossier.skipped[0]; MEASUREMENTS_MAX];
+        dossier.incidents = vec![dossier.incidents[0]; INCIDENTS_MAX];
+        dossier.incidents_uncounted = u32::MAX;
+        dossier.documents = vec![document(DocumentKind::Other); consult::dossier::DOCUMENTS_MAX];
+        let sheet = sheet(&dossier).unwrap();
+        let pages = summary_pdf::pages(&sheet.blocks);
+        assert!(pages > SUMMARY_PAGES_MAX && pages <= summary_pdf::PAGES_MAX, "{pages}");
+        sheet.pdf().unwrap();
+        let measures = MEASUREMENTS_MAX * READINGS_MAX + MEASUREMENTS_MAX - MEASURES_MAX;
+        assert!(sheet.text().contains(&measures.to_string()), "what is left out is counted");
+    }
+
+    fn document(kind: DocumentKind) -> ReceivedDocument {
+        let document = Document {
+            kind,
+            name: PrivateText::new("a.pdf").unwrap(),
+            blob: "0".to_owned(),
+            sha256: [0; 32],
+            size_bytes: 1,
+        };
+        ReceivedDocument { document, physician: dossier(Language::FRENCH).calls[0].physician.clone(), at: at(1_000) }
+    }
+
+    /// From the page's own file to the patient's sheet: each value is another one, and none falls into another.
+    #[test]
+    fn every_choice_of_the_page_has_words_of_its_own_on_the_sheet() {
+        let page = include_str!("../../desk/page/index.html");
+        let offered = |list: &str| -> Vec<String> {
+            let from = page.split(&format!("id=\"{list}\"")).nth(1).unwrap();
+            let options = from.split("</select>").next().unwrap();
+            options.split("value=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+        };
+        fn read<T: serde::de::DeserializeOwned>(value: &str) -> T {
+            serde_json::from_value(serde_json::Value::from(value)).unwrap()
+        }
+        for tongue in [Tongue::French, Tongue::English] {
+            let of_next: Vec<_> =
+                offered("next").iter().map(|value| tongue.next(words::next_care(read(value)))).collect();
+            distinct(&of_next, data::NextStep::ALL.len());
+            let of_orders: Vec<_> =
+                offered("order-kind").iter().map(|value| tongue.order(words::order_kind(read(value)), "x")).collect();
+            distinct(&of_orders, data::OrderKind::ALL.len());
+            let of_documents: Vec<_> = offered("document-kind")
+                .iter()
+                .map(|value| tongue.document(words::document_kind(read(value))))
+                .collect();
+            distinct(&of_documents, data::DocumentKind::ALL.len());
+        }
+        assert_eq!(consult::physician::NextCare::ALL.len(), data::NextStep::ALL.len());
+        assert_eq!(OrderKind::ALL.len(), data::OrderKind::ALL.len());
+        assert_eq!(DocumentKind::ALL.len(), data::DocumentKind::ALL.len());
+    }
+
+    #[test]
+    fn each_value_of_the_wire_is_the_one_of_the_same_name_in_the_record() {
+        use consult::physician::NextCare as Care;
+        use data::NextStep as Next;
+        for (wire, record) in [
+            (Next::None, Care::Nobody),
+            (Next::UsualDoctor, Care::UsualDoctor),
+            (Next::InPerson, Care::InPerson),
+            (Next::Specialist, Care::Specialist),
+            (Next::Emergency, Care::EmergencyDepartment),
+            (Next::Teleconsultation, Care::Teleconsultation),
+            (Next::Nurse, Care::Nurse),
+            (Next::Pharmacist, Care::Pharmacist),
+            (Next::Examination, Care::Examination),
+        ] {
+            assert_eq!(words::next_care(wire), record);
+        }
+        for (wire, record) in data::OrderKind::ALL.into_iter().zip(OrderKind::ALL) {
+            assert_eq!(format!("{wire:?}"), format!("{:?}", words::order_kind(wire)));
+            assert_eq!(words::order_kind(wire), record);
+        }
+        for wire in data::DocumentKind::ALL {
+            assert_eq!(format!("{wire:?}"), format!("{:?}", words::document_kind(wire)));
+        }
+    }
+
+    fn distinct<T: Ord + std::fmt::Debug>(values: &[T], count: usize) {
+        let set: std::collections::BTreeSet<_> = values.iter().collect();
+        assert!(set.len() == count && values.len() == count, "{values:?}");
+    }
 }

@@ -2,7 +2,7 @@
 //! no `@tr` reaches. French is the source; a patient of another language gets French, which every carer here reads.
 
 use consult::dossier::{IncidentKind, Language, SkipReason};
-use consult::physician::{DocumentKind, NextCare};
+use consult::physician::{DocumentKind, NextCare, OrderKind};
 use consult::vitals::Measurement;
 use fhir::SiteKind;
 
@@ -69,6 +69,7 @@ impl Tongue {
             Label::NoIncident => self.pick("Aucun incident.", "None."),
             Label::ToTheEnd => self.pick("jusqu'à la fin", "to the end"),
             Label::OtherIncidents => self.pick("Autres incidents", "Other incidents"),
+            Label::EarlierMeasures => self.pick("Mesures d'avant, dans votre dossier", "Earlier ones, in your record"),
             Label::NotAPrescription => self.pick(
                 "Cette feuille n'est pas une ordonnance. Les mesures sont celles des appareils, sans interprétation.",
                 "This sheet is not a prescription. The figures are those of the devices, without interpretation.",
@@ -102,6 +103,8 @@ impl Tongue {
             NextCare::EmergencyDepartment => {
                 self.pick("Les urgences, maintenant. Appelez le 15.", "The emergency department, now. Call 15.")
             }
+            NextCare::InPerson => self.pick("Un médecin, sur place.", "A physician, in person."),
+            NextCare::Nurse => self.pick("Une infirmière ou un infirmier.", "A nurse."),
         }
     }
 
@@ -111,7 +114,22 @@ impl Tongue {
             DocumentKind::Prescription => self.pick("Ordonnance", "Prescription"),
             DocumentKind::Certificate => self.pick("Certificat", "Certificate"),
             DocumentKind::Other => self.pick("Autre document", "Other document"),
+            DocumentKind::Report => self.pick("Compte rendu", "Report"),
+            DocumentKind::Letter => self.pick("Courrier", "Letter"),
         }
+    }
+
+    /// One order: its kind, then the physician's words, which say by themselves what is of no other kind.
+    pub fn order(self, kind: OrderKind, words: &str) -> String {
+        let kind = match kind {
+            OrderKind::Medicine => self.pick("Médicament : ", "Medicine: "),
+            OrderKind::Laboratory => self.pick("Analyse : ", "Laboratory test: "),
+            OrderKind::Imaging => self.pick("Imagerie : ", "Imaging: "),
+            OrderKind::Care => self.pick("Soins : ", "Care: "),
+            OrderKind::Advice => self.pick("Conseil : ", "Advice: "),
+            OrderKind::Other => "",
+        };
+        format!("{kind}{words}")
     }
 
     /// What a quantity is called.
@@ -236,6 +254,8 @@ pub enum Label {
     ToTheEnd,
     /// Incidents that were only counted.
     OtherIncidents,
+    /// Measurements that are in the record and not on the sheet.
+    EarlierMeasures,
     /// Last line.
     NotAPrescription,
     /// Before the page number.

@@ -119,12 +119,16 @@ impl Cabin {
                 return;
             }
         };
+        if papers.is_empty() {
+            self.input(Input::PrintEnded { printed: false });
+            return;
+        }
         self.runtime.spawn(async move {
             let result = async {
                 let printer = Printer::parse(&address)?;
                 let mut last = Progress::Printed;
                 for paper in &papers {
-                    let job = printer.print(paper).await?;
+                    let job = printer.print(&paper.pdf).await?;
                     last = printer.follow(job, PRINT_PATIENCE).await?;
                     if last != Progress::Printed {
                         break;

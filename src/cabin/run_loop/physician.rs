@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use consult::dossier::{Dossier, Kept};
 use consult::journey::{Act, CallEnd, CallLine, Input, Journey, Step};
-use consult::physician::{Document, Summary};
+use consult::physician::Document;
 use consult::private::PrivateText;
 use consult::vitals::{Measurement, Moment, Reading};
 use drivers::ports::system_clock;
@@ -250,9 +250,10 @@ impl Cabin {
             }
             Record::Summary(summary) => {
                 let id = summary.id.clone();
-                let summary = match self.summary(&summary) {
+                let Some(dossier) = self.journey.dossier() else { return };
+                let summary = match crate::documents::received::summary(&summary, dossier) {
                     Ok(summary) => summary,
-                    Err(too_long) => return self.refuse(RefusalCode::TooLarge, &too_long.to_string()),
+                    Err(refused) => return self.refuse(refused.code(), &refused.to_string()),
                 };
                 // Acknowledged once it is durable, never before.
                 if self.input(Input::SummaryReceived(summary)) {
@@ -294,19 +295,6 @@ impl Cabin {
             | Record::DocumentAck { .. }
             | Record::DocumentRefused { .. } => {}
         }
-    }
-
-    fn summary(&self, summary: &signal::data::Summary) -> Result<Summary, consult::private::TooLong> {
-        Ok(Summary {
-            text: PrivateText::new(summary.text.as_str())?,
-            orders: summary
-                .orders
-                .iter()
-                .map(|order| PrivateText::new(order.text.as_str()))
-                .collect::<Result<_, _>>()?,
-            next: words::next_care(summary.next),
-            next_note: PrivateText::new(summary.next_text.as_str())?,
-        })
     }
 
     fn document(&mut self, begin: &signal::data::DocumentBegin, bytes: &[u8]) {

@@ -9,8 +9,10 @@ use crate::dossier::{
 };
 use crate::identity::{BirthDate, CogCode, IdentityDocument, Matricule, Place, Sex, TraitText, Traits};
 use crate::journey::{CallEnd, Input, Trouble, WaitingNews};
-use crate::physician::{Authentication, Document, DocumentKind, NextCare, Physician, Summary};
-use crate::private::Private;
+use crate::physician::{
+    Authentication, Document, DocumentKind, NextCare, ORDER_CHARS_MAX, Order, OrderKind, Physician, Summary,
+};
+use crate::private::{Private, PrivateText};
 use crate::reason::{BodyPart, Reason, ReasonKind};
 use crate::site::Pharmacist;
 use crate::triage::WarningSign;
@@ -31,10 +33,11 @@ coded_enum!(CallEnd {
     0 => Physician, 1 => GivenBack, 2 => Failed, 3 => PhysicianWithoutPicture, 4 => PhysicianBrokenOff,
 });
 coded_enum!(Authentication { 0 => None, 1 => LocalTotp, 2 => OpenIdConnect });
-coded_enum!(DocumentKind { 0 => Prescription, 1 => Certificate, 2 => Other });
+coded_enum!(DocumentKind { 0 => Prescription, 1 => Certificate, 2 => Other, 3 => Report, 4 => Letter });
+coded_enum!(OrderKind { 0 => Medicine, 1 => Laboratory, 2 => Imaging, 3 => Care, 4 => Advice, 5 => Other });
 coded_enum!(NextCare {
     0 => Nobody, 1 => UsualDoctor, 2 => Specialist, 3 => Pharmacist, 4 => Examination, 5 => Teleconsultation,
-    6 => EmergencyDepartment,
+    6 => EmergencyDepartment, 7 => InPerson, 8 => Nurse,
 });
 coded_enum!(Measurement { 0 => OxygenAndPulse, 1 => BloodPressure, 2 => WeightAndHeight, 3 => Temperature });
 coded_enum!(ReasonKind {
@@ -65,6 +68,7 @@ coded_struct!(Questionnaire { satisfaction, would_have_gone_without_care, unders
 coded_struct!(WaitingNews { ahead, wait_minutes });
 coded_struct!(DeviceIdentity { model, serial, firmware });
 coded_struct!(Reading { value, device, device_at, at, high_quality });
+coded_struct!(Order { kind, text });
 coded_struct!(Summary { text, orders, next, next_note });
 coded_struct!(Document { kind, name, blob, sha256, size_bytes });
 
@@ -223,11 +227,24 @@ impl Coded for Value {
     }
 }
 
+/// A summary as the first programs wrote it: orders without their kind. Read for ever, never written.
+struct SummaryWithoutKinds(Summary);
+
+impl SummaryWithoutKinds {
+    fn take(reader: &mut Reader<'_>) -> Result<Self, JournalError> {
+        let text = Coded::take(reader)?;
+        let orders = Vec::<PrivateText<ORDER_CHARS_MAX>>::take(reader)?;
+        let orders = orders.into_iter().map(|text| Order { kind: OrderKind::Other, text }).collect();
+        Ok(Self(Summary { text, orders, next: Coded::take(reader)?, next_note: Coded::take(reader)? }))
+    }
+}
+
 macro_rules! coded_inputs {
     (
         plain { $($plain_tag:literal => $plain:ident),* $(,)? }
         one { $($one_tag:literal => $one:ident),* $(,)? }
         fields { $($fields_tag:literal => $fields:ident { $($field:ident),* }),* $(,)? }
+        only_read { $($read_tag:literal => $read:ident($former:ident)),* $(,)? }
     ) => {
         impl Coded for Input {
             fn put(&self, out: &mut Vec<u8>) {
@@ -248,6 +265,7 @@ macro_rules! coded_inputs {
                     $($plain_tag => Input::$plain,)*
                     $($one_tag => Input::$one(Coded::take(reader)?),)*
                     $($fields_tag => Input::$fields { $($field: Coded::take(reader)?),* },)*
+                    $($read_tag => Input::$read($former::take(reader)?.0),)*
                     tag => return Err(JournalError::Tag { of: "input", tag }),
                 })
             }
@@ -273,8 +291,8 @@ coded_inputs! {
         1 => SignedIn, 5 => IdentityChecked, 21 => PresentationChosen, 40 => Begun, 41 => ReasonGiven,
         45 => ContactGiven, 46 => ConsentsAnswered, 50 => Skipped, 56 => QuestionnaireAnswered,
         72 => DeviceLost, 73 => DeviceBack,
-        92 => WaitingRoomNews, 93 => PhysicianOffered, 98 => MeasurementRequested, 100 => SummaryReceived,
-        101 => DocumentReceived, 102 => CallEnded,
+        92 => WaitingRoomNews, 93 => PhysicianOffered, 98 => MeasurementRequested,
+        101 => DocumentReceived, 102 => CallEnded, 103 => SummaryReceived,
     }
     fields {
         42 => WarningSignAnswered { sign, present },
@@ -282,5 +300,8 @@ coded_inputs! {
         70 => ReadingsTaken { measurement, readings },
         71 => MeasuringFailed { measurement, trouble },
         74 => PrintEnded { printed },
+    }
+    only_read {
+        100 => SummaryReceived(SummaryWithoutKinds),
     }
 }

@@ -7,7 +7,7 @@ use crate::dossier::{
     TextSize, UsualDoctor,
 };
 use crate::identity::{BirthDate, CogCode, IdentityDocument, Matricule, Place, Sex, TraitText, Traits};
-use crate::physician::{Authentication, Document, DocumentKind, NextCare, Physician, Summary};
+use crate::physician::{Authentication, Document, DocumentKind, NextCare, Order, OrderKind, Physician, Summary};
 use crate::private::{Private, PrivateText};
 use crate::reason::{BodyPart, Reason, ReasonKind};
 use crate::site::{Pharmacist, Site};
@@ -118,7 +118,10 @@ pub fn physician(authentication: Authentication) -> Physician {
 pub fn summary(word: &str) -> Summary {
     Summary {
         text: PrivateText::new(word).unwrap(),
-        orders: vec![PrivateText::new("Boire").unwrap(), PrivateText::new("Dormir").unwrap()],
+        orders: vec![
+            Order { kind: OrderKind::Medicine, text: PrivateText::new("Boire").unwrap() },
+            Order { kind: OrderKind::Advice, text: PrivateText::new("Dormir").unwrap() },
+        ],
         next: NextCare::UsualDoctor,
         next_note: PrivateText::new("sous huit jours").unwrap(),
     }

@@ -370,6 +370,7 @@ fn stored(store: &mut Store, resource: Value, request: &Value, owner: &str) -> R
 async fn metadata() -> Response {
     let kinds = [
         "Binary",
+        "CarePlan",
         "Communication",
         "Consent",
         "Device",

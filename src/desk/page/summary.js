@@ -6,7 +6,7 @@ import { clock } from "./words.js";
 
 const TEXT_BYTES_MAX = 16384;
 const ORDER_BYTES_MAX = 1000;
-const ORDERS_MAX = 64;
+const ORDERS_MAX = 40;
 const NEXT_BYTES_MAX = 512;
 
 export class Summary {
@@ -34,7 +34,7 @@ export class Summary {
     record.addEventListener("error", ({ detail }) => {
       if (!this.#pending) return;
       record.withdraw(this.#id);
-      this.#say(`La cabine n’a pas pris la conclusion (${detail.reason}). Essayez de nouveau.`);
+      this.#say(`La cabine n’a pas pris la conclusion : ${detail.reason}`);
     });
   }
 
@@ -74,7 +74,7 @@ export class Summary {
   #add() {
     const text = $("order-text").value.trim();
     if (!text) return;
-    if (bytesOf(text) > ORDER_BYTES_MAX || this.#orders.length >= ORDERS_MAX) { this.#say("Cette ligne est trop longue, ou il y en a déjà 64."); return; }
+    if (bytesOf(text) > ORDER_BYTES_MAX || this.#orders.length >= ORDERS_MAX) { this.#say(`Cette ligne est trop longue, ou il y en a déjà ${ORDERS_MAX}.`); return; }
     $("order-text").value = "";
     this.#orders = [...this.#orders, { kind: $("order-kind").value, text }];
     this.#drawOrders();

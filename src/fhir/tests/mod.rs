@@ -171,8 +171,57 @@ fn bytes_that_are_not_the_physicians_are_refused() {
     assert_eq!(bundle(&dossier, &context(&site), files).unwrap_err(), Unfit::Document { index: 1 });
     let files = Files { physician: &sample::PDFS[..1], ..files };
     assert_eq!(bundle(&dossier, &context(&site), files).unwrap_err(), Unfit::Document { index: 1 });
+}
+
+#[test]
+fn a_summary_that_has_no_sheet_is_in_the_record_all_the_same() {
+    let dossier = dossier();
+    let site = site();
     let files = Files { summary: None, ..sample::files(&dossier) };
-    assert_eq!(bundle(&dossier, &context(&site), files).unwrap_err(), Unfit::Summary);
+    let submission = bundle(&dossier, &context(&site), files).unwrap();
+    let json: Value = serde_json::from_slice(&submission.bundle).unwrap();
+    assert_eq!(all(&json, "CarePlan")[0]["description"], "Angine. Repos.");
+    assert_eq!(submission.uploads.len(), dossier.documents.len());
+}
+
+#[test]
+fn every_order_and_next_care_has_its_own_code_in_the_plan() {
+    use consult::physician::{NextCare, Order, OrderKind};
+    use consult::private::PrivateText;
+    let mut codes = std::collections::BTreeSet::new();
+    for next in NextCare::ALL {
+        let mut dossier = dossier();
+        let summary = &mut dossier.summaries[0].summary;
+        let order = |kind| Order { kind, text: PrivateText::new(&format!("{kind:?}")).unwrap() };
+        summary.orders = OrderKind::ALL.map(order).to_vec();
+        summary.next = next;
+        let (_, json) = record(&dossier);
+        let plan = all(&json, "CarePlan")[0];
+        let activities = plan["activity"].as_array().unwrap();
+        assert_eq!(activities.len(), OrderKind::ALL.len() + 1);
+        for (activity, kind) in activities.iter().zip(OrderKind::ALL) {
+            assert_eq!(activity["detail"]["description"], format!("{kind:?}"));
+        }
+        for activity in activities {
+            let coding = &activity["detail"]["code"]["coding"][0];
+            codes.insert((coding["code"].to_string(), coding["display"].to_string()));
+        }
+        assert_eq!(activities.last().unwrap()["detail"]["description"], "sous 3 jours");
+    }
+    assert_eq!(codes.len(), OrderKind::ALL.len() + NextCare::ALL.len(), "{codes:?}");
+}
+
+#[test]
+fn every_kind_of_document_has_the_code_that_the_french_guide_gives_it() {
+    use consult::physician::DocumentKind as Kind;
+    for (kind, code) in Kind::ALL.into_iter().zip(["57833-6", "89601-9", "document-other", "11488-4", "96349-6"]) {
+        let mut dossier = dossier();
+        dossier.documents[0].document.kind = kind;
+        let (_, json) = record(&dossier);
+        let coding = &all(&json, "DocumentReference")[0]["type"]["coding"][0];
+        assert_eq!(coding["code"], code, "{kind:?}");
+        assert_eq!(coding["system"] == "http://loinc.org", kind != Kind::Other);
+    }
 }
 
 #[test]

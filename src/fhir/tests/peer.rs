@@ -35,6 +35,7 @@ fn expected() -> BTreeMap<String, u64> {
     // say why there is none, two are incidents.
     [
         ("Binary", 3),
+        ("CarePlan", 1),
         ("Consent", 3),
         ("Device", 5),
         ("DocumentReference", 3),

@@ -8,7 +8,7 @@ use consult::dossier::{
 use consult::identity::{
     BirthDate, CogCode, Identity, IdentityDocument, Matricule, Place, Sex, TraitText, Traits, Validation,
 };
-use consult::physician::{Authentication, Document, DocumentKind, NextCare, Physician, Summary};
+use consult::physician::{Authentication, Document, DocumentKind, NextCare, Order, OrderKind, Physician, Summary};
 use consult::private::{Private, PrivateText};
 use consult::reason::{BodyPart, Reason, ReasonKind};
 use consult::site::Pharmacist;
@@ -200,7 +200,7 @@ pub(super) fn dossier() -> Dossier {
         summaries: vec![ReceivedSummary {
             summary: Summary {
                 text: text("Angine. Repos."),
-                orders: vec![text("Paracétamol 1 g")],
+                orders: vec![Order { kind: OrderKind::Medicine, text: text("Paracétamol 1 g") }],
                 next: NextCare::UsualDoctor,
                 next_note: text("sous 3 jours"),
             },

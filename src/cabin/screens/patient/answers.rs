@@ -156,7 +156,7 @@ fn names_a_doctor(cabin: &Cabin) -> bool {
 impl Cabin {
     /// One screen back, inside a step or to the step before.
     pub fn back(&mut self) {
-        self.drafts.code_shown = false;
+        self.hide_code();
         if self.drafts.skipping.take().is_some() {
             return;
         }

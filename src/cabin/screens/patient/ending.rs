@@ -1,6 +1,6 @@
 //! Documents, questionnaire, forgotten, cleaning.
 
-use consult::dossier::{Questionnaire, Satisfaction};
+use consult::dossier::{ConsultationId, Questionnaire, Satisfaction};
 use consult::journey::{Input, Paper, Step};
 use consult::physician::{DocumentKind, NextCare};
 use consult::vitals::Measurement;
@@ -12,6 +12,9 @@ use ui::{
 };
 
 use super::super::list;
+use crate::documents::Tongue;
+use crate::documents::code::Code;
+use crate::documents::papers::{Link, PapersFault, Sealed, Shown, UnderWay};
 use crate::run_loop::{Cabin, with};
 use crate::{submission, words};
 
@@ -26,10 +29,10 @@ pub fn connect(app: &App) {
         })
     });
     documents.on_show_code(|| with(Cabin::show_code));
-    documents.on_hide_code(|| with(|cabin| cabin.drafts.code_shown = false));
+    documents.on_hide_code(|| with(Cabin::hide_code));
     documents.on_next(|| {
         with(|cabin| {
-            cabin.drafts.code_shown = false;
+            cabin.hide_code();
             cabin.input(Input::Continued);
         })
     });
@@ -108,13 +111,14 @@ fn documents(app: &App, cabin: &Cabin, paper: Paper) {
         .set_physician_name(dossier.physician().map(|physician| physician.name.as_str()).unwrap_or_default().into());
     if let Some(summary) = dossier.summary() {
         documents.set_summary(summary.text.reveal().into());
-        let orders: Vec<_> = summary.orders.iter().map(|order| order.reveal()).collect();
+        let tongue = Tongue::of(dossier.presentation.language);
+        let orders: Vec<_> = summary.orders.iter().map(|order| tongue.order(order.kind, order.text.reveal())).collect();
         documents.set_orders(orders.join("\n").into());
         documents.set_who_next(match summary.next {
             NextCare::Nobody => WhoNext::Nobody,
-            NextCare::UsualDoctor => WhoNext::UsualDoctor,
+            NextCare::UsualDoctor | NextCare::InPerson => WhoNext::UsualDoctor,
             NextCare::Specialist | NextCare::Examination => WhoNext::Specialist,
-            NextCare::Pharmacist => WhoNext::Pharmacist,
+            NextCare::Pharmacist | NextCare::Nurse => WhoNext::Pharmacist,
             NextCare::Teleconsultation => WhoNext::ThisCabinAgain,
             NextCare::EmergencyDepartment => WhoNext::EmergencyRoom,
         });
@@ -130,8 +134,8 @@ fn documents(app: &App, cabin: &Cabin, paper: Paper) {
         Paper::Printed => PrintState::Printed,
         Paper::Failed => PrintState::Failed,
     });
-    documents.set_code_present(dossier.summary().is_some());
-    documents.set_code_shown(cabin.drafts.code_shown);
+    documents.set_code_present(dossier.summary().is_some() || !dossier.documents.is_empty());
+    documents.set_code_shown(cabin.drafts.telephone.shown.is_code());
     // Each answer was durable in the outbox before the screen moved.
     documents.set_record_kept(!cabin.outbox_failed);
 }
@@ -151,24 +155,101 @@ fn cleaned(cabin: &Cabin) -> Vec<Measurement> {
 }
 
 impl Cabin {
-    /// Shows the patient's sheet as a code to scan: the words themselves, no link to any server.
+    /// Shows one code that opens every paper, once the desk keeps them; without the desk, the words of the sheet.
     fn show_code(&mut self) {
+        let Some(dossier) = self.journey.dossier() else { return };
+        if matches!(self.drafts.telephone.shown, Shown::Sending(_)) {
+            return;
+        }
+        let (id, count) = (dossier.id, (dossier.summaries.len(), dossier.documents.len()));
+        if let Some((link, _)) = self.drafts.telephone.made.clone().filter(|(_, made_of)| *made_of == count) {
+            return self.show_everything(&link);
+        }
+        let Some(identity) = self.identity.clone().filter(|_| self.desk.up) else { return self.show_words_only() };
+        let sealed =
+            submission::papers(&self.outbox, dossier, &self.settings).and_then(|papers| Ok(Sealed::of(&papers)?));
+        let sealed = match sealed {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                tracing::warn!(%error, "no code for all papers");
+                return self.show_words_only();
+            }
+        };
+        let tls = std::sync::Arc::clone(&self.tls);
+        let sending = self.runtime.spawn(async move {
+            let sent = sealed.send(&identity, tls).await;
+            // Fails only once the screen has stopped.
+            slint::invoke_from_event_loop(move || with(|cabin| cabin.papers_sent(id, count, sent))).ok();
+        });
+        self.drafts.telephone.shown = Shown::Sending(std::sync::Arc::new(UnderWay(sending.abort_handle())));
+    }
+
+    fn papers_sent(&mut self, of: ConsultationId, count: (usize, usize), sent: Result<Link, PapersFault>) {
+        // The patient may have left, or gone on, meanwhile.
+        let awaited = matches!(self.drafts.telephone.shown, Shown::Sending(_)) && self.consultation() == Some(of);
+        if !awaited {
+            return;
+        }
+        match sent {
+            Ok(link) => {
+                self.show_everything(&link);
+                self.drafts.telephone.made = Some((link, count));
+            }
+            Err(fault) => {
+                tracing::warn!(%fault, "no code for all papers");
+                self.show_words_only();
+            }
+        }
+    }
+
+    fn show_everything(&mut self, link: &Link) {
+        match link.code() {
+            Ok(code) => {
+                self.draw_code(&code);
+                self.drafts.telephone.shown = Shown::Everything;
+            }
+            Err(error) => {
+                tracing::error!(%error, "an address does not fit in a code");
+                self.show_words_only();
+            }
+        }
+    }
+
+    /// The sheet's words as codes: no PDF is in them, and the screen says so.
+    fn show_words_only(&mut self) {
         let Some(dossier) = self.journey.dossier() else { return };
         let codes = submission::patient_sheet(dossier, &self.settings, system_clock())
             .map_err(anyhow::Error::from)
             .and_then(|sheet| Ok(sheet.codes()?));
-        match codes {
-            Ok(codes) => {
-                if let Some(code) = codes.first() {
-                    let picture = code.picture(CODE_SIDE_MIN);
-                    let rgb: Vec<u8> = picture.luma.iter().flat_map(|luma| [*luma; 3]).collect();
-                    let buffer = SharedPixelBuffer::<Rgb8Pixel>::clone_from_slice(&rgb, picture.side, picture.side);
-                    self.app.global::<DocumentsAdapter>().set_code(Image::from_rgb8(buffer));
-                    self.drafts.code_shown = true;
-                }
+        self.drafts.telephone.shown = match codes {
+            Ok(codes) => Shown::WordsOnly { codes, place: 0 },
+            Err(error) => {
+                tracing::warn!(%error, "no code can be shown");
+                Shown::Impossible
             }
-            Err(error) => tracing::warn!(%error, "no code can be shown"),
+        };
+        self.draw_words();
+    }
+
+    fn draw_words(&self) {
+        if let Shown::WordsOnly { codes, place } = &self.drafts.telephone.shown
+            && let Some(code) = codes.get(*place)
+        {
+            self.draw_code(code);
         }
+    }
+
+    fn draw_code(&self, code: &Code) {
+        let picture = code.picture(CODE_SIDE_MIN);
+        let rgb: Vec<u8> = picture.luma.iter().flat_map(|luma| [*luma; 3]).collect();
+        let buffer = SharedPixelBuffer::<Rgb8Pixel>::clone_from_slice(&rgb, picture.side, picture.side);
+        self.app.global::<DocumentsAdapter>().set_code(Image::from_rgb8(buffer));
+    }
+
+    /// The picture goes with the code: it holds the key.
+    pub(super) fn hide_code(&mut self) {
+        self.drafts.telephone.shown = Shown::Nothing;
+        self.app.global::<DocumentsAdapter>().set_code(Image::default());
     }
 
     fn questionnaire_next(&mut self) {
