@@ -47,12 +47,18 @@ const LOOK: &str = r"
 const [selector] = arguments;
 const video = document.querySelector(selector);
 if (!video || !video.videoWidth) return null;
+// Firefox counts no frames of a live stream in its playback quality: each one presented calls back instead.
+if (video.presentedToTheTest === undefined) {
+  video.presentedToTheTest = 0;
+  const count = () => { video.presentedToTheTest += 1; video.requestVideoFrameCallback(count); };
+  video.requestVideoFrameCallback(count);
+}
 const canvas = new OffscreenCanvas(32, 18);
 const context = canvas.getContext('2d', { willReadFrequently: true });
 context.drawImage(video, 0, 0, 32, 18);
 const data = context.getImageData(0, 0, 32, 18).data;
 return {
-  frames: video.getVideoPlaybackQuality().totalVideoFrames,
+  frames: Math.max(video.getVideoPlaybackQuality().totalVideoFrames, video.presentedToTheTest),
   width: video.videoWidth, height: video.videoHeight,
   rgb: Array.from(data).filter((_, at) => at % 4 !== 3),
 };

@@ -15,7 +15,6 @@ fn a_patient_who_reads_english_on_an_upright_screen_is_seen_from_firefox_with_an
 
     visit.step("English");
     let window = &visit.window;
-    window.press(containing("Langue"))?;
     window.press("English")?;
     window.press("Start")?;
     window.press("Cough, breathing")?;
@@ -69,7 +68,7 @@ fn a_patient_who_reads_english_on_an_upright_screen_is_seen_from_firefox_with_an
     window.press("Lock")?;
 
     visit.step("consent, and nothing measured");
-    for answer in ["To care for me: yes", "To tell my usual doctor: no", "Statistics: no"] {
+    for answer in ["To care for me: yes", "Statistics: no"] {
         window.press(answer)?;
     }
     window.press("Continue")?;
