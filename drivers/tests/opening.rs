@@ -42,7 +42,7 @@ impl Cabin {
             command.args(["--bounding-set", "-all", "--inh-caps", "-all"]).arg(program);
         }
         command.args(["--ignored", "--exact", "--nocapture", "a_cabin"]).env(LINE, path);
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
         let says = lines.find_map(|line| line.split_once("cabin: ").map(|(_, says)| says.to_owned()));
         Cabin { process, says: says.expect("the cabin said nothing") }
@@ -67,8 +67,8 @@ fn a_cabin() {
         other => format!("{other:?}"),
     };
     std::io::stdout().write_all(format!("\ncabin: {says}\n").as_bytes()).unwrap();
-    // Until it is killed, or its test is.
-    std::thread::sleep(2 * PATIENCE);
+    // Until it is killed, or its test is: then nobody holds the other end.
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
 }
 
 /// A line with both ends held: what is said of it outlives each program that opens it.

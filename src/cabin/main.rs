@@ -58,6 +58,9 @@ fn arguments() -> anyhow::Result<(Verb, PathBuf)> {
 }
 
 fn run(verb: Verb, config: &Path) -> anyhow::Result<()> {
+    if let Err(error) = outbox::forget::no_core_file() {
+        tracing::warn!(%error, "a crash of this program would leave its memory on the disk");
+    }
     // Fails only when a provider is installed already, which is what is wanted.
     rustls::crypto::ring::default_provider().install_default().ok();
     let settings = Settings::load(config)?;

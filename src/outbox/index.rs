@@ -70,6 +70,7 @@ impl Index {
             if !error.contains("lock") || Instant::now() >= deadline {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, error));
             }
+            // Sled tries the lock once and tells nobody when it is free.
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -60,6 +60,7 @@ pub fn serve(
                 Ok(stream) => admit(stream, &ask, &allow_uids, &open),
                 Err(error) => {
                     warn!("a connection could not be taken: {error}");
+                    // Out of file descriptors, most likely, and the system sends no word when one is free.
                     thread::sleep(Duration::from_millis(100));
                 }
             }

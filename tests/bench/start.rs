@@ -65,6 +65,7 @@ fn to_first_screen(screen: &Screen, name: &str, mut command: Command, folder: &P
         }
         program.check_alive()?;
         ensure!(began.elapsed() < PATIENCE, "{name} drew nothing; its last words:\n{}", program.last_words());
+        // Another program's first drawn screen sends this one no event: only its pixels tell.
         std::thread::sleep(LOOK_EVERY);
     };
     program.end()?;

@@ -67,6 +67,7 @@ pub fn until_still(screen: &Screen, part: Part) -> Result<Picture> {
     let (mut last, mut since) = (part.look(screen)?, Instant::now());
     while since.elapsed() < STILL {
         ensure!(began.elapsed() < PATIENCE, "the screen does not come to rest");
+        // No event says that a screen will not change any more.
         std::thread::sleep(Duration::from_millis(10));
         let now = part.look(screen)?;
         if now != last {
@@ -116,6 +117,7 @@ fn answer(visit: &Visit, control: Wanted, watched: Option<Part>) -> Result<Answe
                 let log = visit.site.cabin_log();
                 bail!("nothing answers a touch of {:?} at {x}, {y}: {}\n{log}", element.name, picture.display())
             }
+            // What is measured is when the pixels change, and they send no event.
             _ => std::thread::sleep(LOOK_EVERY),
         }
     }

@@ -21,7 +21,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Between two looks at a condition that sends no event.
 pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Looks at `condition` until it gives a value, at most `patience`.
+/// Looks at `condition` until it gives a value, at most `patience`: for what sends no event to wait for, such as the
+/// log of another program, a port of it, the tree of its screen.
 ///
 /// # Errors
 /// What was awaited, for how long, and the last reason that the condition gave.
@@ -256,6 +257,7 @@ impl Process {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
             }
+            // The library waits for a child either for ever or not at all.
             thread::sleep(LOOK_EVERY);
         }
         self.child.kill()?;

@@ -4,10 +4,11 @@ use super::examples::*;
 use super::*;
 use crate::consent::{Decision, Purpose};
 use crate::dossier::{ConsultationId, Questionnaire, SkipReason};
-use crate::dossier::{Kept, Outcome, UsualDoctor};
+use crate::dossier::{Kept, Outcome, ReceivedDocument, ReceivedSummary, UsualDoctor};
 use crate::identity::IdentityDocument;
 use crate::journal;
-use crate::physician::Authentication;
+use crate::physician::{Authentication, Summary};
+use crate::private::PrivateText;
 use crate::reason::ReasonKind;
 
 /// Operations of one run.
@@ -38,6 +39,12 @@ fn random_op(dice: &mut Dice) -> Op {
     }
 }
 
+/// A physician saves again and again: sometimes a new version, sometimes the same.
+fn revised_summary(dice: &mut Dice, word: &str) -> Summary {
+    let next_note = PrivateText::new(&format!("sous {} jours", 1 + dice.below(3))).expect("a short note");
+    Summary { next_note, ..summary(word) }
+}
+
 /// The cabin's program in small: it carries out effects, keeps the journal, and notes what must stay true.
 struct World {
     journey: Journey,
@@ -47,12 +54,16 @@ struct World {
     running: Vec<Measurement>,
     in_call: bool,
     kept: Vec<Kept>,
+    summaries: Vec<ReceivedSummary>,
+    documents: Vec<ReceivedDocument>,
     submitted: Option<Dossier>,
     warned_at: Option<Moment>,
     outcomes: Vec<Outcome>,
     calls: usize,
     crashes: usize,
     forgotten: usize,
+    /// Summaries and documents in the records.
+    handed_over: (usize, usize),
 }
 
 impl World {
@@ -65,12 +76,15 @@ impl World {
             running: Vec::new(),
             in_call: false,
             kept: Vec::new(),
+            summaries: Vec::new(),
+            documents: Vec::new(),
             submitted: None,
             warned_at: None,
             outcomes: Vec::new(),
             calls: 0,
             crashes: 0,
             forgotten: 0,
+            handed_over: (0, 0),
         }
     }
 
@@ -120,7 +134,7 @@ impl World {
             Step::Call { line: CallLine::Interrupted { .. }, .. } => Input::CallResumed,
             Step::Call { line: CallLine::Connected, .. } => match dice.below(6) {
                 0 => Input::MeasurementRequested(dice.pick(&Measurement::ALL)),
-                1 => Input::SummaryReceived(summary(&word)),
+                1 => Input::SummaryReceived(revised_summary(dice, &word)),
                 2 => Input::DocumentReceived(document(&word, dice.below(4) as u8)),
                 3 => Input::CallInterrupted,
                 4 => Input::IdentityChecked(IdentityDocument::Passport),
@@ -158,6 +172,17 @@ impl World {
             Input::Begun(_) => {
                 self.patients += 1;
                 self.kept.clear();
+                self.summaries.clear();
+                self.documents.clear();
+            }
+            // The page says again what was not acknowledged: the same word twice is one.
+            Input::SummaryReceived(summary) if self.summaries.last().is_none_or(|last| last.summary != *summary) => {
+                let physician = before.dossier().and_then(Dossier::physician).expect("a physician wrote it").clone();
+                self.summaries.push(ReceivedSummary { summary: summary.clone(), physician, at: self.now });
+            }
+            Input::DocumentReceived(document) if self.documents.iter().all(|known| known.document != *document) => {
+                let physician = before.dossier().and_then(Dossier::physician).expect("a physician sent it").clone();
+                self.documents.push(ReceivedDocument { document: document.clone(), physician, at: self.now });
             }
             Input::ReadingsKept => {
                 let Some(Guided { measurement, act: Act::Review { readings } }) = before.guided() else {
@@ -204,10 +229,16 @@ impl World {
                 Effect::Forget => {
                     if let Some(dossier) = self.submitted.take() {
                         assert_eq!(dossier.kept, self.kept, "what was kept is in the record");
+                        assert_eq!(dossier.summaries, self.summaries, "what the physician wrote is in the record");
+                        assert_eq!(dossier.documents, self.documents, "what the physician sent is in the record");
+                        self.handed_over.0 += self.summaries.len();
+                        self.handed_over.1 += self.documents.len();
                         self.outcomes.push(dossier.ended.expect("a record has an outcome").0);
                     }
                     self.journal.clear();
                     self.kept.clear();
+                    self.summaries.clear();
+                    self.documents.clear();
                     self.forgotten += 1;
                 }
                 _ => {}
@@ -272,6 +303,8 @@ impl World {
         assert!(!matches!(journey.step, Step::Closed | Step::Welcome | Step::Forgotten { .. } | Step::Cleaning));
         assert_eq!(dossier.ended.is_some(), matches!(journey.step, Step::Storing { .. }));
         assert_eq!(dossier.kept, self.kept, "kept readings stay until the patient is forgotten");
+        assert_eq!(dossier.summaries, self.summaries, "every version of the summary stays, in order, with its author");
+        assert_eq!(dossier.documents, self.documents, "every document stays, in order, with its author");
         self.verify_one_patient(dossier);
         if let Step::Call { .. } = journey.step {
             let call = dossier.calls.last().expect("a call has its record");
@@ -334,15 +367,18 @@ fn nothing_that_can_happen_mixes_loses_or_leaks_a_patient() {
         world.verify_invariants();
     }
     eprintln!(
-        "{} patients, {} calls, {} crashes, {} forgotten, {} records",
+        "{} patients, {} calls, {} crashes, {} forgotten, {} records with {} summaries and {} documents",
         world.patients,
         world.calls,
         world.crashes,
         world.forgotten,
-        world.outcomes.len()
+        world.outcomes.len(),
+        world.handed_over.0,
+        world.handed_over.1
     );
     // A run that reached nothing has shown nothing.
     assert!(world.patients > 500 && world.calls > 300 && world.crashes > 1_000 && world.forgotten > 500);
+    assert!(world.handed_over.0 > 50 && world.handed_over.1 > 50, "{:?}", world.handed_over);
     for outcome in [Outcome::Completed, Outcome::Left, Outcome::Emergency, Outcome::WalkedAway] {
         assert!(world.outcomes.contains(&outcome), "no consultation ended as {outcome:?}");
     }

@@ -74,7 +74,8 @@ pub fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-/// Asks again until the answer is yes.
+/// Asks again until the answer is yes: what other programs have done (a socket, a file, a server's state) sends this
+/// test no event.
 pub fn until(what: &str, mut yes: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !yes() {
