@@ -4,6 +4,7 @@
 //! What it types and measures is odd on purpose, so that it is found nowhere by chance.
 
 mod call;
+mod papers;
 mod patient;
 mod person;
 mod record;
@@ -12,6 +13,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use whole_cabin::physician::Physician;
+use whole_cabin::printer::Printer;
 use whole_cabin::process::{PATIENCE, until};
 use whole_cabin::screen::{Screen, Window};
 use whole_cabin::site::Site;
@@ -35,6 +37,7 @@ pub struct Visit {
     screen: std::rc::Rc<Screen>,
     window: Window,
     physician: Physician,
+    printer: Printer,
     /// Its name at the desk, once the physician has seen it.
     consultation: String,
     began: Instant,
@@ -79,6 +82,8 @@ fn a_whole_consultation_from_the_first_touch_to_the_stored_record_leaves_nothing
             None
         }
     };
+    let printer = Printer::off(site.folder())?;
+    site.set_printer(&printer.address());
     site.prepare_cabin(1280, 800)?;
     match &peer {
         Some(peer) => site.start_outbox(peer.base(), None)?,
@@ -89,7 +94,7 @@ fn a_whole_consultation_from_the_first_touch_to_the_stored_record_leaves_nothing
     let screen = Screen::open(display.path(), 1280, 800)?;
     let window = site.start_cabin(&screen)?;
     let physician = Physician::open(site.folder(), "morel")?;
-    let mut visit = Visit { site, screen, window, physician, consultation: String::new(), began };
+    let mut visit = Visit { site, screen, window, physician, printer, consultation: String::new(), began };
 
     visit.step("the pharmacist opens");
     visit.pharmacist_opens()?;
@@ -101,6 +106,9 @@ fn a_whole_consultation_from_the_first_touch_to_the_stored_record_leaves_nothing
     visit.they_see_each_other()?;
     visit.physician_asks_for_measurements()?;
     let prescription = visit.physician_concludes()?;
+    visit.patient_sees_what_is_handed_over()?;
+    visit.patient_prints(&prescription)?;
+    let keys = visit.patient_takes_papers_by_telephone(&prescription)?;
     visit.patient_takes_leave()?;
     visit.pharmacist_cleans()?;
 
@@ -113,10 +121,10 @@ fn a_whole_consultation_from_the_first_touch_to_the_stored_record_leaves_nothing
     record::is_what_was_said_and_measured(&resources, &prescription)?;
 
     visit.step("nothing of the patient is left in the cabin");
-    let found = visit.site.search_cabin_side(&person::traces()?)?;
+    let found = visit.site.search_cabin_side(&person::traces()?.into_iter().chain(keys).collect::<Vec<_>>())?;
     ensure!(found.is_empty(), "the cabin still holds:\n{found:#?}");
 
-    let Visit { site, physician, .. } = visit;
-    drop(physician);
+    let Visit { site, physician, printer, .. } = visit;
+    drop((physician, printer));
     site.close()
 }

@@ -65,6 +65,7 @@ pub struct Physician {
     browser: Process,
     keep_pictures: PathBuf,
     patience: Duration,
+    downloads: PathBuf,
 }
 
 /// What a video element shows at one moment.
@@ -105,6 +106,11 @@ impl Physician {
     pub fn open(folder: &Path, name: &str) -> Result<Self> {
         let profile = folder.join(format!("chromium-{name}"));
         std::fs::create_dir_all(&profile)?;
+        let downloads = profile.join("downloads");
+        std::fs::create_dir_all(profile.join("Default"))?;
+        std::fs::create_dir_all(&downloads)?;
+        let preferences = json!({ "download": { "default_directory": downloads, "prompt_for_download": false } });
+        std::fs::write(profile.join("Default/Preferences"), preferences.to_string())?;
         let debugging_port = free_port()?;
         let mut command = Command::new("chromium");
         command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
@@ -137,7 +143,7 @@ impl Physician {
             .context("the browser's driver did not answer")??;
         let keep_pictures = crate::process::programs_folder()?.join("pictures");
         std::fs::create_dir_all(&keep_pictures)?;
-        Ok(Self { runtime, client: Some(client), driver, browser, keep_pictures, patience: PATIENCE })
+        Ok(Self { runtime, client: Some(client), driver, browser, keep_pictures, patience: PATIENCE, downloads })
     }
 
     /// Opens a page.
@@ -290,6 +296,28 @@ impl Physician {
         let path = self.keep_pictures.join(format!("{title}.png"));
         std::fs::write(&path, self.wait(client.screenshot())?)?;
         Ok(path)
+    }
+
+    /// Where the browser saves files.
+    #[must_use]
+    pub fn downloads(&self) -> &Path {
+        &self.downloads
+    }
+
+    /// The address of every tab.
+    ///
+    /// # Errors
+    /// When the browser does not answer.
+    pub fn addresses(&self) -> Result<Vec<String>> {
+        let client = self.client()?;
+        let own = self.wait(client.window())?;
+        let mut addresses = Vec::new();
+        for window in self.wait(client.windows())? {
+            self.wait(client.switch_to_window(window))?;
+            addresses.push(self.wait(client.current_url())?.to_string());
+        }
+        self.wait(client.switch_to_window(own))?;
+        Ok(addresses)
     }
 
     /// What the browser's console has said so far, for a message.
