@@ -5,6 +5,8 @@
 pub mod memory;
 #[path = "harness/physician.rs"]
 pub mod physician;
+#[path = "harness/printer.rs"]
+pub mod printer;
 #[path = "harness/process.rs"]
 pub mod process;
 #[path = "harness/screen.rs"]

@@ -6,6 +6,7 @@
 mod another_patient;
 mod call;
 mod interruptions;
+mod papers;
 mod patient;
 mod person;
 mod record;
@@ -15,6 +16,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use whole_cabin::physician::{Browser, Physician};
+use whole_cabin::printer::Printer;
 use whole_cabin::process::{PATIENCE, until};
 use whole_cabin::screen::{Screen, Window};
 use whole_cabin::site::Site;
@@ -39,6 +41,7 @@ pub struct Visit {
     screen: std::rc::Rc<Screen>,
     window: Window,
     physician: Physician,
+    printer: Printer,
     /// Its name at the desk, once the physician has seen it.
     consultation: String,
     began: Instant,
@@ -62,19 +65,22 @@ impl Visit {
         let began = Instant::now();
         let mut site = Site::open()?;
         DEVICES.iter().try_for_each(|command| site.device(command).map(drop))?;
+        let printer = Printer::off(site.folder())?;
+        site.set_printer(&printer.address());
         site.prepare_cabin(width, height)?;
         before(&mut site)?;
         let display = tempfile::tempdir()?;
         let screen = Screen::open(display.path(), width, height)?;
         let window = site.start_cabin(&screen)?;
         let physician = Physician::open_in(browser, site.folder(), "morel")?;
-        Ok(Self { name, site, screen, window, physician, consultation: String::new(), began, _display: display })
+        let consultation = String::new();
+        Ok(Self { name, site, screen, window, physician, printer, consultation, began, _display: display })
     }
 
     /// Ends every part, and fails when one is left running.
     fn close(self) -> Result<()> {
-        let Self { site, physician, .. } = self;
-        drop(physician);
+        let Self { site, physician, printer, .. } = self;
+        drop((physician, printer));
         site.close()
     }
 
@@ -128,6 +134,9 @@ fn a_whole_consultation_from_the_first_touch_to_the_stored_record_leaves_nothing
     visit.they_see_each_other()?;
     visit.physician_asks_for_measurements()?;
     let prescription = visit.physician_concludes()?;
+    visit.patient_sees_what_is_handed_over()?;
+    visit.patient_prints(&prescription)?;
+    let keys = visit.patient_takes_papers_by_telephone(&prescription)?;
     visit.patient_takes_leave()?;
     visit.pharmacist_cleans()?;
 
@@ -140,7 +149,7 @@ fn a_whole_consultation_from_the_first_touch_to_the_stored_record_leaves_nothing
     record::is_what_was_said_and_measured(&resources, &prescription)?;
 
     visit.step("nothing of the patient is left in the cabin");
-    let found = visit.site.search_cabin_side(&person::traces()?)?;
+    let found = visit.site.search_cabin_side(&person::traces()?.into_iter().chain(keys).collect::<Vec<_>>())?;
     ensure!(found.is_empty(), "the cabin still holds:\n{found:#?}");
 
     visit.close()

@@ -41,6 +41,13 @@ impl Trace {
         let forms = forms.into_iter().map(|(form, bytes)| (form, Finder::new(&bytes).into_owned())).collect();
         Ok(Self { word: word.to_owned(), forms, longest })
     }
+
+    /// A secret that is no word, under a name to tell it by.
+    #[must_use]
+    pub fn of_bytes(name: &str, bytes: &[u8]) -> Self {
+        let forms = vec![("bytes", Finder::new(bytes).into_owned())];
+        Self { word: name.to_owned(), forms, longest: bytes.len() }
+    }
 }
 
 /// A trace that was found, and where.

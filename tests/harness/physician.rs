@@ -95,6 +95,7 @@ pub struct Physician {
     keep_pictures: PathBuf,
     patience: Duration,
     signed_in: Cell<bool>,
+    downloads: PathBuf,
 }
 
 /// What a video element shows at one moment.
@@ -141,9 +142,12 @@ impl Physician {
     /// # Errors
     /// Names the program that is missing or did not start.
     pub fn open_in(which: Browser, folder: &Path, name: &str) -> Result<Self> {
+        let profile = folder.join(format!("browser-{name}"));
+        let downloads = profile.join("downloads");
+        std::fs::create_dir_all(&downloads)?;
         let (browser, driver, driver_port, wanted) = match which {
-            Browser::Chromium => chromium(folder, name)?,
-            Browser::Firefox => firefox(folder, name)?,
+            Browser::Chromium => chromium(folder, &profile, name)?,
+            Browser::Firefox => firefox(folder, &profile, name)?,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let mut builder = ClientBuilder::new(HttpConnector::new());
@@ -162,6 +166,7 @@ impl Physician {
             keep_pictures,
             patience: PATIENCE,
             signed_in: Cell::new(false),
+            downloads,
         })
     }
 
@@ -320,6 +325,28 @@ impl Physician {
         Ok(path)
     }
 
+    /// Where the browser saves files.
+    #[must_use]
+    pub fn downloads(&self) -> &Path {
+        &self.downloads
+    }
+
+    /// The address of every tab.
+    ///
+    /// # Errors
+    /// When the browser does not answer.
+    pub fn addresses(&self) -> Result<Vec<String>> {
+        let client = self.client()?;
+        let own = self.wait(client.window())?;
+        let mut addresses = Vec::new();
+        for window in self.wait(client.windows())? {
+            self.wait(client.switch_to_window(window))?;
+            addresses.push(self.wait(client.current_url())?.to_string());
+        }
+        self.wait(client.switch_to_window(own))?;
+        Ok(addresses)
+    }
+
     /// What the browser's console has said so far, for a message.
     #[must_use]
     pub fn console(&self) -> String {
@@ -369,9 +396,11 @@ impl Physician {
 /// The drivers join a browser that we supervise, rather than one of their own that would outlive them.
 type Started = (Process, Process, u16, Capabilities);
 
-fn chromium(folder: &Path, name: &str) -> Result<Started> {
-    let profile = folder.join(format!("chromium-{name}"));
-    std::fs::create_dir_all(&profile)?;
+fn chromium(folder: &Path, profile: &Path, name: &str) -> Result<Started> {
+    std::fs::create_dir_all(profile.join("Default"))?;
+    let preferences =
+        json!({ "download": { "default_directory": profile.join("downloads"), "prompt_for_download": false } });
+    std::fs::write(profile.join("Default/Preferences"), preferences.to_string())?;
     let debugging_port = free_port()?;
     let mut command = Command::new("chromium");
     command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
@@ -383,13 +412,13 @@ fn chromium(folder: &Path, name: &str) -> Result<Started> {
     command.arg("--allow-loopback-in-peer-connection");
     command.arg(format!("--remote-debugging-port={debugging_port}"));
     command.arg(format!("--user-data-dir={}", profile.display())).arg("about:blank");
-    command.env("HOME", &profile).env_remove("DBUS_SESSION_BUS_ADDRESS");
+    command.env("HOME", profile).env_remove("DBUS_SESSION_BUS_ADDRESS");
     let mut browser = Process::start(&format!("chromium-{name}"), command, folder)?;
     browser.wait_for_port(debugging_port)?;
 
     let driver_port = free_port()?;
     let mut command = Command::new("chromedriver");
-    command.arg(format!("--port={driver_port}")).env("HOME", &profile);
+    command.arg(format!("--port={driver_port}")).env("HOME", profile);
     let mut driver = Process::start(&format!("chromedriver-{name}"), command, folder)?;
     driver.wait_for_port(driver_port)?;
 
@@ -399,9 +428,7 @@ fn chromium(folder: &Path, name: &str) -> Result<Started> {
     Ok((browser, driver, driver_port, wanted))
 }
 
-fn firefox(folder: &Path, name: &str) -> Result<Started> {
-    let profile = folder.join(format!("firefox-{name}"));
-    std::fs::create_dir_all(&profile)?;
+fn firefox(folder: &Path, profile: &Path, name: &str) -> Result<Started> {
     let marionette_port = free_port()?;
     let mut preferences = format!("user_pref(\"marionette.port\", {marionette_port});\n");
     for (preference, value) in FIREFOX_PREFERENCES {
@@ -410,8 +437,8 @@ fn firefox(folder: &Path, name: &str) -> Result<Started> {
     std::fs::write(profile.join("user.js"), preferences)?;
     let mut command = Command::new("firefox-esr");
     command.args(["--headless", "--marionette", "--no-remote", "--new-instance", "--width=1600", "--height=1000"]);
-    command.arg("--profile").arg(&profile);
-    command.env("HOME", &profile).env("MOZ_HEADLESS", "1").env_remove("DBUS_SESSION_BUS_ADDRESS");
+    command.arg("--profile").arg(profile);
+    command.env("HOME", profile).env("MOZ_HEADLESS", "1").env_remove("DBUS_SESSION_BUS_ADDRESS");
     let mut browser = Process::start(&format!("firefox-{name}"), command, folder)?;
     browser.wait_for_port(marionette_port)?;
 
@@ -419,7 +446,7 @@ fn firefox(folder: &Path, name: &str) -> Result<Started> {
     let built = crate::process::tools_folder()?.join("bin/geckodriver");
     let mut command = if built.is_file() { Command::new(built) } else { Command::new("geckodriver") };
     command.args(["--connect-existing", "--marionette-port", &marionette_port.to_string()]);
-    command.args(["--port", &driver_port.to_string()]).env("HOME", &profile);
+    command.args(["--port", &driver_port.to_string()]).env("HOME", profile);
     let mut driver = Process::start(&format!("geckodriver-{name}"), command, folder)?;
     driver.wait_for_port(driver_port)?;
     Ok((browser, driver, driver_port, Capabilities::new()))

@@ -45,6 +45,7 @@ pub struct Site {
     account: Account,
     invite: String,
     desk_port: u16,
+    printer: Option<String>,
     folder: TempDir,
 }
 
@@ -62,8 +63,17 @@ impl Site {
         let answer = |key: &str| answers.get(key).cloned().with_context(|| format!("desk init says no {key}"));
         let account = Account { name: answer("account")?, password: answer("password")?, totp_secret: answer("totp")? };
         let invite = answer("invite")?;
-        let mut site =
-            Self { cabin: None, outbox: None, simulators: None, desk: None, account, invite, desk_port, folder };
+        let mut site = Self {
+            cabin: None,
+            outbox: None,
+            simulators: None,
+            desk: None,
+            account,
+            invite,
+            desk_port,
+            printer: None,
+            folder,
+        };
         site.start_desk()?;
         site.start_simulators()?;
         Ok(site)
@@ -198,19 +208,36 @@ impl Site {
         self.outbox.take().map_or(Ok(()), |outbox| outbox.kill_minus_nine().map(drop))
     }
 
+    /// Gives the cabin a printer; before [`Site::prepare_cabin`].
+    pub fn set_printer(&mut self, address: &str) {
+        self.printer = Some(address.to_owned());
+    }
+
+    /// Whether anything that the desk keeps or has logged holds `text`.
+    ///
+    /// # Errors
+    /// When something cannot be read.
+    pub fn desk_holds(&self, text: &str) -> Result<bool> {
+        let log = self.folder().join("desk.log");
+        Ok(!search_files(&[&self.folder().join("desk"), &log], &[Trace::of(text)?])?.is_empty())
+    }
+
     /// Writes the cabin's settings with one pharmacist and test pictures and sounds, and joins the desk.
     ///
     /// # Errors
     /// With the words of the program that refused.
     pub fn prepare_cabin(&mut self, width: u16, height: u16) -> Result<()> {
         fs::create_dir_all(self.cabin_folder())?;
-        let settings = CABIN_SETTINGS
+        let mut settings = CABIN_SETTINGS
             .replace("@DESK@", &self.desk_address())
             .replace("@OUTBOX@", &self.outbox_socket().display().to_string())
             .replace("@DEVICES@", &self.devices_folder().display().to_string())
             .replace("@MEDIA@", "test")
             .replace("@WIDTH@", &width.to_string())
             .replace("@HEIGHT@", &height.to_string());
+        if let Some(printer) = &self.printer {
+            settings.push_str(&format!("\n[printer]\nuri = {printer:?}\n"));
+        }
         fs::write(self.cabin_settings(), settings)?;
         let mut add = Command::new(program("cabinctl")?);
         add.args(["pharmacist", "add", PHARMACIST, "--config"]).arg(self.cabin_settings());

@@ -161,14 +161,20 @@ impl Visit {
         Ok(names.filter(|name| is_figure(name)).collect())
     }
 
-    pub fn patient_takes_leave(&mut self) -> Result<()> {
-        self.step("papers, questionnaire, forgotten");
+    pub fn patient_sees_what_is_handed_over(&mut self) -> Result<()> {
+        self.step("papers");
         let window = &self.window;
         window.find("Vos papiers")?;
         for written in [person::SUMMARY, person::ORDER, person::NEXT] {
             window.find(containing(written))?;
         }
         window.find("Votre ordonnance")?;
+        Ok(())
+    }
+
+    pub fn patient_takes_leave(&mut self) -> Result<()> {
+        self.step("questionnaire, forgotten");
+        let window = &self.window;
         window.press("J’ai mes papiers")?;
         window.find("Trois questions, si vous voulez")?;
         window.press("La cabine était-elle facile\u{a0}? Oui")?;
