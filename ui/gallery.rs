@@ -52,6 +52,10 @@ pub const SCENES: &[Scene] = &[
         show: |app| {
             measuring(app, MeasureKind::WeightHeight);
             app.global::<MeasureAdapter>().set_fault(DeviceFault::Unplugged);
+            app.global::<MeasureAdapter>().set_complete(false);
+            let unread = |kind| FigureValue { kind, known: false, value: 0, second: 0 };
+            let figures = vec![unread(FigureKind::Weight), unread(FigureKind::Height)];
+            app.global::<MeasureAdapter>().set_figures(ModelRc::new(VecModel::from(figures)));
         },
     },
     Scene {
@@ -74,7 +78,7 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "32-line-cut", show: |app| waiting(app, WaitingState::LineCut) },
     Scene { name: "33-meet-physician", show: |app| at(app, Screen::MeetPhysician, StepName::Physician) },
     Scene { name: "34-call", show: |app| call(app, CallNotice::None) },
-    Scene { name: "35-call-measure-asked", show: |app| call(app, CallNotice::MeasureAsked) },
+    Scene { name: "35-call-no-microphone", show: |app| call(app, CallNotice::MicrophoneMissing) },
     Scene { name: "36-call-line-cut", show: |app| call(app, CallNotice::LineCut) },
     Scene { name: "37-documents", show: |app| at(app, Screen::Documents, StepName::WrapUp) },
     Scene {
@@ -94,6 +98,97 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "46-pharmacist-space", show: |app| at(app, Screen::PharmacistSpace, StepName::None) },
     Scene { name: "47-identity-check", show: |app| at(app, Screen::IdentityCheck, StepName::None) },
     Scene { name: "48-technician", show: |app| at(app, Screen::Technician, StepName::None) },
+    Scene {
+        name: "49-not-kept",
+        show: |app| {
+            app.global::<NotKeptAdapter>().set_consultation_open(true);
+            over(app, Overlay::NotKept);
+        },
+    },
+    Scene {
+        name: "50-not-kept-welcome",
+        show: |app| {
+            app.global::<NotKeptAdapter>().set_consultation_open(false);
+            at(app, Screen::Welcome, StepName::None);
+            app.global::<Bar>().set_overlay(Overlay::NotKept);
+        },
+    },
+    Scene {
+        name: "51-welcome-not-joined",
+        show: |app| {
+            app.global::<WelcomeAdapter>().set_desk(DeskReach::NotJoined);
+            at(app, Screen::Welcome, StepName::None);
+        },
+    },
+    Scene { name: "52-waiting-refused", show: |app| waiting(app, WaitingState::Refused) },
+    Scene { name: "53-waiting-no-physician", show: |app| waiting(app, WaitingState::NoPhysician) },
+    Scene {
+        name: "54-emergency-sign",
+        show: |app| {
+            let emergency = app.global::<EmergencyAdapter>();
+            emergency.set_after_warning_sign(true);
+            emergency.set_pharmacist_coming(false);
+            at(app, Screen::Emergency, StepName::None);
+        },
+    },
+    Scene {
+        name: "55-emergency-suicide",
+        show: |app| {
+            let emergency = app.global::<EmergencyAdapter>();
+            emergency.set_after_warning_sign(true);
+            emergency.set_about_suicide(true);
+            at(app, Screen::Emergency, StepName::None);
+        },
+    },
+    Scene {
+        name: "56-help-unanswered",
+        show: |app| {
+            app.global::<HelpAdapter>().set_state(HelpState::Unanswered);
+            over(app, Overlay::Help);
+        },
+    },
+    Scene {
+        name: "57-forgotten-nothing-sent",
+        show: |app| {
+            app.global::<ForgottenAdapter>().set_record(RecordFate::None);
+            at(app, Screen::Forgotten, StepName::None);
+        },
+    },
+    Scene {
+        name: "58-space-in-trouble",
+        show: |app| {
+            let space = app.global::<SpaceAdapter>();
+            space.set_emergency(true);
+            space.set_emergency_sign(true);
+            space.set_desk(DeskReach::Refused);
+            space.set_desk_reason("UnknownCabin: inscrivez cette cabine au bureau".into());
+            space.set_records_known(false);
+            space.set_record_trouble(RecordTrouble::Silent);
+            at(app, Screen::PharmacistSpace, StepName::None);
+        },
+    },
+    Scene {
+        name: "59-technician-in-trouble",
+        show: |app| {
+            let technician = app.global::<TechnicianAdapter>();
+            technician.set_desk(DeskReach::NotJoined);
+            technician.set_desk_reason("not enrolled".into());
+            technician.set_camera_state(MediaState::Missing);
+            technician.set_records_set_aside(1);
+            technician.set_record_troubles(ModelRc::new(VecModel::from(vec![
+                RecordLine { trouble: RecordTrouble::ServerRefuses, detail: "HTTP 401".into() },
+                RecordLine { trouble: RecordTrouble::SetAside, detail: "HTTP 422 on Observation".into() },
+            ])));
+            at(app, Screen::Technician, StepName::None);
+        },
+    },
+    Scene {
+        name: "60-inactivity-over-staff",
+        show: |app| {
+            at(app, Screen::PharmacistSpace, StepName::None);
+            app.global::<Bar>().set_overlay(Overlay::Inactivity);
+        },
+    },
 ];
 
 /// Puts `scene` in the window, with the fictional data around it.
@@ -106,7 +201,14 @@ fn at(app: &App, screen: Screen, step: StepName) {
     let bar = app.global::<Bar>();
     let inside = !matches!(
         screen,
-        Screen::Closed | Screen::Welcome | Screen::Forgotten | Screen::Cleaning | Screen::IdentityCheck
+        Screen::Closed
+            | Screen::Welcome
+            | Screen::Forgotten
+            | Screen::Cleaning
+            | Screen::SignIn
+            | Screen::PharmacistSpace
+            | Screen::IdentityCheck
+            | Screen::Technician
     );
     bar.set_patient_present(inside);
     bar.set_back_possible(inside && !matches!(screen, Screen::WaitingRoom | Screen::MeetPhysician | Screen::Emergency));
@@ -163,7 +265,7 @@ fn waiting(app: &App, state: WaitingState) {
 
 fn call(app: &App, notice: CallNotice) {
     app.global::<CallAdapter>().set_notice(notice);
-    at(app, Screen::Call, StepName::None);
+    at(app, Screen::Call, StepName::Physician);
 }
 
 fn figure(kind: FigureKind, value: i32) -> FigureValue {
@@ -185,8 +287,7 @@ fn fill_visit(app: &App) {
     closed.set_site_name("Pharmacie du Lavoir".into());
     closed.set_site_address("3 place du Marché, 43390 Auzon".into());
     let welcome = app.global::<WelcomeAdapter>();
-    welcome.set_wait_minutes(10);
-    welcome.set_people_before(2);
+    welcome.set_desk(DeskReach::Reached);
     let reason = app.global::<ReasonAdapter>();
     reason.set_kind(ReasonKind::Breathing);
     reason.set_part(BodyPart::Chest);
@@ -198,6 +299,8 @@ fn fill_visit(app: &App) {
     let emergency = app.global::<EmergencyAdapter>();
     emergency.set_site_name("Pharmacie du Lavoir".into());
     emergency.set_site_address("3 place du Marché, 43390 Auzon".into());
+    emergency.set_after_warning_sign(false);
+    emergency.set_about_suicide(false);
     emergency.set_pharmacist_called(true);
     emergency.set_pharmacist_coming(true);
     emergency.set_pharmacist_name("Mme Lefèvre".into());
@@ -224,6 +327,7 @@ fn fill_visit(app: &App) {
     identity.set_place(places[0].clone());
     identity.set_places(ModelRc::new(VecModel::from(places.clone())));
     identity.set_matricule("279035121518989".into());
+    identity.set_matricule_shown("2 79 03 51 215 189 89".into());
     identity.set_matricule_state(MatriculeState::Good);
     let doctor = app.global::<UsualDoctorAdapter>();
     doctor.set_has_one(YesNo::Yes);
@@ -234,6 +338,9 @@ fn fill_visit(app: &App) {
     doctor.set_phone("06 39 98 12 34".into());
     doctor.set_phone_accepted(true);
     let consent = app.global::<ConsentAdapter>();
+    consent.set_care_version(crate::CARE_TEXT);
+    consent.set_usual_doctor_version(crate::USUAL_DOCTOR_TEXT);
+    consent.set_statistics_version(crate::STATISTICS_TEXT);
     consent.set_care(YesNo::Yes);
     consent.set_usual_doctor(YesNo::Yes);
     consent.set_statistics(YesNo::No);
@@ -247,6 +354,7 @@ fn fill_visit(app: &App) {
     physician.set_rpps("10001234567".into());
     physician.set_town("Vierzon".into());
     physician.set_fee_cents(3_000);
+    physician.set_fee_text("Tarif de secteur 1, remboursé comme une consultation en cabinet.".into());
     let documents = app.global::<DocumentsAdapter>();
     documents.set_physician_name("Dr Claire Martin".into());
     documents.set_summary(
@@ -266,7 +374,7 @@ fn fill_visit(app: &App) {
     questions.set_understood(2);
     questions.set_easy(1);
     app.global::<ForgottenAdapter>().set_at(Time { hour: 14, minute: 32 });
-    app.global::<ForgottenAdapter>().set_record_still_to_send(true);
+    app.global::<ForgottenAdapter>().set_record(RecordFate::OnItsWay);
     let cleaning = app.global::<CleaningAdapter>();
     cleaning.set_items(ModelRc::new(VecModel::from(vec![
         CleaningItem { kind: MeasureKind::Oxygen, done: true },
@@ -300,7 +408,6 @@ fn fill_call(app: &App) {
     call.set_remote_picture_present(true);
     call.set_own_picture(portrait([60, 76, 84], [126, 92, 142]));
     call.set_own_picture_present(true);
-    call.set_measure_asked(MeasureKind::Pressure);
     call.set_message("Respirez normalement, je vous écoute quelques secondes.".into());
     call.set_figures(ModelRc::new(VecModel::from(vec![
         figure(FigureKind::Oxygen, 97),
@@ -353,6 +460,14 @@ fn fill_staff(app: &App) {
         device(MeasureKind::Temperature, DeviceState::Ready, DeviceFault::None),
     ])));
     space.set_printer(PrinterState::PaperLow);
+    space.set_help_asked(false);
+    space.set_emergency(false);
+    space.set_emergency_sign(false);
+    space.set_desk(DeskReach::Reached);
+    space.set_desk_reason("".into());
+    space.set_records_known(true);
+    space.set_record_trouble(RecordTrouble::None);
+    space.set_records_set_aside(0);
     space.set_records_waiting(2);
     space.set_last_receipt_known(true);
     space.set_last_receipt_at(Time { hour: 13, minute: 58 });
@@ -364,34 +479,38 @@ fn fill_staff(app: &App) {
     check.set_birth_place("CHÂLONS-EN-CHAMPAGNE".into());
     check.set_document(IdentityDocument::IdentityCard);
     let technician = app.global::<TechnicianAdapter>();
-    let line = |kind, model: &str, port: &str, rate| DeviceLine {
+    let line = |kind, model: &str, port: &str, plugged| DeviceLine {
         kind,
         model: model.into(),
         port: port.into(),
-        state: if rate > 0 { DeviceState::Ready } else { DeviceState::Absent },
+        state: if plugged { DeviceState::Ready } else { DeviceState::Absent },
         fault: DeviceFault::None,
-        bytes_per_second: rate,
-        curve: ModelRc::new(VecModel::from(if rate > 0 { pulse() } else { vec![] })),
+        remedy: if plugged { "" } else { "another program holds this port: stop it" }.into(),
+        curve: ModelRc::new(VecModel::from(if plugged { pulse() } else { vec![] })),
     };
     technician.set_devices(ModelRc::new(VecModel::from(vec![
-        line(MeasureKind::Oxygen, "Nonin 3012LP", "/dev/telecabine/oximeter", 375),
-        line(MeasureKind::Pressure, "SunTech Advantage", "/dev/telecabine/cuff", 40),
-        line(MeasureKind::WeightHeight, "Health o meter", "/dev/telecabine/scale", 0),
-        line(MeasureKind::Temperature, "TaiDoc", "/dev/telecabine/thermometer", 12),
+        line(MeasureKind::Oxygen, "Nonin 3012LP", "/dev/telecabine/oximeter", true),
+        line(MeasureKind::Pressure, "SunTech Advantage", "/dev/telecabine/cuff", true),
+        line(MeasureKind::WeightHeight, "Health o meter", "/dev/telecabine/scale", false),
+        line(MeasureKind::Temperature, "TaiDoc", "/dev/telecabine/thermometer", true),
     ])));
-    technician.set_camera_present(true);
-    technician.set_camera_name("Logitech BRIO".into());
-    technician.set_microphone_present(true);
-    technician.set_microphone_name("Jabra Speak".into());
+    technician.set_camera(MediaSource::Named);
+    technician.set_camera_name("/dev/video0".into());
+    technician.set_camera_state(MediaState::Working);
+    technician.set_microphone(MediaSource::Automatic);
+    technician.set_microphone_state(MediaState::Untried);
     technician.set_printer_present(false);
     technician.set_site_name("Pharmacie du Lavoir, Auzon".into());
     technician.set_cabin_id("auzon-1".into());
     technician.set_desk_address("https://bureau.exemple.fr".into());
-    technician.set_desk_reached(true);
+    technician.set_desk(DeskReach::Reached);
+    technician.set_desk_reason("".into());
     technician.set_fhir_address("https://fhir.exemple.fr/r4".into());
     technician.set_turn_address("turn:relais.exemple.fr:3478".into());
     technician.set_records_waiting(2);
-    technician.set_oldest_minutes(37);
+    technician.set_records_known(true);
+    technician.set_records_set_aside(0);
+    technician.set_record_troubles(ModelRc::default());
     technician.set_version("0.1.0".into());
 }
 

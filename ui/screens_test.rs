@@ -54,6 +54,7 @@ fn every_screen_can_be_touched_and_heard_in_every_language_at_every_size() {
                     settle(&app);
                     let place = format!("{} {code} {width}x{height} text {text_scale}", scene.name);
                     check(&app, width as f32, &place, &mut faults);
+                    check_way_out(&app, &place, &mut faults);
                 }
             }
         }
@@ -114,6 +115,38 @@ fn check(app: &ui::App, width: f32, place: &str, faults: &mut Vec<String>) {
         if at.x < -SLACK || at.x + size.width > width + SLACK {
             let words = text.accessible_label().unwrap_or_default();
             faults.push(format!("{place}: text {words:?} from {} to {} px, of {width}", at.x, at.x + size.width));
+        }
+    }
+}
+
+/// Help and emergency are at hand on every screen that a patient may stand before, and Leave while there is one; what
+/// lies over a screen is closed first, or brings them itself.
+fn check_way_out(app: &ui::App, place: &str, faults: &mut Vec<String>) {
+    let bar = app.global::<ui::Bar>();
+    // Behind a personal code; time brings the patient's screens back.
+    if matches!(bar.get_screen(), ui::Screen::PharmacistSpace | ui::Screen::Technician) {
+        return;
+    }
+    let [help, emergency, leave, call, numbers] = match bar.get_language().as_str() {
+        "en" => ["Help", "Emergency 15", "Leave", "Call the pharmacist", "Emergency: see the numbers"],
+        _ => ["Aide", "Urgence 15", "Quitter", "Appeler le pharmacien", "Urgence\u{a0}: voir les numéros"],
+    };
+    let mut wanted = vec![help];
+    if bar.get_screen() != ui::Screen::Emergency {
+        wanted.push(emergency);
+    }
+    if bar.get_patient_present() {
+        wanted.push(leave);
+    }
+    if bar.get_overlay() == ui::Overlay::NotKept {
+        wanted.extend([call, numbers]);
+    }
+    let buttons =
+        ElementQuery::from_root(app).match_descendants().match_accessible_role(AccessibleRole::Button).find_all();
+    let labels: Vec<String> = buttons.iter().map(|b| b.accessible_label().unwrap_or_default().to_string()).collect();
+    for label in wanted {
+        if !labels.iter().any(|there| there == label) {
+            faults.push(format!("{place}: no {label:?}"));
         }
     }
 }

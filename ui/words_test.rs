@@ -40,6 +40,44 @@ fn no_language_keeps_a_translation_of_a_text_that_is_gone() {
     }
 }
 
+/// A consent names the version of the words that were agreed to: other words under the same version would make it a
+/// consent to something else.
+#[test]
+fn no_word_of_a_consent_changes_without_its_version() {
+    const READ_AND_AGREED: [(&str, i32, u64); 3] = [
+        ("care", ui::CARE_TEXT, 0x4987_9d65_5b33_078a),
+        ("usual doctor", ui::USUAL_DOCTOR_TEXT, 0xdae1_42f6_b498_2417),
+        ("statistics", ui::STATISTICS_TEXT, 0xee91_352d_588a_d77e),
+    ];
+    let source = std::fs::read_to_string(root().join("screens/patient/consent.slint")).expect("consent.slint");
+    let parts: Vec<&str> = source.split("PurposeCard {").collect();
+    let [around, cards @ ..] = parts.as_slice() else { panic!("no card in consent.slint") };
+    assert_eq!(cards.len(), READ_AND_AGREED.len(), "one card a purpose");
+    let mut changed = Vec::new();
+    for (card, (purpose, version, known)) in cards.iter().zip(READ_AND_AGREED) {
+        // What stands around the cards is read before each answer.
+        let texts: Vec<Words> = [*around, *card].into_iter().flat_map(texts_of).collect();
+        let mut hash = 0xcbf2_9ce4_8422_2325;
+        for (code, _) in LANGUAGES {
+            let translations = (*code != SOURCE_LANGUAGE).then(|| translations(code));
+            for text in &texts {
+                let said = translations.as_ref().map_or(&text.singular, |translations| &translations[text][0]);
+                hash = fnv1a(hash, said.as_bytes());
+            }
+        }
+        if hash != known {
+            changed.push(format!("{purpose}: {hash:#018x}, version {version} has {known:#018x}"));
+        }
+    }
+    let what_to_do = "give the text today's date as its version in ui/lib.rs, and this hash here";
+    assert!(changed.is_empty(), "{what_to_do}:\n{}", changed.join("\n"));
+}
+
+/// FNV-1a, 64 bits, each text closed by a zero: it tells words apart and guards against nobody.
+fn fnv1a(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().chain([&0]).fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
 #[test]
 fn every_language_has_its_folder_and_every_folder_its_language() {
     let mut folders: Vec<String> = std::fs::read_dir(root().join("lang"))
@@ -74,25 +112,31 @@ fn texts_of_the_screens() -> Vec<Words> {
     slint_files(&root().join("widgets"), &mut files);
     let mut texts = Vec::new();
     for file in files {
-        let source = std::fs::read_to_string(&file).expect("a .slint file");
-        for after in source.split("@tr(").skip(1) {
-            let (first, rest) = literal(after.trim_start());
-            let rest = rest.trim_start();
-            let (context, singular, rest) = match rest.strip_prefix("=>") {
-                Some(rest) => {
-                    let (second, rest) = literal(rest.trim_start());
-                    (first, second, rest.trim_start())
-                }
-                None => (String::new(), first, rest),
-            };
-            let plural = rest.strip_prefix('|').map(|rest| literal(rest.trim_start()).0).unwrap_or_default();
-            let words = Words { context, singular, plural };
+        for words in texts_of(&std::fs::read_to_string(&file).expect("a .slint file")) {
             if !texts.contains(&words) {
                 texts.push(words);
             }
         }
     }
     texts
+}
+
+/// The texts of a part of a .slint file, in its order.
+fn texts_of(source: &str) -> Vec<Words> {
+    let text = |after: &str| {
+        let (first, rest) = literal(after.trim_start());
+        let rest = rest.trim_start();
+        let (context, singular, rest) = match rest.strip_prefix("=>") {
+            Some(rest) => {
+                let (second, rest) = literal(rest.trim_start());
+                (first, second, rest.trim_start())
+            }
+            None => (String::new(), first, rest),
+        };
+        let plural = rest.strip_prefix('|').map(|rest| literal(rest.trim_start()).0).unwrap_or_default();
+        Words { context, singular, plural }
+    };
+    source.split("@tr(").skip(1).map(text).collect()
 }
 
 /// The string literal at the start of `text`, unescaped, and what follows it.

@@ -11,7 +11,7 @@ use consult::dossier::{Contrast, Language, Presentation, TextSize};
 use consult::journey::{Act, CallLine, Help, Inactivity, Input, Step};
 use drivers::ports::system_clock;
 use slint::{ComponentHandle as _, Model as _, ModelRc, VecModel};
-use ui::{App, Bar, HelpAdapter, HelpState, LineQuality, Overlay, Screen, StepName, Theme};
+use ui::{App, Bar, DeskReach, HelpAdapter, HelpState, LineQuality, Overlay, Screen, StepName, Theme};
 
 use crate::drafts::{DoctorPage, IdentityPage, ReasonPage};
 use crate::run_loop::{Cabin, Front, Over, with};
@@ -22,12 +22,16 @@ pub fn connect(app: &App) {
     let bar = app.global::<Bar>();
     bar.on_help(|| {
         with(|cabin| {
+            cabin.leave_sign_in();
             cabin.help_hidden = false;
             cabin.input(Input::HelpAsked);
         })
     });
     bar.on_emergency(|| {
         with(|cabin| {
+            // Whoever touched it sees the numbers, over any screen of the pharmacist's.
+            cabin.front = Front::Patient;
+            cabin.over = Over::Nothing;
             cabin.input(Input::EmergencyAsked);
         })
     });
@@ -229,11 +233,12 @@ fn line(cabin: &Cabin) -> LineQuality {
 }
 
 fn overlay(app: &App, cabin: &Cabin) -> Overlay {
-    if cabin.front != Front::Patient {
-        return Overlay::None;
-    }
+    // Over the pharmacist's screens too: time forgets the patient whoever is in front.
     if matches!(cabin.journey.inactivity(), Inactivity::Warned { .. }) {
         return Overlay::Inactivity;
+    }
+    if cabin.front != Front::Patient {
+        return Overlay::None;
     }
     let help = app.global::<HelpAdapter>();
     match cabin.journey.help() {
@@ -252,11 +257,44 @@ fn overlay(app: &App, cabin: &Cabin) -> Overlay {
         Over::Leave => Overlay::Leave,
         Over::Languages => Overlay::Languages,
         Over::Nothing if cabin.help_is_asked() && !cabin.help_hidden && !emergency => Overlay::Help,
+        Over::Nothing if cabin.is_stopped_by_outbox() => Overlay::NotKept,
         Over::Nothing => Overlay::None,
     }
 }
 
+/// Whether physicians can be reached.
+fn desk_reach(cabin: &Cabin) -> DeskReach {
+    match (cabin.desk.up, cabin.desk.refused, &cabin.identity) {
+        (true, ..) => DeskReach::Reached,
+        (false, _, None) => DeskReach::NotJoined,
+        (false, true, _) => DeskReach::Refused,
+        (false, false, _) => DeskReach::Lost,
+    }
+}
+
 impl Cabin {
+    /// Whether the patient cannot go on because answers are not kept. Where nothing is asked of the patient, or the
+    /// emergency numbers are shown, the pharmacist alone is told.
+    fn is_stopped_by_outbox(&self) -> bool {
+        let at_rest = matches!(
+            self.journey.step(),
+            Step::Closed
+                | Step::Documents { .. }
+                | Step::Questionnaire
+                | Step::Storing { .. }
+                | Step::Forgotten { .. }
+                | Step::Cleaning
+        );
+        self.outbox_failed && !at_rest && self.journey.emergency().is_none()
+    }
+
+    /// The patient's screens again, when only the sign-in is before them.
+    fn leave_sign_in(&mut self) {
+        if self.front == Front::SignIn {
+            self.front = Front::Patient;
+        }
+    }
+
     /// Reads aloud, or stops.
     pub fn listen(&mut self) {
         if self.voice.is_speaking() {

@@ -345,6 +345,20 @@ screen_document, document_of_screen: IdentityDocument, ui::IdentityDocument {
     BirthCertificate = BirthCertificate, FamilyBooklet = FamilyBook,
 });
 
+/// The screen's trouble with records.
+pub fn screen_trouble(code: outbox::FaultCode) -> ui::RecordTrouble {
+    match code {
+        outbox::FaultCode::DiskShort => ui::RecordTrouble::DiskShort,
+        outbox::FaultCode::SyncFailed => ui::RecordTrouble::DiskFailed,
+        outbox::FaultCode::ServerUnreachable => ui::RecordTrouble::ServerUnreachable,
+        outbox::FaultCode::ServerRefusesAccess => ui::RecordTrouble::ServerRefuses,
+        outbox::FaultCode::SetAside => ui::RecordTrouble::SetAside,
+        outbox::FaultCode::IndexRebuilt => ui::RecordTrouble::IndexRebuilt,
+        outbox::FaultCode::Damaged => ui::RecordTrouble::Damaged,
+        outbox::FaultCode::NoServer => ui::RecordTrouble::NoServer,
+    }
+}
+
 /// The screen's sex.
 pub fn screen_sex(sex: Option<Sex>) -> ui::SexKind {
     match sex {

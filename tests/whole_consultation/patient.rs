@@ -73,7 +73,7 @@ impl Visit {
             window.holds(field, typed)?;
         }
         window.press("Continuer")?;
-        window.find(containing("Où êtes-vous né"))?;
+        window.find("Votre lieu de naissance")?;
         self.screen.display().type_text("angers")?;
         window.press(containing("Angers, 49"))?;
         window.press("Continuer")?;
@@ -93,9 +93,9 @@ impl Visit {
         window.find(containing("Comment s’appelle votre médecin"))?;
         window.type_into("Nom du médecin", person::DOCTOR)?;
         window.press("Continuer")?;
-        window.find(containing("Dans quelle ville est votre médecin"))?;
-        self.screen.display().type_text("saumur")?;
-        window.press(containing("Saumur, 49"))?;
+        window.find(containing("Dans quelle ville habitez-vous"))?;
+        self.screen.display().type_text(&person::TOWN.to_lowercase())?;
+        window.press(containing(&format!("{}, 49", person::TOWN)))?;
         window.press("Continuer")?;
         window.find("Votre numéro de téléphone")?;
         window.type_into("Téléphone", person::PHONE)?;

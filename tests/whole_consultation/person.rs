@@ -8,6 +8,8 @@ pub const GIVEN_NAMES: &str = "OZYMANDRE PHILIBERTINE";
 pub const FIRST_GIVEN_NAME: &str = "OZYMANDRE";
 pub const LINE: &str = "zigzag rauque derriere le palais depuis lundi";
 pub const DOCTOR: &str = "LEFEBVRILLE";
+/// Where the patient lives.
+pub const TOWN: &str = "Saumur";
 /// Of the numbers kept free for fiction (ARCEP 2018-0881).
 pub const PHONE: &str = "0639981427";
 pub const BIRTH_DATE: (&str, &str, &str) = ("14", "07", "1984");

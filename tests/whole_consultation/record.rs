@@ -119,7 +119,7 @@ fn patient(patient: &Value) -> Result<()> {
     ensure!(patient["gender"] == "female", "{:#}", patient["gender"]);
     ensure!(patient["birthDate"] == format!("{year}-{month}-{day}"), "{:#}", patient["birthDate"]);
     ensure!(patient["telecom"][0]["value"] == person::PHONE, "{:#}", patient["telecom"]);
-    ensure!(patient["address"][0]["city"] == "Saumur", "{:#}", patient["address"]);
+    ensure!(patient["address"][0]["city"] == person::TOWN, "{:#}", patient["address"]);
     ensure!(patient["generalPractitioner"][0]["display"] == person::DOCTOR, "{:#}", patient["generalPractitioner"]);
     let extensions = patient["extension"].to_string();
     ensure!(extensions.contains("\"PROV\"") && extensions.contains("49007"), "{extensions}");

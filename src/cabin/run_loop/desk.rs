@@ -35,9 +35,11 @@ pub struct DeskState {
     /// The patient accepted it.
     pub(super) accepted: bool,
     /// STUN and TURN servers to use.
-    pub(super) ice_servers: Vec<call::IceServer>,
+    pub(crate) ice_servers: Vec<call::IceServer>,
     /// Physicians free or busy, for the welcome screen.
     pub physicians: u16,
+    /// What it says of the price of the physician it offered, and of its reimbursement.
+    pub fee_text: String,
 }
 
 impl DeskState {
@@ -45,6 +47,7 @@ impl DeskState {
         self.ticket = None;
         self.accepted = false;
         self.ice_servers.clear();
+        self.fee_text.clear();
     }
 }
 
@@ -200,6 +203,7 @@ impl Cabin {
                 return;
             }
         };
+        offered.fee_text.as_str().clone_into(&mut self.desk.fee_text);
         // The desk repeats an offer after the line or this program was away: the patient has answered already.
         let in_call_with = match self.journey.step() {
             Step::Call { .. } => self.journey.dossier().and_then(Dossier::physician) == Some(&physician),

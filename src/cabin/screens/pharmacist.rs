@@ -2,16 +2,16 @@
 
 use consult::consent::Purpose;
 use consult::identity::{IdentityStatus, Validation};
-use consult::journey::{Act, Help, Input, Step};
-use consult::vitals::Measurement;
+use consult::journey::{Act, Emergency, Help, Input, Step};
+use consult::vitals::{Measurement, Moment};
 use slint::{ComponentHandle as _, SharedString};
 use ui::{
     App, CheckMeasure, DeviceRow, DeviceState, IdentityCheckAdapter, IdentityDocument, MeasureState, PharmacistName,
-    PrinterState, SignInAdapter, SignInState, SpaceAdapter,
+    PrinterState, RecordTrouble, SignInAdapter, SignInState, SpaceAdapter,
 };
 
-use super::list;
 use super::patient::{device_fault, yes_no};
+use super::{desk_reach, list};
 use crate::devices::Health;
 use crate::run_loop::{Cabin, Front, with};
 use crate::words;
@@ -42,8 +42,26 @@ pub fn connect(app: &App) {
     let space = app.global::<SpaceAdapter>();
     space.on_measure_for_patient(|_| {
         with(|cabin| {
+            // Refused only where the pharmacist helps already.
             cabin.input(Input::AssistanceStarted);
             cabin.front = Front::Patient;
+        })
+    });
+    space.on_arrived(|| with(Cabin::help_arrived));
+    space.on_emergency_cleared(|| {
+        with(|cabin| {
+            if cabin.input(Input::EmergencyCleared) {
+                cabin.help_arrived();
+                cabin.front = Front::Patient;
+            }
+        })
+    });
+    space.on_emergency_handed_over(|| {
+        with(|cabin| {
+            cabin.help_arrived();
+            if cabin.input(Input::EmergencyHandedOver) {
+                cabin.front = Front::Patient;
+            }
         })
     });
     space.on_check_identity(|| {
@@ -129,6 +147,8 @@ fn space(app: &App, cabin: &Cabin) {
     let name = cabin.journey.pharmacist().map(|pharmacist| pharmacist.name.as_str()).unwrap_or_default();
     adapter.set_pharmacist_name(name.into());
     adapter.set_help_asked(!matches!(cabin.journey.help(), Help::NotAsked));
+    adapter.set_emergency(cabin.journey.emergency().is_some());
+    adapter.set_emergency_sign(matches!(cabin.journey.emergency(), Some(Emergency::Sign(_))));
     adapter.set_cleaning_due(matches!(cabin.journey.step(), Step::Cleaning));
     adapter.set_waiting_for_physician(matches!(cabin.journey.step(), Step::WaitingRoom { .. }));
     adapter.set_in_call(matches!(cabin.journey.step(), Step::Call { .. }));
@@ -162,17 +182,27 @@ fn space(app: &App, cabin: &Cabin) {
     list(&adapter.get_devices(), devices.collect(), |rows| adapter.set_devices(rows));
     let printer = cabin.settings.printer.is_some() && cabin.print_fault.is_none();
     adapter.set_printer(if printer { PrinterState::Ready } else { PrinterState::Absent });
-    adapter.set_desk_reached(cabin.desk.up);
-    if let Some(status) = &cabin.outbox_status {
-        adapter.set_records_waiting(count(status.waiting));
-        adapter.set_last_receipt_known(status.last_receipt_at.is_some());
-        if let Some(at) = status.last_receipt_at {
-            adapter.set_last_receipt_at(words::screen_time(consult::vitals::Moment(at)));
-        }
+    adapter.set_desk(desk_reach(cabin));
+    // Not joined says all by itself.
+    let reason = if cabin.identity.is_some() { cabin.desk.reason.as_str() } else { "" };
+    adapter.set_desk_reason(reason.into());
+    records(&adapter, cabin.outbox_status.as_ref());
+}
+
+fn records(adapter: &SpaceAdapter, status: Option<&outbox::Status>) {
+    adapter.set_records_known(status.is_some());
+    let Some(status) = status else { return adapter.set_record_trouble(RecordTrouble::Silent) };
+    let most_pressing = status.faults.first().map(|fault| words::screen_trouble(fault.code));
+    adapter.set_record_trouble(most_pressing.unwrap_or(RecordTrouble::None));
+    adapter.set_records_waiting(count(status.waiting));
+    adapter.set_records_set_aside(count(status.set_aside));
+    adapter.set_last_receipt_known(status.last_receipt_at.is_some());
+    if let Some(seconds) = status.last_receipt_at {
+        adapter.set_last_receipt_at(words::screen_time(Moment(seconds.saturating_mul(1_000))));
     }
 }
 
-fn count(number: u32) -> i32 {
+pub(super) fn count(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 

@@ -87,7 +87,7 @@ pub enum Input {
     MeasuringStarted,
     /// Keep these readings.
     ReadingsKept,
-    /// Take them again.
+    /// Take them again; in mid-measurement, begin it anew.
     Retake,
     /// Not this measurement.
     Skipped(SkipReason),

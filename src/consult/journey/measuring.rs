@@ -128,8 +128,16 @@ impl Journey {
     }
 
     pub(super) fn retake(&mut self, now: Moment) -> Answer {
-        match self.guided() {
+        match self.guided_mut() {
             Some(Guided { act: Act::Review { .. }, .. }) => Ok(self.place_again(now)),
+            // An arm rests before a cuff inflates again: the patient says when.
+            Some(Guided { measurement: Measurement::BloodPressure, act: Act::Measuring { .. } }) => {
+                Ok(self.place_again(now))
+            }
+            Some(Guided { measurement, act: Act::Measuring { since } }) => {
+                *since = now;
+                Ok(vec![Effect::StopMeasurement(*measurement), Effect::StartMeasurement(*measurement)])
+            }
             _ => Err(Refused::NotHere),
         }
     }

@@ -99,7 +99,7 @@ const TABLE: &[(&str, &str)] = &[
                       PresentationChosen AssistanceStarted InactivityWarned"),
     ("place", "MeasuringStarted Skipped Back>InformationConsent Left>Storing IdentityChecked EmergencyAsked \
                PresentationChosen AssistanceStarted InactivityWarned"),
-    ("measuring", "ReadingsTaken MeasuringFailed Skipped Back Left>Storing IdentityChecked EmergencyAsked \
+    ("measuring", "ReadingsTaken MeasuringFailed Retake Skipped Back Left>Storing IdentityChecked EmergencyAsked \
                    PresentationChosen AssistanceStarted InactivityWarned"),
     ("review", "ReadingsKept Retake Skipped Back Left>Storing IdentityChecked EmergencyAsked PresentationChosen \
                 AssistanceStarted InactivityWarned"),
@@ -121,7 +121,7 @@ const TABLE: &[(&str, &str)] = &[
     ("call place", "CallInterrupted MeasuringStarted Skipped MeasurementRequestWithdrawn HungUp>Documents \
                     CallEnded>Documents SummaryReceived DocumentReceived Left>Storing IdentityChecked \
                     EmergencyAsked PresentationChosen AssistanceStarted"),
-    ("call measuring", "CallInterrupted ReadingsTaken MeasuringFailed Skipped Back MeasurementRequestWithdrawn \
+    ("call measuring", "CallInterrupted ReadingsTaken MeasuringFailed Retake Skipped Back MeasurementRequestWithdrawn \
                         HungUp>Documents CallEnded>Documents SummaryReceived DocumentReceived Left>Storing \
                         IdentityChecked EmergencyAsked PresentationChosen AssistanceStarted"),
     ("call review", "CallInterrupted ReadingsKept Retake Skipped Back MeasurementRequestWithdrawn HungUp>Documents \
@@ -254,6 +254,21 @@ fn a_cuff_plugged_in_again_inflates_only_when_the_patient_asks() {
     let mut journey = at(way);
     journey.apply(Input::DeviceLost(BloodPressure), NOW).unwrap();
     assert_eq!(journey.apply(Input::DeviceBack(BloodPressure), NOW), Ok(vec![]));
+    assert_eq!(journey.guided().unwrap().act, Act::Place { trouble: None });
+}
+
+#[test]
+fn starting_again_in_mid_measurement_restarts_the_device_but_a_cuff_waits_for_the_patient() {
+    let later = Moment(NOW.0 + 5_000);
+    let mut journey = at(way_to("measuring"));
+    let restarted = [Effect::StopMeasurement(Temperature), Effect::StartMeasurement(Temperature)];
+    assert_eq!(journey.apply(Input::Retake, later).unwrap(), restarted);
+    assert_eq!(journey.guided().unwrap().act, Act::Measuring { since: later });
+
+    let mut way = way_to("connected");
+    way.extend([Input::MeasurementRequested(BloodPressure), Input::MeasuringStarted]);
+    let mut journey = at(way);
+    assert_eq!(journey.apply(Input::Retake, later), Ok(vec![Effect::StopMeasurement(BloodPressure)]));
     assert_eq!(journey.guided().unwrap().act, Act::Place { trouble: None });
 }
 

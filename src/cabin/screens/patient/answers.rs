@@ -18,11 +18,6 @@ use crate::drafts::{DoctorPage, IdentityPage, ReasonPage};
 use crate::run_loop::{Cabin, with};
 use crate::words;
 
-/// Version of the three consent texts: change it, and [`TEXT_VERSION_SHOWN`], with any of their words.
-const TEXT_VERSION: u32 = 202_611;
-/// The same for people.
-const TEXT_VERSION_SHOWN: &str = "2026-11";
-
 pub fn connect(app: &App) {
     let reason = app.global::<ReasonAdapter>();
     reason.on_choose_kind(|kind| with(|cabin| cabin.drafts.reason.kind = words::reason_of_screen(kind)));
@@ -120,7 +115,9 @@ pub fn show(app: &App, cabin: &Cabin) {
     consent.set_usual_doctor(yes_no(usual_doctor));
     consent.set_statistics(yes_no(statistics));
     consent.set_ask_usual_doctor(names_a_doctor(cabin));
-    consent.set_text_version(TEXT_VERSION_SHOWN.into());
+    consent.set_care_version(ui::CARE_TEXT);
+    consent.set_usual_doctor_version(ui::USUAL_DOCTOR_TEXT);
+    consent.set_statistics_version(ui::STATISTICS_TEXT);
 }
 
 pub fn forget(app: &App) {
@@ -272,18 +269,18 @@ impl Cabin {
 
     fn consent_next(&mut self) {
         let [care, usual_doctor, statistics] = self.drafts.consents;
-        let answer = |given: Option<bool>| ConsentAnswer {
+        let answer = |given: Option<bool>, text_version: i32| ConsentAnswer {
             decision: if given == Some(true) { Decision::Given } else { Decision::Refused },
-            text_version: TEXT_VERSION,
+            text_version: text_version.unsigned_abs(),
         };
         // What is not asked counts as refused; what is asked must be answered.
         if care.is_none() || statistics.is_none() || (usual_doctor.is_none() && names_a_doctor(self)) {
             return;
         }
         self.input(Input::ConsentsAnswered(ConsentAnswers {
-            care: answer(care),
-            usual_doctor: answer(usual_doctor),
-            statistics: answer(statistics),
+            care: answer(care, ui::CARE_TEXT),
+            usual_doctor: answer(usual_doctor, ui::USUAL_DOCTOR_TEXT),
+            statistics: answer(statistics, ui::STATISTICS_TEXT),
         }));
     }
 }

@@ -5,21 +5,14 @@ use consult::dossier::Dossier;
 use consult::journey::{CallLine, Input, Step};
 use consult::vitals::Measurement;
 use slint::{ComponentHandle as _, Image, ModelRc, Rgba8Pixel, SharedPixelBuffer, SharedString};
-use ui::{App, CallAdapter, CallNotice, MeetPhysicianAdapter, WaitingRoomAdapter, WaitingState};
+use ui::{App, CallAdapter, CallNotice, DeskReach, MeetPhysicianAdapter, WaitingRoomAdapter, WaitingState};
 
-use super::super::list;
+use super::super::{desk_reach, list};
 use crate::physician_link::Picture;
 use crate::run_loop::{Cabin, with};
 use crate::words;
 
 pub(super) fn connect(app: &App) {
-    let waiting = app.global::<WaitingRoomAdapter>();
-    waiting.on_keep_waiting(|| {
-        with(|cabin| {
-            cabin.input(Input::MoreTime);
-        })
-    });
-
     let meet = app.global::<MeetPhysicianAdapter>();
     meet.on_accept(|| {
         with(|cabin| {
@@ -45,11 +38,6 @@ pub(super) fn connect(app: &App) {
             cabin.app.global::<CallAdapter>().set_camera_open(!covered);
         })
     });
-    adapter.on_measure_now(|| {
-        with(|cabin| {
-            cabin.input(Input::MeasuringStarted);
-        })
-    });
     adapter.on_end(|| {
         with(|cabin| {
             cabin.input(Input::HungUp);
@@ -62,10 +50,11 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
     match cabin.journey.step() {
         Step::WaitingRoom { news } => {
             let waiting = app.global::<WaitingRoomAdapter>();
-            waiting.set_state(match (cabin.desk.up, cabin.desk.physicians) {
-                (false, _) => WaitingState::LineCut,
-                (true, 0) => WaitingState::NoPhysician,
-                (true, _) => WaitingState::Waiting,
+            waiting.set_state(match (desk_reach(cabin), cabin.desk.physicians) {
+                (DeskReach::Refused | DeskReach::NotJoined, _) => WaitingState::Refused,
+                (DeskReach::Lost, _) => WaitingState::LineCut,
+                (DeskReach::Reached, 0) => WaitingState::NoPhysician,
+                (DeskReach::Reached, _) => WaitingState::Waiting,
             });
             waiting.set_position(news.ahead.map_or(1, |ahead| i32::from(ahead) + 1));
             waiting.set_estimate_minutes(news.wait_minutes.map_or(0, i32::from));
@@ -79,6 +68,7 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
             meet.set_speciality(physician.speciality.as_str().into());
             meet.set_rpps(physician.rpps.to_string().into());
             meet.set_town(physician.town.as_str().into());
+            meet.set_fee_text(cabin.desk.fee_text.as_str().into());
             meet.set_fee_cents(i32::try_from(physician.fee_cents).unwrap_or(i32::MAX));
         }
         Step::Call { line, .. } => in_call(app, cabin, dossier, *line),

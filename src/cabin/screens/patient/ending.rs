@@ -7,8 +7,8 @@ use consult::vitals::Measurement;
 use drivers::ports::system_clock;
 use slint::{ComponentHandle as _, Image, Rgb8Pixel, SharedPixelBuffer, SharedString};
 use ui::{
-    App, CleaningAdapter, CleaningItem, DocumentsAdapter, ForgottenAdapter, PrintState, QuestionnaireAdapter, Screen,
-    WhoNext,
+    App, CleaningAdapter, CleaningItem, DocumentsAdapter, ForgottenAdapter, PrintState, QuestionnaireAdapter,
+    RecordFate, Screen, WhoNext,
 };
 
 use super::super::list;
@@ -81,7 +81,17 @@ pub fn show(app: &App, cabin: &Cabin, screen: Screen) {
         Step::Forgotten { at, recorded } => {
             let forgotten = app.global::<ForgottenAdapter>();
             forgotten.set_at(words::screen_time(*at));
-            forgotten.set_record_still_to_send(*recorded);
+            // This record is the last one: the server's proof is later than its sealing, and nothing waits any more.
+            let stored = cabin.outbox_status.as_ref().is_some_and(|status| {
+                status.waiting == 0
+                    && status.set_aside == 0
+                    && status.last_receipt_at.is_some_and(|seconds| seconds > at.0.div_euclid(1_000))
+            });
+            forgotten.set_record(match (recorded, stored) {
+                (false, _) => RecordFate::None,
+                (true, true) => RecordFate::Stored,
+                (true, false) => RecordFate::OnItsWay,
+            });
         }
         Step::Cleaning => {
             let cleaning = app.global::<CleaningAdapter>();

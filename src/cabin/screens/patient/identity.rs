@@ -16,6 +16,9 @@ use crate::words;
 /// Rows of a search that fit above the keyboard.
 const PLACES_SHOWN: usize = 4;
 
+/// Where a group begins on the card: sex, year, month, département, commune, order, key.
+const MATRICULE_GROUPS: [usize; 6] = [1, 3, 5, 7, 10, 13];
+
 pub fn connect(app: &App) {
     let identity = app.global::<IdentityAdapter>();
     identity.on_birth_name_edited(|text| with(|cabin| cabin.drafts.identity.birth_name = text.into()));
@@ -83,6 +86,7 @@ pub fn show(app: &App, cabin: &Cabin) {
     set_text(&draft.given_names, || identity.get_given_names(), |text| identity.set_given_names(text));
     set_text(&draft.place_search, || identity.get_place_search(), |text| identity.set_place_search(text));
     set_text(&draft.matricule, || identity.get_matricule(), |text| identity.set_matricule(text));
+    identity.set_matricule_shown(grouped(&draft.matricule).into());
     identity.set_birth_name_accepted(TraitText::parse(&draft.birth_name).is_ok());
     identity.set_given_names_accepted(TraitText::parse(&draft.given_names).is_ok());
     let typed = if draft.page == IdentityPage::GivenNames { &draft.given_names } else { &draft.birth_name };
@@ -110,6 +114,7 @@ pub fn forget(app: &App) {
     identity.set_given_names(SharedString::default());
     identity.set_place_search(SharedString::default());
     identity.set_matricule(SharedString::default());
+    identity.set_matricule_shown(SharedString::default());
     identity.set_places(slint::ModelRc::default());
     identity.set_place(PlaceFound::default());
     identity.set_birth_date(ui::BirthDate::default());
@@ -135,6 +140,19 @@ pub(super) fn found(place: &FoundPlace) -> PlaceFound {
         name: place.name.as_str().into(),
         detail: place.detail.as_str().into(),
     }
+}
+
+/// A matricule as the card prints it, in groups that can be compared: `2 79 03 51 215 189 89`.
+fn grouped(matricule: &str) -> String {
+    let mut shown = String::with_capacity(matricule.len() + MATRICULE_GROUPS.len());
+    for (place, letter) in matricule.chars().filter(|letter| !letter.is_whitespace()).enumerate() {
+        if MATRICULE_GROUPS.contains(&place) {
+            // A line is never broken inside a number.
+            shown.push('\u{a0}');
+        }
+        shown.push(letter);
+    }
+    shown
 }
 
 fn date_state(draft: &IdentityDraft) -> BirthDateState {
@@ -173,5 +191,18 @@ impl Cabin {
         if let (Some(traits), Ok(matricule)) = (draft.traits(now), draft.checked_matricule()) {
             self.input(Input::IdentityGiven { traits, matricule });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn a_matricule_is_shown_as_the_card_prints_it_however_it_was_typed() {
+        let card = "2\u{a0}79\u{a0}03\u{a0}51\u{a0}215\u{a0}189\u{a0}89";
+        assert_eq!(grouped("279035121518989"), card);
+        assert_eq!(grouped("2 79 03 51 215 189 89"), card);
+        assert_eq!(grouped(""), "");
     }
 }

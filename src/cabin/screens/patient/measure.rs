@@ -33,7 +33,9 @@ pub fn connect(app: &App) {
     measure.on_stop(|| with(Cabin::back));
     measure.on_keep(|| {
         with(|cabin| {
-            cabin.input(Input::ReadingsKept);
+            if cabin.input(Input::ReadingsKept) {
+                cabin.end_assistance();
+            }
         })
     });
     measure.on_again(|| {
@@ -156,6 +158,14 @@ impl Cabin {
     fn skip(&mut self, reason: SkipReason) {
         if self.input(Input::Skipped(reason)) {
             self.drafts.skipping = None;
+            self.end_assistance();
+        }
+    }
+
+    /// The pharmacist helped with this measurement; the patient goes on alone.
+    fn end_assistance(&mut self) {
+        if self.journey.is_assisted() {
+            self.input(Input::AssistanceEnded);
         }
     }
 }

@@ -1,10 +1,13 @@
-//! Closed, welcome, emergency, and what lies over any screen: help, leaving, inactivity.
+//! Closed, welcome, emergency, and what lies over any screen: help, leaving, inactivity, answers that are not kept.
 
 use consult::journey::{Emergency, Help, Input};
 use consult::triage::WarningSign;
 use slint::ComponentHandle as _;
-use ui::{App, ClosedAdapter, EmergencyAdapter, HelpAdapter, InactivityAdapter, LeaveAdapter, WelcomeAdapter};
+use ui::{
+    App, ClosedAdapter, EmergencyAdapter, HelpAdapter, InactivityAdapter, LeaveAdapter, NotKeptAdapter, WelcomeAdapter,
+};
 
+use super::super::desk_reach;
 use crate::run_loop::{Cabin, Over, with};
 
 pub fn connect(app: &App) {
@@ -19,7 +22,7 @@ pub fn connect(app: &App) {
     });
     emergency.on_end(|| {
         with(|cabin| {
-            cabin.input(Input::EmergencyHandedOver);
+            cabin.input(Input::Left);
         })
     });
 
@@ -41,6 +44,8 @@ pub fn connect(app: &App) {
         })
     });
 
+    app.global::<NotKeptAdapter>().on_retry(|| with(|cabin| cabin.outbox_failed = false));
+
     let inactivity = app.global::<InactivityAdapter>();
     inactivity.on_more_time(|| {
         with(|cabin| {
@@ -61,8 +66,8 @@ pub fn show(app: &App, cabin: &Cabin) {
     closed.set_site_name(site.name.as_str().into());
     closed.set_site_address(site.address.as_str().into());
 
-    let welcome = app.global::<WelcomeAdapter>();
-    welcome.set_physician_expected(cabin.desk.up);
+    app.global::<WelcomeAdapter>().set_desk(desk_reach(cabin));
+    app.global::<NotKeptAdapter>().set_consultation_open(cabin.journey.dossier().is_some());
 
     let emergency = app.global::<EmergencyAdapter>();
     emergency.set_site_name(site.name.as_str().into());
