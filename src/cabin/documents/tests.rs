@@ -261,7 +261,7 @@ mod as_received {
 
     #[test]
     fn what_cannot_be_printed_is_refused_with_what_to_do() {
-        let refused = |summary: &data::Summary| taken(summary).err().expect("it is refused");
+        let refused = |summary: &data::Summary| taken(summary).expect_err("it is refused");
         let empty = refused(&wire(" \n ", &[], data::NextStep::None));
         assert_eq!(empty, SummaryRefused::Empty);
         let feeds = refused(&wire(&"a\n".repeat(6_000), &[], data::NextStep::None));
