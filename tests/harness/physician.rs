@@ -398,8 +398,10 @@ type Started = (Process, Process, u16, Capabilities);
 
 fn chromium(folder: &Path, profile: &Path, name: &str) -> Result<Started> {
     std::fs::create_dir_all(profile.join("Default"))?;
-    let preferences =
-        json!({ "download": { "default_directory": profile.join("downloads"), "prompt_for_download": false } });
+    let preferences = json!({
+        "intl": { "accept_languages": "fr,en" },
+        "download": { "default_directory": profile.join("downloads"), "prompt_for_download": false },
+    });
     std::fs::write(profile.join("Default/Preferences"), preferences.to_string())?;
     let debugging_port = free_port()?;
     let mut command = Command::new("chromium");

@@ -45,7 +45,7 @@ impl Printer {
         let mut bus = Process::start("printer-bus", command, &self.folder)?;
         let address = bus.wait_for_line("unix:")?;
         let mut command = Command::new("ippeveprinter");
-        command.args(["-k", "-v", "-n", "localhost", "-r", "off", "-f", "application/pdf", "-s", "60"]);
+        command.args(["-k", "-v", "-n", "localhost", "-r", "off", "-f", "application/pdf", "-s", "6000"]);
         command.args(["-p", &self.port.to_string(), "-d"]).arg(&self.folder).arg("Cabin");
         command.env("DBUS_SYSTEM_BUS_ADDRESS", address.trim());
         let mut printer =
