@@ -84,7 +84,7 @@ pub const SCENES: &[Scene] = &[
     Scene {
         name: "38-documents-code",
         show: |app| {
-            app.global::<DocumentsAdapter>().set_code_shown(true);
+            app.global::<DocumentsAdapter>().set_phone(PhoneState::Everything);
             at(app, Screen::Documents, StepName::WrapUp);
         },
     },
@@ -180,6 +180,21 @@ pub const SCENES: &[Scene] = &[
                 RecordLine { trouble: RecordTrouble::SetAside, detail: "HTTP 422 on Observation".into() },
             ])));
             at(app, Screen::Technician, StepName::None);
+        },
+    },
+    Scene {
+        name: "61-documents-words-only",
+        show: |app| {
+            app.global::<DocumentsAdapter>().set_phone(PhoneState::WordsOnly);
+            at(app, Screen::Documents, StepName::WrapUp);
+        },
+    },
+    Scene {
+        name: "62-documents-impossible",
+        show: |app| {
+            app.global::<DocumentsAdapter>().set_phone(PhoneState::Impossible);
+            app.global::<DocumentsAdapter>().set_print_state(PrintState::NoPrinter);
+            at(app, Screen::Documents, StepName::WrapUp);
         },
     },
     Scene {
@@ -369,7 +384,9 @@ fn fill_visit(app: &App) {
     documents.set_record_kept(true);
     documents.set_code(checkers());
     documents.set_code_present(true);
-    documents.set_code_shown(false);
+    documents.set_phone(PhoneState::None);
+    documents.set_code_number(1);
+    documents.set_code_count(2);
     let questions = app.global::<QuestionnaireAdapter>();
     questions.set_understood(2);
     questions.set_easy(1);

@@ -96,11 +96,11 @@ fn without_its_outbox_the_cabin_says_so_still_reaches_help_and_loses_nothing() -
     visit.site.kill_outbox()?;
     visit.window.find(containing("n’arrive pas à garder vos réponses"))?;
     visit.step("emergency is obeyed all the same");
-    visit.window.press("Urgence")?;
+    visit.window.press("Urgence\u{a0}: voir les numéros")?;
     visit.window.find(containing("15"))?;
     visit.window.find(containing("112"))?;
     start_outbox_to_the_desk(&mut visit.site)?;
-    visit.window.press("Revenir")?;
+    visit.window.press("Ce n’est pas urgent, revenir")?;
     visit.window.gone(containing("n’arrive pas à garder vos réponses"))?;
     visit.window.find(containing("Pourquoi voulez-vous voir un médecin"))?;
 

@@ -190,13 +190,6 @@ pub enum Shown {
     Impossible,
 }
 
-impl Shown {
-    /// A code is on the screen.
-    pub fn is_code(&self) -> bool {
-        matches!(self, Shown::Everything | Shown::WordsOnly { .. })
-    }
-}
-
 /// What the patient's telephone was given so far in this consultation.
 #[derive(Clone, Debug, Default)]
 pub struct Telephone {

@@ -7,8 +7,8 @@ use consult::vitals::Measurement;
 use drivers::ports::system_clock;
 use slint::{ComponentHandle as _, Image, Rgb8Pixel, SharedPixelBuffer, SharedString};
 use ui::{
-    App, CleaningAdapter, CleaningItem, DocumentsAdapter, ForgottenAdapter, PrintState, QuestionnaireAdapter,
-    RecordFate, Screen, WhoNext,
+    App, CleaningAdapter, CleaningItem, DocumentsAdapter, ForgottenAdapter, PhoneState, PrintState,
+    QuestionnaireAdapter, RecordFate, Screen, WhoNext,
 };
 
 use super::super::list;
@@ -29,6 +29,14 @@ pub fn connect(app: &App) {
         })
     });
     documents.on_show_code(|| with(Cabin::show_code));
+    documents.on_next_code(|| {
+        with(|cabin| {
+            if let Shown::WordsOnly { codes, place } = &mut cabin.drafts.telephone.shown {
+                *place = (*place + 1) % codes.len().max(1);
+            }
+            cabin.draw_words();
+        })
+    });
     documents.on_hide_code(|| with(Cabin::hide_code));
     documents.on_next(|| {
         with(|cabin| {
@@ -145,7 +153,18 @@ fn documents(app: &App, cabin: &Cabin, paper: Paper) {
         Paper::Failed => PrintState::Failed,
     });
     documents.set_code_present(dossier.summary().is_some() || !dossier.documents.is_empty());
-    documents.set_code_shown(cabin.drafts.telephone.shown.is_code());
+    documents.set_phone(match &cabin.drafts.telephone.shown {
+        Shown::Nothing => PhoneState::None,
+        Shown::Sending(_) => PhoneState::Preparing,
+        Shown::Everything => PhoneState::Everything,
+        Shown::WordsOnly { codes, place } => {
+            let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+            documents.set_code_number(number(place + 1));
+            documents.set_code_count(number(codes.len()));
+            PhoneState::WordsOnly
+        }
+        Shown::Impossible => PhoneState::Impossible,
+    });
     // Each answer was durable in the outbox before the screen moved.
     documents.set_record_kept(!cabin.outbox_failed);
 }
