@@ -4,13 +4,13 @@
 
 use crate::documents::Chunk;
 use crate::live::Frame;
-use crate::{cabin, data, enrol, physician};
+use crate::{cabin, data, enrol, papers as sealed, physician};
 
 /// A fuzz target: takes any bytes and must return.
 pub type Target = fn(&[u8]);
 
 /// Every target with its name.
-pub const ALL: [(&str, Target); 8] = [
+pub const ALL: [(&str, Target); 9] = [
     ("from_cabin", from_cabin),
     ("from_desk", from_desk),
     ("from_page", from_page),
@@ -19,6 +19,7 @@ pub const ALL: [(&str, Target); 8] = [
     ("record", record),
     ("live", live),
     ("documents", documents),
+    ("papers", papers),
 ];
 
 macro_rules! json_target {
@@ -71,5 +72,24 @@ pub fn live(bytes: &[u8]) {
 pub fn documents(bytes: &[u8]) {
     if let Ok(chunk) = Chunk::read(bytes) {
         assert_eq!(chunk.write().as_deref(), Ok(bytes));
+    }
+}
+
+/// A pack of papers as it comes out of its seal, its list alone, and an identifier.
+pub fn papers(bytes: &[u8]) {
+    if let Ok((list, papers)) = sealed::unpack(bytes)
+        // A list may have been written with other spaces than ours, or grow by escapes beyond its limit.
+        && let Ok(packed) = sealed::pack(&list, &papers)
+    {
+        assert_eq!(sealed::unpack(&packed), Ok((list, papers)));
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(list) = sealed::PaperList::read(text)
+        && let Ok(again) = sealed::PaperList::read(&list.write())
+    {
+        assert_eq!(again, list);
+    }
+    if let Some(id) = sealed::PapersId::read(text) {
+        assert_eq!(id.as_str(), text);
     }
 }

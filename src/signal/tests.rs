@@ -252,6 +252,14 @@ fn garbage_and_spoilt_examples_never_panic_any_parser() {
     seeds
         .push(Frame { kind: WaveformKind::Pleth, seq: 1, rate_hz: 75, t0_ms: 1, samples: vec![5; 9] }.write().unwrap());
     seeds.push(Chunk { number: 1, offset: 0, payload: b"%PDF-" }.write().unwrap());
+    let pack = include_str!("../../tests/wire/papers.pack.hex").trim();
+    seeds.push(
+        pack.as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect(),
+    );
+    seeds.push(papers::PapersId::of([9; 16]).as_str().into());
     seeds.push(b"[".repeat(10_000));
     seeds.push(br#"{"type":"#.repeat(2_000));
     for _ in 0..4_000 {

@@ -69,6 +69,7 @@ fn a_consultation_survives_a_kill_at_each_step_with_the_physician_a_hand_back_an
     visit.kill_and_restart()?;
     visit.window.find("Vos papiers")?;
     visit.window.find(containing(person::SUMMARY))?;
+    visit.patient_takes_words_while_the_desk_is_away()?;
     visit.window.press("J’ai mes papiers")?;
     visit.window.find("Trois questions, si vous voulez")?;
     visit.kill_and_restart()?;

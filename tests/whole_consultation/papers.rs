@@ -10,7 +10,7 @@ use whole_cabin::physician::Physician;
 use whole_cabin::process::{PATIENCE, until};
 use whole_cabin::screen::{Window, containing};
 
-use super::Visit;
+use super::{Visit, person};
 
 /// On the screen, what the code is called.
 const CODE: &str = "Code à lire avec votre téléphone";
@@ -76,6 +76,31 @@ impl Visit {
         self.window.gone(CODE)?;
         let bytes = URL_SAFE_NO_PAD.decode(key)?;
         Ok(vec![Trace::of(key)?, Trace::of_bytes("the key of the papers", &bytes)])
+    }
+}
+
+impl Visit {
+    /// The desk is away: the code holds the words of the sheet, from the screen alone. It is back: the code opens
+    /// everything, without anybody's help.
+    pub fn patient_takes_words_while_the_desk_is_away(&mut self) -> Result<()> {
+        self.step("the desk is away: the code holds the words; it is back: the code opens everything");
+        self.site.kill_desk()?;
+        self.window.press("Sur mon téléphone")?;
+        let words = scan(&self.window)?;
+        for written in ["VOTRE TÉLÉCONSULTATION", person::BIRTH_NAME, "Dr Claire Morel"] {
+            ensure!(words.contains(written), "the code holds no {written:?}: {words}");
+        }
+        ensure!(!words.contains("/papers/#"), "an address that nobody answers");
+        self.window.press("Cacher le code")?;
+        self.site.start_desk()?;
+        let address = until("a code that opens everything", PATIENCE, || {
+            self.window.press("Sur mon téléphone")?;
+            let code = scan(&self.window)?;
+            self.window.press("Cacher le code")?;
+            Ok(code.contains("/papers/#").then_some(code))
+        })?;
+        ensure!(address.starts_with(&self.site.desk_address()), "the code leads to {address}");
+        Ok(())
     }
 }
 

@@ -254,6 +254,10 @@ mod tests {
 
     impl RealPrinter {
         fn start(name: &str) -> Option<RealPrinter> {
+            Self::start_with(name, &[])
+        }
+
+        fn start_with(name: &str, more: &[&str]) -> Option<RealPrinter> {
             let folder = std::env::temp_dir().join(format!("telecabine-print-{name}-{}", std::process::id()));
             let _ = std::fs::remove_dir_all(&folder);
             std::fs::create_dir_all(&folder).unwrap();
@@ -262,6 +266,7 @@ mod tests {
             let mut printer = Command::new("ippeveprinter");
             printer
                 .args(["-k", "-v", "-n", "localhost", "-r", "off", "-f", "application/pdf", "-p", &port.to_string()])
+                .args(more)
                 .arg("-d")
                 .arg(&folder)
                 .arg("Cabin")
@@ -348,6 +353,17 @@ mod tests {
         let job = printer.print(&pdf).await.unwrap();
         assert_eq!(printer.follow(job, Duration::from_secs(60)).await, Ok(Progress::Printed));
         assert_eq!(real.printed(), vec![pdf]);
+    }
+
+    #[tokio::test]
+    async fn a_printer_that_gives_up_in_the_middle_is_said_to_have_stopped() {
+        // Takes the document, then fails at it, as without paper.
+        let Some(real) = RealPrinter::start_with("stopped", &["-c", "/bin/false"]) else { return };
+        let printer = real.address();
+        let job = printer.print(&pdf_of(1_000)).await.unwrap();
+        let fault = printer.follow(job, Duration::from_secs(60)).await.unwrap_err();
+        assert!(matches!(fault, PrintFault::Stopped { .. }), "{fault}");
+        assert!(fault.to_string().contains("check paper and panel"));
     }
 
     #[tokio::test]
