@@ -34,6 +34,10 @@ pub struct Screen {
     keep_pictures: PathBuf,
 }
 
+/// A program puts itself on the bus a moment before it listens there, and what is asked in between is never answered:
+/// it is asked again after this time.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
 impl Screen {
     /// Starts a display of this size, in pixels. Sockets and logs go to `folder`.
     ///
@@ -73,7 +77,8 @@ impl Screen {
             let body = ("org.a11y.Status", property, Value::from(true));
             call(&session, ("org.a11y.Bus", "/org/a11y/bus", "org.freedesktop.DBus.Properties"), "Set", &body)?;
         }
-        let accessibility = block_on(async { Builder::address(address.as_str())?.build().await })?;
+        let accessibility =
+            block_on(async { Builder::address(address.as_str())?.method_timeout(ANSWER_MAX).build().await })?;
 
         let keep_pictures = crate::process::programs_folder()?.join("pictures");
         std::fs::create_dir_all(&keep_pictures)?;
