@@ -14,7 +14,8 @@ pub struct Config {
     /// Where accounts, cabins and records are kept; relative to the file's folder.
     #[serde(default = "default_data")]
     pub data: PathBuf,
-    /// `https://host[:port]` by which cabins and pages reach the desk; from `listen` when absent.
+    /// `https://host[:port]` by which cabins and pages reach the desk, and patients' telephones open their papers
+    /// (their browsers must trust its certificate); from `listen` when absent.
     pub public_origin: Option<String>,
     /// Who runs this desk, for patients.
     #[serde(default)]

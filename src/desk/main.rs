@@ -120,6 +120,7 @@ const CONFIG: &str = r#"# The physician's desk. Every setting is described in sr
 listen = "@LISTEN@"
 data = "data"
 operator = "Bureau local"
+# Also what the code to scan leads to: patients' telephones must reach and trust it.
 # public_origin = "https://desk.example"
 
 # Needed as soon as others than this machine must reach the desk:

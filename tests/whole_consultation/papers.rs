@@ -87,10 +87,13 @@ impl Visit {
         self.site.kill_desk()?;
         self.window.press("Sur mon téléphone")?;
         let words = scan(&self.window)?;
-        for written in ["VOTRE TÉLÉCONSULTATION", person::BIRTH_NAME, "Dr Claire Morel"] {
+        for written in ["1/", "VOTRE TÉLÉCONSULTATION", person::BIRTH_NAME] {
             ensure!(words.contains(written), "the code holds no {written:?}: {words}");
         }
         ensure!(!words.contains("/papers/#"), "an address that nobody answers");
+        self.window.find(containing("L’ordonnance n’y est pas"))?;
+        self.window.press(containing("le suivant"))?;
+        until("the next code", PATIENCE, || Ok(scan(&self.window)?.starts_with("2/").then_some(())))?;
         self.window.press("Cacher le code")?;
         self.site.start_desk()?;
         let address = until("a code that opens everything", PATIENCE, || {

@@ -6,12 +6,12 @@ use std::fmt;
 
 use qrcode::{EcLevel, QrCode};
 
-/// Most bytes of text in one code: a symbol of 105 modules at correction level M, which a telephone reads from a
-/// screen at arm's length. Longer text goes on in the next code.
-pub const TEXT_BYTES_MAX: usize = 700;
+/// Most bytes of text in one code: with its number a symbol of 65 modules at correction level M, which a telephone
+/// still reads where the smallest screen leaves 300 px. Longer text goes on in the next code.
+pub const TEXT_BYTES_MAX: usize = 280;
 
 /// Most codes for one summary. Nobody scans more; past this the sheet is to be printed.
-pub const CODES_MAX: usize = 4;
+pub const CODES_MAX: usize = 12;
 
 /// Light modules around a code without which readers do not find it (ISO/IEC 18004, 5.3.8).
 const QUIET_MODULES: usize = 4;

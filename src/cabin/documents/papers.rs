@@ -43,7 +43,8 @@ impl fmt::Debug for Paper {
 /// Papers that nobody can read without the key. Made to be sent once.
 pub struct Sealed {
     id: PapersId,
-    key: Zeroizing<[u8; KEY_BYTES]>,
+    /// Of [`KEY_BYTES`]; on the heap, whose freed memory is wiped: an array would leave a copy wherever it was moved.
+    key: Zeroizing<Vec<u8>>,
     bytes: Vec<u8>,
 }
 
@@ -99,14 +100,13 @@ impl Sealed {
         let files: Vec<&[u8]> = papers.iter().map(|paper| paper.pdf.as_slice()).collect();
         let mut bytes = pack(&list, &files)?;
         let random = SystemRandom::new();
-        let (mut id, mut key, mut nonce) = ([0; ID_BYTES], Zeroizing::new([0; KEY_BYTES]), [0; NONCE_BYTES]);
+        let (mut id, mut key, mut nonce) = ([0; ID_BYTES], Zeroizing::new(vec![0; KEY_BYTES]), [0; NONCE_BYTES]);
         for part in [&mut id[..], &mut key[..], &mut nonce[..]] {
             random.fill(part).map_err(|_| PapersFault::Seal)?;
         }
-        let cipher = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key[..]).map_err(|_| PapersFault::Seal)?);
-        cipher
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(SEAL_CONTEXT), &mut bytes)
-            .map_err(|_| PapersFault::Seal)?;
+        let sealed = seal(&key, nonce, &mut bytes);
+        wipe_stack();
+        sealed?;
         bytes.splice(..0, nonce);
         Ok(Sealed { id: PapersId::of(id), key, bytes })
     }
@@ -145,8 +145,26 @@ impl Sealed {
             };
             return Err(PapersFault::Refused { code, reason });
         }
-        Ok(Link(Zeroizing::new(link(&identity.origin, &self.id, &self.key))))
+        let key = <&[u8; KEY_BYTES]>::try_from(self.key.as_slice()).map_err(|_| PapersFault::Seal)?;
+        Ok(Link(Zeroizing::new(link(&identity.origin, &self.id, key))))
     }
+}
+
+/// Seals in place. Not inlined: what the cipher keeps of the key stays in this frame, which is wiped next.
+#[inline(never)]
+fn seal(key: &[u8], nonce: [u8; NONCE_BYTES], bytes: &mut Vec<u8>) -> Result<(), PapersFault> {
+    let cipher = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).map_err(|_| PapersFault::Seal)?);
+    cipher
+        .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(SEAL_CONTEXT), bytes)
+        .map_err(|_| PapersFault::Seal)
+}
+
+/// Overwrites the stack below the caller, where [`seal`] left the round keys: they begin with the key itself.
+#[inline(never)]
+fn wipe_stack() {
+    // Several times what the cipher's frames take, unoptimized.
+    let mut below = [0_u8; 64 * 1024];
+    std::hint::black_box(&mut below);
 }
 
 impl Link {
@@ -208,7 +226,7 @@ mod tests {
         Paper { kind, title: Zeroizing::new("Ordonnance Durand".to_owned()), pdf: Zeroizing::new(pdf.to_vec()) }
     }
 
-    fn open(sealed: &Sealed, key: &[u8; KEY_BYTES]) -> Option<Vec<u8>> {
+    fn open(sealed: &Sealed, key: &[u8]) -> Option<Vec<u8>> {
         let (nonce, bytes) = sealed.bytes.split_first_chunk::<NONCE_BYTES>()?;
         let mut bytes = bytes.to_vec();
         let cipher = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).ok()?);
@@ -228,7 +246,7 @@ mod tests {
         for secret in [&b"%PDF"[..], b"Durand", b"prescription"] {
             assert!(!sealed.bytes.windows(secret.len()).any(|window| window == secret));
         }
-        let mut other = *sealed.key;
+        let mut other = sealed.key.clone();
         other[0] ^= 1;
         assert_eq!(open(&sealed, &other), None);
         let again = Sealed::of(&papers).unwrap();
