@@ -134,9 +134,12 @@ fn documents(app: &App, cabin: &Cabin, paper: Paper) {
         documents.set_orders(orders.join("\n").into());
         documents.set_who_next(match summary.next {
             NextCare::Nobody => WhoNext::Nobody,
-            NextCare::UsualDoctor | NextCare::InPerson => WhoNext::UsualDoctor,
-            NextCare::Specialist | NextCare::Examination => WhoNext::Specialist,
-            NextCare::Pharmacist | NextCare::Nurse => WhoNext::Pharmacist,
+            NextCare::UsualDoctor => WhoNext::UsualDoctor,
+            NextCare::InPerson => WhoNext::DoctorInPerson,
+            NextCare::Specialist => WhoNext::Specialist,
+            NextCare::Examination => WhoNext::Examination,
+            NextCare::Pharmacist => WhoNext::Pharmacist,
+            NextCare::Nurse => WhoNext::Nurse,
             NextCare::Teleconsultation => WhoNext::ThisCabinAgain,
             NextCare::EmergencyDepartment => WhoNext::EmergencyRoom,
         });
@@ -145,6 +148,7 @@ fn documents(app: &App, cabin: &Cabin, paper: Paper) {
     documents.set_prescription_present(
         dossier.documents.iter().any(|received| received.document.kind == DocumentKind::Prescription),
     );
+    documents.set_document_present(!dossier.documents.is_empty());
     documents.set_print_state(match paper {
         _ if cabin.settings.printer.is_none() => PrintState::NoPrinter,
         Paper::NotAsked => PrintState::NotAsked,
