@@ -231,11 +231,12 @@ async fn connection(
             Ok(FromDesk::Welcome { operator, heartbeat_ms, .. }) if !welcome => {
                 welcome = true;
                 heartbeat = Duration::from_millis(u64::from(heartbeat_ms).clamp(1_000, 120_000)) * 3;
+                // What waits to be sent is in the state too, which is read after.
+                while outgoing.try_recv().is_ok() {}
                 let (site, waiting) = {
                     let present = present.lock().unwrap_or_else(PoisonError::into_inner);
                     (present.site.clone(), present.waiting.clone())
                 };
-                while outgoing.try_recv().is_ok() {}
                 if let Some(site) = site {
                     say!(FromCabin::Site(site));
                 }

@@ -82,7 +82,6 @@ pub enum Picture {
 /// The run loop's end of a call. Dropping it ends the call.
 pub struct PhysicianLink {
     orders: mpsc::Sender<Order>,
-    muted: (bool, bool),
 }
 
 impl PhysicianLink {
@@ -95,7 +94,7 @@ impl PhysicianLink {
     ) -> Self {
         let (orders, ordered) = mpsc::channel(ORDERS_MAX);
         runtime.spawn(run(settings, ordered, events, show));
-        Self { orders, muted: (false, false) }
+        Self { orders }
     }
 
     /// Gives an order; drops it when the task cannot keep up.
@@ -110,25 +109,10 @@ impl PhysicianLink {
         self.order(Order::Record(Box::new(record)));
     }
 
-    /// Microphone and camera off for the rest of this call.
-    pub fn silence(&mut self) {
-        self.muted = (true, true);
-        self.order(Order::MuteMicrophone(true));
-        self.order(Order::MuteCamera(true));
-    }
-
-    /// Turns the microphone off or on; `true` when it is off now.
-    pub fn toggle_microphone(&mut self) -> bool {
-        self.muted.0 = !self.muted.0;
-        self.order(Order::MuteMicrophone(self.muted.0));
-        self.muted.0
-    }
-
-    /// Turns the camera off or on; `true` when it is off now.
-    pub fn toggle_camera(&mut self) -> bool {
-        self.muted.1 = !self.muted.1;
-        self.order(Order::MuteCamera(self.muted.1));
-        self.muted.1
+    /// Microphone and camera off (`true`) or on.
+    pub fn mute(&self, (microphone, camera): (bool, bool)) {
+        self.order(Order::MuteMicrophone(microphone));
+        self.order(Order::MuteCamera(camera));
     }
 }
 

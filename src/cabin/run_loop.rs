@@ -130,6 +130,8 @@ pub struct Cabin {
     pub(crate) call_number: u64,
     /// Fingerprint of the page's end of the call that is open: another one is a new end.
     pub(crate) page_fingerprint: Option<String>,
+    /// Microphone and camera, switched off by the patient: kept over a reconnection of the same call.
+    pub(crate) muted: (bool, bool),
     pub(crate) call_stats: Option<call::Stats>,
     pub(crate) call_faults: Vec<call::Fault>,
     pub(crate) drafts: Drafts,
@@ -178,6 +180,11 @@ pub fn install(cabin: Cabin) {
     with(|_| {});
 }
 
+/// The outbox has more of the journal than this program knows.
+fn is_behind(error: &outbox::Error) -> bool {
+    matches!(error, outbox::Error::Refused(refused) if refused.refusal == outbox::Refusal::OutOfOrder)
+}
+
 /// What must never wait for a disk: reaching a person. It is written as soon as the outbox is back.
 fn is_obeyed_at_once(input: &Input) -> bool {
     matches!(
@@ -188,6 +195,7 @@ fn is_obeyed_at_once(input: &Input) -> bool {
             | Input::EmergencyAsked
             | Input::EmergencyClosed
             | Input::SignedIn(_)
+            | Input::WarningSignAnswered { present: true, .. }
     )
 }
 
@@ -232,6 +240,7 @@ impl Cabin {
             physician: None,
             call_number: 0,
             page_fingerprint: None,
+            muted: (false, false),
             call_stats: None,
             call_faults: Vec::new(),
             drafts: Drafts::default(),
@@ -288,16 +297,19 @@ impl Cabin {
                 return false;
             }
         };
-        if let Err(error) = self.keep(&effects, &input, now, &next) {
-            tracing::error!(%error, "an answer could not be kept; it is tried again");
-            self.outbox_fails();
-            let alarms = next.emergency().is_some() && self.journey.emergency().is_none();
-            if !(alarms || is_obeyed_at_once(&input)) || self.owed.len() >= OWED_MAX {
-                return self.keep_unsaved(input);
+        match self.keep(&effects, &input, now, &next) {
+            Ok(true) => self.outbox_failed = false,
+            Ok(false) => {}
+            Err(error) if is_behind(&error) && self.take_journal_again() => return false,
+            Err(error) => {
+                tracing::error!(%error, "an answer could not be kept; it is tried again");
+                self.outbox_fails();
+                let alarms = next.emergency().is_some() && self.journey.emergency().is_none();
+                if !(alarms || is_obeyed_at_once(&input)) || self.owed.len() >= OWED_MAX {
+                    return self.keep_unsaved(input);
+                }
+                self.owed.push_back((now, input.clone()));
             }
-            self.owed.push_back((now, input.clone()));
-        } else {
-            self.outbox_failed = false;
         }
         let before = std::mem::replace(&mut self.journey, next);
         self.after(&input);
@@ -308,10 +320,28 @@ impl Cabin {
         true
     }
 
-    /// Writes what is owed, then this input.
-    fn keep(&mut self, effects: &[Effect], input: &Input, at: Moment, next: &Journey) -> Result<(), outbox::Error> {
+    /// Writes what is owed, then this input. Says whether there was anything to write: most touches write nothing, and
+    /// what writes nothing never waits for the outbox.
+    fn keep(&mut self, effects: &[Effect], input: &Input, at: Moment, next: &Journey) -> Result<bool, outbox::Error> {
+        let opens = effects.iter().any(|effect| matches!(effect, Effect::OpenJournal { .. }));
+        if !opens && !(input.is_journalled() && next.dossier().is_some()) {
+            return Ok(false);
+        }
         self.pay()?;
-        journal::write(&self.outbox, effects, input, at, next)
+        journal::write(&self.outbox, effects, input, at, next)?;
+        Ok(true)
+    }
+
+    /// An entry was written and its answer lost: the journal is ahead of this program, and is right.
+    fn take_journal_again(&mut self) -> bool {
+        let Ok(Some(journey)) = journal::read_back(&self.outbox, &self.settings) else { return false };
+        tracing::warn!("the journal was ahead of the screen, which follows it");
+        self.owed.clear();
+        self.journey = journey;
+        let up = self.desk.up;
+        self.input(Input::Restarted);
+        self.input(if up { Input::NetworkBack } else { Input::NetworkLost });
+        true
     }
 
     fn pay(&mut self) -> Result<(), outbox::Error> {
@@ -355,6 +385,7 @@ impl Cabin {
                 | Input::CallInterrupted
                 | Input::CallResumed
                 | Input::CallEnded(_)
+                | Input::PhysicianWithdrawn
         );
         if comes_back && self.unsaved.len() < UNSAVED_MAX {
             self.unsaved.push_back(input);
@@ -385,10 +416,9 @@ impl Cabin {
         }
         // An outbox that hangs is waited for now and then, not at every tick.
         if !self.outbox_failed || self.ticks.is_multiple_of(STATUS_TICKS) {
-            while let Some(input) = self.unsaved.pop_front() {
-                if !self.take(input) {
-                    break;
-                }
+            // In their order: behind the first that fails again, the others wait again.
+            for input in std::mem::take(&mut self.unsaved) {
+                self.input(input);
             }
             if let Some(input) = self.journey.timeout_input(system_clock()) {
                 self.input(input);

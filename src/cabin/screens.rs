@@ -285,7 +285,9 @@ impl Cabin {
                 | Step::Forgotten { .. }
                 | Step::Cleaning
         );
-        self.outbox_failed && !at_rest && self.journey.emergency().is_none()
+        // Two people who talk are not interrupted: what the physician hands over says itself that it was not kept.
+        let talking = matches!(self.journey.step(), Step::Call { guided: None, .. });
+        self.outbox_failed && !at_rest && !talking && self.journey.emergency().is_none()
     }
 
     /// The patient's screens again, when only the sign-in is before them.

@@ -159,6 +159,7 @@ pub fn wire_answers(dossier: &Dossier, site_kind: &Code) -> Option<data::Answers
         warning_signs: signs.collect(),
         usual_doctor: Text::cut(&contact.map(usual_doctor).unwrap_or_default()),
         town: Text::cut(contact.map_or("", |contact| contact.town.name.reveal())),
+        callback_phone: contact.and_then(|contact| contact.phone.as_ref()).map(|phone| Text::cut(phone.reveal())),
         consents: consents.unwrap_or_default(),
         site_kind: site_kind.clone(),
         language: Code::new(dossier.presentation.language.code()).ok()?,

@@ -141,6 +141,9 @@ pub struct Answers {
     pub usual_doctor: Text<200>,
     /// Town where the patient lives.
     pub town: Text<128>,
+    /// Number to ring when the line is cut, as the patient gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_phone: Option<Text<32>>,
     /// Consents, at most [`LIST_MAX`].
     pub consents: Vec<ConsentGiven>,
     /// Kind of place, see [`crate::enrol::Site::kind`].

@@ -57,8 +57,15 @@ impl Visit {
             Ok((has_content && moves).then_some(()))
         })?;
         self.physician.sees_moving_picture("#remote-video", 5)?;
-        for part in [person::BIRTH_NAME, person::GIVEN_NAMES, person::LINE, "provisoire", "14/07/1984", person::DOCTOR]
-        {
+        for part in [
+            person::BIRTH_NAME,
+            person::GIVEN_NAMES,
+            person::LINE,
+            "provisoire",
+            "14/07/1984",
+            person::DOCTOR,
+            person::PHONE,
+        ] {
             self.physician.shows(part)?;
         }
         let page = self.physician.text("body")?;

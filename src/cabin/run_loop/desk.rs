@@ -164,7 +164,13 @@ impl Cabin {
                 self.call_ended(cause);
             }
             // The physician has ended it already, on the data channel.
-            FromDesk::CallEnded { .. } if !matches!(self.journey.step(), Step::Call { .. }) => self.close_call(),
+            FromDesk::CallEnded { .. } if !matches!(self.journey.step(), Step::Call { .. }) => {
+                self.close_call();
+                // Declined for the patient, by this program: the desk has taken the patient off its list.
+                if matches!(self.journey.step(), Step::WaitingRoom { .. }) {
+                    self.tell_waiting();
+                }
+            }
             FromDesk::HelpRequested { consultation } if Some(&consultation) == here.as_ref() => {
                 self.input(Input::HelpAsked);
             }
@@ -326,6 +332,7 @@ impl Cabin {
         if let Some(link) = &self.link {
             link.taken();
         }
+        self.muted = (false, false);
         self.open_call();
         self.say(FromCabin::Accept { consultation: wire_id(id), ticket });
     }

@@ -84,6 +84,7 @@ impl Cabin {
         // there is none, and the outbox refuses: that is as it should be.
         self.outbox.discard().ok();
         self.owed.clear();
+        self.muted = (false, false);
         self.physician = None;
         self.call_number += 1;
         self.call_stats = None;

@@ -149,7 +149,9 @@ impl Cabin {
         let Some(entry) = self.settings.pharmacists.get(index) else { return };
         let closed = matches!(self.journey.step(), Step::Closed);
         let pharmacist = Pharmacist { id: entry.id.clone(), name: entry.name.clone() };
-        if self.input(Input::SignedIn(pharmacist)) && self.front == Front::SignIn {
+        // Another name was chosen meanwhile: this answer opens nothing for whoever stands there now.
+        let asked = self.front == Front::SignIn && self.sign_in.chosen == Some(index);
+        if asked && self.input(Input::SignedIn(pharmacist)) {
             // Opening shows the patient's welcome; later the pharmacist comes to do something.
             self.front = if closed { Front::Patient } else { Front::Space };
         }

@@ -45,7 +45,9 @@ impl Cabin {
             }
         };
         let events = move |event| post(Event::Physician(number, event));
-        self.physician = Some(PhysicianLink::start(&self.runtime, settings, events, show));
+        let link = PhysicianLink::start(&self.runtime, settings, events, show);
+        link.mute(self.muted);
+        self.physician = Some(link);
     }
 
     /// Ends media and channels; what the desk knows is not touched.
@@ -274,8 +276,8 @@ impl Cabin {
                 self.acknowledge(id);
                 // Nothing is seen or heard any more; the page closes its end once it has the acknowledgement, and
                 // says the end to the desk.
-                if let Some(physician) = &mut self.physician {
-                    physician.silence();
+                if let Some(physician) = &self.physician {
+                    physician.mute((true, true));
                 }
                 self.desk.ticket = None;
                 self.desk.accepted = false;

@@ -24,6 +24,7 @@ export function showAnswers(answers) {
     answers.free_line && ["En ses mots", answers.free_line],
     ["Médecin traitant", answers.usual_doctor || "non indiqué"],
     answers.town && ["Commune", answers.town],
+    answers.callback_phone && ["À rappeler au", answers.callback_phone],
     ["Lieu", word("site", answers.site_kind)],
     answers.language !== "fr" && ["Langue", word("language", answers.language)],
     ["Accords", answers.consents.map(({ purpose, given }) => `${word("purpose", purpose)} ${given ? "oui" : "non"}`).join(" · ")],

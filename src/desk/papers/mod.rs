@@ -36,7 +36,7 @@ use store::{PutError, Store};
 /// Packs on their way in at once: each is in memory whole. On their way out they are read as they are sent.
 const UNDER_WAY_MAX: usize = 4;
 /// How long a cabin waits for its turn, and may take to send.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(100);
 
 /// Only what the page needs. It shows the patient's PDFs from its own memory (`blob:`).
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; \

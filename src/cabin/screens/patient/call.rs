@@ -28,14 +28,14 @@ pub(super) fn connect(app: &App) {
     let adapter = app.global::<CallAdapter>();
     adapter.on_toggle_microphone(|| {
         with(|cabin| {
-            let muted = cabin.physician.as_mut().is_some_and(crate::physician_link::PhysicianLink::toggle_microphone);
-            cabin.app.global::<CallAdapter>().set_microphone_open(!muted);
+            cabin.muted.0 = !cabin.muted.0;
+            cabin.mute();
         })
     });
     adapter.on_toggle_camera(|| {
         with(|cabin| {
-            let covered = cabin.physician.as_mut().is_some_and(crate::physician_link::PhysicianLink::toggle_camera);
-            cabin.app.global::<CallAdapter>().set_camera_open(!covered);
+            cabin.muted.1 = !cabin.muted.1;
+            cabin.mute();
         })
     });
     adapter.on_end(|| {
@@ -115,12 +115,9 @@ fn in_call(app: &App, cabin: &Cabin, dossier: &Dossier, line: CallLine) {
         CallLine::Connected => CallNotice::None,
     });
     // Switched off in the configuration: shown as closed, whatever is touched.
-    if cabin.settings.call.video_source == call::VideoSource::Off {
-        adapter.set_camera_open(false);
-    }
-    if cabin.settings.call.audio_source == call::AudioSource::Off {
-        adapter.set_microphone_open(false);
-    }
+    let (microphone, camera) = cabin.muted;
+    adapter.set_camera_open(!camera && cabin.settings.call.video_source != call::VideoSource::Off);
+    adapter.set_microphone_open(!microphone && cabin.settings.call.audio_source != call::AudioSource::Off);
     adapter.set_message(cabin.drafts.message.as_str().into());
 }
 
@@ -149,6 +146,15 @@ pub fn picture(app: &App, picture: Picture, frame: Option<Frame>) {
         Picture::Own => {
             adapter.set_own_picture(image);
             adapter.set_own_picture_present(present);
+        }
+    }
+}
+
+impl Cabin {
+    /// Passes on what the patient switched off.
+    fn mute(&self) {
+        if let Some(physician) = &self.physician {
+            physician.mute(self.muted);
         }
     }
 }
