@@ -324,7 +324,8 @@ impl Cabin {
     /// what writes nothing never waits for the outbox.
     fn keep(&mut self, effects: &[Effect], input: &Input, at: Moment, next: &Journey) -> Result<bool, outbox::Error> {
         let opens = effects.iter().any(|effect| matches!(effect, Effect::OpenJournal { .. }));
-        if !opens && !(input.is_journalled() && next.dossier().is_some()) {
+        let writes = opens || (input.is_journalled() && next.dossier().is_some());
+        if !writes {
             return Ok(false);
         }
         self.pay()?;
