@@ -253,7 +253,11 @@ fn a_bent_bundle_is_refused_or_stored_and_the_store_still_answers() {
         run(&mut store, json!({"resourceType": "Bundle", "type": "transaction", "entry": [5]})).unwrap_err().status,
         400
     );
-    run(&mut store, visit(1000)).unwrap();
+    // Without its Patient: a condition that was bent away has stored that one twice, which is refused as it should be.
+    let mut whole = visit(1000);
+    whole["entry"].as_array_mut().unwrap().retain(|entry| entry["resource"]["resourceType"] == "Encounter");
+    whole["entry"][0]["resource"]["subject"] = json!({"display": "[patient]"});
+    run(&mut store, whole).unwrap();
     assert_eq!(all(&store, "Encounter", "urn:y", "visit-1000").len(), 1);
     drop(store);
     let store = Store::open(folder.path()).unwrap();
