@@ -33,19 +33,23 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use webrtc::data_channel::DataChannel;
 use webrtc::peer_connection::{RTCIceCandidateInit, RTCSessionDescription};
 
 mod capture;
+mod channel;
+mod counts;
 mod frame;
 mod peer;
 mod pipeline;
 mod playback;
+mod player;
 pub mod policy;
 mod progress;
 mod run;
+mod studio;
 #[cfg(test)]
 #[allow(clippy::print_stdout, reason = "the seed of a random test is printed")]
 mod two_peers;
@@ -65,6 +69,9 @@ pub const CANDIDATES_WAITING_MAX: usize = 64;
 pub const CHANNELS_MAX: usize = 8;
 /// Longer channel labels are closed.
 pub const LABEL_BYTES_MAX: usize = 64;
+
+/// Two requests for a key frame come at least this far apart: key frames are large.
+const KEY_FRAME_EVERY: Duration = Duration::from_millis(400);
 
 /// What a call is made with.
 #[derive(Debug, Clone)]
@@ -372,7 +379,7 @@ impl Call {
         let (orders, ordered) = mpsc::channel(16);
         let (closing, close_asked) = watch::channel(false);
         let channels = Channels::default();
-        let studio = run::Studio::open(settings, number, &peer, own_slot, remote_slot).await?;
+        let studio = studio::Studio::open(settings, number, &peer, own_slot, remote_slot).await?;
         let run = run::Run::new(Arc::clone(&peer), Arc::clone(&channels), studio, events);
         let task = tokio::spawn(run.run(peer_heard, ordered, close_asked));
         Ok(Call {
