@@ -79,6 +79,7 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "33-meet-physician", show: |app| at(app, Screen::MeetPhysician, StepName::Physician) },
     Scene { name: "34-call", show: |app| call(app, CallNotice::None) },
     Scene { name: "35-call-no-microphone", show: |app| call(app, CallNotice::MicrophoneMissing) },
+    Scene { name: "35b-call-no-loudspeaker", show: |app| call(app, CallNotice::LoudspeakerMissing) },
     Scene { name: "36-call-line-cut", show: |app| call(app, CallNotice::LineCut) },
     Scene { name: "37-documents", show: |app| at(app, Screen::Documents, StepName::WrapUp) },
     Scene {
@@ -517,6 +518,8 @@ fn fill_staff(app: &App) {
     technician.set_camera_state(MediaState::Working);
     technician.set_microphone(MediaSource::Automatic);
     technician.set_microphone_state(MediaState::Untried);
+    technician.set_loudspeaker(MediaSource::Automatic);
+    technician.set_loudspeaker_state(MediaState::Working);
     technician.set_printer_present(false);
     technician.set_site_name("Pharmacie du Lavoir, Auzon".into());
     technician.set_cabin_id("auzon-1".into());

@@ -77,6 +77,16 @@ fn media(adapter: &TechnicianAdapter, cabin: &Cabin) {
     adapter.set_microphone_state(state(|fault| {
         matches!(fault, call::Fault::NoMicrophone | call::Fault::MicrophoneLost { .. })
     }));
+    let (source, name) = match &cabin.settings.call.audio_sink {
+        call::AudioSink::Auto => (MediaSource::Automatic, ""),
+        call::AudioSink::Device(name) => (MediaSource::Named, name.as_str()),
+        call::AudioSink::Silent => (MediaSource::Off, ""),
+    };
+    adapter.set_loudspeaker(source);
+    adapter.set_loudspeaker_name(name.into());
+    adapter.set_loudspeaker_state(state(|fault| {
+        matches!(fault, call::Fault::NoLoudspeaker | call::Fault::LoudspeakerLost { .. })
+    }));
 }
 
 /// The relay of the configuration, or the one that the desk lends.
