@@ -9,7 +9,7 @@ use consult::reason::{BodyPart, ReasonKind};
 use consult::vitals::Moment;
 use zeroize::Zeroize;
 
-use crate::documents::papers::Telephone;
+use crate::documents::papers::{Telephone, UnderWay};
 
 /// A place of the official list, as a search found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,10 +191,10 @@ pub struct Drafts {
     pub questions: [Option<u8>; 3],
     /// The screen of reasons to skip is open, with the reason chosen.
     pub skipping: Option<Option<consult::dossier::SkipReason>>,
+    /// Papers on their way to the printer: they go no further once the patient is forgotten.
+    pub printing: Option<std::sync::Arc<UnderWay>>,
     /// What the patient's telephone is given.
     pub telephone: Telephone,
-    /// What the physician wrote last.
-    pub message: String,
     /// Document seen, not yet confirmed.
     pub document: Option<IdentityDocument>,
     /// Cleaning list, ticked.
@@ -202,8 +202,7 @@ pub struct Drafts {
 }
 
 impl Drafts {
-    /// What a dossier that came back after a restart already answers, so that going back shows it. The matricule is not
-    /// among it: a typed one cannot be read out of a dossier.
+    /// What a dossier that came back after a restart already answers, so that going back shows it.
     pub fn of(dossier: &Dossier) -> Self {
         let mut drafts = Self::default();
         if let Some(reason) = &dossier.reason {
@@ -227,7 +226,7 @@ impl Drafts {
                 place_search: traits.birth_place.name.reveal().clone(),
                 places: Vec::new(),
                 place: Some(FoundPlace::of(&traits.birth_place)),
-                matricule: String::new(),
+                matricule: identity.typed_matricule().unwrap_or_default().to_owned(),
             };
         }
         if let Some(contact) = &dossier.contact {
@@ -279,7 +278,6 @@ impl Drop for Drafts {
             &mut self.doctor.name,
             &mut self.doctor.town_search,
             &mut self.doctor.phone,
-            &mut self.message,
         ] {
             text.zeroize();
         }

@@ -22,7 +22,7 @@ use ui::App;
 
 use crate::desk_link::{DeskEvent, DeskLink};
 use crate::devices::{Devices, News};
-use crate::documents::print::{PrintFault, Progress};
+use crate::documents::print::PrintFault;
 use crate::drafts::Drafts;
 use crate::enrolment::Identity;
 use crate::physician_link::{PhysicianEvent, PhysicianLink};
@@ -62,7 +62,14 @@ pub enum Event {
         right: bool,
     },
     /// Printing ended.
-    Printed(Result<Progress, PrintFault>),
+    Printed {
+        /// Whose papers.
+        of: ConsultationId,
+        /// All of them, on paper.
+        printed: bool,
+        /// What is wrong with the printer.
+        fault: Option<PrintFault>,
+    },
     /// How the outbox is; `None` when it does not answer.
     Outbox(Option<outbox::Status>),
 }
@@ -274,7 +281,7 @@ impl Cabin {
             Event::Physician(number, event) if number == self.call_number => self.physician_event(event),
             Event::Physician(..) => {}
             Event::PinChecked { index, right } => self.pin_checked(index, right),
-            Event::Printed(result) => self.printed(result),
+            Event::Printed { of, printed, fault } => self.printed(of, printed, fault),
             Event::Outbox(status) => self.outbox_is(status),
         }
     }

@@ -28,6 +28,8 @@ pub const HELP_CALLS_MAX: usize = 100;
 pub const CALLS_MAX: usize = 20;
 /// Most summaries: each save of the physician's page is one.
 pub const SUMMARIES_MAX: usize = 50;
+/// Longest line that a physician writes to the patient, characters.
+pub const NOTICE_CHARS_MAX: usize = 500;
 /// Most documents.
 pub const DOCUMENTS_MAX: usize = 20;
 /// Most consent answers kept: the last one counts.
@@ -438,6 +440,9 @@ pub struct Dossier {
     pub incidents: Vec<Incident>,
     /// Incidents that came after [`INCIDENTS_MAX`].
     pub incidents_uncounted: u32,
+    /// What the physician wrote to the patient last, on the screen while the call lasts; empty: nothing. The record
+    /// holds the summary, not the conversation.
+    pub notice: PrivateText<NOTICE_CHARS_MAX>,
     /// Summaries, in order; the last one is the physician's last word.
     pub summaries: Vec<ReceivedSummary>,
     /// Documents, in order.
@@ -479,6 +484,7 @@ impl Dossier {
             calls: Vec::new(),
             incidents: Vec::new(),
             incidents_uncounted: 0,
+            notice: PrivateText::default(),
             summaries: Vec::new(),
             documents: Vec::new(),
             questionnaire: None,

@@ -215,6 +215,12 @@ impl Identity {
         &self.status
     }
 
+    /// The matricule as the patient typed it, to be shown to that patient again and to nobody else: everybody else asks
+    /// [`Identity::matricule`].
+    pub fn typed_matricule(&self) -> Option<&str> {
+        self.matricule.as_ref().map(Matricule::reveal_for_journal)
+    }
+
     /// Whether a matricule was typed, whatever it is.
     pub fn has_matricule(&self) -> bool {
         self.matricule.is_some()

@@ -89,6 +89,7 @@ fn dossier(language: Language) -> Dossier {
         }],
         incidents: vec![Incident { kind: IncidentKind::CallInterrupted, started_at: at(700), ended_at: Some(at(720)) }],
         incidents_uncounted: 0,
+        notice: PrivateText::default(),
         summaries: vec![ReceivedSummary {
             summary: Summary {
                 text: PrivateText::new("Mal de gorge sans gravité.\nRepos, boire beaucoup.").unwrap(),

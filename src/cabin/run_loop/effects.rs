@@ -1,12 +1,13 @@
 //! Carrying out what the journey asks for.
 
-use consult::dossier::{Dossier, HelpReason};
+use consult::dossier::{ConsultationId, Dossier, HelpReason};
 use consult::journey::{Effect, Input};
 use consult::vitals::Moment;
 
 use super::{Cabin, Event, Front, Over, post};
 use crate::bell::{self, Loudness};
-use crate::documents::print::{Printer, Progress};
+use crate::documents::papers::UnderWay;
+use crate::documents::print::{PrintFault, Printer, Progress};
 use crate::drafts::Drafts;
 use crate::{screens, submission};
 
@@ -105,31 +106,31 @@ impl Cabin {
         screens::forget(&self.app);
     }
 
-    /// Prints the patient's sheet and the physician's documents, one job each, in the background.
+    /// Prints the patient's sheet and the physician's documents, one job each, off the screen's thread.
     fn print(&mut self) {
-        let Some(dossier) = self.journey.dossier() else { return };
+        let Some(dossier) = self.journey.dossier().cloned() else { return };
         let Some(address) = self.settings.printer.clone() else {
             self.input(Input::PrintEnded { printed: false });
             return;
         };
-        let papers = match submission::papers(&self.outbox, dossier, &self.settings) {
-            Ok(papers) => papers,
-            Err(error) => {
-                tracing::error!(%error, "the documents cannot be read back for printing");
-                self.input(Input::PrintEnded { printed: false });
-                return;
-            }
-        };
-        if papers.is_empty() {
-            self.input(Input::PrintEnded { printed: false });
-            return;
-        }
-        self.runtime.spawn(async move {
+        let (of, outbox, settings) = (dossier.id, self.outbox.clone(), self.settings.clone());
+        let printing = self.runtime.spawn(async move {
+            let papers = tokio::task::spawn_blocking(move || submission::papers(&outbox, &dossier, &settings)).await;
+            let papers = match papers.map_err(anyhow::Error::from).and_then(|papers| papers) {
+                Ok(papers) if !papers.is_empty() => papers,
+                Ok(_) => return post(Event::Printed { of, printed: false, fault: None }),
+                Err(error) => {
+                    tracing::error!(%error, "the documents cannot be read back for printing");
+                    return post(Event::Printed { of, printed: false, fault: None });
+                }
+            };
             let result = async {
                 let printer = Printer::parse(&address)?;
                 let mut last = Progress::Printed;
-                for paper in &papers {
+                for paper in papers {
                     let job = printer.print(&paper.pdf).await?;
+                    // The printer has it: this program needs it no longer.
+                    drop(paper);
                     last = printer.follow(job, PRINT_PATIENCE).await?;
                     if last != Progress::Printed {
                         break;
@@ -137,20 +138,23 @@ impl Cabin {
                 }
                 Ok(last)
             };
-            post(Event::Printed(result.await));
+            let result: Result<_, PrintFault> = result.await;
+            let printed = matches!(result, Ok(Progress::Printed));
+            post(Event::Printed { of, printed, fault: result.err() });
         });
+        self.drafts.printing = Some(std::sync::Arc::new(UnderWay(printing.abort_handle())));
     }
 
-    pub(super) fn printed(&mut self, result: Result<Progress, crate::documents::print::PrintFault>) {
-        let printed = matches!(result, Ok(Progress::Printed));
-        self.print_fault = match result {
-            Ok(_) => None,
-            Err(fault) => {
-                tracing::warn!(%fault, "printing failed");
-                Some(fault)
-            }
-        };
-        self.input(Input::PrintEnded { printed });
+    pub(super) fn printed(&mut self, of: ConsultationId, printed: bool, fault: Option<PrintFault>) {
+        if let Some(fault) = &fault {
+            tracing::warn!(%fault, "printing failed");
+        }
+        self.print_fault = fault;
+        // Said of the former patient's papers, it is news of the printer and of nobody's papers.
+        if self.consultation() == Some(of) {
+            self.drafts.printing = None;
+            self.input(Input::PrintEnded { printed });
+        }
     }
 }
 

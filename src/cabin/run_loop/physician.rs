@@ -247,8 +247,15 @@ impl Cabin {
                 }
             }
             Record::Notice { id, text } => {
-                self.drafts.message = text.as_str().to_owned();
-                self.acknowledge(id);
+                let Ok(notice) = PrivateText::new(text.as_str()) else {
+                    return self.refuse(RefusalCode::TooLarge, "message trop long");
+                };
+                // Acknowledged once a restart of the cabin shows it again.
+                if self.input(Input::NoticeReceived(notice)) {
+                    self.acknowledge(id);
+                } else {
+                    self.refuse(RefusalCode::OutOfOrder, "le message n’a pas pu être gardé : réessayez");
+                }
             }
             Record::Summary(summary) => {
                 let id = summary.id.clone();

@@ -293,6 +293,7 @@ coded_inputs! {
         72 => DeviceLost, 73 => DeviceBack,
         92 => WaitingRoomNews, 93 => PhysicianOffered, 98 => MeasurementRequested,
         101 => DocumentReceived, 102 => CallEnded, 103 => SummaryReceived,
+        104 => NoticeReceived,
     }
     fields {
         42 => WarningSignAnswered { sign, present },

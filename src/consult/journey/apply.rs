@@ -96,6 +96,7 @@ impl Journey {
             Input::CallResumed => self.resume_call(now),
             Input::MeasurementRequested(measurement) => self.request_measurement(measurement, now),
             Input::MeasurementRequestWithdrawn => self.withdraw_request(now),
+            Input::NoticeReceived(notice) => self.receive_notice(notice),
             Input::SummaryReceived(summary) => self.receive_summary(summary, now),
             Input::DocumentReceived(document) => self.receive_document(document, now),
             Input::CallEnded(end) => self.end_call(end, now),
@@ -167,6 +168,7 @@ fn source(input: &Input) -> Source {
         | Input::CallResumed
         | Input::MeasurementRequested(_)
         | Input::MeasurementRequestWithdrawn
+        | Input::NoticeReceived(_)
         | Input::SummaryReceived(_)
         | Input::DocumentReceived(_)
         | Input::CallEnded(_)

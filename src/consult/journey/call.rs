@@ -3,10 +3,11 @@
 use super::{Answer, CallEnd, CallLine, CallMissing, Effect, Guided, Journey, Paper, Refused, Step, WaitingNews};
 use crate::consent::Purpose;
 use crate::dossier::{
-    CALLS_MAX, CallRecord, DOCUMENTS_MAX, Dossier, IncidentKind, MEASUREMENTS_MAX, ReceivedDocument, ReceivedSummary,
-    SUMMARIES_MAX, SkipReason, Skipped,
+    CALLS_MAX, CallRecord, DOCUMENTS_MAX, Dossier, IncidentKind, MEASUREMENTS_MAX, NOTICE_CHARS_MAX, ReceivedDocument,
+    ReceivedSummary, SUMMARIES_MAX, SkipReason, Skipped,
 };
 use crate::physician::{Authentication, DOCUMENT_BYTES_MAX, Document, ORDERS_MAX, Physician, Summary};
+use crate::private::PrivateText;
 use crate::vitals::{Measurement, Moment};
 
 impl Journey {
@@ -170,6 +171,14 @@ impl Journey {
         Ok(effects)
     }
 
+    pub(super) fn receive_notice(&mut self, notice: PrivateText<NOTICE_CHARS_MAX>) -> Answer {
+        let (Step::Call { .. }, Some(dossier)) = (&self.step, self.dossier.as_mut()) else {
+            return Err(Refused::NotHere);
+        };
+        dossier.notice = notice;
+        Ok(Vec::new())
+    }
+
     pub(super) fn receive_summary(&mut self, summary: Summary, now: Moment) -> Answer {
         let dossier = self.written_to()?;
         if summary.orders.len() > ORDERS_MAX {
@@ -253,8 +262,11 @@ impl Journey {
         if let Some(measurement) = self.guided().map(|g| g.measurement) {
             self.cable_no_longer_matters(measurement);
         }
-        if let Some(call) = self.dossier.as_mut().and_then(|d| d.calls.last_mut()) {
-            call.ended_at.get_or_insert(now);
+        if let Some(dossier) = self.dossier.as_mut() {
+            dossier.notice = PrivateText::default();
+            if let Some(call) = dossier.calls.last_mut() {
+                call.ended_at.get_or_insert(now);
+            }
         }
         self.close_incident(IncidentKind::CallInterrupted, now);
         effects

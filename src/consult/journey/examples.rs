@@ -17,7 +17,7 @@ use crate::vitals::{
 };
 
 /// How many kinds of input there are; a test of the journal fails when this is not true any more.
-pub const INPUT_KINDS: usize = 63;
+pub const INPUT_KINDS: usize = 64;
 
 /// SplitMix64: the same seed gives the same sequence everywhere.
 pub struct Dice(u64);
@@ -279,6 +279,7 @@ pub fn random_input_of(dice: &mut Dice, word: &str, id: ConsultationId, now: Mom
         59 => Input::HelpUnanswered,
         60 => Input::ReceiptShown,
         61 => Input::PresentationReset,
+        62 => Input::NoticeReceived(PrivateText::new(word).unwrap()),
         _ => Input::StoringRetried,
     }
 }

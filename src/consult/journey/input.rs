@@ -4,9 +4,10 @@ use std::fmt;
 
 use super::{CallEnd, Trouble, WaitingNews};
 use crate::consent::ConsentAnswers;
-use crate::dossier::{ConsultationId, Contact, Presentation, Questionnaire, SkipReason};
+use crate::dossier::{ConsultationId, Contact, NOTICE_CHARS_MAX, Presentation, Questionnaire, SkipReason};
 use crate::identity::{IdentityDocument, Matricule, Traits};
 use crate::physician::{Document, Physician, Summary};
+use crate::private::PrivateText;
 use crate::reason::Reason;
 use crate::site::Pharmacist;
 use crate::triage::WarningSign;
@@ -150,6 +151,8 @@ pub enum Input {
     MeasurementRequested(Measurement),
     /// The physician no longer asks for it.
     MeasurementRequestWithdrawn,
+    /// A line to the patient, to be read on the screen; empty takes the last one away.
+    NoticeReceived(PrivateText<NOTICE_CHARS_MAX>),
     /// Summary, orders, who next.
     SummaryReceived(Summary),
     /// A document, whole and verified.
@@ -259,6 +262,7 @@ impl Input {
             Input::CallResumed => "CallResumed",
             Input::MeasurementRequested(_) => "MeasurementRequested",
             Input::MeasurementRequestWithdrawn => "MeasurementRequestWithdrawn",
+            Input::NoticeReceived(_) => "NoticeReceived",
             Input::SummaryReceived(_) => "SummaryReceived",
             Input::DocumentReceived(_) => "DocumentReceived",
             Input::CallEnded(_) => "CallEnded",

@@ -132,11 +132,12 @@ impl World {
             Step::MeetPhysician { .. } => Input::PhysicianAccepted,
             Step::Call { line: CallLine::Connecting, .. } => Input::CallConnected,
             Step::Call { line: CallLine::Interrupted { .. }, .. } => Input::CallResumed,
-            Step::Call { line: CallLine::Connected, .. } => match dice.below(6) {
+            Step::Call { line: CallLine::Connected, .. } => match dice.below(7) {
                 0 => Input::MeasurementRequested(dice.pick(&Measurement::ALL)),
                 1 => Input::SummaryReceived(revised_summary(dice, &word)),
                 2 => Input::DocumentReceived(document(&word, dice.below(4) as u8)),
                 3 => Input::CallInterrupted,
+                5 => Input::NoticeReceived(crate::private::PrivateText::new(&word).unwrap()),
                 4 => Input::IdentityChecked(IdentityDocument::Passport),
                 _ => Input::CallEnded(dice.pick(&[CallEnd::Physician, CallEnd::Physician, CallEnd::Failed])),
             },

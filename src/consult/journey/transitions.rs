@@ -5,6 +5,7 @@ use super::*;
 use crate::consent::Decision;
 use crate::dossier::{ConsultationId, Questionnaire, SkipReason};
 use crate::physician::Authentication;
+use crate::private::PrivateText;
 use crate::reason::ReasonKind;
 use crate::vitals::Measurement::{BloodPressure, Temperature};
 
@@ -110,21 +111,21 @@ const TABLE: &[(&str, &str)] = &[
     ("meet", "PhysicianOffered PhysicianAccepted>Call PhysicianDeclined>WaitingRoom PhysicianWithdrawn>WaitingRoom \
               CallEnded>WaitingRoom Left>Storing IdentityChecked EmergencyAsked PresentationChosen \
               AssistanceStarted InactivityWarned"),
-    ("connecting", "CallConnected HungUp>Documents CallEnded>Documents SummaryReceived DocumentReceived Left>Storing \
+    ("connecting", "NoticeReceived CallConnected HungUp>Documents CallEnded>Documents SummaryReceived DocumentReceived Left>Storing \
                     IdentityChecked EmergencyAsked PresentationChosen AssistanceStarted InactivityWarned"),
-    ("connected", "CallInterrupted MeasurementRequested HungUp>Documents CallEnded>Documents SummaryReceived \
+    ("connected", "NoticeReceived CallInterrupted MeasurementRequested HungUp>Documents CallEnded>Documents SummaryReceived \
                    DocumentReceived Left>Storing IdentityChecked EmergencyAsked PresentationChosen \
                    AssistanceStarted"),
-    ("interrupted", "CallConnected CallResumed MeasurementRequested HungUp>Documents CallEnded>Documents \
+    ("interrupted", "NoticeReceived CallConnected CallResumed MeasurementRequested HungUp>Documents CallEnded>Documents \
                      SummaryReceived DocumentReceived Left>Storing IdentityChecked EmergencyAsked \
                      PresentationChosen AssistanceStarted InactivityWarned"),
-    ("call place", "CallInterrupted MeasuringStarted Skipped MeasurementRequestWithdrawn HungUp>Documents \
+    ("call place", "NoticeReceived CallInterrupted MeasuringStarted Skipped MeasurementRequestWithdrawn HungUp>Documents \
                     CallEnded>Documents SummaryReceived DocumentReceived Left>Storing IdentityChecked \
                     EmergencyAsked PresentationChosen AssistanceStarted"),
-    ("call measuring", "CallInterrupted ReadingsTaken MeasuringFailed Retake Skipped Back MeasurementRequestWithdrawn \
+    ("call measuring", "NoticeReceived CallInterrupted ReadingsTaken MeasuringFailed Retake Skipped Back MeasurementRequestWithdrawn \
                         HungUp>Documents CallEnded>Documents SummaryReceived DocumentReceived Left>Storing \
                         IdentityChecked EmergencyAsked PresentationChosen AssistanceStarted"),
-    ("call review", "CallInterrupted ReadingsKept Retake Skipped Back MeasurementRequestWithdrawn HungUp>Documents \
+    ("call review", "NoticeReceived CallInterrupted ReadingsKept Retake Skipped Back MeasurementRequestWithdrawn HungUp>Documents \
                      CallEnded>Documents SummaryReceived DocumentReceived Left>Storing IdentityChecked \
                      EmergencyAsked PresentationChosen AssistanceStarted"),
     ("documents", "PrintAsked Continued>Questionnaire SummaryReceived DocumentReceived Left>Storing IdentityChecked \
@@ -319,6 +320,22 @@ fn a_call_for_help_that_nobody_answers_raises_the_alarm_again_and_again() {
     }
     journey.apply(Input::HelpAnswered, Moment(NOW.0 + 200_000)).unwrap();
     assert_eq!(journey.poll_timeout(), None);
+}
+
+#[test]
+fn what_a_physician_writes_stays_until_it_is_taken_away_or_the_call_ends() {
+    let line = |text| Input::NoticeReceived(PrivateText::new(text).unwrap());
+    let mut journey = at(way_to("connected"));
+    let shown = |journey: &Journey| journey.dossier().unwrap().notice.reveal().to_owned();
+    journey.apply(line("Posez le coude sur la table."), NOW).unwrap();
+    journey.apply(Input::CallInterrupted, NOW).unwrap();
+    assert_eq!(shown(&journey), "Posez le coude sur la table.");
+    journey.apply(line(""), NOW).unwrap();
+    assert_eq!(shown(&journey), "");
+    journey.apply(line("Merci."), NOW).unwrap();
+    journey.apply(Input::CallEnded(CallEnd::Physician), NOW).unwrap();
+    assert_eq!(shown(&journey), "");
+    assert_eq!(journey.apply(line("trop tard"), NOW), Err(Refused::NotHere));
 }
 
 #[test]

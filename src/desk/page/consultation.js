@@ -166,6 +166,10 @@ export class Consultation {
       const line = this.#written("Vous", text);
       this.#record.hand({ type: "notice", id: newId(), text }).then((taken) => { if (taken) line.append(" ✓"); });
     };
+    $("write-clear").onclick = () => {
+      const line = this.#written("Vous", "(effacé de son écran)");
+      this.#record.hand({ type: "notice", id: newId(), text: "" }).then((taken) => { if (taken) line.append(" ✓"); });
+    };
     $("give-back").onclick = () => {
       if (!this.#socket.send({ type: "end", ticket: this.ticket, cause: "given_back" })) notice("La liaison avec le bureau est coupée : réessayez dans un instant.");
     };

@@ -197,6 +197,7 @@ pub(super) fn dossier() -> Dossier {
             },
         ],
         incidents_uncounted: 0,
+        notice: PrivateText::default(),
         summaries: vec![ReceivedSummary {
             summary: Summary {
                 text: text("Angine. Repos."),

@@ -95,19 +95,25 @@ fn in_call(app: &App, cabin: &Cabin, dossier: &Dossier, line: CallLine) {
         fresh
     });
     list(&adapter.get_figures(), figures, |rows| adapter.set_figures(rows));
+    // One line at a time, the worst first: without the camera the patient sees a crossed camera, too.
     let missing = |wanted: fn(&call::Fault) -> bool| cabin.call_faults.iter().any(wanted);
     adapter.set_notice(match line {
         CallLine::Connecting => CallNotice::Connecting,
         CallLine::Interrupted { .. } => CallNotice::LineCut,
         CallLine::Connected
-            if missing(|fault| matches!(fault, call::Fault::NoCamera | call::Fault::CameraLost { .. })) =>
-        {
-            CallNotice::CameraMissing
-        }
-        CallLine::Connected
             if missing(|fault| matches!(fault, call::Fault::NoMicrophone | call::Fault::MicrophoneLost { .. })) =>
         {
             CallNotice::MicrophoneMissing
+        }
+        CallLine::Connected
+            if missing(|fault| matches!(fault, call::Fault::NoLoudspeaker | call::Fault::LoudspeakerLost { .. })) =>
+        {
+            CallNotice::LoudspeakerMissing
+        }
+        CallLine::Connected
+            if missing(|fault| matches!(fault, call::Fault::NoCamera | call::Fault::CameraLost { .. })) =>
+        {
+            CallNotice::CameraMissing
         }
         CallLine::Connected if cabin.call_stats.is_some_and(|stats| stats.lost_thousandths >= 60) => {
             CallNotice::LineWeak
@@ -118,7 +124,7 @@ fn in_call(app: &App, cabin: &Cabin, dossier: &Dossier, line: CallLine) {
     let (microphone, camera) = cabin.muted;
     adapter.set_camera_open(!camera && cabin.settings.call.video_source != call::VideoSource::Off);
     adapter.set_microphone_open(!microphone && cabin.settings.call.audio_source != call::AudioSource::Off);
-    adapter.set_message(cabin.drafts.message.as_str().into());
+    adapter.set_message(dossier.notice.reveal().into());
 }
 
 pub(super) fn forget(app: &App) {

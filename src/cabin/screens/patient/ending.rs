@@ -14,7 +14,7 @@ use ui::{
 use super::super::list;
 use crate::documents::Tongue;
 use crate::documents::code::Code;
-use crate::documents::papers::{Link, PapersFault, Sealed, Shown, UnderWay};
+use crate::documents::papers::{Link, Sealed, Shown, UnderWay};
 use crate::run_loop::{Cabin, with};
 use crate::{submission, words};
 
@@ -199,25 +199,25 @@ impl Cabin {
             return self.show_everything(&link);
         }
         let Some(identity) = self.identity.clone().filter(|_| self.desk.up) else { return self.show_words_only() };
-        let sealed =
-            submission::papers(&self.outbox, dossier, &self.settings).and_then(|papers| Ok(Sealed::of(&papers)?));
-        let sealed = match sealed {
-            Ok(sealed) => sealed,
-            Err(error) => {
-                tracing::warn!(%error, "no code for all papers");
-                return self.show_words_only();
-            }
-        };
         let tls = std::sync::Arc::clone(&self.tls);
+        let (dossier, outbox, settings) = (dossier.clone(), self.outbox.clone(), self.settings.clone());
         let sending = self.runtime.spawn(async move {
-            let sent = sealed.send(&identity, tls).await;
+            // Up to 40 MiB are read, drawn and sealed: not on the screen's thread.
+            let sealed = tokio::task::spawn_blocking(move || {
+                let papers = submission::papers(&outbox, &dossier, &settings)?;
+                anyhow::Ok(Sealed::of(&papers)?)
+            });
+            let sent = match sealed.await.map_err(anyhow::Error::from).and_then(|sealed| sealed) {
+                Ok(sealed) => sealed.send(&identity, tls).await.map_err(anyhow::Error::from),
+                Err(error) => Err(error),
+            };
             // Fails only once the screen has stopped.
             slint::invoke_from_event_loop(move || with(|cabin| cabin.papers_sent(id, count, sent))).ok();
         });
         self.drafts.telephone.shown = Shown::Sending(std::sync::Arc::new(UnderWay(sending.abort_handle())));
     }
 
-    fn papers_sent(&mut self, of: ConsultationId, count: (usize, usize), sent: Result<Link, PapersFault>) {
+    fn papers_sent(&mut self, of: ConsultationId, count: (usize, usize), sent: anyhow::Result<Link>) {
         // The patient may have left, or gone on, meanwhile.
         let awaited = matches!(self.drafts.telephone.shown, Shown::Sending(_)) && self.consultation() == Some(of);
         if !awaited {
