@@ -6,6 +6,7 @@
 mod another_patient;
 mod call;
 mod interruptions;
+mod missing;
 mod papers;
 mod patient;
 mod person;

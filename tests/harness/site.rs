@@ -157,6 +157,24 @@ impl Site {
         Ok(())
     }
 
+    /// Ends the simulators: no port of any device is left.
+    ///
+    /// # Errors
+    /// When they do not end by themselves.
+    pub fn end_simulators(&mut self) -> Result<()> {
+        self.simulators.take().map_or(Ok(()), |simulators| simulators.end().map(drop))
+    }
+
+    /// Another camera than the test picture, in the settings that are written already.
+    ///
+    /// # Errors
+    /// When the settings cannot be written.
+    pub fn set_camera(&mut self, device: &str) -> Result<()> {
+        let settings = fs::read_to_string(self.cabin_settings())?;
+        let changed = settings.replace("camera = \"test\"", &format!("camera = {device:?}"));
+        Ok(fs::write(self.cabin_settings(), changed)?)
+    }
+
     /// Makes a simulated device do something: `oximeter unplug`, `scale value weight=70500`.
     ///
     /// # Errors

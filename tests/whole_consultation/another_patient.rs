@@ -36,11 +36,7 @@ fn a_patient_who_reads_english_on_an_upright_screen_is_seen_from_firefox_with_an
     window.press("Continue")?;
     window.press("Female")?;
     window.press("Continue")?;
-    let (day, month, year) = person::BIRTH_DATE;
-    for (field, typed) in [("Day", day), ("Month", month), ("Year", year)] {
-        window.type_into(field, typed)?;
-        window.holds(field, typed)?;
-    }
+    visit.types_birth_date(["Day", "Month", "Year"])?;
     window.press("Continue")?;
     window.find(containing("Where were you born"))?;
     visit.screen.display().type_text("portugal")?;

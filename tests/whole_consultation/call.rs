@@ -41,6 +41,14 @@ impl Visit {
         self.window.press("Accepter")
     }
 
+    /// From the waiting room to a picture that moves, without looking closer.
+    pub fn patient_is_taken_and_seen(&self) -> Result<()> {
+        self.physician.press("Prendre ce patient")?;
+        self.window.press("Accepter")?;
+        self.window.find("Image du médecin")?;
+        self.physician.sees_moving_picture("#remote-video", 5).map(drop)
+    }
+
     pub fn they_see_each_other(&mut self) -> Result<()> {
         self.step("both see a moving picture");
         let window = &self.window;

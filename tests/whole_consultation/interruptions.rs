@@ -46,10 +46,7 @@ fn a_consultation_survives_a_kill_at_each_step_with_the_physician_a_hand_back_an
     visit.physician.press("Rendre à la salle d’attente")?;
     visit.window.find("Vous êtes dans la salle d’attente")?;
     visit.physician.shows("Toux, respiration")?;
-    visit.physician.press("Prendre ce patient")?;
-    visit.window.press("Accepter")?;
-    visit.window.find("Image du médecin")?;
-    visit.physician.sees_moving_picture("#remote-video", 5)?;
+    visit.patient_is_taken_and_seen()?;
 
     visit.step("desk and cabin lose their power together; the desk no longer knows the call");
     visit.site.kill_cabin()?;
@@ -58,10 +55,14 @@ fn a_consultation_survives_a_kill_at_each_step_with_the_physician_a_hand_back_an
     visit.window = visit.site.start_cabin(&visit.screen)?;
     visit.physician_signs_in()?;
     visit.window.find("Vous êtes dans la salle d’attente")?;
-    visit.physician.press("Prendre ce patient")?;
-    visit.window.press("Accepter")?;
-    visit.window.find("Image du médecin")?;
+    visit.patient_is_taken_and_seen()?;
+
+    visit.step("the desk alone restarts: the two go on talking over their direct line");
+    visit.site.kill_desk()?;
+    visit.site.start_desk()?;
+    visit.physician.shows("Le bureau a redémarré")?;
     visit.physician.sees_moving_picture("#remote-video", 5)?;
+    visit.window.find("Image du médecin")?;
 
     visit.step("the physician ends; killed with the papers on the screen");
     visit.physician_concludes()?;

@@ -67,11 +67,7 @@ impl Visit {
         window.press("Féminin")?;
         window.press("Continuer")?;
         window.find("Votre date de naissance")?;
-        let (day, month, year) = person::BIRTH_DATE;
-        for (field, typed) in [("Jour", day), ("Mois", month), ("Année", year)] {
-            window.type_into(field, typed)?;
-            window.holds(field, typed)?;
-        }
+        self.types_birth_date(["Jour", "Mois", "Année"])?;
         window.press("Continuer")?;
         window.find("Votre lieu de naissance")?;
         self.screen.display().type_text("angers")?;
@@ -100,6 +96,16 @@ impl Visit {
         window.find("Votre numéro de téléphone")?;
         window.type_into("Téléphone", person::PHONE)?;
         window.press("Continuer")
+    }
+
+    /// Into the three fields of these names.
+    pub fn types_birth_date(&self, [day, month, year]: [&str; 3]) -> Result<()> {
+        let typed = person::BIRTH_DATE;
+        for (field, typed) in [(day, typed.0), (month, typed.1), (year, typed.2)] {
+            self.window.type_into(field, typed)?;
+            self.window.holds(field, typed)?;
+        }
+        Ok(())
     }
 
     pub fn patient_agrees(&mut self) -> Result<()> {
