@@ -504,7 +504,7 @@ fn fill_staff(app: &App) {
         port: port.into(),
         state: if plugged { DeviceState::Ready } else { DeviceState::Absent },
         fault: DeviceFault::None,
-        remedy: if plugged { "" } else { "another program holds this port: stop it" }.into(),
+        remedy: if plugged { DeviceRemedy::None } else { DeviceRemedy::Held },
         curve: ModelRc::new(VecModel::from(if plugged { pulse() } else { vec![] })),
     };
     technician.set_devices(ModelRc::new(VecModel::from(vec![

@@ -61,6 +61,33 @@ pub struct Message {
     pub event: PortEvent,
 }
 
+/// What a technician does about a port that is there and does not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Remedy {
+    /// The cabin's account may not open it.
+    Permission,
+    /// Another program holds it.
+    Held,
+    /// The file is no serial port.
+    NotAPort,
+    /// The adapter does not take the model's speed.
+    Speed,
+}
+
+impl std::fmt::Display for Remedy {
+    /// For a command line or a log; a screen has its own words.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Remedy::Permission => {
+                "install the udev rule 70-cabin-devices.rules, or add the cabin's account to the group dialout"
+            }
+            Remedy::Held => "another program holds this port: stop ModemManager, or the other program of the cabin",
+            Remedy::NotAPort => "this file is no serial port: correct the configuration",
+            Remedy::Speed => "this port does not take the model's speed: use another serial adapter",
+        })
+    }
+}
+
 /// What a port has to say.
 #[derive(Clone, Debug)]
 pub enum PortEvent {
@@ -81,7 +108,7 @@ pub enum PortEvent {
         /// The file.
         path: PathBuf,
         /// What a technician does about it.
-        remedy: String,
+        remedy: Remedy,
     },
     /// See [`Event::Live`].
     Live(Reading),

@@ -10,13 +10,8 @@ use nix::fcntl::{FcntlArg, FlockArg, OFlag, fcntl, flock};
 use rustix::fs::{Mode, OFlags};
 use serialport::{ClearBuffer, DataBits, ErrorKind, FlowControl, Parity, SerialPort as _, StopBits, TTYPort};
 
+use super::Remedy;
 use crate::Line;
-
-const PERMISSION: &str =
-    "install the udev rule 70-cabin-devices.rules, or add the cabin's account to the group dialout";
-const HELD: &str = "another program holds this port: stop ModemManager, or the other program of the cabin";
-const NO_PORT: &str = "this file is no serial port: correct the configuration";
-const SPEED: &str = "this port does not take the model's speed: use another serial adapter";
 
 /// Why a line did not open.
 #[derive(Debug)]
@@ -24,7 +19,7 @@ pub(crate) enum NotOpened {
     /// Not there.
     Missing,
     /// There, but not for us; what a technician does about it.
-    Refused { path: PathBuf, remedy: String },
+    Refused { path: PathBuf, remedy: Remedy },
 }
 
 /// An open line. Closed when dropped.
@@ -35,8 +30,8 @@ pub(crate) struct Tty {
 
 impl Tty {
     pub(crate) fn open(path: &Path, line: Line) -> Result<Tty, NotOpened> {
-        let refused = |remedy: &str| NotOpened::Refused { path: path.to_owned(), remedy: remedy.to_owned() };
-        let name = path.to_str().ok_or_else(|| refused(NO_PORT))?;
+        let refused = |remedy| NotOpened::Refused { path: path.to_owned(), remedy };
+        let name = path.to_str().ok_or_else(|| refused(Remedy::NotAPort))?;
         let port = serialport::new(name, line.baud)
             .data_bits(DataBits::Eight)
             .parity(Parity::None)
@@ -48,14 +43,14 @@ impl Tty {
             .exclusive(false)
             .open_native()
             .map_err(|error| match error.kind() {
-                ErrorKind::NoDevice => refused(HELD),
-                ErrorKind::Io(Io::PermissionDenied) => refused(PERMISSION),
+                ErrorKind::NoDevice => refused(Remedy::Held),
+                ErrorKind::Io(Io::PermissionDenied) => refused(Remedy::Permission),
                 ErrorKind::Io(Io::NotFound) => NotOpened::Missing,
                 _ => cause(path).map_or(NotOpened::Missing, refused),
             })?;
         let fd = port.as_raw_fd();
         if let Err(Errno::EWOULDBLOCK) = flock(fd, FlockArg::LockExclusiveNonblock) {
-            return Err(refused(HELD));
+            return Err(refused(Remedy::Held));
         }
         // Opened to wait for room when written to: a device that takes nothing would stop this port's thread.
         if fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).is_err() {
@@ -98,16 +93,16 @@ fn is_passing(error: &io::Error) -> bool {
 
 /// What a technician does about a file that `serialport` did not open and said no more about: `EPERM` of a service's
 /// device list, `ENOTTY`, `ENXIO` and `EIO` are one to it. `None`: the device has gone.
-fn cause(path: &Path) -> Option<&'static str> {
+fn cause(path: &Path) -> Option<Remedy> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(file) => match rustix::termios::tcgetattr(&file) {
-            Ok(_) => Some(SPEED),
-            Err(rustix::io::Errno::NOTTY) => Some(NO_PORT),
+            Ok(_) => Some(Remedy::Speed),
+            Err(rustix::io::Errno::NOTTY) => Some(Remedy::NotAPort),
             Err(_) => None,
         },
-        Err(rustix::io::Errno::PERM | rustix::io::Errno::ACCESS) => Some(PERMISSION),
-        Err(rustix::io::Errno::ISDIR) => Some(NO_PORT),
+        Err(rustix::io::Errno::PERM | rustix::io::Errno::ACCESS) => Some(Remedy::Permission),
+        Err(rustix::io::Errno::ISDIR) => Some(Remedy::NotAPort),
         Err(_) => None,
     }
 }

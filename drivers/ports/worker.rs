@@ -152,7 +152,7 @@ impl Worker {
             Err(NotOpened::Missing) => self.missing(said),
             Err(NotOpened::Refused { path, remedy }) => {
                 if said != Said::Refused {
-                    tracing::warn!(port = %self.name, path = %path.display(), remedy, "may not be opened");
+                    tracing::warn!(port = %self.name, path = %path.display(), %remedy, "may not be opened");
                     self.arrived = Instant::now();
                     self.say(PortEvent::Refused { path, remedy });
                 }

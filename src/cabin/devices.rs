@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use consult::journey::Trouble;
 use consult::vitals::{Measurement, Reading, Value};
-use drivers::ports::{Binding, Message, PortEvent, Ports};
+use drivers::ports::{Binding, Message, PortEvent, Ports, Remedy};
 use drivers::{Absent, CuffErrorKind, Fault, Status};
 
 /// Seconds of curve kept for the screen.
@@ -22,7 +22,7 @@ pub enum Health {
     /// Away: check its cable.
     Unplugged,
     /// The system refuses the line; what to do.
-    Refused(String),
+    Refused(Remedy),
     /// Plugged, but it says nothing.
     Silent,
     /// Plugged, but what it says makes no sense.
@@ -184,7 +184,7 @@ impl Devices {
                 News::Lost
             }
             PortEvent::Refused { remedy, .. } => {
-                tracing::warn!(port = %device.port, remedy, "the device cannot be opened");
+                tracing::warn!(port = %device.port, %remedy, "the device cannot be opened");
                 device.health = Health::Refused(remedy);
                 News::Lost
             }

@@ -6,6 +6,7 @@ use consult::physician::{DocumentKind, NextCare, OrderKind};
 use consult::reason::{BodyPart, ReasonKind};
 use consult::triage::WarningSign;
 use consult::vitals::{Measurement, Moment, Reading, Value};
+use drivers::ports::Remedy;
 use signal::data;
 use signal::{Code, ItemId, Text};
 
@@ -345,6 +346,16 @@ screen_document, document_of_screen: IdentityDocument, ui::IdentityDocument {
     Passport = Passport, IdentityCard = IdentityCard, ResidencePermit = ResidencePermit,
     BirthCertificate = BirthCertificate, FamilyBooklet = FamilyBook,
 });
+
+/// The screen's word for what is to be done about a port.
+pub fn screen_remedy(remedy: Remedy) -> ui::DeviceRemedy {
+    match remedy {
+        Remedy::Permission => ui::DeviceRemedy::Permission,
+        Remedy::Held => ui::DeviceRemedy::Held,
+        Remedy::NotAPort => ui::DeviceRemedy::NotAPort,
+        Remedy::Speed => ui::DeviceRemedy::Speed,
+    }
+}
 
 /// The screen's trouble with records.
 pub fn screen_trouble(code: outbox::FaultCode) -> ui::RecordTrouble {

@@ -278,7 +278,7 @@ impl Cabin {
                 let fault = match &device.health {
                     Health::Ready => None,
                     Health::Unknown | Health::Unplugged => Some("débranché".to_owned()),
-                    Health::Refused(remedy) => Some(remedy.clone()),
+                    Health::Refused(remedy) => Some(remedy.to_string()),
                     Health::Silent => Some("ne répond pas".to_owned()),
                     Health::Garbled => Some("signal brouillé".to_owned()),
                     Health::AtFault => Some("en panne".to_owned()),

@@ -1,7 +1,7 @@
 //! The technician's screen: every part and its state at a glance.
 
 use slint::{ComponentHandle as _, ModelRc, VecModel};
-use ui::{App, DeviceLine, MediaSource, MediaState, RecordLine, TechnicianAdapter};
+use ui::{App, DeviceLine, DeviceRemedy, MediaSource, MediaState, RecordLine, TechnicianAdapter};
 
 use super::patient::{curve, device_fault};
 use super::pharmacist::{count, device_state};
@@ -23,8 +23,8 @@ pub fn show(app: &App, cabin: &Cabin) {
         state: device_state(&device.health),
         fault: device_fault(&device.health),
         remedy: match &device.health {
-            Health::Refused(remedy) => remedy.as_str().into(),
-            _ => Default::default(),
+            Health::Refused(remedy) => words::screen_remedy(*remedy),
+            _ => DeviceRemedy::None,
         },
         curve: ModelRc::new(VecModel::from(curve(device))),
     });
