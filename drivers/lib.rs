@@ -18,9 +18,11 @@ use consult::vitals::{Implausible, Measurement, Moment, Value};
 pub mod blood_pressure_suntech;
 pub mod capture;
 pub mod fuzz;
+pub mod oximeter_contec;
 pub mod oximeter_nonin;
 pub mod ports;
 pub mod scale_health_o_meter;
+mod settling;
 pub mod thermometer_taidoc;
 
 /// Most bytes of a device's past that a protocol keeps. Older bytes are skipped as garbage.
@@ -369,6 +371,16 @@ pub const MODELS: &[Model] = &[
         protocol: || Box::new(oximeter_nonin::Nonin::new()),
     },
     Model {
+        key: "oximeter_contec",
+        name: "CMS50D+, CMS50E, CMS50F",
+        maker: "Contec",
+        measurement: Measurement::OxygenAndPulse,
+        line: Line { baud: 115_200 },
+        usb: &[UsbHint { vid: 0x10C4, pid: 0xEA60 }],
+        confidence: Confidence::A,
+        protocol: || Box::new(oximeter_contec::Contec::new()),
+    },
+    Model {
         key: "blood_pressure_suntech",
         name: "Advantage OEM, Advantage A+",
         maker: "SunTech",
@@ -410,7 +422,7 @@ pub fn models_for_usb(vid: u16, pid: u16) -> impl Iterator<Item = &'static Model
     MODELS.iter().filter(move |m| m.usb.iter().any(|hint| hint.vid == vid && hint.pid == pid))
 }
 
-/// Sum of bytes modulo 256: the checksum of three of the four makers.
+/// Sum of bytes modulo 256: the checksum of Nonin, SunTech and TaiDoc.
 pub(crate) fn sum8(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0u8, |sum, b| sum.wrapping_add(*b))
 }

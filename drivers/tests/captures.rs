@@ -147,3 +147,16 @@ fn the_scales_capture_gives_its_readings() {
 fn the_thermometers_capture_gives_its_reading() {
     gives_what_it_must("thermometer_taidoc");
 }
+
+#[test]
+fn the_contec_oximeters_capture_gives_its_readings() {
+    gives_what_it_must("oximeter_contec");
+}
+
+#[test]
+fn every_capture_is_replayed() {
+    let tests = include_str!("captures.rs");
+    for model in drivers::MODELS {
+        assert!(tests.contains(&format!("gives_what_it_must(\"{}\")", model.key)), "{}", model.key);
+    }
+}

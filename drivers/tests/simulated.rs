@@ -111,6 +111,32 @@ fn the_oximeter_says_that_the_finger_is_out_and_gives_no_figure() {
 }
 
 #[test]
+fn the_contec_oximeter_gives_what_it_shows() {
+    let bench = Bench::new("oximeter_contec", "contec");
+    // A pulse above 127 needs the byte of the top bits.
+    bench.order("value spo2=88 pulse=131");
+    bench.port.start();
+    let events = bench.until_finished();
+    assert_eq!(numbers(&events), [88, 131]);
+    let samples: usize = events.iter().map(|e| if let PortEvent::Waveform(w) = e { w.samples.len() } else { 0 }).sum();
+    // Six seconds at 60 a second, less the first third of a second.
+    assert!(samples >= 340, "{samples}");
+}
+
+#[test]
+fn the_contec_oximeter_says_that_the_finger_is_out_and_gives_no_figure() {
+    let bench = Bench::new("oximeter_contec", "contec-finger");
+    bench.port.start();
+    bench.until(|e| matches!(e, PortEvent::Live(_)));
+    bench.order("finger out");
+    bench.until(|e| matches!(e, PortEvent::Status(Status::FingerOut)));
+    bench.order("finger in");
+    let events = bench.until(|e| matches!(e, PortEvent::Status(Status::Tracking)));
+    assert!(!events.iter().any(|e| matches!(e, PortEvent::Live(_) | PortEvent::Reading(_))), "{events:?}");
+    assert_eq!(numbers(&bench.until_finished()), [97, 72]);
+}
+
+#[test]
 fn the_cuff_shows_its_pressure_then_gives_its_figures() {
     let bench = Bench::new("blood_pressure_suntech", "cuff");
     bench.order("value systolic=141 diastolic=92 mean=108 pulse=77 speed=20");
@@ -249,6 +275,13 @@ fn a_scale_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
     unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::LowerRod)));
     bench.order("rod down");
     assert_eq!(numbers(&bench.until_finished()), [70_300, 1_725]);
+}
+
+#[test]
+fn a_contec_oximeter_unplugged_in_mid_measurement_is_asked_to_stream_again() {
+    let bench = Bench::new("oximeter_contec", "contec-cable");
+    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Live(_)));
+    assert_eq!(numbers(&bench.until_finished()), [97, 72]);
 }
 
 #[test]
