@@ -17,13 +17,17 @@ use consult::vitals::{Implausible, Measurement, Moment, Value};
 
 pub mod blood_pressure_suntech;
 pub mod capture;
+mod decimal;
 pub mod fuzz;
 pub mod oximeter_contec;
 pub mod oximeter_nonin;
 pub mod ports;
 pub mod scale_health_o_meter;
+pub mod scale_mt_sics;
+pub mod scale_st_gs;
 mod settling;
 pub mod thermometer_taidoc;
+pub mod weighing;
 
 /// Most bytes of a device's past that a protocol keeps. Older bytes are skipped as garbage.
 pub const BUFFER_MAX: usize = 1024;
@@ -399,6 +403,26 @@ pub const MODELS: &[Model] = &[
         usb: &[UsbHint { vid: 0x10C4, pid: 0xEA60 }],
         confidence: Confidence::A,
         protocol: || Box::new(scale_health_o_meter::HealthOMeter::new()),
+    },
+    Model {
+        key: "scale_mt_sics",
+        name: "MT-SICS scales",
+        maker: "Mettler Toledo",
+        measurement: Measurement::WeightAndHeight,
+        line: Line { baud: 9600 },
+        usb: &[],
+        confidence: Confidence::A,
+        protocol: || Box::new(scale_mt_sics::protocol()),
+    },
+    Model {
+        key: "scale_st_gs",
+        name: "ST,GS indicators",
+        maker: "A&D and others",
+        measurement: Measurement::WeightAndHeight,
+        line: Line { baud: 9600 },
+        usb: &[],
+        confidence: Confidence::B,
+        protocol: || Box::new(scale_st_gs::protocol()),
     },
     Model {
         key: "thermometer_taidoc",

@@ -204,6 +204,56 @@ fn a_scale_in_pounds_gives_grams() {
 }
 
 #[test]
+fn an_mt_sics_scale_gives_its_weight_and_its_serial_number_and_no_height() {
+    for (words, values, grams, test) in [
+        ("echo off", "weight=81.45", 81_450, "sics"),
+        ("echo on", "weight=81450 unit=g", 81_450, "sics-grams"),
+        ("echo off", "weight=180.0 unit=lb", 81_647, "sics-pounds"),
+    ] {
+        let bench = Bench::new("scale_mt_sics", test);
+        bench.order(words);
+        bench.order(&format!("value {values}"));
+        bench.port.start();
+        let events = bench.until_finished();
+        assert_eq!(numbers(&events), [grams]);
+        assert_eq!(readings(&events)[0].device.serial.as_deref(), Some("B021002593"));
+        assert!(events.iter().any(|e| matches!(e, PortEvent::Invalid(Absent::NoHeight))));
+    }
+}
+
+#[test]
+fn an_mt_sics_scale_with_too_much_on_it_gives_no_weight() {
+    let bench = Bench::new("scale_mt_sics", "sics-overload");
+    bench.order("overload on");
+    bench.port.start();
+    let events = bench.until(|e| matches!(e, PortEvent::Invalid(Absent::Overload)));
+    assert!(numbers(&events).is_empty());
+    bench.order("overload off");
+    assert_eq!(numbers(&bench.until_finished()), [70_300]);
+}
+
+#[test]
+fn an_st_gs_indicator_gives_its_weight_and_no_height() {
+    let bench = Bench::new("scale_st_gs", "st-gs");
+    bench.order("value weight=81.45");
+    bench.port.start();
+    let events = bench.until_finished();
+    assert_eq!(numbers(&events), [81_450]);
+    assert!(events.iter().any(|e| matches!(e, PortEvent::Invalid(Absent::NoHeight))));
+}
+
+#[test]
+fn a_weight_in_a_unit_that_we_do_not_know_is_not_taken() {
+    for (key, test) in [("scale_mt_sics", "sics-stones"), ("scale_st_gs", "st-gs-stones")] {
+        let bench = Bench::new(key, test);
+        bench.order("value weight=11.07 unit=st");
+        bench.port.start();
+        let events = bench.until(|e| matches!(e, PortEvent::Invalid(Absent::UnitUnknown)));
+        assert!(!events.iter().any(|e| matches!(e, PortEvent::Live(_) | PortEvent::Reading(_))), "{events:?}");
+    }
+}
+
+#[test]
 fn the_thermometer_gives_the_record_taken_now_and_not_yesterdays() {
     for (shown, hundredths) in [("36.8", 3_680), ("39.14", 3_914)] {
         let bench = Bench::new("thermometer_taidoc", &format!("temperature-{hundredths}"));
@@ -285,6 +335,17 @@ fn a_contec_oximeter_unplugged_in_mid_measurement_is_asked_to_stream_again() {
 }
 
 #[test]
+fn a_scale_of_lines_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
+    for (key, test) in [("scale_mt_sics", "sics-cable"), ("scale_st_gs", "st-gs-cable")] {
+        let bench = Bench::new(key, test);
+        bench.order("step off");
+        unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::StepOn)));
+        bench.order("step on");
+        assert_eq!(numbers(&bench.until_finished()), [70_300]);
+    }
+}
+
+#[test]
 fn a_thermometer_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
     let bench = Bench::new("thermometer_taidoc", "thermometer-cable");
     unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::TakeNow)));
@@ -304,14 +365,16 @@ fn a_silent_device_is_a_fault_until_it_speaks_again() {
 
 #[test]
 fn noise_is_a_fault_and_never_a_reading() {
-    for (key, name) in [("oximeter_nonin", "noise-1"), ("scale_health_o_meter", "noise-2")] {
+    for (key, name, figures) in
+        [("oximeter_nonin", "noise-1", 2), ("scale_health_o_meter", "noise-2", 2), ("scale_mt_sics", "noise-3", 1)]
+    {
         let bench = Bench::new(key, name);
         bench.order("garble on");
         bench.port.start();
         let events = bench.until(|e| matches!(e, PortEvent::Fault(Fault::Garbled)));
         assert!(numbers(&events).is_empty());
         bench.order("garble off");
-        assert_eq!(numbers(&bench.until_finished()).len(), 2);
+        assert_eq!(numbers(&bench.until_finished()).len(), figures);
     }
 }
 
