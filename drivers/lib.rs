@@ -25,6 +25,7 @@ pub mod ports;
 pub mod scale_health_o_meter;
 pub mod scale_mt_sics;
 pub mod scale_st_gs;
+pub mod scale_tanita;
 mod settling;
 pub mod thermometer_taidoc;
 pub mod weighing;
@@ -405,6 +406,17 @@ pub const MODELS: &[Model] = &[
         protocol: || Box::new(scale_health_o_meter::HealthOMeter::new()),
     },
     Model {
+        key: "scale_tanita",
+        name: "WB-3000, SC-240",
+        maker: "Tanita",
+        measurement: Measurement::WeightAndHeight,
+        line: Line { baud: 9600 },
+        usb: &[],
+        // The line is the maker's; its speed and its checksum are known from one device each.
+        confidence: Confidence::B,
+        protocol: || Box::new(scale_tanita::Tanita::new()),
+    },
+    Model {
         key: "scale_mt_sics",
         name: "MT-SICS scales",
         maker: "Mettler Toledo",
@@ -446,7 +458,7 @@ pub fn models_for_usb(vid: u16, pid: u16) -> impl Iterator<Item = &'static Model
     MODELS.iter().filter(move |m| m.usb.iter().any(|hint| hint.vid == vid && hint.pid == pid))
 }
 
-/// Sum of bytes modulo 256: the checksum of Nonin, SunTech and TaiDoc.
+/// Sum of bytes modulo 256: the checksum of Nonin, SunTech, TaiDoc and Tanita.
 pub(crate) fn sum8(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0u8, |sum, b| sum.wrapping_add(*b))
 }

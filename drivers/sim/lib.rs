@@ -28,6 +28,7 @@ mod pty;
 mod scale_health_o_meter;
 mod scale_mt_sics;
 mod scale_st_gs;
+mod scale_tanita;
 mod thermometer_taidoc;
 
 /// Keys of the simulated models: the names of their files, here and in `drivers`.
@@ -36,6 +37,7 @@ pub const MODELS: &[&str] = &[
     "oximeter_contec",
     "blood_pressure_suntech",
     "scale_health_o_meter",
+    "scale_tanita",
     "scale_mt_sics",
     "scale_st_gs",
     "thermometer_taidoc",
@@ -70,6 +72,7 @@ fn device(model: &str) -> Option<Box<dyn Device>> {
         "oximeter_contec" => Box::new(oximeter_contec::Oximeter::new()),
         "blood_pressure_suntech" => Box::new(blood_pressure_suntech::Cuff::new()),
         "scale_health_o_meter" => Box::new(scale_health_o_meter::Scale::new()),
+        "scale_tanita" => Box::new(scale_tanita::Scale::new()),
         "scale_mt_sics" => Box::new(scale_mt_sics::Scale::new()),
         "scale_st_gs" => Box::new(scale_st_gs::Scale::new()),
         "thermometer_taidoc" => Box::new(thermometer_taidoc::Thermometer::new()),

@@ -159,6 +159,11 @@ fn the_contec_oximeters_capture_gives_its_readings() {
 }
 
 #[test]
+fn the_tanita_scales_capture_gives_its_readings() {
+    gives_what_it_must("scale_tanita");
+}
+
+#[test]
 fn the_mt_sics_scales_capture_gives_its_weight() {
     gives_what_it_must("scale_mt_sics");
 }

@@ -204,6 +204,34 @@ fn a_scale_in_pounds_gives_grams() {
 }
 
 #[test]
+fn the_tanita_scale_gives_weight_and_height_once_somebody_steps_on() {
+    for (unit, grams, test) in [("kg", 81_400, "tanita"), ("lb", 36_922, "tanita-pounds")] {
+        let bench = Bench::new("scale_tanita", test);
+        bench.order(&format!("value weight=81.4 height=168.3 unit={unit}"));
+        bench.port.start();
+        bench.until(|e| matches!(e, PortEvent::Status(Status::StepOn)));
+        bench.order("step on");
+        assert_eq!(numbers(&bench.until_finished()), [grams, 1_683]);
+    }
+}
+
+#[test]
+fn a_tanita_line_that_is_damaged_is_no_weight_and_the_patient_steps_on_again() {
+    let bench = Bench::new("scale_tanita", "tanita-corrupt");
+    bench.order("corrupt");
+    bench.order("rod up");
+    bench.port.start();
+    bench.order("step on");
+    let events = bench.until(|e| matches!(e, PortEvent::Fault(Fault::Garbled)));
+    assert!(numbers(&events).is_empty());
+    bench.until(|e| matches!(e, PortEvent::Status(Status::StepOn)));
+    bench.order("step on");
+    let events = bench.until_finished();
+    assert_eq!(numbers(&events), [70_300]);
+    assert!(events.iter().any(|e| matches!(e, PortEvent::Invalid(Absent::NoHeight))));
+}
+
+#[test]
 fn an_mt_sics_scale_gives_its_weight_and_its_serial_number_and_no_height() {
     for (words, values, grams, test) in [
         ("echo off", "weight=81.45", 81_450, "sics"),
@@ -332,6 +360,15 @@ fn a_contec_oximeter_unplugged_in_mid_measurement_is_asked_to_stream_again() {
     let bench = Bench::new("oximeter_contec", "contec-cable");
     unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Live(_)));
     assert_eq!(numbers(&bench.until_finished()), [97, 72]);
+}
+
+#[test]
+fn a_tanita_scale_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
+    let bench = Bench::new("scale_tanita", "tanita-cable");
+    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::StepOn)));
+    bench.until(|e| matches!(e, PortEvent::Status(Status::StepOn)));
+    bench.order("step on");
+    assert_eq!(numbers(&bench.until_finished()), [70_300, 1_725]);
 }
 
 #[test]

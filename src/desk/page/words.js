@@ -16,7 +16,7 @@ const WORDS = {
   },
   device: {
     oximeter_nonin: "Nonin", oximeter_contec: "Contec", blood_pressure_suntech: "SunTech",
-    scale_health_o_meter: "Health o meter", scale_mt_sics: "Mettler Toledo",
+    scale_health_o_meter: "Health o meter", scale_tanita: "Tanita", scale_mt_sics: "Mettler Toledo",
     scale_st_gs: "balance ST,GS", thermometer_taidoc: "TaiDoc",
   },
   language: { fr: "français", en: "anglais", ar: "arabe", de: "allemand", es: "espagnol", pt: "portugais", tr: "turc", uk: "ukrainien" },
