@@ -6,6 +6,9 @@
 //! +0 < 01 81 52 00 D4
 //! +13 > 3A 79 05 00 48
 //! ```
+//! A header `# pace: recorded` asks for the milliseconds to be kept when it is replayed: for a device that speaks
+//! unasked and is judged by how long it says the same.
+//!
 //! `+` milliseconds since the line before, `<` from the device, `>` to the device, bytes in hexadecimal.
 
 use std::fmt::Write as _;

@@ -17,11 +17,18 @@ use consult::vitals::{Implausible, Measurement, Moment, Value};
 
 pub mod blood_pressure_suntech;
 pub mod capture;
+mod decimal;
 pub mod fuzz;
+pub mod oximeter_contec;
 pub mod oximeter_nonin;
 pub mod ports;
 pub mod scale_health_o_meter;
+pub mod scale_mt_sics;
+pub mod scale_st_gs;
+pub mod scale_tanita;
+mod settling;
 pub mod thermometer_taidoc;
+pub mod weighing;
 
 /// Most bytes of a device's past that a protocol keeps. Older bytes are skipped as garbage.
 pub const BUFFER_MAX: usize = 1024;
@@ -369,6 +376,16 @@ pub const MODELS: &[Model] = &[
         protocol: || Box::new(oximeter_nonin::Nonin::new()),
     },
     Model {
+        key: "oximeter_contec",
+        name: "CMS50D+, CMS50E, CMS50F",
+        maker: "Contec",
+        measurement: Measurement::OxygenAndPulse,
+        line: Line { baud: 115_200 },
+        usb: &[UsbHint { vid: 0x10C4, pid: 0xEA60 }],
+        confidence: Confidence::A,
+        protocol: || Box::new(oximeter_contec::Contec::new()),
+    },
+    Model {
         key: "blood_pressure_suntech",
         name: "Advantage OEM, Advantage A+",
         maker: "SunTech",
@@ -387,6 +404,37 @@ pub const MODELS: &[Model] = &[
         usb: &[UsbHint { vid: 0x10C4, pid: 0xEA60 }],
         confidence: Confidence::A,
         protocol: || Box::new(scale_health_o_meter::HealthOMeter::new()),
+    },
+    Model {
+        key: "scale_tanita",
+        name: "WB-3000, SC-240",
+        maker: "Tanita",
+        measurement: Measurement::WeightAndHeight,
+        line: Line { baud: 9600 },
+        usb: &[],
+        // The line is the maker's; its speed and its checksum are known from one device each.
+        confidence: Confidence::B,
+        protocol: || Box::new(scale_tanita::Tanita::new()),
+    },
+    Model {
+        key: "scale_mt_sics",
+        name: "MT-SICS scales",
+        maker: "Mettler Toledo",
+        measurement: Measurement::WeightAndHeight,
+        line: Line { baud: 9600 },
+        usb: &[],
+        confidence: Confidence::A,
+        protocol: || Box::new(scale_mt_sics::protocol()),
+    },
+    Model {
+        key: "scale_st_gs",
+        name: "ST,GS indicators",
+        maker: "A&D and others",
+        measurement: Measurement::WeightAndHeight,
+        line: Line { baud: 9600 },
+        usb: &[],
+        confidence: Confidence::B,
+        protocol: || Box::new(scale_st_gs::protocol()),
     },
     Model {
         key: "thermometer_taidoc",
@@ -410,7 +458,7 @@ pub fn models_for_usb(vid: u16, pid: u16) -> impl Iterator<Item = &'static Model
     MODELS.iter().filter(move |m| m.usb.iter().any(|hint| hint.vid == vid && hint.pid == pid))
 }
 
-/// Sum of bytes modulo 256: the checksum of three of the four makers.
+/// Sum of bytes modulo 256: the checksum of Nonin, SunTech, TaiDoc and Tanita.
 pub(crate) fn sum8(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0u8, |sum, b| sum.wrapping_add(*b))
 }

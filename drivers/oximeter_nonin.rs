@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use consult::vitals::{PulseRate, Spo2, Value};
 
+use crate::settling::{MEASUREMENT_MAX, Settling};
 use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Protocol, Status, Waveform, WaveformKind, sum8};
 
 /// Bytes of a frame, in both formats.
@@ -24,17 +25,6 @@ pub const RATE_HZ: u16 = 75;
 const HUNT: usize = FRAME * PACKET + FRAME;
 /// Bad frames in a row after which the alignment is looked for again.
 const BAD_FRAMES_MAX: u8 = 2;
-/// Packets (3 a second) that must agree before they are a reading: 6 s, longer than the device's 4-beat average.
-pub const STABLE_PACKETS: usize = 18;
-/// Packets of tracked pulse after which a reading is taken even if it moves: 30 s. A pulse that never settles
-/// (arrhythmia) is a finding, not a failure.
-pub const STABLE_PACKETS_MAX: u32 = 90;
-/// Saturation may move by that much over a reading, %.
-const SPO2_SPREAD_MAX: u8 = 2;
-/// Pulse may move by that much over a reading, beats a minute.
-const PULSE_SPREAD_MAX: u16 = 8;
-/// Time for a measurement, from its start or from the return of the port.
-const MEASUREMENT_MAX: Duration = Duration::from_secs(90);
 /// The device sends 375 bytes a second: that long without a good frame is a fault.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 
@@ -100,20 +90,11 @@ struct Packet {
     status: u8,
 }
 
-/// A measurement under way.
-struct Run {
-    deadline: Instant,
-    /// Figures of the last packets, all tracked, newest last.
-    figures: VecDeque<(Spo2, PulseRate)>,
-    /// Packets in a row with figures.
-    tracked: u32,
-}
-
 /// The protocol.
 pub struct Nonin {
     buffer: VecDeque<u8>,
     alignment: Alignment,
-    run: Option<Run>,
+    run: Option<Settling>,
     /// What a packet said last, so that an absence is said once.
     absent: Option<Absent>,
     firmware: Option<u8>,
@@ -282,16 +263,10 @@ impl Nonin {
         self.out.event(Event::Live(measured(Value::PulseRate(pulse))));
 
         let Some(run) = &mut self.run else { return };
-        run.tracked += 1;
         if artefact {
-            run.figures.clear();
-            return;
+            return run.moved();
         }
-        run.figures.push_back((spo2, pulse));
-        if run.figures.len() > STABLE_PACKETS {
-            run.figures.pop_front();
-        }
-        if run.figures.len() == STABLE_PACKETS && (run.tracked >= STABLE_PACKETS_MAX || settled(&run.figures)) {
+        if run.take(spo2, pulse) {
             self.run = None;
             self.out.event(Event::Reading(measured(Value::Spo2(spo2))));
             self.out.event(Event::Reading(measured(Value::PulseRate(pulse))));
@@ -302,8 +277,7 @@ impl Nonin {
     /// A packet without figures. Said once as it begins; the window of the reading starts again.
     fn no_figures(&mut self, why: Absent) {
         if let Some(run) = &mut self.run {
-            run.figures.clear();
-            run.tracked = 0;
+            run.interrupted();
         }
         if self.absent != Some(why) {
             self.absent = Some(why);
@@ -314,14 +288,6 @@ impl Nonin {
     fn silence_at(&self) -> Option<Instant> {
         if self.fault.is_some() { None } else { self.heard_at.map(|at| at + SILENCE_MAX) }
     }
-}
-
-fn settled(figures: &VecDeque<(Spo2, PulseRate)>) -> bool {
-    fn spread(values: impl Iterator<Item = u16> + Clone) -> u16 {
-        values.clone().max().unwrap_or(0) - values.min().unwrap_or(0)
-    }
-    spread(figures.iter().map(|(s, _)| s.percent().into())) <= u16::from(SPO2_SPREAD_MAX)
-        && spread(figures.iter().map(|(_, p)| p.per_minute())) <= PULSE_SPREAD_MAX
 }
 
 impl Protocol for Nonin {
@@ -335,16 +301,14 @@ impl Protocol for Nonin {
         self.absent = None;
         self.out.forget_status();
         if let Some(run) = &mut self.run {
-            run.deadline = now.instant + MEASUREMENT_MAX;
-            run.figures.clear();
-            run.tracked = 0;
+            run.reopened(now);
         }
     }
 
     fn start(&mut self, now: Now) {
         self.out.forget_status();
         self.absent = None;
-        self.run = Some(Run { deadline: now.instant + MEASUREMENT_MAX, figures: VecDeque::new(), tracked: 0 });
+        self.run = Some(Settling::new(now));
     }
 
     fn stop(&mut self, _now: Now) {
@@ -421,6 +385,7 @@ mod tests {
     use consult::vitals::Moment;
 
     use super::*;
+    use crate::settling::STABLE;
 
     fn now() -> Now {
         Now { instant: Instant::now(), wall: Moment(1_800_000_000_000) }
@@ -508,7 +473,7 @@ mod tests {
         nonin.start(now());
         let one = packet(Format::Two, 97, 72, 0, 0x20);
         let mut seen = Vec::new();
-        for i in 0..STABLE_PACKETS - 1 {
+        for i in 0..STABLE - 1 {
             seen.extend(events(&mut nonin, &one));
             assert!(figures(&seen, true).is_empty(), "too early, packet {i}");
         }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use consult::vitals::{Height, Value, Weight};
 
+use crate::decimal::{Decimal, LengthUnit, WeightUnit};
+use crate::weighing::{MEASUREMENT_MAX, SETTLED_GRAMS, SILENCE_MAX, Steadiness, Steady};
 use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Protocol, Status};
 
 const ESC: u8 = 0x1B;
@@ -21,88 +23,20 @@ const POWER_STATE: &[u8] = b"\x1bR\x1bJ\x1bE";
 const FIELD_MAX: usize = 32;
 /// The scale is asked that often during a measurement.
 const ASK_EVERY: Duration = Duration::from_secs(1);
-/// Packets must agree over that time: two that come together say the same thing twice, not that it is settled.
-const SETTLED_OVER: Duration = Duration::from_millis(800);
-/// Agreeing packets may differ by that much.
-const SETTLED_GRAMS: u32 = 100;
-/// Likewise for the rod.
-const SETTLED_MM: u16 = 5;
+/// Heights that agree may differ by that much.
+const SETTLED_MM: u32 = 5;
 /// Once the weight is settled, the rod is waited for that long; then the height is absent.
 const ROD_MAX: Duration = Duration::from_secs(25);
-/// Time for a measurement, from its start or from the return of the port.
-const MEASUREMENT_MAX: Duration = Duration::from_secs(120);
-/// A scale asked every second that says nothing for so long is a fault.
-const SILENCE_MAX: Duration = Duration::from_secs(6);
 /// The scale's mark of over- and underload, in hundredths of its unit.
 const OVERLOAD_HUNDREDTHS: u64 = 99_999;
 
-/// A decimal as text gives it, exactly: `digits / 10^decimals`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Decimal {
-    digits: u64,
-    decimals: u32,
-}
+/// What the letters of field `N` stand for.
+type Units = (WeightUnit, LengthUnit);
+const METRIC: Units = (WeightUnit::Kilogram, LengthUnit::Centimetre);
+const IMPERIAL: Units = (WeightUnit::Pound, LengthUnit::Inch);
 
-/// At most 9 digits, so that every product below fits in 64 bits.
-const DIGITS_MAX: usize = 9;
-
-impl Decimal {
-    fn parse(text: &[u8]) -> Option<Self> {
-        let text = text.trim_ascii();
-        let mut decimal = Decimal { digits: 0, decimals: 0 };
-        let (mut digits, mut point) = (0, false);
-        for &byte in text {
-            match byte {
-                b'0'..=b'9' if digits < DIGITS_MAX => {
-                    digits += 1;
-                    decimal.digits = decimal.digits * 10 + u64::from(byte - b'0');
-                    decimal.decimals += u32::from(point);
-                }
-                b'.' if !point => point = true,
-                _ => return None,
-            }
-        }
-        (digits > 0).then_some(decimal)
-    }
-
-    /// `self * numerator / denominator`, rounded to the nearest, halves up.
-    fn times(self, numerator: u64, denominator: u64) -> Option<u64> {
-        let top = u128::from(self.digits) * u128::from(numerator);
-        let bottom = u128::from(denominator) * 10u128.pow(self.decimals);
-        u64::try_from((top + bottom / 2) / bottom).ok()
-    }
-
-    fn is_overload(self) -> bool {
-        self.times(100, 1) == Some(OVERLOAD_HUNDREDTHS)
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Units {
-    /// kg and cm.
-    Metric,
-    /// lb and inch.
-    Imperial,
-}
-
-impl Units {
-    fn grams(self, text: Decimal) -> Option<u32> {
-        let grams = match self {
-            Units::Metric => text.times(1000, 1),
-            // 1 lb = 0.45359237 kg.
-            Units::Imperial => text.times(45_359_237, 100_000),
-        };
-        grams.and_then(|g| u32::try_from(g).ok())
-    }
-
-    fn millimetres(self, text: Decimal) -> Option<u16> {
-        let millimetres = match self {
-            Units::Metric => text.times(10, 1),
-            // 1 inch = 25.4 mm.
-            Units::Imperial => text.times(254, 10),
-        };
-        millimetres.and_then(|mm| u16::try_from(mm).ok())
-    }
+fn is_overload(text: Decimal) -> bool {
+    text.times(100, 1) == Some(OVERLOAD_HUNDREDTHS)
 }
 
 /// Fields of the packet being received. Those that name the patient are not kept.
@@ -134,10 +68,8 @@ struct Load {
 struct Run {
     deadline: Instant,
     ask_at: Instant,
-    /// The load that all since agree with, and when it came first.
-    weight_since: Option<(Weight, Instant)>,
-    /// Likewise for the rod.
-    height_since: Option<(Height, Instant)>,
+    weight: Steady,
+    height: Steady,
     /// The last load, once the weight is settled; and when that was.
     settled: Option<(Load, Instant)>,
 }
@@ -147,16 +79,16 @@ impl Run {
         Run {
             deadline: now + MEASUREMENT_MAX,
             ask_at: now + ASK_EVERY,
-            weight_since: None,
-            height_since: None,
+            weight: Steady::within(SETTLED_GRAMS),
+            height: Steady::within(SETTLED_MM),
             settled: None,
         }
     }
 
     /// What was on it is no longer.
     fn unload(&mut self) {
-        self.weight_since = None;
-        self.height_since = None;
+        self.weight.unload();
+        self.height.unload();
         self.settled = None;
     }
 }
@@ -243,18 +175,18 @@ impl HealthOMeter {
             return;
         }
         let Some(weight) = fields.weight else { return };
-        if weight.is_overload() {
+        if is_overload(weight) {
             if let Some(run) = &mut self.run {
                 run.unload();
             }
             self.out.event(Event::Invalid(Absent::Overload));
             return;
         }
-        let Some(units) = fields.units else {
+        let Some((weight_unit, length_unit)) = fields.units else {
             self.out.event(Event::Invalid(Absent::UnitUnknown));
             return;
         };
-        let Some(grams) = units.grams(weight) else { return };
+        let Some(grams) = weight.grams(weight_unit) else { return };
         let weight = match Weight::from_grams(grams) {
             Ok(weight) => weight,
             Err(refused) => {
@@ -270,9 +202,9 @@ impl HealthOMeter {
                 return;
             }
         };
-        let height = match fields.height.filter(|h| h.digits != 0 && !h.is_overload()) {
+        let height = match fields.height.filter(|height| !height.is_zero() && !is_overload(*height)) {
             None => None,
-            Some(height) => match units.millimetres(height).map(Height::from_millimetres) {
+            Some(height) => match height.millimetres(length_unit).map(Height::from_millimetres) {
                 Some(Ok(height)) => Some(height),
                 Some(Err(refused)) => {
                     self.out.event(Event::Invalid(refused.into()));
@@ -290,31 +222,19 @@ impl HealthOMeter {
             self.out.event(Event::Live(Measured::plain(Value::Height(height))));
         }
         let Some(run) = &mut self.run else { return };
-        let lasts = |since: Instant| since + SETTLED_OVER <= now;
-        let weight_settled = match run.weight_since {
-            Some((first, since)) if first.grams().abs_diff(load.weight.grams()) <= SETTLED_GRAMS => lasts(since),
-            _ => {
-                run.unload();
-                run.weight_since = Some((load.weight, now));
+        let weight = run.weight.take(load.weight.grams(), now);
+        if weight == Steadiness::New {
+            run.height.unload();
+            run.settled = None;
+        }
+        let height_settled = match load.height {
+            None => {
+                run.height.unload();
                 false
             }
+            Some(height) => run.height.take(height.millimetres().into(), now) == Steadiness::Settled,
         };
-        let height_settled = match (run.height_since, load.height) {
-            (_, None) => {
-                run.height_since = None;
-                false
-            }
-            (Some((first, since)), Some(height))
-                if first.millimetres().abs_diff(height.millimetres()) <= SETTLED_MM =>
-            {
-                lasts(since)
-            }
-            (_, Some(height)) => {
-                run.height_since = Some((height, now));
-                false
-            }
-        };
-        if !weight_settled {
+        if weight != Steadiness::Settled {
             return self.out.status(Status::Settling);
         }
         if height_settled {
@@ -349,8 +269,8 @@ fn field(fields: &mut Fields, letter: Option<u8>, text: &[u8]) {
         }
         Some(b'N') => {
             fields.units = match text.trim_ascii() {
-                b"m" => Some(Units::Metric),
-                b"c" => Some(Units::Imperial),
+                b"m" => Some(METRIC),
+                b"c" => Some(IMPERIAL),
                 _ => None,
             }
         }
@@ -453,6 +373,7 @@ mod tests {
     use consult::vitals::Moment;
 
     use super::*;
+    use crate::weighing::SETTLED_OVER;
 
     /// A second later each time it is asked.
     fn now() -> Now {

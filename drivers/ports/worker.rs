@@ -23,7 +23,7 @@ use crate::{Now, Protocol};
 
 /// A port that is out is looked for that often: a device is back within 2 s of its cable.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Bytes read at once: 4 s of the fastest of the four.
+/// Bytes read at once: 7 s of the fastest, an oximeter.
 const READ_MAX: usize = 4096;
 /// Messages kept while the cabin does not take them. Past it the oldest is lost, and the log says so.
 const WAITING_MAX: usize = 256;

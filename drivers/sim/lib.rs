@@ -22,14 +22,26 @@ use rustix::fd::OwnedFd;
 
 mod blood_pressure_suntech;
 pub mod control;
+mod oximeter_contec;
 mod oximeter_nonin;
 mod pty;
 mod scale_health_o_meter;
+mod scale_mt_sics;
+mod scale_st_gs;
+mod scale_tanita;
 mod thermometer_taidoc;
 
 /// Keys of the simulated models: the names of their files, here and in `drivers`.
-pub const MODELS: [&str; 4] =
-    ["oximeter_nonin", "blood_pressure_suntech", "scale_health_o_meter", "thermometer_taidoc"];
+pub const MODELS: &[&str] = &[
+    "oximeter_nonin",
+    "oximeter_contec",
+    "blood_pressure_suntech",
+    "scale_health_o_meter",
+    "scale_tanita",
+    "scale_mt_sics",
+    "scale_st_gs",
+    "thermometer_taidoc",
+];
 
 /// Commands that every simulator takes.
 pub const COMMANDS: &str = "unplug | plug | silent on|off | garble on|off | lose N | value key=value... | values";
@@ -57,8 +69,12 @@ pub(crate) trait Device: Send {
 fn device(model: &str) -> Option<Box<dyn Device>> {
     Some(match model {
         "oximeter_nonin" => Box::new(oximeter_nonin::Oximeter::new()),
+        "oximeter_contec" => Box::new(oximeter_contec::Oximeter::new()),
         "blood_pressure_suntech" => Box::new(blood_pressure_suntech::Cuff::new()),
         "scale_health_o_meter" => Box::new(scale_health_o_meter::Scale::new()),
+        "scale_tanita" => Box::new(scale_tanita::Scale::new()),
+        "scale_mt_sics" => Box::new(scale_mt_sics::Scale::new()),
+        "scale_st_gs" => Box::new(scale_st_gs::Scale::new()),
         "thermometer_taidoc" => Box::new(thermometer_taidoc::Thermometer::new()),
         _ => return None,
     })

@@ -137,7 +137,7 @@ impl Oximeter {
 }
 
 /// One beat as light through a finger shows it: a fast rise to the systolic peak, the dicrotic notch, a slow fall.
-fn pleth(phase: f64) -> f64 {
+pub(crate) fn pleth(phase: f64) -> f64 {
     let bump = |at: f64, width: f64| (-((phase - at) / width).powi(2) / 2.0).exp();
     let next = (-((phase - 1.22) / 0.085).powi(2) / 2.0).exp();
     (0.12 + 0.78 * (bump(0.22, 0.085) + next) + 0.30 * bump(0.52, 0.11) - 0.05 * bump(0.40, 0.03)).clamp(0.0, 1.0)

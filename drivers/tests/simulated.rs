@@ -111,6 +111,32 @@ fn the_oximeter_says_that_the_finger_is_out_and_gives_no_figure() {
 }
 
 #[test]
+fn the_contec_oximeter_gives_what_it_shows() {
+    let bench = Bench::new("oximeter_contec", "contec");
+    // A pulse above 127 needs the byte of the top bits.
+    bench.order("value spo2=88 pulse=131");
+    bench.port.start();
+    let events = bench.until_finished();
+    assert_eq!(numbers(&events), [88, 131]);
+    let samples: usize = events.iter().map(|e| if let PortEvent::Waveform(w) = e { w.samples.len() } else { 0 }).sum();
+    // Six seconds at 60 a second, less the first third of a second.
+    assert!(samples >= 340, "{samples}");
+}
+
+#[test]
+fn the_contec_oximeter_says_that_the_finger_is_out_and_gives_no_figure() {
+    let bench = Bench::new("oximeter_contec", "contec-finger");
+    bench.port.start();
+    bench.until(|e| matches!(e, PortEvent::Live(_)));
+    bench.order("finger out");
+    bench.until(|e| matches!(e, PortEvent::Status(Status::FingerOut)));
+    bench.order("finger in");
+    let events = bench.until(|e| matches!(e, PortEvent::Status(Status::Tracking)));
+    assert!(!events.iter().any(|e| matches!(e, PortEvent::Live(_) | PortEvent::Reading(_))), "{events:?}");
+    assert_eq!(numbers(&bench.until_finished()), [97, 72]);
+}
+
+#[test]
 fn the_cuff_shows_its_pressure_then_gives_its_figures() {
     let bench = Bench::new("blood_pressure_suntech", "cuff");
     bench.order("value systolic=141 diastolic=92 mean=108 pulse=77 speed=20");
@@ -175,6 +201,84 @@ fn a_scale_in_pounds_gives_grams() {
     bench.port.start();
     // 180 lb = 81646.6266 g; 70.5 in = 1790.7 mm.
     assert_eq!(numbers(&bench.until_finished()), [81_647, 1_791]);
+}
+
+#[test]
+fn the_tanita_scale_gives_weight_and_height_once_somebody_steps_on() {
+    for (unit, grams, test) in [("kg", 81_400, "tanita"), ("lb", 36_922, "tanita-pounds")] {
+        let bench = Bench::new("scale_tanita", test);
+        bench.order(&format!("value weight=81.4 height=168.3 unit={unit}"));
+        bench.port.start();
+        bench.until(|e| matches!(e, PortEvent::Status(Status::StepOn)));
+        bench.order("step on");
+        assert_eq!(numbers(&bench.until_finished()), [grams, 1_683]);
+    }
+}
+
+#[test]
+fn a_tanita_line_that_is_damaged_is_no_weight_and_the_patient_steps_on_again() {
+    let bench = Bench::new("scale_tanita", "tanita-corrupt");
+    bench.order("corrupt");
+    bench.order("rod up");
+    bench.port.start();
+    bench.order("step on");
+    let events = bench.until(|e| matches!(e, PortEvent::Fault(Fault::Garbled)));
+    assert!(numbers(&events).is_empty());
+    bench.until(|e| matches!(e, PortEvent::Status(Status::StepOn)));
+    bench.order("step on");
+    let events = bench.until_finished();
+    assert_eq!(numbers(&events), [70_300]);
+    assert!(events.iter().any(|e| matches!(e, PortEvent::Invalid(Absent::NoHeight))));
+}
+
+#[test]
+fn an_mt_sics_scale_gives_its_weight_and_its_serial_number_and_no_height() {
+    for (words, values, grams, test) in [
+        ("echo off", "weight=81.45", 81_450, "sics"),
+        ("echo on", "weight=81450 unit=g", 81_450, "sics-grams"),
+        ("echo off", "weight=180.0 unit=lb", 81_647, "sics-pounds"),
+    ] {
+        let bench = Bench::new("scale_mt_sics", test);
+        bench.order(words);
+        bench.order(&format!("value {values}"));
+        bench.port.start();
+        let events = bench.until_finished();
+        assert_eq!(numbers(&events), [grams]);
+        assert_eq!(readings(&events)[0].device.serial.as_deref(), Some("B021002593"));
+        assert!(events.iter().any(|e| matches!(e, PortEvent::Invalid(Absent::NoHeight))));
+    }
+}
+
+#[test]
+fn an_mt_sics_scale_with_too_much_on_it_gives_no_weight() {
+    let bench = Bench::new("scale_mt_sics", "sics-overload");
+    bench.order("overload on");
+    bench.port.start();
+    let events = bench.until(|e| matches!(e, PortEvent::Invalid(Absent::Overload)));
+    assert!(numbers(&events).is_empty());
+    bench.order("overload off");
+    assert_eq!(numbers(&bench.until_finished()), [70_300]);
+}
+
+#[test]
+fn an_st_gs_indicator_gives_its_weight_and_no_height() {
+    let bench = Bench::new("scale_st_gs", "st-gs");
+    bench.order("value weight=81.45");
+    bench.port.start();
+    let events = bench.until_finished();
+    assert_eq!(numbers(&events), [81_450]);
+    assert!(events.iter().any(|e| matches!(e, PortEvent::Invalid(Absent::NoHeight))));
+}
+
+#[test]
+fn a_weight_in_a_unit_that_we_do_not_know_is_not_taken() {
+    for (key, test) in [("scale_mt_sics", "sics-stones"), ("scale_st_gs", "st-gs-stones")] {
+        let bench = Bench::new(key, test);
+        bench.order("value weight=11.07 unit=st");
+        bench.port.start();
+        let events = bench.until(|e| matches!(e, PortEvent::Invalid(Absent::UnitUnknown)));
+        assert!(!events.iter().any(|e| matches!(e, PortEvent::Live(_) | PortEvent::Reading(_))), "{events:?}");
+    }
 }
 
 #[test]
@@ -252,6 +356,33 @@ fn a_scale_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
 }
 
 #[test]
+fn a_contec_oximeter_unplugged_in_mid_measurement_is_asked_to_stream_again() {
+    let bench = Bench::new("oximeter_contec", "contec-cable");
+    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Live(_)));
+    assert_eq!(numbers(&bench.until_finished()), [97, 72]);
+}
+
+#[test]
+fn a_tanita_scale_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
+    let bench = Bench::new("scale_tanita", "tanita-cable");
+    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::StepOn)));
+    bench.until(|e| matches!(e, PortEvent::Status(Status::StepOn)));
+    bench.order("step on");
+    assert_eq!(numbers(&bench.until_finished()), [70_300, 1_725]);
+}
+
+#[test]
+fn a_scale_of_lines_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
+    for (key, test) in [("scale_mt_sics", "sics-cable"), ("scale_st_gs", "st-gs-cable")] {
+        let bench = Bench::new(key, test);
+        bench.order("step off");
+        unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::StepOn)));
+        bench.order("step on");
+        assert_eq!(numbers(&bench.until_finished()), [70_300]);
+    }
+}
+
+#[test]
 fn a_thermometer_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
     let bench = Bench::new("thermometer_taidoc", "thermometer-cable");
     unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::TakeNow)));
@@ -271,14 +402,16 @@ fn a_silent_device_is_a_fault_until_it_speaks_again() {
 
 #[test]
 fn noise_is_a_fault_and_never_a_reading() {
-    for (key, name) in [("oximeter_nonin", "noise-1"), ("scale_health_o_meter", "noise-2")] {
+    for (key, name, figures) in
+        [("oximeter_nonin", "noise-1", 2), ("scale_health_o_meter", "noise-2", 2), ("scale_mt_sics", "noise-3", 1)]
+    {
         let bench = Bench::new(key, name);
         bench.order("garble on");
         bench.port.start();
         let events = bench.until(|e| matches!(e, PortEvent::Fault(Fault::Garbled)));
         assert!(numbers(&events).is_empty());
         bench.order("garble off");
-        assert_eq!(numbers(&bench.until_finished()).len(), 2);
+        assert_eq!(numbers(&bench.until_finished()).len(), figures);
     }
 }
 

@@ -137,7 +137,10 @@ fn the_check_names_the_line_of_a_mistake() {
     let wrong = CONFIG.replace("model = \"oximeter_nonin\"", "model = \"oximeter_nonsense\"");
     std::fs::write(cabin.file("cabin.toml"), wrong).unwrap();
     let error = plain(&["config", "check", &cabin.config()]).unwrap_err();
-    assert!(error.contains("cabin.toml:") && error.contains("one of oximeter_nonin, blood"), "{error}");
+    assert!(
+        error.contains("cabin.toml:") && error.contains("one of oximeter_nonin, oximeter_contec, blood"),
+        "{error}"
+    );
 }
 
 #[test]

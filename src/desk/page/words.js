@@ -15,8 +15,9 @@ const WORDS = {
     birth_certificate: "acte de naissance vu", family_booklet: "livret de famille vu",
   },
   device: {
-    oximeter_nonin: "Nonin", blood_pressure_suntech: "SunTech", scale_health_o_meter: "Health o meter",
-    thermometer_taidoc: "TaiDoc",
+    oximeter_nonin: "Nonin", oximeter_contec: "Contec", blood_pressure_suntech: "SunTech",
+    scale_health_o_meter: "Health o meter", scale_tanita: "Tanita", scale_mt_sics: "Mettler Toledo",
+    scale_st_gs: "balance ST,GS", thermometer_taidoc: "TaiDoc",
   },
   language: { fr: "français", en: "anglais", ar: "arabe", de: "allemand", es: "espagnol", pt: "portugais", tr: "turc", uk: "ukrainien" },
   measurement: {
