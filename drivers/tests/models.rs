@@ -51,3 +51,15 @@ fn every_driver_file_is_in_the_table() {
     }
     assert_eq!(sim::MODELS.iter().copied().collect::<BTreeSet<_>>(), keys);
 }
+
+#[test]
+fn every_model_stands_in_the_readme_with_what_was_never_seen() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    for model in drivers::MODELS {
+        let row = readme.lines().find(|line| line.starts_with('|') && line.contains(&format!("`{}`", model.key)));
+        let cells = row.unwrap_or_else(|| panic!("{} has no row in the README's table of devices", model.key));
+        let baud = format!("serial {}", model.line.baud);
+        let confidence = format!("({:?})", model.confidence);
+        assert!(cells.contains(&baud) && cells.contains(&confidence), "{}: {cells}", model.key);
+    }
+}

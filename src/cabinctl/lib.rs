@@ -9,6 +9,7 @@ mod arguments;
 mod config_check;
 mod config_file;
 mod device_bind;
+mod device_check;
 mod device_list;
 mod device_read;
 mod device_record;
@@ -26,6 +27,7 @@ cabinctl device read NAME --config FILE                  takes one measurement a
 cabinctl device read --model MODEL --port PORT
 cabinctl device record NAME --config FILE --out CAPTURE  the same, and keeps the bytes in a file
 cabinctl device record --model MODEL --port PORT --out CAPTURE
+cabinctl device check --config FILE                      the morning check: listens to every bound device
 cabinctl pharmacist add NAME --config FILE [--id ID] [--replace]
                                                          asks for a PIN of 6 to 12 digits on standard input
 cabinctl config check FILE                               names every mistake
@@ -41,6 +43,7 @@ pub fn run(words: Vec<String>, input: &mut dyn BufRead, out: &mut dyn Write) -> 
         (Some("device"), Some("list")) => device_list::run(arguments, out),
         (Some("device"), Some("bind")) => device_bind::run(arguments, out),
         (Some("device"), Some("read")) => device_read::run(arguments, out),
+        (Some("device"), Some("check")) => device_check::run(arguments, out),
         (Some("device"), Some("record")) => device_record::run(arguments, out),
         (Some("pharmacist"), Some("add")) => pharmacist_add::run(arguments, input, out),
         (Some("config"), Some("check")) => config_check::run(arguments, out),

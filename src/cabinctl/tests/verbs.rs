@@ -30,6 +30,15 @@ impl Cabin {
         self.file("cabin.toml").display().to_string()
     }
 
+    /// What a command line that fails prints before its error, and the error.
+    fn ctl_failing(&self, words: &[&str]) -> (String, String) {
+        let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        words.extend(["--config".to_owned(), self.config()]);
+        let mut out = Vec::new();
+        let error = cabinctl::run(words, &mut "".as_bytes(), &mut out).unwrap_err();
+        (String::from_utf8(out).unwrap(), format!("{error:#}"))
+    }
+
     /// What a command line prints, or its error.
     fn ctl(&self, words: &[&str], input: &str) -> Result<String, String> {
         let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
@@ -72,6 +81,57 @@ fn every_model_is_read_by_its_name_in_the_configuration() {
     }
     let listed = cabin.ctl(&["device", "list"], "").unwrap();
     assert_eq!(listed.matches("there: ").count(), 4, "{listed}");
+}
+
+#[test]
+fn every_model_that_the_cabin_knows_is_read_against_its_simulator() {
+    let dir = TempDir::new().unwrap();
+    for model in drivers::MODELS {
+        let port = dir.path().join(model.key);
+        let simulator = sim::Simulator::start(model.key, &port).unwrap();
+        // Quick where the device would take a minute, and somebody there where it waits for a person.
+        let (orders, expected): (&[&str], _) = match model.key {
+            "blood_pressure_suntech" => (&["value speed=20"], "reading  pressure 122/79, mean 93 mmHg"),
+            "thermometer_taidoc" => (&["value auto=1"], "reading  temperature 36.80 Cel"),
+            "scale_tanita" => (&["step on"], "reading  height 172.5 cm"),
+            _ if model.measurement == consult::vitals::Measurement::OxygenAndPulse => (&[], "reading  SpO2 97 %"),
+            _ => (&[], "reading  weight 70.300 kg"),
+        };
+        orders.iter().for_each(|order| drop(simulator.command(order).unwrap()));
+        let port = port.display().to_string();
+        let printed = plain(&["device", "read", "--model", model.key, "--port", &port]).unwrap();
+        assert!(printed.contains(expected) && printed.ends_with("finished\n"), "{}: {printed}", model.key);
+    }
+}
+
+#[test]
+fn the_morning_check_names_the_device_that_must_be_looked_after_and_starts_none() {
+    let cabin = Cabin::new();
+    let bench = Bench::start(&cabin.file("site")).unwrap();
+    bind_all(&cabin, &cabin.file("site"));
+    let printed = cabin.ctl(&["device", "check"], "").unwrap();
+    assert!(printed.contains("all 4 devices are good") && printed.contains("UTC, "), "{printed}");
+    assert_eq!(printed.matches("\ngood ").count(), 4, "{printed}");
+
+    bench.simulator("scale").unwrap().command("unplug").unwrap();
+    bench.simulator("oximeter").unwrap().command("silent on").unwrap();
+    let (printed, error) = cabin.ctl_failing(&["device", "check"]);
+    assert!(error.contains("2 of 4 devices must be looked after"), "{error}");
+    assert!(printed.contains("WRONG  scale") && printed.contains("check the cable"), "{printed}");
+    assert!(printed.contains("WRONG  oximeter") && printed.contains("is it switched on"), "{printed}");
+
+    bench.simulator("scale").unwrap().command("plug").unwrap();
+    let taken = cabin.file("site/cuff");
+    let (sender, messages) = std::sync::mpsc::sync_channel(drivers::ports::MESSAGES_MAX);
+    let binding = drivers::ports::Binding {
+        name: "cuff".into(),
+        model: drivers::model("blood_pressure_suntech").unwrap(),
+        address: drivers::ports::Address::Path(taken),
+    };
+    let _held = drivers::ports::Port::open(binding, sender).unwrap();
+    assert!(messages.iter().any(|message| matches!(message.event, drivers::ports::PortEvent::Opened { .. })));
+    let (printed, _) = cabin.ctl_failing(&["device", "check"]);
+    assert!(printed.contains("WRONG  cuff") && printed.contains("its port is taken"), "{printed}");
 }
 
 #[test]
