@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 /// Samples a second.
@@ -20,7 +21,22 @@ pub enum Loudness {
     Loud,
 }
 
-/// Rings once, in the background. A cabin without sound goes on without it: the picture says the same.
+/// The last ring was not heard: no sound card, or no player.
+static BROKEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether the last ring made no sound, as far as the system knows. The screen then asks people to call aloud.
+pub fn is_broken() -> bool {
+    BROKEN.load(Ordering::Relaxed)
+}
+
+fn heard(heard: bool) {
+    let was_broken = BROKEN.swap(!heard, Ordering::Relaxed);
+    if !heard && !was_broken {
+        tracing::warn!("the bell makes no sound: check the loudspeaker and its volume");
+    }
+}
+
+/// Rings once, in the background. A cabin without sound goes on without it, and says so.
 pub fn ring(loudness: Loudness) {
     let player = Command::new("aplay")
         .args(["-q", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", &RATE_HZ.to_string(), "-"])
@@ -30,14 +46,17 @@ pub fn ring(loudness: Loudness) {
         .spawn();
     let mut player = match player {
         Ok(player) => player,
-        Err(error) => return tracing::warn!(%error, "the bell cannot ring: install the package alsa-utils"),
+        Err(error) => {
+            heard(false);
+            return tracing::warn!(%error, "the bell cannot ring: install the package alsa-utils");
+        }
     };
     let rung = thread::Builder::new().name("bell".into()).spawn(move || {
         if let Some(mut pipe) = player.stdin.take() {
             // No sound card: the player is gone already.
             pipe.write_all(&samples(loudness)).ok();
         }
-        player.wait().ok();
+        heard(player.wait().is_ok_and(|status| status.success()));
     });
     if let Err(error) = rung {
         tracing::warn!(%error, "the bell cannot ring");

@@ -180,6 +180,7 @@ impl Devices {
             PortEvent::Lost { .. } => {
                 device.health = Health::Unplugged;
                 device.live.clear();
+                device.curve.clear();
                 device.status = None;
                 News::Lost
             }

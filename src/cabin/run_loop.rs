@@ -96,6 +96,8 @@ pub enum Over {
     Nothing,
     /// "Do you want to leave?"
     Leave,
+    /// "Do you want to hang up?"
+    HangUp,
     /// The list of languages.
     Languages,
 }
@@ -139,6 +141,8 @@ pub struct Cabin {
     pub(crate) page_fingerprint: Option<String>,
     /// Microphone and camera, switched off by the patient: kept over a reconnection of the same call.
     pub(crate) muted: (bool, bool),
+    /// Lines written to the physician by the cabin itself: each has its own name.
+    pub(crate) lines_told: u32,
     pub(crate) call_stats: Option<call::Stats>,
     pub(crate) call_faults: Vec<call::Fault>,
     pub(crate) drafts: Drafts,
@@ -248,6 +252,7 @@ impl Cabin {
             call_number: 0,
             page_fingerprint: None,
             muted: (false, false),
+            lines_told: 0,
             call_stats: None,
             call_faults: Vec::new(),
             drafts: Drafts::default(),

@@ -94,6 +94,7 @@ pub fn show(cabin: &mut Cabin) {
     bar.set_line(line(cabin));
     bar.set_back_possible(cabin.can_go_back());
     bar.set_patient_present(cabin.journey.dossier().is_some() && cabin.front == Front::Patient);
+    bar.set_help_pending(matches!(cabin.journey.help(), Help::Called { .. }));
     bar.set_speaking(cabin.voice.is_speaking());
     patient::show(&app, cabin, screen);
     match cabin.front {
@@ -126,7 +127,13 @@ fn list<T: Clone + PartialEq + 'static>(now: &ModelRc<T>, wanted: Vec<T>, set: i
 }
 
 fn presentation(app: &App, cabin: &Cabin) {
-    let Presentation { language, text_size, contrast, lower, .. } = cabin.journey.presentation();
+    // The pharmacist's and the technician's screens are theirs: not in the patient's language, letters or contrast.
+    let of_the_place = || Presentation {
+        language: Language::from_code(&cabin.settings.language).unwrap_or(Language::FRENCH),
+        ..Presentation::default()
+    };
+    let shown = if cabin.front == Front::Patient { cabin.journey.presentation() } else { of_the_place() };
+    let Presentation { language, text_size, contrast, lower, .. } = shown;
     let bar = app.global::<Bar>();
     let code = language.code();
     if bar.get_language() != code
@@ -241,6 +248,7 @@ fn overlay(app: &App, cabin: &Cabin) -> Overlay {
         return Overlay::None;
     }
     let help = app.global::<HelpAdapter>();
+    help.set_bell_broken(crate::bell::is_broken());
     match cabin.journey.help() {
         Help::Called { alarmed_at, .. } => {
             help.set_state(if alarmed_at.is_some() { HelpState::Unanswered } else { HelpState::Calling });
@@ -255,10 +263,11 @@ fn overlay(app: &App, cabin: &Cabin) -> Overlay {
     let emergency = cabin.journey.emergency().is_some();
     match cabin.over {
         Over::Leave => Overlay::Leave,
+        Over::HangUp if matches!(cabin.journey.step(), Step::Call { .. }) => Overlay::HangUp,
         Over::Languages => Overlay::Languages,
-        Over::Nothing if cabin.help_is_asked() && !cabin.help_hidden && !emergency => Overlay::Help,
-        Over::Nothing if cabin.is_stopped_by_outbox() => Overlay::NotKept,
-        Over::Nothing => Overlay::None,
+        Over::Nothing | Over::HangUp if cabin.help_is_asked() && !cabin.help_hidden && !emergency => Overlay::Help,
+        Over::Nothing | Over::HangUp if cabin.is_stopped_by_outbox() => Overlay::NotKept,
+        Over::Nothing | Over::HangUp => Overlay::None,
     }
 }
 

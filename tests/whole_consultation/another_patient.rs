@@ -56,12 +56,12 @@ fn a_patient_who_reads_english_on_an_upright_screen_is_seen_from_firefox_with_an
 
     visit.step("the pharmacist sees the passport");
     window.find("Your data, your choices")?;
-    visit.pharmacist_signs_in("Pharmacist’s space", "Enter", "digit")?;
+    visit.pharmacist_signs_in("Pharmacist’s space", "Entrer", "chiffre")?;
     let window = &visit.window;
-    window.press("Check")?;
-    window.press("Passport")?;
-    window.press("Everything matches")?;
-    window.press("Lock")?;
+    window.press("Vérifier")?;
+    window.press("Passeport")?;
+    window.press("Tout correspond")?;
+    window.press("Verrouiller")?;
 
     visit.step("consent, and nothing measured");
     for answer in ["To care for me: yes", "Statistics: no"] {

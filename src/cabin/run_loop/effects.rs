@@ -89,7 +89,6 @@ impl Cabin {
         self.physician = None;
         self.call_number += 1;
         self.call_stats = None;
-        self.call_faults.clear();
         self.voice.stop();
         self.drafts = Drafts::default();
         self.devices.forget();

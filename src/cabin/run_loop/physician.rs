@@ -103,6 +103,7 @@ impl Cabin {
             PhysicianEvent::Document { begin, bytes } => self.document(&begin, &bytes),
             PhysicianEvent::Fault(fault) => {
                 tracing::warn!(?fault, "a part of the call is missing");
+                self.tell_fault(&fault);
                 self.call_faults.push(fault);
                 self.call_faults.truncate(8);
             }
@@ -345,6 +346,29 @@ impl Cabin {
 
     fn refuse(&self, code: RefusalCode, reason: &str) {
         self.tell(Record::Error { code, reason: Text::cut(reason) });
+    }
+
+    /// A line beside the picture of the physician's page, which is French.
+    pub(crate) fn tell_physician(&mut self, words: &str) {
+        self.lines_told = self.lines_told.wrapping_add(1);
+        if let Ok(id) = ItemId::new(format!("cabin-{}-{}", self.call_number, self.lines_told)) {
+            self.tell(Record::Notice { id, text: Text::cut(words) });
+        }
+    }
+
+    fn tell_fault(&mut self, fault: &call::Fault) {
+        self.tell_physician(match fault {
+            call::Fault::NoMicrophone | call::Fault::MicrophoneLost { .. } => {
+                "Le micro de la cabine ne marche pas : vous n’entendez pas le patient."
+            }
+            call::Fault::NoCamera | call::Fault::CameraLost { .. } => {
+                "La caméra de la cabine ne marche pas : une image d’essai la remplace."
+            }
+            call::Fault::NoLoudspeaker | call::Fault::LoudspeakerLost { .. } => {
+                "Le haut-parleur de la cabine ne marche pas : le patient ne vous entend pas."
+            }
+            _ => return,
+        });
     }
 
     /// The patient was told that help comes: the physician hears it too.

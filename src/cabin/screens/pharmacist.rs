@@ -149,6 +149,12 @@ fn space(app: &App, cabin: &Cabin) {
     adapter.set_help_asked(!matches!(cabin.journey.help(), Help::NotAsked));
     adapter.set_emergency(cabin.journey.emergency().is_some());
     adapter.set_emergency_sign(matches!(cabin.journey.emergency(), Some(Emergency::Sign(_))));
+    if let Some(Emergency::Sign(sign)) = cabin.journey.emergency() {
+        adapter.set_sign(words::screen_sign(sign));
+    }
+    let papers = matches!(cabin.journey.step(), Step::Documents { .. });
+    adapter.set_print_possible(papers && cabin.settings.printer.is_some());
+    adapter.set_close_possible(matches!(cabin.journey.step(), Step::Welcome));
     adapter.set_cleaning_due(matches!(cabin.journey.step(), Step::Cleaning));
     adapter.set_waiting_for_physician(matches!(cabin.journey.step(), Step::WaitingRoom { .. }));
     adapter.set_in_call(matches!(cabin.journey.step(), Step::Call { .. }));

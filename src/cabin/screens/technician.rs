@@ -84,9 +84,8 @@ fn media(adapter: &TechnicianAdapter, cabin: &Cabin) {
     };
     adapter.set_loudspeaker(source);
     adapter.set_loudspeaker_name(name.into());
-    adapter.set_loudspeaker_state(state(|fault| {
-        matches!(fault, call::Fault::NoLoudspeaker | call::Fault::LoudspeakerLost { .. })
-    }));
+    let heard = state(|fault| matches!(fault, call::Fault::NoLoudspeaker | call::Fault::LoudspeakerLost { .. }));
+    adapter.set_loudspeaker_state(if crate::bell::is_broken() { MediaState::Missing } else { heard });
 }
 
 /// The relay of the configuration, or the one that the desk lends.

@@ -20,6 +20,8 @@ impl Journey {
     /// clock that jumps delays or hastens timeouts and nothing else.
     pub fn apply(&mut self, input: Input, now: Moment) -> Result<Vec<Effect>, Refused> {
         let source = source(&input);
+        // Whoever was told to sit still and say nothing was there all the time.
+        let measured = matches!(input, Input::ReadingsTaken { .. } | Input::MeasuringFailed { .. });
         if source == Source::PatientStep {
             match self.emergency {
                 Some(Emergency::Asked) => return Err(Refused::EmergencyShown),
@@ -30,7 +32,7 @@ impl Journey {
         let journalled = input.is_journalled();
         let step_before = std::mem::discriminant(&self.step);
         let effects = self.dispatch(input, now)?;
-        if source != Source::Other || std::mem::discriminant(&self.step) != step_before {
+        if source != Source::Other || measured || std::mem::discriminant(&self.step) != step_before {
             self.last_active_at = now;
             self.warned_at = None;
         }

@@ -15,13 +15,19 @@ use ui::{
 use super::super::list;
 use super::identity::{found, search};
 use crate::drafts::{DoctorPage, IdentityPage, ReasonPage};
-use crate::run_loop::{Cabin, with};
+use crate::run_loop::{Cabin, Over, with};
 use crate::words;
+
+/// Longest name of a physician that is taken, characters.
+const DOCTOR_CHARS_MAX: usize = 120;
+/// Longest telephone number typed, spaces and all.
+const PHONE_CHARS_MAX: usize = 24;
 
 pub fn connect(app: &App) {
     let reason = app.global::<ReasonAdapter>();
     reason.on_choose_kind(|kind| with(|cabin| cabin.drafts.reason.kind = words::reason_of_screen(kind)));
     reason.on_choose_part(|part| with(|cabin| cabin.drafts.reason.part = words::part_of_screen(part)));
+    reason.on_words_edited(|text| with(|cabin| cabin.drafts.reason.words = cut(&text, REASON_LINE_CHARS_MAX)));
     let weak = app.as_weak();
     reason.on_next(move || {
         let typed = weak.upgrade().map(|app| ReasonAdapter::get(&app).get_words()).unwrap_or_default();
@@ -39,7 +45,7 @@ pub fn connect(app: &App) {
 
     let doctor = app.global::<UsualDoctorAdapter>();
     doctor.on_choose_has_one(|yes| with(|cabin| cabin.drafts.doctor.has_one = Some(yes)));
-    doctor.on_name_edited(|text| with(|cabin| cabin.drafts.doctor.name = text.into()));
+    doctor.on_name_edited(|text| with(|cabin| cabin.drafts.doctor.name = cut(&text, DOCTOR_CHARS_MAX)));
     doctor.on_town_search_edited(|text| {
         with(|cabin| {
             cabin.drafts.doctor.town = None;
@@ -57,7 +63,7 @@ pub fn connect(app: &App) {
             }
         })
     });
-    doctor.on_phone_edited(|text| with(|cabin| cabin.drafts.doctor.phone = text.into()));
+    doctor.on_phone_edited(|text| with(|cabin| cabin.drafts.doctor.phone = cut(&text, PHONE_CHARS_MAX)));
     doctor.on_skip_phone(|| {
         with(|cabin| {
             cabin.drafts.doctor.phone.clear();
@@ -85,6 +91,7 @@ pub fn show(app: &App, cabin: &Cabin) {
     let reason = app.global::<ReasonAdapter>();
     reason.set_kind(draft.kind.map_or(ReasonKind::None, words::screen_reason));
     reason.set_part(draft.part.map_or(ui::BodyPart::None, words::screen_part));
+    set_text(&draft.words, || reason.get_words(), |text| reason.set_words(text));
     reason.set_words_max(i32::try_from(REASON_LINE_CHARS_MAX).unwrap_or(i32::MAX));
 
     if let (Step::WarningSigns, Some(dossier)) = (cabin.journey.step(), cabin.journey.dossier()) {
@@ -128,6 +135,11 @@ pub fn forget(app: &App) {
     doctor.set_phone(SharedString::default());
     doctor.set_towns(slint::ModelRc::default());
     doctor.set_town(PlaceFound::default());
+}
+
+/// What is typed past the limit is not taken: the field shows what is.
+pub(super) fn cut(typed: &str, chars_max: usize) -> String {
+    typed.chars().take(chars_max).collect()
 }
 
 /// Sets a text only when it is another: the field keeps its cursor.
@@ -275,6 +287,11 @@ impl Cabin {
         };
         // What is not asked counts as refused; what is asked must be answered.
         if care.is_none() || statistics.is_none() || (usual_doctor.is_none() && names_a_doctor(self)) {
+            return;
+        }
+        if care == Some(false) {
+            // "Stop here": without care there is no consultation. The sheet asks once more, and the way back is there.
+            self.over = Over::Leave;
             return;
         }
         self.input(Input::ConsentsAnswered(ConsentAnswers {

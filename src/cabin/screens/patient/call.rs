@@ -9,7 +9,7 @@ use ui::{App, CallAdapter, CallNotice, DeskReach, MeetPhysicianAdapter, WaitingR
 
 use super::super::{desk_reach, list};
 use crate::physician_link::Picture;
-use crate::run_loop::{Cabin, with};
+use crate::run_loop::{Cabin, Over, with};
 use crate::words;
 
 pub(super) fn connect(app: &App) {
@@ -30,19 +30,19 @@ pub(super) fn connect(app: &App) {
         with(|cabin| {
             cabin.muted.0 = !cabin.muted.0;
             cabin.mute();
+            let said = if cabin.muted.0 { "Le patient a coupé son micro." } else { "Le patient a remis son micro." };
+            cabin.tell_physician(said);
         })
     });
     adapter.on_toggle_camera(|| {
         with(|cabin| {
             cabin.muted.1 = !cabin.muted.1;
             cabin.mute();
+            let said = if cabin.muted.1 { "Le patient a coupé sa caméra." } else { "Le patient a remis sa caméra." };
+            cabin.tell_physician(said);
         })
     });
-    adapter.on_end(|| {
-        with(|cabin| {
-            cabin.input(Input::HungUp);
-        })
-    });
+    adapter.on_end(|| with(|cabin| cabin.over = Over::HangUp));
 }
 
 pub(super) fn show(app: &App, cabin: &Cabin) {

@@ -1,14 +1,16 @@
 //! The identity, one question a page.
 
 use consult::communes::{self, Scope};
-use consult::identity::{BirthDate, BirthDateRefused, MatriculeRefused, Sex, TraitText, TraitTextRefused};
+use consult::identity::{
+    BirthDate, BirthDateRefused, MatriculeRefused, NAME_CHARS_MAX, Sex, TraitText, TraitTextRefused,
+};
 use consult::journey::Input;
 use drivers::ports::system_clock;
 use slint::{ComponentHandle as _, SharedString};
 use ui::{App, BirthDateState, IdentityAdapter, MatriculeState, PlaceFound, SexKind};
 
 use super::super::list;
-use super::answers::set_text;
+use super::answers::{cut, set_text};
 use crate::drafts::{FoundPlace, IdentityDraft, IdentityPage};
 use crate::run_loop::{Cabin, with};
 use crate::words;
@@ -21,8 +23,8 @@ const MATRICULE_GROUPS: [usize; 6] = [1, 3, 5, 7, 10, 13];
 
 pub fn connect(app: &App) {
     let identity = app.global::<IdentityAdapter>();
-    identity.on_birth_name_edited(|text| with(|cabin| cabin.drafts.identity.birth_name = text.into()));
-    identity.on_given_names_edited(|text| with(|cabin| cabin.drafts.identity.given_names = text.into()));
+    identity.on_birth_name_edited(|text| with(|cabin| cabin.drafts.identity.birth_name = cut(&text, NAME_CHARS_MAX)));
+    identity.on_given_names_edited(|text| with(|cabin| cabin.drafts.identity.given_names = cut(&text, NAME_CHARS_MAX)));
     identity.on_choose_sex(|sex| {
         with(|cabin| {
             cabin.drafts.identity.sex = match sex {

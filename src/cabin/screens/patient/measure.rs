@@ -81,6 +81,10 @@ pub fn show(app: &App, cabin: &Cabin) {
     measure.set_progress(progress);
     measure.set_seconds_left(left);
     measure.set_hint(device.and_then(|device| device.status).map_or(SignalHint::Waiting, hint));
+    measure.set_resting_seconds(match device.and_then(|device| device.status) {
+        Some(Status::Resting { seconds }) => seconds.into(),
+        _ => 0,
+    });
     measure.set_cuff_mmhg(match device.and_then(|device| device.status) {
         Some(Status::CuffPressure { mmhg, .. }) => mmhg.into(),
         _ => 0,
@@ -141,9 +145,8 @@ fn progress(guided: &Guided) -> (f32, i32) {
 fn hint(status: Status) -> SignalHint {
     match status {
         Status::FingerOut | Status::SensorDisconnected => SignalHint::NoFinger,
-        Status::Searching | Status::LowBattery | Status::Starting | Status::Resting { .. } | Status::WakeUp => {
-            SignalHint::Waiting
-        }
+        Status::Searching | Status::LowBattery | Status::Starting | Status::WakeUp => SignalHint::Waiting,
+        Status::Resting { .. } => SignalHint::Resting,
         Status::Artefact => SignalHint::Moving,
         Status::Tracking => SignalHint::Good,
         Status::CuffPressure { rising: true, .. } => SignalHint::Inflating,

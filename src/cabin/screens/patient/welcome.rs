@@ -39,8 +39,8 @@ pub fn connect(app: &App) {
     leave.on_stay(|| with(|cabin| cabin.over = Over::Nothing));
     leave.on_leave(|| {
         with(|cabin| {
-            cabin.over = Over::Nothing;
-            cabin.input(Input::Left);
+            let hangs_up = std::mem::replace(&mut cabin.over, Over::Nothing) == Over::HangUp;
+            cabin.input(if hangs_up { Input::HungUp } else { Input::Left });
         })
     });
 
