@@ -28,10 +28,12 @@ use rustix::fd::OwnedFd;
 use crate::{Absent, Event, Fault, Measured, Model, Status, Waveform};
 
 pub mod find;
+mod hid_uart;
+mod open;
 mod tty;
 mod worker;
 
-pub use find::{Address, Found};
+pub use find::{Address, Found, UsbAddress, Which};
 
 /// Most messages waiting for the cabin. Past it curves and live figures are dropped first (the next ones replace
 /// them); what is kept of a patient waits in the port.

@@ -1,0 +1,240 @@
+//! A thermometer on a USB HID cable, enumerated by a real Linux: read by the real `cabinctl`, unplugged and back.
+//!
+//! This machine may have no USB. The test below starts a virtual machine whose kernel has (`tests/tools/usb_guest`) and
+//! runs this same program in it: there the tests of [`guest`] plug simulated devices into the kernel's virtual ports.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// How `tests/tools/usb_guest` says that this machine can have no guest.
+const NO_GUEST: i32 = 77;
+
+#[test]
+fn a_usb_thermometer_is_read_on_a_real_kernel() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/tools/usb_guest");
+    let tests = std::env::current_exe().unwrap();
+    let mut command = Command::new(script);
+    command.arg(&tests).args(["--ignored", "--test-threads=1", "--nocapture", "guest::"]);
+    // Where this build is, whatever it was told: what is fetched is kept there.
+    let target: Option<PathBuf> = tests.ancestors().nth(3).map(Path::to_owned);
+    let output = command.env("CARGO_TARGET_DIR", target.unwrap()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let why = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(NO_GUEST) {
+        assert!(std::env::var_os("CI").is_none(), "{why}");
+        eprintln!("a_usb_thermometer_is_read_on_a_real_kernel: SKIPPED, {}", why.trim());
+        return;
+    }
+    println!("{said}");
+    assert!(output.status.success(), "{}: {why}", output.status);
+    assert!(said.contains("test result: ok.") && !said.contains(" 0 passed"), "no test was run in the guest");
+}
+
+/// What runs in the guest.
+mod guest {
+    use std::io::{BufRead as _, BufReader};
+    use std::os::unix::process::CommandExt as _;
+    use std::path::Path;
+    use std::process::{Child, Command, Stdio};
+    use std::sync::mpsc::{self, Receiver};
+    use std::time::{Duration, Instant};
+
+    use drivers::ports::find::{self, Found};
+    use sim::Simulator;
+
+    /// A test that waits longer than that has failed.
+    const PATIENCE: Duration = Duration::from_secs(30);
+    /// A device is back within that time of its cable.
+    const BACK_WITHIN: Duration = Duration::from_secs(2);
+    const LOOK_EVERY: Duration = Duration::from_millis(10);
+    /// Nobody's number: an account that is in no group.
+    const NOBODY: u32 = 65_534;
+
+    fn is_here() -> bool {
+        std::env::var_os("IN_USB_GUEST").is_some()
+    }
+
+    /// Looks until there is something: the kernel tells nobody here when it has bound its driver.
+    fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let give_up_at = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            assert!(Instant::now() < give_up_at, "waited in vain for {what}");
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// The driver that the kernel has bound to a device's interface.
+    fn kernel_driver(device: &Found) -> Option<String> {
+        let interface = format!("/sys/bus/usb/devices/{}:1.0/driver", device.socket.as_ref()?);
+        Some(std::fs::read_link(interface).ok()?.file_name()?.to_str()?.to_owned())
+    }
+
+    fn hidraw_nodes() -> usize {
+        let names = std::fs::read_dir("/dev").unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().starts_with("hidraw")).count()
+    }
+
+    /// Plugs a thermometer in and waits until the kernel has it, with its own driver.
+    fn thermometer(port: u8, temperature: &str) -> (Simulator, Found) {
+        let sim = Simulator::start_on_usb("thermometer_taidoc", port).unwrap();
+        sim.command(&format!("value temperature={temperature}")).unwrap();
+        let socket = format!("1-{}", port + 1);
+        let device = until("the kernel to find it", || {
+            find::list_usb().into_iter().find(|found| found.socket.as_ref() == Some(&socket))
+        });
+        until("usbhid", || kernel_driver(&device).filter(|driver| driver == "usbhid"));
+        (sim, device)
+    }
+
+    /// The real program, and what it prints.
+    struct Cabinctl {
+        process: Child,
+        lines: Receiver<String>,
+    }
+
+    impl Cabinctl {
+        fn read(port: &str, account: Option<u32>) -> Cabinctl {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_cabinctl"));
+            command.args(["device", "read", "--model", "thermometer_taidoc", "--port", port]);
+            if let Some(account) = account {
+                command.uid(account).gid(account);
+            }
+            let (reader, writer) = std::io::pipe().unwrap();
+            let mut process =
+                command.stdin(Stdio::null()).stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
+            // Its own copies of the pipe's end went with `command`.
+            drop(command);
+            let (sender, lines) = mpsc::channel();
+            std::thread::spawn(move || {
+                for line in BufReader::new(reader).lines().map_while(Result::ok) {
+                    println!("  cabinctl: {line}");
+                    if sender.send(line).is_err() {
+                        return;
+                    }
+                }
+            });
+            assert!(process.try_wait().unwrap().is_none_or(|status| !status.success()));
+            Cabinctl { process, lines }
+        }
+
+        /// Waits for a line that begins so.
+        fn wait_for(&self, start: &str) -> String {
+            let give_up_at = Instant::now() + PATIENCE;
+            loop {
+                let left = give_up_at.saturating_duration_since(Instant::now());
+                let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("waited in vain for {start:?}"));
+                if line.starts_with(start) {
+                    return line;
+                }
+            }
+        }
+
+        /// Whether it ended well.
+        fn end(mut self) -> bool {
+            self.process.wait().unwrap().success()
+        }
+    }
+
+    impl Drop for Cabinctl {
+        fn drop(&mut self) {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+    }
+
+    #[test]
+    #[ignore = "in the guest only"]
+    fn a_thermometer_unplugged_in_mid_measurement_is_back_and_its_value_is_exact() {
+        if !is_here() {
+            return;
+        }
+        let (sim, device) = thermometer(0, "36.84");
+        assert_eq!(hidraw_nodes(), 1);
+        let cabinctl = Cabinctl::read("usb=10c4:ea80", None);
+        let open = cabinctl.wait_for("open ");
+        assert!(open.ends_with(device.path.to_str().unwrap()), "{open} is not {device:?}");
+        assert_eq!((kernel_driver(&device).as_deref(), hidraw_nodes()), (Some("usbfs"), 0));
+        cabinctl.wait_for("status   TakeNow");
+        sim.command("unplug").unwrap();
+        cabinctl.wait_for("lost ");
+        let plugged_at = Instant::now();
+        sim.command("plug").unwrap();
+        cabinctl.wait_for("open ");
+        let back_after = plugged_at.elapsed();
+        println!("  back {} ms after the plug", back_after.as_millis());
+        assert!(back_after < BACK_WITHIN, "{back_after:?}");
+        sim.command("measure").unwrap();
+        let reading = cabinctl.wait_for("reading ");
+        assert!(reading.starts_with("reading  temperature 36.84 Cel "), "{reading}");
+        assert!(reading.contains("serial 00A1B2C3"), "{reading}");
+        cabinctl.wait_for("finished");
+        assert!(cabinctl.end());
+        // At its end the kernel has its driver back, and other programs their file.
+        let device = find::list_usb().remove(0);
+        assert_eq!((kernel_driver(&device).as_deref(), hidraw_nodes()), (Some("usbhid"), 1));
+    }
+
+    #[test]
+    #[ignore = "in the guest only"]
+    fn an_account_without_the_udev_rule_is_told_of_it() {
+        if !is_here() {
+            return;
+        }
+        let (_sim, device) = thermometer(0, "36.6");
+        let cabinctl = Cabinctl::read("usb=10c4:ea80", Some(NOBODY));
+        let refused = cabinctl.wait_for("cabinctl: ");
+        assert!(
+            refused.contains("70-cabin-devices.rules") && refused.contains(device.path.to_str().unwrap()),
+            "{refused}"
+        );
+        assert!(!cabinctl.end());
+        assert_eq!(kernel_driver(&device).as_deref(), Some("usbhid"));
+    }
+
+    #[test]
+    #[ignore = "in the guest only"]
+    fn of_two_thermometers_the_one_named_is_read_and_none_is_guessed() {
+        if !is_here() {
+            return;
+        }
+        let (first, _) = thermometer(0, "36.6");
+        let (second, device) = thermometer(1, "38.9");
+        let cabinctl = Cabinctl::read("usb=10c4:ea80", None);
+        assert!(cabinctl.wait_for("cabinctl: ").contains("several such devices"));
+        assert!(!cabinctl.end());
+        let cabinctl = Cabinctl::read("usb=10c4:ea80@1-2", None);
+        assert!(cabinctl.wait_for("open ").ends_with(device.path.to_str().unwrap()));
+        cabinctl.wait_for("status   TakeNow");
+        first.command("measure").unwrap();
+        second.command("measure").unwrap();
+        assert!(cabinctl.wait_for("reading ").starts_with("reading  temperature 38.90 Cel "));
+        assert!(cabinctl.end());
+    }
+
+    #[test]
+    #[ignore = "in the guest only"]
+    fn a_second_program_is_refused_and_a_killed_one_gets_its_device_back() {
+        if !is_here() {
+            return;
+        }
+        let (sim, device) = thermometer(0, "37.0");
+        let first = Cabinctl::read("usb=10c4:ea80/00A1B2C3", None);
+        first.wait_for("status   TakeNow");
+        let second = Cabinctl::read("usb=10c4:ea80", None);
+        assert!(second.wait_for("cabinctl: ").contains("another program holds this device"));
+        assert!(!second.end());
+        // Killed: nobody has given the kernel its driver back.
+        drop(first);
+        assert_eq!(kernel_driver(&device), None);
+        let third = Cabinctl::read("usb=10c4:ea80", None);
+        third.wait_for("status   TakeNow");
+        sim.command("measure").unwrap();
+        assert!(third.wait_for("reading ").starts_with("reading  temperature 37.00 Cel "));
+        assert!(third.end());
+        assert!(Path::new("/dev/hidraw0").exists());
+        assert_eq!(kernel_driver(&device).as_deref(), Some("usbhid"));
+    }
+}
