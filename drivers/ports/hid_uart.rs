@@ -18,15 +18,12 @@ use std::time::Duration;
 use rusb::{Context, Device, DeviceHandle, Direction, TransferType, UsbContext as _};
 
 use super::find;
-use super::find::UsbAddress;
 use super::tty::NotOpened;
 use crate::Line;
 
 const PERMISSION: &str = "install the udev rule 70-cabin-devices.rules, which gives this device to the group cabin";
 const HELD: &str = "another program holds this device: stop the other program of the cabin";
 const NO_PORT: &str = "this USB device is no CP2110: correct the configuration";
-const SEVERAL: &str =
-    "several such devices are plugged in: name one in the configuration, as cabinctl device list shows it";
 
 /// Feature reports (AN434, 5 and 6).
 const UART_ENABLE: u8 = 0x41;
@@ -69,14 +66,9 @@ struct Chip {
 }
 
 impl HidUart {
-    /// Opens the device that `find` has found at its file under /dev/bus/usb.
-    pub(crate) fn open(address: &UsbAddress, line: Line) -> Result<HidUart, NotOpened> {
-        let found = find::usb_devices(address);
-        let Some(first) = found.first() else { return Err(NotOpened::Missing) };
-        let refused = |remedy: &str| NotOpened::Refused { path: first.path.clone(), remedy: remedy.to_owned() };
-        if found.len() > 1 {
-            return Err(refused(SEVERAL));
-        }
+    /// Opens the device of that file under /dev/bus/usb.
+    pub(crate) fn open(path: &Path, line: Line) -> Result<HidUart, NotOpened> {
+        let refused = |remedy: &str| NotOpened::Refused { path: path.to_owned(), remedy: remedy.to_owned() };
         let failed = |error: rusb::Error| match error {
             rusb::Error::Access => refused(PERMISSION),
             rusb::Error::Busy => refused(HELD),
@@ -84,7 +76,7 @@ impl HidUart {
             rusb::Error::Pipe | rusb::Error::NotFound => refused(NO_PORT),
             _ => NotOpened::Missing,
         };
-        let chip = Arc::new(Chip::open(&first.path).map_err(failed)?.ok_or(NotOpened::Missing)?);
+        let chip = Arc::new(Chip::open(path).map_err(failed)?.ok_or(NotOpened::Missing)?);
         chip.set(line).map_err(failed)?;
         let (incoming, pipe) = io::pipe().map_err(|_| NotOpened::Missing)?;
         let closing = Arc::new(AtomicBool::new(false));

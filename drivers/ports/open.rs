@@ -9,6 +9,8 @@ use super::tty::{NotOpened, Tty};
 use crate::{Model, Transport};
 
 const NOT_OVER_USB: &str = "this model is not read over USB HID: correct the configuration";
+const SEVERAL: &str =
+    "several such devices are plugged in: name one in the configuration, as cabinctl device list shows it";
 
 /// Closed when dropped.
 pub(crate) enum Open {
@@ -19,21 +21,18 @@ pub(crate) enum Open {
 impl Open {
     /// Opens the model at that address, and says what was opened.
     pub(crate) fn open(address: &Address, model: &Model) -> Result<(Open, Found), NotOpened> {
-        let found = find::resolve(address);
-        match address {
-            Address::Usb(usb) => {
-                if let Some(Found { path, .. }) = &found
-                    && !model.speaks_over(Transport::HidUart)
-                {
-                    return Err(NotOpened::Refused { path: path.clone(), remedy: NOT_OVER_USB.to_owned() });
-                }
-                let opened = HidUart::open(usb, model.line)?;
-                Ok((Open::HidUart(opened), found.ok_or(NotOpened::Missing)?))
-            }
-            _ => {
-                let found = found.ok_or(NotOpened::Missing)?;
-                Ok((Open::Tty(Tty::open(&found.path, model.line)?), found))
-            }
+        let Address::Usb(usb) = address else {
+            let found = find::resolve(address).ok_or(NotOpened::Missing)?;
+            return Ok((Open::Tty(Tty::open(&found.path, model.line)?), found));
+        };
+        let devices = find::usb_devices(usb);
+        let refused =
+            |found: &Found, remedy: &str| NotOpened::Refused { path: found.path.clone(), remedy: remedy.to_owned() };
+        match &devices[..] {
+            [] => Err(NotOpened::Missing),
+            [found] if !model.speaks_over(Transport::HidUart) => Err(refused(found, NOT_OVER_USB)),
+            [found] => Ok((Open::HidUart(HidUart::open(&found.path, model.line)?), found.clone())),
+            [first, ..] => Err(refused(first, SEVERAL)),
         }
     }
 
