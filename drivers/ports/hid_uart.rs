@@ -17,13 +17,9 @@ use std::time::Duration;
 
 use rusb::{Context, Device, DeviceHandle, Direction, TransferType, UsbContext as _};
 
-use super::find;
 use super::tty::NotOpened;
+use super::{Remedy, find};
 use crate::Line;
-
-const PERMISSION: &str = "install the udev rule 70-cabin-devices.rules, which gives this device to the group cabin";
-const HELD: &str = "another program holds this device: stop the other program of the cabin";
-const NO_PORT: &str = "this USB device is no CP2110: correct the configuration";
 
 /// Feature reports (AN434, 5 and 6).
 const UART_ENABLE: u8 = 0x41;
@@ -68,12 +64,12 @@ struct Chip {
 impl HidUart {
     /// Opens the device of that file under /dev/bus/usb.
     pub(crate) fn open(path: &Path, line: Line) -> Result<HidUart, NotOpened> {
-        let refused = |remedy: &str| NotOpened::Refused { path: path.to_owned(), remedy: remedy.to_owned() };
+        let refused = |remedy| NotOpened::Refused { path: path.to_owned(), remedy };
         let failed = |error: rusb::Error| match error {
-            rusb::Error::Access => refused(PERMISSION),
-            rusb::Error::Busy => refused(HELD),
+            rusb::Error::Access => refused(Remedy::Permission),
+            rusb::Error::Busy => refused(Remedy::Held),
             // Stalled: it does not know the chip's reports.
-            rusb::Error::Pipe | rusb::Error::NotFound => refused(NO_PORT),
+            rusb::Error::Pipe | rusb::Error::NotFound => refused(Remedy::NotAPort),
             _ => NotOpened::Missing,
         };
         let chip = Arc::new(Chip::open(path).map_err(failed)?.ok_or(NotOpened::Missing)?);
