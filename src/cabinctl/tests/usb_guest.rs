@@ -33,6 +33,7 @@ fn a_usb_thermometer_is_read_on_a_real_kernel() {
 /// What runs in the guest.
 mod guest {
     use std::io::{BufRead as _, BufReader};
+    use std::os::unix::fs::MetadataExt as _;
     use std::os::unix::process::CommandExt as _;
     use std::path::Path;
     use std::process::{Child, Command, Stdio};
@@ -51,8 +52,10 @@ mod guest {
     const LOOK_EVERY: Duration = Duration::from_millis(10);
     /// Times the cable is pulled out.
     const ROUNDS: usize = 6;
-    /// Nobody's number: an account that is in no group.
-    const NOBODY: u32 = 65_534;
+    /// An account that is in no group but its own: user, group.
+    const NOBODY: (u32, u32) = (65_534, 65_534);
+    /// The cabin's account, in the group that the udev rules name.
+    const CABIN: (u32, u32) = (950, 950);
 
     fn is_here() -> bool {
         std::env::var_os("IN_USB_GUEST").is_some()
@@ -100,11 +103,11 @@ mod guest {
     }
 
     impl Cabinctl {
-        fn read(port: &str, account: Option<u32>) -> Cabinctl {
+        fn read(port: &str, account: Option<(u32, u32)>) -> Cabinctl {
             let mut command = Command::new(env!("CARGO_BIN_EXE_cabinctl"));
             command.args(["device", "read", "--model", "thermometer_taidoc", "--port", port]);
-            if let Some(account) = account {
-                command.uid(account).gid(account);
+            if let Some((user, group)) = account {
+                command.uid(user).gid(group);
             }
             let (reader, writer) = std::io::pipe().unwrap();
             let mut process =
@@ -279,6 +282,59 @@ mod guest {
         assert!(third.wait_for("reading ").starts_with("reading  temperature 37.00 Cel "));
         assert!(third.end());
         assert!(Path::new("/dev/hidraw0").exists());
+        assert_eq!(kernel_driver(&device).as_deref(), Some("usbhid"));
+    }
+
+    /// The real udevd with the product's rules. Ended when dropped.
+    struct Udev(Child);
+
+    impl Udev {
+        fn start() -> Udev {
+            let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systemd/70-cabin-devices.rules");
+            std::fs::create_dir_all("/run/udev/rules.d").unwrap();
+            std::fs::copy(rules, "/run/udev/rules.d/70-cabin-devices.rules").unwrap();
+            let groups = std::fs::read_to_string("/etc/group").unwrap();
+            std::fs::write("/tmp/group", format!("{}\ncabin:x:{}:\n", groups.trim_end(), CABIN.1)).unwrap();
+            // What /etc holds is the host's and cannot be written.
+            let mounted = Command::new("mount").args(["--bind", "/tmp/group", "/etc/group"]).status().unwrap();
+            assert!(mounted.success());
+            let daemon = Command::new("/lib/systemd/systemd-udevd").spawn().unwrap();
+            until("udevd", || Path::new("/run/udev/control").exists().then_some(()));
+            Udev(daemon)
+        }
+    }
+
+    impl Drop for Udev {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+            let _ = std::fs::remove_dir_all("/run/udev");
+        }
+    }
+
+    #[test]
+    #[ignore = "in the guest only"]
+    fn the_udev_rule_gives_it_to_the_cabins_account_and_to_no_other() {
+        if !is_here() {
+            return;
+        }
+        let _udev = Udev::start();
+        let (sim, device) = thermometer(0, "39.95");
+        let file = std::fs::metadata(&device.path).unwrap();
+        assert_eq!((file.mode() & 0o777, file.uid(), file.gid()), (0o660, 0, CABIN.1));
+        let other = Cabinctl::read("usb=10c4:ea80", Some(NOBODY));
+        assert!(other.wait_for("cabinctl: ").contains("70-cabin-devices.rules"));
+        let cabinctl = Cabinctl::read("usb=10c4:ea80", Some(CABIN));
+        cabinctl.wait_for("status   TakeNow");
+        // Back, and never refused although udev needs a moment to give it to the cabin again.
+        sim.command("unplug").unwrap();
+        cabinctl.wait_for("lost ");
+        sim.command("plug").unwrap();
+        cabinctl.wait_for("open ");
+        sim.command("measure").unwrap();
+        assert!(cabinctl.wait_for("reading ").starts_with("reading  temperature 39.95 Cel "));
+        assert!(cabinctl.end());
+        let device = find::list_usb().remove(0);
         assert_eq!(kernel_driver(&device).as_deref(), Some("usbhid"));
     }
 }
