@@ -183,6 +183,8 @@ fn usb_device(root: &Path, name: &str) -> Option<Found> {
     let usb = hex("idVendor").zip(hex("idProduct"))?;
     let number = |file: &str| of_usb(file)?.parse().ok();
     let file = usb_file(number("busnum")?, number("devnum")?);
+    // Until the kernel has configured it, nothing in it can be spoken to: it is there in a moment.
+    of_usb("bConfigurationValue")?;
     // Until udev has been at it, it belongs to nobody's group: it is there in a moment. Without udev it is there now.
     let device = of_usb("dev")?;
     if root.join("run/udev/control").exists() && !root.join("run/udev/data").join(format!("c{device}")).exists() {
@@ -352,6 +354,7 @@ mod tests {
             machine.write(&format!("{sys}/busnum"), "1\n");
             machine.write(&format!("{sys}/devnum"), &format!("{device}\n"));
             machine.write(&format!("{sys}/dev"), &format!("189:{}\n", device - 1));
+            machine.write(&format!("{sys}/bConfigurationValue"), "1\n");
             machine.write(&format!("{sys}/serial"), &format!("{serial}\n"));
         };
         let find = |text: &str| resolve_in(&machine.0, &Address::Usb(text.parse().unwrap())).map(|found| found.path);
@@ -364,6 +367,9 @@ mod tests {
         assert_eq!(find("10c4:ea80"), None, "which?");
         assert_eq!(find("10c4:ea80/A1"), first);
         assert_eq!(find("10c4:ea80@1-2.4"), Some("/dev/bus/usb/001/008".into()));
+        machine.write("sys/bus/usb/devices/1-1/bConfigurationValue", "\n");
+        assert_eq!(find("10c4:ea80@1-1"), None, "not ready yet");
+        machine.write("sys/bus/usb/devices/1-1/bConfigurationValue", "1\n");
         // udev runs, and has only been at the first.
         machine.write("run/udev/control", "");
         machine.write("run/udev/data/c189:6", "");

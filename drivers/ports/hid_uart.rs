@@ -1,6 +1,7 @@
 //! A serial line behind a USB HID chip (Silicon Labs CP2110): no tty, spoken to with `rusb`.
 //!
-//! Source: Silicon Labs AN434, "CP2110/4 Interface Specification". The chip is set by feature reports; bytes travel in
+//! Source: `devices.md` 1, and Silicon Labs AN434 "CP2110/4 Interface Specification" as pySerial's `protocol_cp2110`
+//! reads it; seen with a simulated chip only (confidence B). The chip is set by feature reports; bytes travel in
 //! interrupt reports whose number is how many there are, 1 to 63.
 //!
 //! A thread reads, for `rusb` gives no descriptor that could be waited for beside the port's wake-up: what it reads
@@ -21,7 +22,7 @@ use super::tty::NotOpened;
 use super::{Remedy, find};
 use crate::Line;
 
-/// Feature reports (AN434, 5 and 6).
+/// Feature reports.
 const UART_ENABLE: u8 = 0x41;
 const PURGE_FIFOS: u8 = 0x43;
 const UART_CONFIG: u8 = 0x50;

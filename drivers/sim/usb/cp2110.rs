@@ -1,7 +1,9 @@
 //! The chip between USB and a device's serial line: Silicon Labs CP2110, a HID device.
 //!
-//! Sources: AN434 "CP2110/4 Interface Specification" (reports), USB HID 1.11 (descriptors and requests). The order of
-//! items in its report descriptor is ours: only the sizes of its reports matter to a host.
+//! Sources: `devices.md` 1, and AN434 "CP2110/4 Interface Specification" as pySerial's `protocol_cp2110` reads it
+//! (reports); USB HID 1.11 (descriptors and requests). The order of items in its report descriptor is ours: only the
+//! sizes of its reports matter to a host. No real chip was at hand: its strings, its line before it is set and the size
+//! of its buffer are from general knowledge.
 
 use std::collections::VecDeque;
 
@@ -14,7 +16,7 @@ pub(super) const SERIAL: &str = "00A1B2C3";
 
 /// Bytes of an interrupt packet: a report's number and 63 bytes.
 const PACKET: u8 = 64;
-/// Bytes that its receive buffer holds (data sheet): what comes on top is lost.
+/// Bytes that its receive buffer holds: what comes on top is lost.
 const RECEIVE_MAX: usize = 480;
 
 const UART_ENABLE: u8 = 0x41;
