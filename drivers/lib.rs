@@ -308,6 +308,15 @@ pub struct Line {
     pub baud: u32,
 }
 
+/// What carries a device's bytes to the cabin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A serial line: RS-232, or a USB adapter of which Linux makes a tty.
+    Serial,
+    /// A serial line behind a USB HID chip (CP2110), of which Linux makes no tty.
+    HidUart,
+}
+
 /// A USB identity that suggests a model. It names a cable more often than a device: a person confirms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UsbHint {
@@ -315,6 +324,16 @@ pub struct UsbHint {
     pub vid: u16,
     /// Product.
     pub pid: u16,
+}
+
+/// Silicon Labs CP2110, as its maker sells it (data sheet).
+const CP2110: UsbHint = UsbHint { vid: 0x10C4, pid: 0xEA80 };
+
+impl UsbHint {
+    /// What carries the bytes of a device with that identity.
+    pub fn transport(self) -> Transport {
+        if self == CP2110 { Transport::HidUart } else { Transport::Serial }
+    }
 }
 
 /// How sure we are of a protocol, as in `devices.md`.
@@ -341,12 +360,19 @@ pub struct Model {
     pub measurement: Measurement,
     /// How its line is set.
     pub line: Line,
-    /// USB identities that suggest it.
+    /// USB identities that suggest it; they say over what it speaks besides a bare serial line.
     pub usb: &'static [UsbHint],
     /// How sure we are of the protocol.
     pub confidence: Confidence,
     /// A new protocol, before its port opens.
     pub protocol: fn() -> Box<dyn Protocol>,
+}
+
+impl Model {
+    /// Whether it may be read over that. Every model so far has a serial line.
+    pub fn speaks_over(&self, transport: Transport) -> bool {
+        transport == Transport::Serial || self.usb.iter().any(|hint| hint.transport() == transport)
+    }
 }
 
 impl std::fmt::Debug for Model {
@@ -438,11 +464,11 @@ pub const MODELS: &[Model] = &[
     },
     Model {
         key: "thermometer_taidoc",
-        name: "TD-1241, TD-1261, IR42 (serial)",
+        name: "TD-1241, TD-1261, IR42 (serial or USB cable)",
         maker: "TaiDoc / FORA",
         measurement: Measurement::Temperature,
         line: Line { baud: 19200 },
-        usb: &[UsbHint { vid: 0x10C4, pid: 0xEA60 }, UsbHint { vid: 0x1A86, pid: 0x7523 }],
+        usb: &[UsbHint { vid: 0x10C4, pid: 0xEA60 }, UsbHint { vid: 0x1A86, pid: 0x7523 }, CP2110],
         confidence: Confidence::B,
         protocol: || Box::new(thermometer_taidoc::TaiDoc::new()),
     },

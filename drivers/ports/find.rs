@@ -1,14 +1,19 @@
-//! Which serial ports there are, and what udev knows of them.
+//! Which serial ports and USB devices there are, and what udev knows of them.
 //!
 //! A list for a person asks `serialport`; the socket (`ID_PATH`), which it does not tell, is read beside it from the
 //! kernel's and udev's own files. Only these files are read to find one bound port: the cabin looks five times a
 //! second while a cable is out, and `serialport` opens and sets every port of the mainboard to see whether it is real,
 //! which would refuse it for that moment to the driver that wants it.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serialport::{SerialPortInfo, SerialPortType};
+
+use crate::{MODELS, Transport};
 
 /// Where a device is plugged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,15 +24,79 @@ pub enum Address {
     Serial(String),
     /// A file, e.g. `/dev/ttyS0` or a simulator's.
     Path(PathBuf),
+    /// A USB device that has no serial port: a chip that is spoken to over HID.
+    Usb(UsbAddress),
 }
 
-/// A serial port of this machine.
+/// A USB device: `10c4:ea80`, `10c4:ea80/SERIAL` or `10c4:ea80@SOCKET`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UsbAddress {
+    /// Vendor.
+    pub vid: u16,
+    /// Product.
+    pub pid: u16,
+    /// Which of several.
+    pub which: Which,
+}
+
+/// Which of several USB devices of one vendor and product.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Which {
+    /// The only one. If there are more none is opened: it could be another patient's.
+    Only,
+    /// Its own serial number, wherever it is plugged.
+    Serial(String),
+    /// The socket as the kernel names it, whatever is plugged into it: bus, then the port of each hub (`1-2.4`).
+    Socket(String),
+}
+
+impl FromStr for UsbAddress {
+    type Err = NoUsbAddress;
+
+    fn from_str(text: &str) -> Result<Self, NoUsbAddress> {
+        let (identity, which) = match text.find(['/', '@']) {
+            None => (text, Which::Only),
+            Some(at) if at + 1 == text.len() => return Err(NoUsbAddress),
+            Some(at) => {
+                let name = text[at + 1..].to_owned();
+                let is_serial = text[at..].starts_with('/');
+                (&text[..at], if is_serial { Which::Serial(name) } else { Which::Socket(name) })
+            }
+        };
+        let number = |text: &str| {
+            let is_hex = text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            u16::from_str_radix(text, 16).ok().filter(|_| is_hex).ok_or(NoUsbAddress)
+        };
+        let (vid, pid) = identity.split_once(':').ok_or(NoUsbAddress)?;
+        Ok(UsbAddress { vid: number(vid)?, pid: number(pid)?, which })
+    }
+}
+
+impl fmt::Display for UsbAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04x}:{:04x}", self.vid, self.pid)?;
+        match &self.which {
+            Which::Only => Ok(()),
+            Which::Serial(serial) => write!(f, "/{serial}"),
+            Which::Socket(socket) => write!(f, "@{socket}"),
+        }
+    }
+}
+
+/// What was typed names no USB device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a USB device is VENDOR:PRODUCT, four hexadecimal digits each, then /SERIAL or @SOCKET if there are several")]
+pub struct NoUsbAddress;
+
+/// A serial port, or a USB device without one, of this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Found {
     /// The file to open.
     pub path: PathBuf,
     /// udev's `ID_PATH`.
     pub id_path: Option<String>,
+    /// Of a USB device without a serial port: its socket, as the kernel names it.
+    pub socket: Option<String>,
     /// Serial number of the USB adapter.
     pub serial: Option<String>,
     /// USB vendor and product.
@@ -68,7 +137,67 @@ pub fn resolve_in(root: &Path, address: &Address) -> Option<Found> {
         }
         Address::IdPath(id_path) => known_in(root).into_iter().find(|f| f.id_path.as_ref() == Some(id_path)),
         Address::Serial(serial) => known_in(root).into_iter().find(|f| f.serial.as_ref() == Some(serial)),
+        Address::Usb(address) => match &mut usb_devices_in(root, address)[..] {
+            [found] => Some(std::mem::take(found)),
+            _ => None,
+        },
     }
+}
+
+/// The USB devices at that address: several only when it does not say which.
+pub fn usb_devices(address: &UsbAddress) -> Vec<Found> {
+    usb_devices_in(Path::new("/"), address)
+}
+
+/// Every USB device without a serial port that a model is read over.
+pub fn list_usb() -> Vec<Found> {
+    let hints = MODELS.iter().flat_map(|model| model.usb).filter(|hint| hint.transport() == Transport::HidUart);
+    let known: BTreeSet<_> = hints.map(|hint| (hint.vid, hint.pid)).collect();
+    known.into_iter().flat_map(|(vid, pid)| usb_devices(&UsbAddress { vid, pid, which: Which::Only })).collect()
+}
+
+/// [`usb_devices`] on a machine laid out under `root`.
+pub fn usb_devices_in(root: &Path, address: &UsbAddress) -> Vec<Found> {
+    let fits = |found: &Found| {
+        found.usb == Some((address.vid, address.pid))
+            && match &address.which {
+                Which::Only => true,
+                Which::Serial(serial) => found.serial.as_ref() == Some(serial),
+                Which::Socket(socket) => found.socket.as_ref() == Some(socket),
+            }
+    };
+    let names = names_in(&root.join("sys/bus/usb/devices"));
+    names.into_iter().filter_map(|name| usb_device(root, &name)).filter(fits).collect()
+}
+
+/// The file through which a program speaks to a USB device.
+pub(crate) fn usb_file(bus: u8, address: u8) -> PathBuf {
+    format!("/dev/bus/usb/{bus:03}/{address:03}").into()
+}
+
+fn usb_device(root: &Path, name: &str) -> Option<Found> {
+    let sys = root.join("sys/bus/usb/devices").join(name);
+    // Interfaces are in that folder too, and have none of these.
+    let of_usb = |file: &str| text(sys.join(file)).filter(|text| !text.is_empty());
+    let hex = |file: &str| u16::from_str_radix(&of_usb(file)?, 16).ok();
+    let usb = hex("idVendor").zip(hex("idProduct"))?;
+    let number = |file: &str| of_usb(file)?.parse().ok();
+    let file = usb_file(number("busnum")?, number("devnum")?);
+    // Until the kernel has configured it, nothing in it can be spoken to: it is there in a moment.
+    of_usb("bConfigurationValue")?;
+    // Until udev has been at it, it belongs to nobody's group: it is there in a moment. Without udev it is there now.
+    let device = of_usb("dev")?;
+    if root.join("run/udev/control").exists() && !root.join("run/udev/data").join(format!("c{device}")).exists() {
+        return None;
+    }
+    Some(Found {
+        path: file,
+        id_path: None,
+        socket: Some(name.to_owned()),
+        serial: of_usb("serial"),
+        usb: Some(usb),
+        product: of_usb("product"),
+    })
 }
 
 /// [`list`] on a machine laid out under `root`, on which `serialport` saw these ports.
@@ -99,12 +228,16 @@ pub fn list_in(root: &Path, seen: &[SerialPortInfo]) -> Vec<Found> {
 
 /// What the kernel's and udev's files know.
 fn known_in(root: &Path) -> Vec<Found> {
-    let mut names: Vec<String> = fs::read_dir(root.join("sys/class/tty"))
+    names_in(&root.join("sys/class/tty")).into_iter().filter_map(|name| port(root, &name)).collect()
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
         .map(|entries| entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
         .unwrap_or_default();
     names.sort();
     names.truncate(PORTS_MAX);
-    names.into_iter().filter_map(|name| port(root, &name)).collect()
+    names
 }
 
 fn text(path: PathBuf) -> Option<String> {
@@ -199,6 +332,49 @@ mod tests {
         assert_eq!(by_path, by_serial);
         assert_eq!(by_path.path, machine.0.join("dev/ttyUSB1"));
         assert_eq!(resolve_in(&machine.0, &Address::Serial("C3".into())), None);
+    }
+
+    #[test]
+    fn a_usb_address_is_read_as_it_is_written() {
+        for text in ["10c4:ea80", "10c4:ea80/00A1/B@2", "10c4:ea80@1-2.4"] {
+            assert_eq!(text.parse::<UsbAddress>().unwrap().to_string(), text);
+        }
+        for text in ["", "10c4", "10c4:ea8", "10c4:+a80", "10c4:ea80/", "10c4:ea80@", "10c4:ea80:1", "é0c4:ea80"] {
+            assert_eq!(text.parse::<UsbAddress>(), Err(NoUsbAddress), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_usb_device_is_found_by_its_serial_number_and_its_socket_and_never_guessed() {
+        let machine = Machine::new("usb");
+        let thermometer = |socket: &str, device: u32, serial: &str| {
+            let sys = format!("sys/bus/usb/devices/{socket}");
+            machine.write(&format!("{sys}/idVendor"), "10c4\n");
+            machine.write(&format!("{sys}/idProduct"), "ea80\n");
+            machine.write(&format!("{sys}/busnum"), "1\n");
+            machine.write(&format!("{sys}/devnum"), &format!("{device}\n"));
+            machine.write(&format!("{sys}/dev"), &format!("189:{}\n", device - 1));
+            machine.write(&format!("{sys}/bConfigurationValue"), "1\n");
+            machine.write(&format!("{sys}/serial"), &format!("{serial}\n"));
+        };
+        let find = |text: &str| resolve_in(&machine.0, &Address::Usb(text.parse().unwrap())).map(|found| found.path);
+        thermometer("1-1", 7, "A1");
+        machine.write("sys/bus/usb/devices/1-1:1.0/bInterfaceClass", "03\n");
+        let first = Some(PathBuf::from("/dev/bus/usb/001/007"));
+        assert_eq!(find("10c4:ea80"), first);
+        assert_eq!(find("10c4:ea60"), None);
+        thermometer("1-2.4", 8, "B2");
+        assert_eq!(find("10c4:ea80"), None, "which?");
+        assert_eq!(find("10c4:ea80/A1"), first);
+        assert_eq!(find("10c4:ea80@1-2.4"), Some("/dev/bus/usb/001/008".into()));
+        machine.write("sys/bus/usb/devices/1-1/bConfigurationValue", "\n");
+        assert_eq!(find("10c4:ea80@1-1"), None, "not ready yet");
+        machine.write("sys/bus/usb/devices/1-1/bConfigurationValue", "1\n");
+        // udev runs, and has only been at the first.
+        machine.write("run/udev/control", "");
+        machine.write("run/udev/data/c189:6", "");
+        assert_eq!(find("10c4:ea80@1-2.4"), None, "not ours yet");
+        assert_eq!(find("10c4:ea80@1-1"), first);
     }
 
     #[test]

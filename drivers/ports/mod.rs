@@ -27,11 +27,13 @@ use rustix::fd::OwnedFd;
 
 use crate::{Absent, Event, Fault, Measured, Model, Status, Waveform};
 
+mod cable;
 pub mod find;
+mod hid_uart;
 mod tty;
 mod worker;
 
-pub use find::{Address, Found};
+pub use find::{Address, Found, UsbAddress, Which};
 
 /// Most messages waiting for the cabin. Past it curves and live figures are dropped first (the next ones replace
 /// them); what is kept of a patient waits in the port.
@@ -68,7 +70,7 @@ pub enum Remedy {
     Permission,
     /// Another program holds it.
     Held,
-    /// The file is no serial port.
+    /// The file is no serial port, the USB device is none of the model's, or several are plugged in that are alike.
     NotAPort,
     /// The adapter does not take the model's speed.
     Speed,
@@ -79,10 +81,12 @@ impl std::fmt::Display for Remedy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Remedy::Permission => {
-                "install the udev rule 70-cabin-devices.rules, or add the cabin's account to the group dialout"
+                "install the udev rule 70-cabin-devices.rules (or, for a serial port, join the group dialout)"
             }
             Remedy::Held => "another program holds this port: stop ModemManager, or the other program of the cabin",
-            Remedy::NotAPort => "this file is no serial port: correct the configuration",
+            Remedy::NotAPort => {
+                "no port of this model, or several that are alike: correct the configuration (cabinctl device list)"
+            }
             Remedy::Speed => "this port does not take the model's speed: use another serial adapter",
         })
     }

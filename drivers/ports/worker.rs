@@ -15,8 +15,9 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use rustix::fd::OwnedFd;
 
-use super::find::{self, Address};
-use super::tty::{NotOpened, Tty};
+use super::cable::Cable;
+use super::find::Address;
+use super::tty::NotOpened;
 use super::{Binding, Command, Message, PortEvent, WallClock, dress};
 use crate::capture::{self, Burst, Direction};
 use crate::{Now, Protocol};
@@ -38,7 +39,7 @@ enum Link {
         look_at: Instant,
         said: Said,
     },
-    Open(Tty),
+    Open(Cable),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -118,10 +119,10 @@ impl Worker {
                     }
                 }
             }
-            if let Link::Open(tty) = &mut link
+            if let Link::Open(cable) = &mut link
                 && readable
             {
-                match tty.read(&mut buffer) {
+                match cable.read(&mut buffer) {
                     Ok(count) => self.heard(&buffer[..count]),
                     Err(_) => gone = true,
                 }
@@ -138,16 +139,15 @@ impl Worker {
 
     /// Tries to open the device.
     fn look(&mut self, said: Said) -> Link {
-        let Some(found) = find::resolve(&self.binding.address) else { return self.missing(said) };
-        match Tty::open(&found.path, self.binding.model.line) {
-            Ok(tty) => {
+        match Cable::open(&self.binding.address, self.binding.model) {
+            Ok((cable, found)) => {
                 tracing::info!(port = %self.name, path = %found.path.display(), model = self.binding.model.key, "open");
                 self.usb_serial = found.serial;
                 self.arrived = Instant::now();
                 self.say(PortEvent::Opened { path: found.path });
                 let now = self.now();
                 self.protocol.port_opened(now);
-                Link::Open(tty)
+                Link::Open(cable)
             }
             Err(NotOpened::Missing) => self.missing(said),
             Err(NotOpened::Refused { path, remedy }) => {
@@ -180,14 +180,14 @@ impl Worker {
     /// Lets the protocol act: what is due, what it sends, what it says. True when the device has gone.
     fn turn(&mut self, link: &mut Link) -> bool {
         let mut gone = false;
-        if let Link::Open(tty) = link {
+        if let Link::Open(cable) = link {
             let now = self.now();
             if self.protocol.poll_timeout().is_some_and(|at| at <= now.instant) {
                 self.protocol.handle_timeout(now);
             }
             while let Some(bytes) = self.protocol.poll_transmit() {
                 self.record(Direction::ToDevice, &bytes);
-                gone |= tty.write(&bytes).is_err();
+                gone |= cable.write(&bytes).is_err();
             }
         }
         while let Some(event) = self.protocol.poll_event() {
@@ -232,8 +232,8 @@ impl Worker {
             .min()
             .map(|at| TimeSpec::from(at.saturating_duration_since(Instant::now()) + Duration::from_micros(200)));
         let mut fds = vec![PollFd::new(self.wake.as_raw_fd(), PollFlags::POLLIN)];
-        if let Link::Open(tty) = link {
-            fds.push(PollFd::new(tty.as_raw_fd(), PollFlags::POLLIN));
+        if let Link::Open(cable) = link {
+            fds.push(PollFd::new(cable.as_raw_fd(), PollFlags::POLLIN));
         }
         // A hang-up counts as readable: the read tells.
         let is_ready = |fd: Option<&PollFd>| fd.is_some_and(|fd| fd.any().unwrap_or(true));
@@ -328,6 +328,7 @@ impl std::fmt::Display for Address {
             Address::IdPath(id_path) => write!(f, "id_path {id_path}"),
             Address::Serial(serial) => write!(f, "serial {serial}"),
             Address::Path(path) => write!(f, "path {}", path.display()),
+            Address::Usb(usb) => write!(f, "usb {usb}"),
         }
     }
 }

@@ -23,7 +23,7 @@ pub const NAMES: [(&str, &str); 4] = [
 /// Longest line taken on the socket.
 const LINE_MAX: u64 = 1024;
 
-/// Four simulated devices in a folder. Dropping it unplugs them and removes the socket.
+/// Simulated devices of one control socket. Dropping it unplugs them and removes the socket.
 pub struct Bench {
     simulators: Arc<Vec<(&'static str, Simulator)>>,
     socket: PathBuf,
@@ -42,6 +42,19 @@ impl Bench {
             .into_iter()
             .map(|(name, model)| Ok((name, Simulator::start(model, &dir.join(name))?)))
             .collect::<io::Result<Vec<_>>>()?;
+        Self::obey(dir, simulators)
+    }
+
+    /// Plugs the thermometer into USB ([`Simulator::start_on_usb`]), and listens on `dir/control`.
+    ///
+    /// # Errors
+    /// A folder that cannot be written, or no virtual USB port.
+    pub fn start_on_usb(dir: &Path) -> io::Result<Bench> {
+        std::fs::create_dir_all(dir)?;
+        Self::obey(dir, vec![("thermometer", Simulator::start_on_usb("thermometer_taidoc", 0)?)])
+    }
+
+    fn obey(dir: &Path, simulators: Vec<(&'static str, Simulator)>) -> io::Result<Bench> {
         let simulators = Arc::new(simulators);
         let socket = dir.join("control");
         // One left by a simulator that was killed.

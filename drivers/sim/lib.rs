@@ -1,5 +1,5 @@
-//! Simulated devices on real pseudo-terminals: what a cabin sees of them is bytes on a port, paced as the real device
-//! paces them. They misbehave on command: silent, garbled, unplugged and back, cuff leaking, finger out.
+//! Simulated devices on real pseudo-terminals, or on USB ports of the kernel: what a cabin sees of them is bytes on a
+//! port, paced as the real device paces them. They misbehave on command: silent, garbled, unplugged and back, cuff leaking, finger out.
 //!
 //! Imports nothing of ours on purpose: a mistake shared with the driver would hide itself.
 //!
@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
 mod blood_pressure_suntech;
 pub mod control;
@@ -30,6 +30,7 @@ mod scale_mt_sics;
 mod scale_st_gs;
 mod scale_tanita;
 mod thermometer_taidoc;
+mod usb;
 
 /// Keys of the simulated models: the names of their files, here and in `drivers`.
 pub const MODELS: &[&str] = &[
@@ -87,9 +88,80 @@ struct Order {
     answer: Sender<Answer>,
 }
 
+/// Bits a second of a model that is sold with a USB HID cable (CP2110).
+fn hid_uart_baud(model: &str) -> Option<u32> {
+    match model {
+        "thermometer_taidoc" => Some(19_200),
+        _ => None,
+    }
+}
+
+/// Where a simulated device is plugged in.
+#[derive(Clone, Debug)]
+enum Socket {
+    /// A pseudo-terminal behind that name.
+    Link(PathBuf),
+    /// A port of vhci_hcd, and the speed of the device's line.
+    Usb { port: u8, baud: u32 },
+}
+
+impl Socket {
+    fn plug(&self) -> std::io::Result<Cable> {
+        Ok(match self {
+            Socket::Link(link) => Cable::Pty(pty::Pty::open(link)?),
+            Socket::Usb { port, baud } => Cable::Usb(usb::HidUart::plug(*port, *baud)?),
+        })
+    }
+}
+
+/// What joins a device to a host.
+enum Cable {
+    Pty(pty::Pty),
+    Usb(usb::HidUart),
+}
+
+impl Cable {
+    /// Nothing can come, and nothing tells when it can again.
+    fn hung_up(&self) -> bool {
+        match self {
+            Cable::Pty(pty) => !pty.has_host(),
+            Cable::Usb(usb) => usb.is_out(),
+        }
+    }
+
+    /// Bytes from the host; none when none came.
+    fn read(&mut self) -> Vec<u8> {
+        match self {
+            Cable::Pty(pty) => {
+                let mut buffer = [0; 512];
+                let count = pty.read(&mut buffer);
+                buffer[..count].to_vec()
+            }
+            Cable::Usb(usb) => usb.read(),
+        }
+    }
+
+    /// Bytes to the host; lost when none listens.
+    fn write(&mut self, bytes: &[u8]) {
+        match self {
+            Cable::Pty(pty) => pty.write(bytes),
+            Cable::Usb(usb) => usb.write(bytes),
+        }
+    }
+}
+
+impl AsFd for Cable {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Cable::Pty(pty) => pty.as_fd(),
+            Cable::Usb(usb) => usb.as_fd(),
+        }
+    }
+}
+
 /// A simulated device, running. Dropping it takes its port away and waits for its thread.
 pub struct Simulator {
-    link: PathBuf,
+    socket: Socket,
     orders: Option<Sender<Order>>,
     wake: Arc<OwnedFd>,
     thread: Option<JoinHandle<()>>,
@@ -101,14 +173,29 @@ impl Simulator {
     /// # Errors
     /// An unknown model, no pseudo-terminal left, or a folder that cannot be written.
     pub fn start(model: &str, link: &Path) -> std::io::Result<Simulator> {
+        Self::start_in(model, Socket::Link(link.to_owned()))
+    }
+
+    /// Plugs a simulated device into a USB port of this machine's kernel: `port` 0 to 7 of the module `vhci_hcd`, which
+    /// must be loaded. Only the superuser may.
+    ///
+    /// # Errors
+    /// A model that has no USB cable, no such port, or one that is taken.
+    pub fn start_on_usb(model: &str, port: u8) -> std::io::Result<Simulator> {
+        let baud =
+            hid_uart_baud(model).ok_or_else(|| std::io::Error::other(format!("{model:?} has no USB HID cable")))?;
+        Self::start_in(model, Socket::Usb { port, baud })
+    }
+
+    fn start_in(model: &str, socket: Socket) -> std::io::Result<Simulator> {
         let device = device(model).ok_or_else(|| std::io::Error::other(format!("no simulator for {model:?}")))?;
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (orders, inbox) = mpsc::channel();
-        let pty = pty::Pty::open(link)?;
+        let cable = Some(socket.plug()?);
         let mut line = Line {
             device,
-            link: link.to_owned(),
-            pty: Some(pty),
+            socket: socket.clone(),
+            cable,
             silent: false,
             garble: false,
             lose: 0,
@@ -118,12 +205,15 @@ impl Simulator {
         let wake_inside = wake.clone();
         let name = format!("sim {model}");
         let thread = std::thread::Builder::new().name(name).spawn(move || line.run(&inbox, &wake_inside))?;
-        Ok(Simulator { link: link.to_owned(), orders: Some(orders), wake, thread: Some(thread) })
+        Ok(Simulator { socket, orders: Some(orders), wake, thread: Some(thread) })
     }
 
-    /// Where it is plugged.
-    pub fn link(&self) -> &Path {
-        &self.link
+    /// The name of its pseudo-terminal, or its USB port, for a person.
+    pub fn place(&self) -> String {
+        match &self.socket {
+            Socket::Link(link) => link.display().to_string(),
+            Socket::Usb { port, .. } => format!("USB port {port} of vhci_hcd"),
+        }
     }
 
     /// Does what [`COMMANDS`] lists, or what the device knows (`finger out`, `cuff leak`, `measure`); returns when it
@@ -160,8 +250,8 @@ impl Drop for Simulator {
 /// The device, its cable, and what is wrong with it.
 struct Line {
     device: Box<dyn Device>,
-    link: PathBuf,
-    pty: Option<pty::Pty>,
+    socket: Socket,
+    cable: Option<Cable>,
     silent: bool,
     garble: bool,
     /// Bytes to lose yet.
@@ -171,7 +261,6 @@ struct Line {
 
 impl Line {
     fn run(&mut self, inbox: &Receiver<Order>, wake: &OwnedFd) {
-        let mut buffer = [0; 512];
         loop {
             loop {
                 match inbox.try_recv() {
@@ -189,9 +278,9 @@ impl Line {
             if self.device.due().is_some_and(|at| at <= now) {
                 self.device.tick(now, &mut out);
             }
-            let heard = self.pty.as_ref().map_or(0, |pty| pty.read(&mut buffer));
-            if heard > 0 && !self.silent {
-                self.device.hear(&buffer[..heard], now, &mut out);
+            let heard = self.cable.as_mut().map(Cable::read).unwrap_or_default();
+            if !heard.is_empty() && !self.silent {
+                self.device.hear(&heard, now, &mut out);
             }
             self.send(out);
             self.wait(wake);
@@ -200,7 +289,7 @@ impl Line {
 
     fn wait(&self, wake: &OwnedFd) {
         let left = self.device.due().map(|at| at.saturating_duration_since(Instant::now()));
-        let hung_up = self.pty.as_ref().is_some_and(|pty| !pty.has_host());
+        let hung_up = self.cable.as_ref().is_some_and(Cable::hung_up);
         // Nothing tells when a host opens the port: it is looked at ten times a second.
         let left = if hung_up { Some(left.unwrap_or(Duration::MAX).min(Duration::from_millis(100))) } else { left };
         let timeout = left.map(|left| {
@@ -208,8 +297,8 @@ impl Line {
             Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() }
         });
         let mut fds = vec![PollFd::new(wake, PollFlags::IN)];
-        if let Some(pty) = self.pty.as_ref().filter(|_| !hung_up) {
-            fds.push(PollFd::new(pty, PollFlags::IN));
+        if let Some(cable) = self.cable.as_ref().filter(|_| !hung_up) {
+            fds.push(PollFd::new(cable, PollFlags::IN));
         }
         // Interrupted or not, the loop looks at everything again.
         let _ = poll(&mut fds, timeout.as_ref());
@@ -236,8 +325,8 @@ impl Line {
                 }
             }
         }
-        if let Some(pty) = &self.pty {
-            pty.write(&bytes);
+        if let Some(cable) = &mut self.cable {
+            cable.write(&bytes);
         }
     }
 
@@ -246,13 +335,13 @@ impl Line {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         match words[..] {
             ["unplug"] => {
-                if self.pty.take().is_some() {
+                if self.cable.take().is_some() {
                     self.device.unplugged(now);
                 }
             }
             ["plug"] => {
-                if self.pty.is_none() {
-                    self.pty = Some(pty::Pty::open(&self.link).map_err(|error| error.to_string())?);
+                if self.cable.is_none() {
+                    self.cable = Some(self.socket.plug().map_err(|error| error.to_string())?);
                     self.device.plugged(now);
                 }
             }

@@ -1,7 +1,8 @@
-//! `sim --dir DIR`: four simulated devices. `sim ctl DIR NAME COMMAND...`: makes them misbehave.
+//! `sim --dir DIR`: four simulated devices. `sim --usb DIR`: one on USB. `sim ctl DIR NAME COMMAND...`: makes them misbehave.
 #![allow(clippy::print_stdout)] // a command line program: its output is its purpose
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use sim::control::{Bench, NAMES, ask};
@@ -9,6 +10,8 @@ use sim::control::{Bench, NAMES, ask};
 const USAGE: &str = "\
 sim --dir DIR [NAME.key=value ...]   plugs four simulated devices into DIR until Ctrl-C
     DIR/oximeter DIR/cuff DIR/scale DIR/thermometer are the ports, DIR/control the control socket
+sim --usb DIR [NAME.key=value ...]   plugs the thermometer, with its USB HID cable, into this machine's kernel
+    (module vhci_hcd; superuser); DIR/control is the control socket
 sim ctl DIR NAME COMMAND...          e.g. sim ctl /tmp/site oximeter unplug
     every device   unplug | plug | silent on|off | garble on|off | lose N | value key=value... | values
     oximeter       finger in|out | sensor in|out | artefact on|off | battery low|ok | corrupt   (spo2 pulse format)
@@ -26,7 +29,8 @@ fn main() -> ExitCode {
         ["ctl", dir, ref command @ ..] if !command.is_empty() => {
             ask(dir.as_ref(), &command.join(" ")).map(|answer| println!("{answer}"))
         }
-        ["--dir", dir, ref settings @ ..] => run(dir.into(), settings),
+        ["--dir", dir, ref settings @ ..] => run(dir.into(), settings, Bench::start),
+        ["--usb", dir, ref settings @ ..] => run(dir.into(), settings, Bench::start_on_usb),
         _ => Err(USAGE.into()),
     };
     match done {
@@ -38,7 +42,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(dir: PathBuf, settings: &[&str]) -> Result<(), String> {
+fn run(dir: PathBuf, settings: &[&str], start: fn(&Path) -> io::Result<Bench>) -> Result<(), String> {
     // Before anything that would have to be cleaned up.
     let mut signals = signal_hook::iterator::Signals::new([
         signal_hook::consts::SIGINT,
@@ -46,7 +50,7 @@ fn run(dir: PathBuf, settings: &[&str]) -> Result<(), String> {
         signal_hook::consts::SIGHUP,
     ])
     .map_err(|error| error.to_string())?;
-    let bench = Bench::start(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    let bench = start(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
     let simulator = |name: &str| bench.simulator(name).ok_or_else(|| format!("no device {name:?}"));
     simulator("thermometer")?.command(THERMOMETER_AUTO)?;
     for setting in settings {
@@ -54,7 +58,9 @@ fn run(dir: PathBuf, settings: &[&str]) -> Result<(), String> {
         simulator(name)?.command(&format!("value {value}"))?;
     }
     for (name, model) in NAMES {
-        println!("{model:<24} {}", dir.join(name).display());
+        if let Some(simulator) = bench.simulator(name) {
+            println!("{model:<24} {}", simulator.place());
+        }
     }
     signals.forever().next();
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 
-use drivers::MODELS;
+use drivers::{MODELS, Transport, UsbHint};
 
 fn file() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../systemd/70-cabin-devices.rules")
@@ -33,24 +33,34 @@ fn every_adapter_of_a_model_has_a_rule_that_lets_the_cabin_open_it_and_nobody_el
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let parts = rule(line);
         let matches: Vec<_> = parts.iter().filter(|(_, op, _)| op == "==").map(|(key, ..)| key.as_str()).collect();
-        assert_eq!(matches, ["SUBSYSTEM", "SUBSYSTEMS", "ATTRS{idVendor}", "ATTRS{idProduct}"], "{line}");
+        let given = |key: &str, op: &str, value: &str| {
+            assert!(parts.iter().any(|part| *part == (key.into(), op.into(), value.into())), "{key} {op} in {line}");
+        };
+        // The adapter is some levels above the tty; without one it is the device itself, and not its interfaces.
+        let (transport, [vendor, product]) = if parts[0].2 == "tty" {
+            assert_eq!(matches, ["SUBSYSTEM", "SUBSYSTEMS", "ATTRS{idVendor}", "ATTRS{idProduct}"], "{line}");
+            given("SUBSYSTEMS", "==", "usb");
+            given("ENV{ID_MM_PORT_IGNORE}", "=", "1");
+            (Transport::Serial, ["ATTRS{idVendor}", "ATTRS{idProduct}"])
+        } else {
+            assert_eq!(matches, ["SUBSYSTEM", "ENV{DEVTYPE}", "ATTR{idVendor}", "ATTR{idProduct}"], "{line}");
+            given("SUBSYSTEM", "==", "usb");
+            given("ENV{DEVTYPE}", "==", "usb_device");
+            (Transport::HidUart, ["ATTR{idVendor}", "ATTR{idProduct}"])
+        };
+        given("GROUP", "=", "cabin");
+        given("MODE", "=", "0660");
+        given("TAG", "+=", "systemd");
+        assert_eq!(parts.len(), if transport == Transport::Serial { 8 } else { 7 }, "{line}");
         let number = |key: &str| {
             let value = &parts.iter().find(|part| part.0 == key).unwrap().2;
             // The kernel's spelling, which udev compares letter by letter.
             assert!(value.len() == 4 && *value == value.to_lowercase(), "{value} in {line}");
             u16::from_str_radix(value, 16).unwrap()
         };
-        assert!(known.insert((number("ATTRS{idVendor}"), number("ATTRS{idProduct}"))), "twice: {line}");
-        let given = |key: &str, op: &str, value: &str| {
-            assert!(parts.iter().any(|part| *part == (key.into(), op.into(), value.into())), "{key} {op} in {line}");
-        };
-        given("SUBSYSTEM", "==", "tty");
-        given("SUBSYSTEMS", "==", "usb");
-        given("GROUP", "=", "cabin");
-        given("MODE", "=", "0660");
-        given("TAG", "+=", "systemd");
-        given("ENV{ID_MM_PORT_IGNORE}", "=", "1");
-        assert_eq!(parts.len(), 8, "{line}");
+        let adapter = UsbHint { vid: number(vendor), pid: number(product) };
+        assert_eq!(adapter.transport(), transport, "{line}");
+        assert!(known.insert((adapter.vid, adapter.pid)), "twice: {line}");
     }
     let used: BTreeSet<_> = MODELS.iter().flat_map(|model| model.usb).map(|usb| (usb.vid, usb.pid)).collect();
     assert_eq!(known, used, "one rule an adapter");

@@ -436,7 +436,7 @@ fn a_device_that_was_never_there_is_said_once_and_opened_when_it_comes() {
 fn a_port_held_by_another_says_what_to_do() {
     let bench = Bench::new("scale_health_o_meter", "held");
     let (sender, messages) = mpsc::sync_channel(64);
-    let address = Address::Path(bench.sim.link().to_owned());
+    let address = Address::Path(bench.sim.place().into());
     let second = Binding { name: "second".into(), model: model("scale_health_o_meter").unwrap(), address };
     let _port = Port::open(second, sender).unwrap();
     let message = messages.recv_timeout(PATIENCE).unwrap();

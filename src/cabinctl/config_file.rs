@@ -42,15 +42,17 @@ pub(crate) fn address(port: &DevicePort) -> Address {
     }
 }
 
-/// A port as typed: `id_path=…`, `serial=…`, or a file.
-pub(crate) fn typed_address(text: &str) -> Address {
-    if let Some(id_path) = text.strip_prefix("id_path=") {
+/// A port as typed: `id_path=…`, `serial=…`, `usb=…`, or a file.
+pub(crate) fn typed_address(text: &str) -> Result<Address> {
+    Ok(if let Some(id_path) = text.strip_prefix("id_path=") {
         Address::IdPath(id_path.into())
     } else if let Some(serial) = text.strip_prefix("serial=") {
         Address::Serial(serial.into())
+    } else if let Some(usb) = text.strip_prefix("usb=") {
+        Address::Usb(usb.parse().with_context(|| format!("usb={usb}"))?)
     } else {
         Address::Path(text.into())
-    }
+    })
 }
 
 /// Sets the table of `[[field]]` whose `key` has that value, or adds one, and writes the file if it is then good.

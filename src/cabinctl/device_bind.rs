@@ -18,7 +18,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     arguments.end()?;
     drivers::model(&model)
         .with_context(|| format!("no model {model:?}; there are: {}", config_file::keys().join(", ")))?;
-    let address = lasting(config_file::typed_address(&port));
+    let address = lasting(config_file::typed_address(&port)?);
     let mut table = Table::new();
     table["name"] = value(&name);
     table["model"] = value(&model);
@@ -26,6 +26,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
         Address::IdPath(id_path) => table["id_path"] = value(id_path),
         Address::Serial(serial) => table["serial"] = value(serial),
         Address::Path(path) => table["path"] = value(path.display().to_string()),
+        Address::Usb(usb) => table["usb"] = value(usb.to_string()),
     }
     config_file::set_table(&path, "device", "name", table)?;
     writeln!(out, "{name} is the {model} at {address}")?;

@@ -13,10 +13,11 @@ use crate::config_file;
 pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let config = arguments.option("config").map(|path| config_file::load(Path::new(&path))).transpose()?;
     arguments.end()?;
-    let ports = find::list();
+    let mut ports = find::list();
     if ports.is_empty() {
         writeln!(out, "no serial port with a device behind it on this machine")?;
     }
+    ports.extend(find::list_usb());
     for port in &ports {
         write_port(port, out)?;
     }
@@ -41,8 +42,15 @@ fn write_port(port: &Found, out: &mut dyn Write) -> Result<()> {
     if let Some(id_path) = &port.id_path {
         writeln!(out, "  id_path={id_path}")?;
     }
-    if let Some(serial) = &port.serial {
-        writeln!(out, "  serial={serial}")?;
+    match (&port.socket, &port.serial, port.usb) {
+        (Some(socket), serial, Some((vid, pid))) => {
+            if let Some(serial) = serial {
+                writeln!(out, "  usb={vid:04x}:{pid:04x}/{serial}")?;
+            }
+            writeln!(out, "  usb={vid:04x}:{pid:04x}@{socket}")?;
+        }
+        (_, Some(serial), _) => writeln!(out, "  serial={serial}")?,
+        _ => {}
     }
     if let Some((vid, pid)) = port.usb {
         let models: Vec<&str> = models_for_usb(vid, pid).map(|model| model.key).collect();

@@ -34,7 +34,7 @@ pub(crate) fn binding(arguments: &mut Arguments) -> Result<Binding> {
             name: model.clone(),
             model: drivers::model(&model)
                 .with_context(|| format!("no model {model:?}; there are: {}", config_file::keys().join(", ")))?,
-            address: config_file::typed_address(&port),
+            address: config_file::typed_address(&port)?,
         }),
         (None, None) => {
             let name = arguments.need("the device's name")?;

@@ -1,0 +1,61 @@
+//! What an open device's bytes come through: a tty, or a USB chip.
+
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+
+use super::Remedy;
+use super::find::{self, Address, Found};
+use super::hid_uart::HidUart;
+use super::tty::{NotOpened, Tty};
+use crate::{Model, Transport};
+
+/// Closed when dropped.
+pub(crate) enum Cable {
+    Tty(Tty),
+    HidUart(HidUart),
+}
+
+impl Cable {
+    /// Opens the model at that address, and says what was opened.
+    pub(crate) fn open(address: &Address, model: &Model) -> Result<(Cable, Found), NotOpened> {
+        let Address::Usb(usb) = address else {
+            let found = find::resolve(address).ok_or(NotOpened::Missing)?;
+            return Ok((Cable::Tty(Tty::open(&found.path, model.line)?), found));
+        };
+        let devices = find::usb_devices(usb);
+        let not_bound_well = |found: &Found| NotOpened::Refused { path: found.path.clone(), remedy: Remedy::NotAPort };
+        match &devices[..] {
+            [] => Err(NotOpened::Missing),
+            [found] if !model.speaks_over(Transport::HidUart) => Err(not_bound_well(found)),
+            [found] => Ok((Cable::HidUart(HidUart::open(&found.path, model.line)?), found.clone())),
+            // Which of them is the cabin's is not guessed: another's readings would be the patient's.
+            [first, ..] => Err(not_bound_well(first)),
+        }
+    }
+
+    /// Reads what is there. `Ok(0)`: nothing now. An error: the device has gone.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Cable::Tty(tty) => tty.read(buffer),
+            Cable::HidUart(chip) => chip.read(buffer),
+        }
+    }
+
+    /// Writes a command; what the device does not take is dropped. An error: the device has gone.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Cable::Tty(tty) => tty.write(bytes),
+            Cable::HidUart(chip) => chip.write(bytes),
+        }
+    }
+}
+
+impl AsRawFd for Cable {
+    /// Readable when [`Cable::read`] has something to say.
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Cable::Tty(tty) => tty.as_raw_fd(),
+            Cable::HidUart(chip) => chip.as_raw_fd(),
+        }
+    }
+}
