@@ -132,6 +132,7 @@ fn binding(path: &Path, device: &config::Device) -> anyhow::Result<Binding> {
         DevicePort::IdPath(id) => Address::IdPath(id.clone()),
         DevicePort::Serial(serial) => Address::Serial(serial.clone()),
         DevicePort::Path(file) => Address::Path(file.clone()),
+        DevicePort::Usb(usb) => Address::Usb(usb.parse()?),
     };
     Ok(Binding { name: device.name.clone(), model, address })
 }

@@ -31,15 +31,16 @@ pub(crate) fn binding(config: &Config, name: &str) -> Result<Binding> {
         .find(|device| device.name == name)
         .with_context(|| format!("no device {name:?}; there are: {}", names.join(", ")))?;
     let model = drivers::model(&device.model).with_context(|| format!("no model {:?}", device.model))?;
-    Ok(Binding { name: device.name.clone(), model, address: address(&device.port) })
+    Ok(Binding { name: device.name.clone(), model, address: address(&device.port)? })
 }
 
-pub(crate) fn address(port: &DevicePort) -> Address {
-    match port {
+pub(crate) fn address(port: &DevicePort) -> Result<Address> {
+    Ok(match port {
         DevicePort::IdPath(id_path) => Address::IdPath(id_path.clone()),
         DevicePort::Serial(serial) => Address::Serial(serial.clone()),
         DevicePort::Path(path) => Address::Path(path.clone()),
-    }
+        DevicePort::Usb(usb) => Address::Usb(usb.parse()?),
+    })
 }
 
 /// A port as typed: `id_path=…`, `serial=…`, `usb=…`, or a file.

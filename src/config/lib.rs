@@ -162,6 +162,8 @@ pub enum DevicePort {
     Serial(String),
     /// A file.
     Path(PathBuf),
+    /// A USB device that has no serial port: `10c4:ea80`, then `/SERIAL` or `@SOCKET` if several are alike.
+    Usb(String),
 }
 
 /// Camera, microphone and loudspeaker.

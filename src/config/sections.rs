@@ -155,10 +155,13 @@ fn device(mut t: Table<'_, '_>, folder: &Path, before: &[Device], notes: &mut No
         t.optional("path", "the file of a port, e.g. /dev/ttyS0", notes, |text| {
             Some(DevicePort::Path(folder.join(text)))
         }),
+        t.optional("usb", "VENDOR:PRODUCT as cabinctl device list shows it, e.g. 10c4:ea80", notes, |text| {
+            is_usb(text).then(|| DevicePort::Usb(text.to_owned()))
+        }),
     ];
-    let given = [t.has("id_path"), t.has("serial"), t.has("path")].into_iter().filter(|given| *given).count();
+    let given = ["id_path", "serial", "path", "usb"].into_iter().filter(|key| t.has(key)).count();
     if given != 1 {
-        notes.note(t.at(), "device.port", format!("exactly one of id_path, serial, path; there are {given}"));
+        notes.note(t.at(), "device.port", format!("exactly one of id_path, serial, path, usb; there are {given}"));
     }
     if let Some(name) = &name
         && before.iter().any(|device| &device.name == name)
@@ -174,6 +177,13 @@ fn device(mut t: Table<'_, '_>, folder: &Path, before: &[Device], notes: &mut No
     }
     t.end(notes);
     Some(Device { name: name?, model: model?, port: port?, line })
+}
+
+/// Four hexadecimal digits, twice; then nothing, or `/` or `@` and a name.
+fn is_usb(text: &str) -> bool {
+    let is_hex = |text: &str| text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let (identity, name) = text.split_at(text.find(['/', '@']).unwrap_or(text.len()));
+    identity.split_once(':').is_some_and(|(vendor, product)| is_hex(vendor) && is_hex(product)) && name.len() != 1
 }
 
 fn pharmacist(mut t: Table<'_, '_>, before: &[Pharmacist], notes: &mut Notes<'_>) -> Option<Pharmacist> {

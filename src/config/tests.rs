@@ -85,11 +85,23 @@ fn a_missing_table_or_field_is_named() {
 #[test]
 fn a_device_has_exactly_one_port() {
     let none = mistakes("path = \"/dev/ttyS0\"\n", "");
-    assert!(none[0].expected.contains("exactly one of id_path, serial, path; there are 0"), "{none:?}");
+    assert!(none[0].expected.contains("exactly one of id_path, serial, path, usb; there are 0"), "{none:?}");
     let two = mistakes("path = \"/dev/ttyS0\"", "path = \"/dev/ttyS0\"\nserial = \"x\"");
     assert!(two[0].expected.contains("there are 2"), "{two:?}");
     let same = mistakes("id_path = \"pci-0000:00:14.0-usb-0:3:1.0\"", "id_path = \"pci-0000:00:14.0-usb-0:1:1.0\"");
     assert!(same[0].expected.contains("bound to \"oximeter\""), "{same:?}");
+}
+
+#[test]
+fn a_usb_device_is_bound_by_what_the_list_shows() {
+    for usb in ["10c4:ea80", "10c4:ea80/00A1B2C3", "10C4:EA80@1-2.4"] {
+        let config = parse(&EXAMPLE.replace("path = \"/dev/ttyS0\"", &format!("usb = \"{usb}\""))).unwrap();
+        assert_eq!(config.devices[3].port, DevicePort::Usb(usb.into()));
+    }
+    for usb in ["10c4", "10c4:ea8", "10c4:+a80", "10c4:ea80/"] {
+        let mistakes = mistakes("path = \"/dev/ttyS0\"", &format!("usb = \"{usb}\""));
+        assert!(mistakes[0].expected.contains("VENDOR:PRODUCT"), "{usb}: {mistakes:?}");
+    }
 }
 
 #[test]

@@ -84,6 +84,17 @@ fn every_model_is_read_by_its_name_in_the_configuration() {
 }
 
 #[test]
+fn a_usb_device_without_a_serial_port_is_bound_by_its_vendor_and_product() {
+    let cabin = Cabin::new();
+    let printed =
+        cabin.ctl(&["device", "bind", "thermometer", "thermometer_taidoc", "usb=10c4:ea80/00A1"], "").unwrap();
+    assert!(printed.contains("usb 10c4:ea80/00A1") && printed.contains("nothing is plugged there now"), "{printed}");
+    assert!(cabin.ctl(&["device", "list"], "").unwrap().contains("usb 10c4:ea80/00A1"));
+    let error = cabin.ctl_failing(&["device", "bind", "thermometer", "thermometer_taidoc", "usb=10c4"]).1;
+    assert!(error.contains("VENDOR:PRODUCT"), "{error}");
+}
+
+#[test]
 fn every_model_that_the_cabin_knows_is_read_against_its_simulator() {
     let dir = TempDir::new().unwrap();
     for model in drivers::MODELS {
