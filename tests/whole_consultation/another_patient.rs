@@ -24,8 +24,7 @@ fn a_patient_who_reads_english_on_an_upright_screen_is_seen_from_firefox_with_an
     window.type_into("Your sentence", person::LINE)?;
     window.press("Continue")?;
     for question in 1..=8 {
-        window.find(containing(&format!("Question {question} of 8")))?;
-        window.press("No")?;
+        visit.answers(&format!("Question {question} of 8"), "No")?;
     }
 
     visit.step("identity, without the optional number");

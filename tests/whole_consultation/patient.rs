@@ -1,6 +1,7 @@
 //! The patient and the pharmacist before the cabin's screen, by what is written on it.
 
 use anyhow::{Result, ensure};
+use whole_cabin::process::{PATIENCE, until};
 use whole_cabin::screen::containing;
 use whole_cabin::site::{PHARMACIST, PIN};
 
@@ -43,10 +44,25 @@ impl Visit {
         window.holds("Votre phrase", person::LINE)?;
         window.press("Continuer")?;
         for question in 1..=WARNING_SIGNS {
-            window.find(containing(&format!("Question {question} sur {WARNING_SIGNS}.")))?;
-            window.press("Non")?;
+            self.answers(&format!("Question {question} sur {WARNING_SIGNS}."), "Non")?;
         }
         Ok(())
+    }
+
+    /// Touches the answer until the question is another. One that has just been put takes no answer for a moment, so
+    /// that a hand that trembles does not answer the next question unread.
+    pub fn answers(&self, question: &str, answer: &str) -> Result<()> {
+        self.window.find(containing(question))?;
+        until(&format!("{question:?} to be answered"), PATIENCE, || {
+            if self.window.look(containing(question))?.is_none() {
+                return Ok(Some(()));
+            }
+            if let Some(button) = self.window.look(answer)?.filter(|button| button.enabled) {
+                let (x, y, width, height) = self.window.place(&button)?;
+                self.screen.display().touch(i16::try_from(x + width / 2)?, i16::try_from(y + height / 2)?)?;
+            }
+            Ok(None)
+        })
     }
 
     pub fn patient_says_who(&mut self) -> Result<()> {
