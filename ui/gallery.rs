@@ -83,6 +83,17 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "36-call-line-cut", show: |app| call(app, CallNotice::LineCut) },
     Scene { name: "37-documents", show: |app| at(app, Screen::Documents, StepName::WrapUp) },
     Scene {
+        name: "37b-documents-nothing",
+        show: |app| {
+            let documents = app.global::<DocumentsAdapter>();
+            documents.set_summary("".into());
+            documents.set_orders("".into());
+            documents.set_prescription_present(false);
+            documents.set_document_present(false);
+            at(app, Screen::Documents, StepName::WrapUp);
+        },
+    },
+    Scene {
         name: "38-documents-code",
         show: |app| {
             app.global::<DocumentsAdapter>().set_phone(PhoneState::Everything);
@@ -94,6 +105,7 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "41-cleaning", show: |app| at(app, Screen::Cleaning, StepName::None) },
     Scene { name: "42-help", show: |app| over(app, Overlay::Help) },
     Scene { name: "43-leave", show: |app| over(app, Overlay::Leave) },
+    Scene { name: "43b-hang-up", show: |app| over(app, Overlay::HangUp) },
     Scene { name: "44-inactivity", show: |app| over(app, Overlay::Inactivity) },
     Scene { name: "45-languages", show: |app| over(app, Overlay::Languages) },
     Scene { name: "46-pharmacist-space", show: |app| at(app, Screen::PharmacistSpace, StepName::None) },
