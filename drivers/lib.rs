@@ -21,12 +21,12 @@ mod decimal;
 pub mod fuzz;
 pub mod oximeter_contec;
 pub mod oximeter_nonin;
+mod oximetry;
 pub mod ports;
 pub mod scale_health_o_meter;
 pub mod scale_mt_sics;
 pub mod scale_st_gs;
 pub mod scale_tanita;
-mod settling;
 pub mod thermometer_taidoc;
 pub mod weighing;
 
@@ -236,6 +236,13 @@ pub enum Absent {
 pub struct Quality {
     /// The quantity refused.
     pub quantity: consult::vitals::Quantity,
+}
+
+impl Absent {
+    /// No reading within that time.
+    pub(crate) fn timed_out(after: std::time::Duration) -> Self {
+        Absent::TimedOut { after_seconds: u16::try_from(after.as_secs()).unwrap_or(u16::MAX) }
+    }
 }
 
 impl From<Implausible> for Absent {
@@ -508,6 +515,12 @@ impl Outgoing {
             self.events.remove(passing.unwrap_or(0));
         }
         self.events.push_back(event);
+    }
+
+    /// The measurement ends without what it was to give.
+    pub(crate) fn end(&mut self, why: Absent) {
+        self.event(Event::Invalid(why));
+        self.event(Event::Finished);
     }
 
     /// Says a status when it differs from the one said last.

@@ -9,15 +9,13 @@
 
 use std::time::{Duration, Instant};
 
-use consult::vitals::{PulseRate, Spo2, Value};
-
-use crate::settling::{self, MEASUREMENT_MAX, Settling};
-use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Protocol, Status, Waveform, WaveformKind};
+use crate::oximetry::{FIGURES_HZ, Oximetry};
+use crate::{Absent, Event, Now, Protocol, Status};
 
 /// Packets a second, as the maker says; 58 to 62 were seen.
 pub const RATE_HZ: u16 = 60;
 /// Figures are looked at every so many packets.
-const FIGURES_EVERY: u32 = RATE_HZ as u32 / settling::RATE_HZ as u32;
+const FIGURES_EVERY: u32 = RATE_HZ as u32 / FIGURES_HZ as u32;
 /// The longest packet, and every command.
 const PACKET_MAX: usize = 9;
 /// Largest sample of the curve.
@@ -26,8 +24,6 @@ const FULL_SCALE: u16 = 127;
 const STOP_MAX: Duration = Duration::from_secs(1);
 /// Without that call some models stop after tens of seconds.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(5);
-/// 60 packets a second: that long without one is a fault, and the stream is asked for again.
-const SILENCE_MAX: Duration = Duration::from_secs(3);
 /// So many bytes without a packet are noise, and not silence.
 const NOISE_BYTES: usize = 4 * PACKET_MAX;
 
@@ -87,17 +83,10 @@ pub struct Contec {
     /// A packet as far as it has come; begins with its type.
     buffer: Vec<u8>,
     session: Session,
-    run: Option<Settling>,
-    absent: Option<Absent>,
     /// Saturation and pulse of the packet before.
     former: (u8, u8),
     packets: u32,
-    heard_at: Option<Instant>,
-    unheard: usize,
-    fault: Option<Fault>,
-    samples: Vec<u16>,
-    lost: u16,
-    out: Outgoing,
+    oximetry: Oximetry,
 }
 
 impl Default for Contec {
@@ -112,21 +101,14 @@ impl Contec {
         Self {
             buffer: Vec::with_capacity(PACKET_MAX),
             session: Session::Closed,
-            run: None,
-            absent: None,
             former: (SPO2_ABSENT, PULSE_ABSENT),
             packets: 0,
-            heard_at: None,
-            unheard: 0,
-            fault: None,
-            samples: Vec::new(),
-            lost: 0,
-            out: Outgoing::default(),
+            oximetry: Oximetry::new(RATE_HZ, NOISE_BYTES),
         }
     }
 
     fn stream(&mut self, now: Now) {
-        self.out.send(&command(START));
+        self.oximetry.out.send(&command(START));
         self.session = Session::Streaming(now.instant + KEEP_ALIVE_EVERY);
     }
 
@@ -134,7 +116,9 @@ impl Contec {
         if byte & 0x80 == 0 {
             if !self.buffer.is_empty() {
                 // Cut short: what it would have said is lost.
-                self.lost = self.lost.saturating_add(u16::from(self.buffer[0] == REAL_TIME));
+                if self.buffer[0] == REAL_TIME {
+                    self.oximetry.lose();
+                }
             }
             self.buffer.clear();
             if length(byte).is_some() {
@@ -156,11 +140,7 @@ impl Contec {
         let (kind, tops) = (packet[0], packet[1]);
         if kind == REAL_TIME {
             // Only these: without a checksum, noise soon makes a packet of two or three bytes.
-            self.heard_at = Some(now.instant);
-            self.unheard = 0;
-            if self.fault.take().is_some() {
-                self.out.event(Event::Fault(Fault::Recovered));
-            }
+            self.oximetry.heard(now);
         }
         let data = packet[2..].iter().enumerate().map(|(bit, low)| low & 0x7F | ((tops >> bit) & 1) << 7);
         match (kind, self.session) {
@@ -177,70 +157,24 @@ impl Contec {
     fn real_time(&mut self, [signal, wave, _bar, pulse, spo2, _, _]: [u8; PACKET_MAX - 2]) {
         let agreed = std::mem::replace(&mut self.former, (spo2, pulse)) == (spo2, pulse);
         if signal & FINGER_OUT == 0 {
-            self.samples.push(u16::from(wave & 0x7F));
+            self.oximetry.sample(u16::from(wave & 0x7F), FULL_SCALE);
         }
         self.packets = self.packets.wrapping_add(1);
         if !self.packets.is_multiple_of(FIGURES_EVERY) {
             return;
         }
-        self.flush_samples();
+        self.oximetry.flush(FULL_SCALE);
         if signal & FINGER_OUT != 0 {
-            self.out.status(Status::FingerOut);
-            return self.no_figures(Absent::SensorOff);
+            return self.oximetry.no_figures(Status::FingerOut, Absent::SensorOff);
         }
         let searching = wave & SEARCHING != 0 || signal & SEARCHING_LONG != 0;
         if searching || pulse == PULSE_ABSENT || spo2 == SPO2_ABSENT {
-            self.out.status(Status::Searching);
-            return self.no_figures(Absent::NotTracked);
+            return self.oximetry.no_figures(Status::Searching, Absent::NotTracked);
         }
-        if !agreed {
-            // Between two beats, or a bit that tipped over on the line: the next packets say which.
-            return;
+        // Two that differ: between two beats, or a bit that tipped over on the line. The next packets say which.
+        if agreed {
+            self.oximetry.figures(spo2, pulse.into(), None, false);
         }
-        let (spo2, pulse) = match (Spo2::from_percent(spo2), PulseRate::from_per_minute(pulse.into())) {
-            (Ok(spo2), Ok(pulse)) => (spo2, pulse),
-            (Err(refused), _) | (_, Err(refused)) => {
-                self.out.status(Status::Searching);
-                return self.no_figures(refused.into());
-            }
-        };
-        self.absent = None;
-        self.out.status(Status::Tracking);
-        let values = [Value::Spo2(spo2), Value::PulseRate(pulse)].map(Measured::plain);
-        for value in values {
-            self.out.event(Event::Live(value));
-        }
-        if self.run.as_mut().is_some_and(|run| run.take(spo2, pulse)) {
-            self.run = None;
-            for value in values {
-                self.out.event(Event::Reading(value));
-            }
-            self.out.event(Event::Finished);
-        }
-    }
-
-    fn flush_samples(&mut self) {
-        if !self.samples.is_empty() {
-            let samples = std::mem::take(&mut self.samples);
-            let lost = std::mem::take(&mut self.lost);
-            let (kind, rate_hz, full_scale) = (WaveformKind::Pleth, RATE_HZ, FULL_SCALE);
-            self.out.event(Event::Waveform(Waveform { kind, rate_hz, full_scale, lost, samples }));
-        }
-    }
-
-    /// Said once as it begins; the window of the reading starts again.
-    fn no_figures(&mut self, why: Absent) {
-        if let Some(run) = &mut self.run {
-            run.interrupted();
-        }
-        if self.absent != Some(why) {
-            self.absent = Some(why);
-            self.out.event(Event::Invalid(why));
-        }
-    }
-
-    fn silence_at(&self) -> Option<Instant> {
-        if self.fault.is_some() { None } else { self.heard_at.map(|at| at + SILENCE_MAX) }
     }
 
     fn session_at(&self) -> Option<Instant> {
@@ -254,97 +188,70 @@ impl Contec {
 impl Protocol for Contec {
     fn port_opened(&mut self, now: Now) {
         self.buffer.clear();
-        self.samples.clear();
-        self.lost = 0;
-        self.unheard = 0;
         self.former = (SPO2_ABSENT, PULSE_ABSENT);
-        self.heard_at = Some(now.instant);
-        self.absent = None;
-        self.out.forget_status();
-        self.out.forget_commands();
+        self.oximetry.port_opened(now);
+        self.oximetry.out.forget_commands();
         for code in [STOP_STORED, STOP, HELLO] {
-            self.out.send(&command(code));
+            self.oximetry.out.send(&command(code));
         }
         self.session = Session::Stopping(now.instant + STOP_MAX);
-        if let Some(run) = &mut self.run {
-            run.reopened(now);
-        }
     }
 
     fn start(&mut self, now: Now) {
-        self.out.forget_status();
-        self.absent = None;
-        self.run = Some(Settling::new(now));
+        self.oximetry.start(now);
     }
 
     fn stop(&mut self, _now: Now) {
-        if self.run.take().is_some() {
-            self.out.event(Event::Invalid(Absent::Stopped));
-            self.out.event(Event::Finished);
-        }
+        self.oximetry.stop();
     }
 
     fn handle_input(&mut self, bytes: &[u8], now: Now) {
-        self.unheard = self.unheard.saturating_add(bytes.len());
+        self.oximetry.arrived(bytes.len());
         for &byte in bytes {
             self.byte(byte, now);
         }
         // Once an arrival rather than once a packet: what came together is drawn together.
-        self.flush_samples();
+        self.oximetry.flush(FULL_SCALE);
     }
 
     fn handle_timeout(&mut self, now: Now) {
         match self.session {
             Session::Stopping(at) if at <= now.instant => self.stream(now),
             Session::Streaming(at) if at <= now.instant => {
-                let silent = self.heard_at.is_none_or(|heard_at| heard_at + SILENCE_MAX <= now.instant);
+                let silent = self.oximetry.is_silent(now);
                 // One that fell asleep is asked to stream, one that streams only to go on.
-                self.out.send(&command(if silent { START } else { KEEP_ALIVE }));
+                self.oximetry.out.send(&command(if silent { START } else { KEEP_ALIVE }));
                 self.session = Session::Streaming(now.instant + KEEP_ALIVE_EVERY);
             }
             _ => {}
         }
-        if let Some(heard_at) = self.heard_at
-            && self.silence_at().is_some_and(|at| at <= now.instant)
-        {
-            let seconds = now.instant.saturating_duration_since(heard_at).as_secs();
-            let silent = Fault::Silent { seconds: u16::try_from(seconds).unwrap_or(u16::MAX) };
-            let fault = if self.unheard >= NOISE_BYTES { Fault::Garbled } else { silent };
-            self.fault = Some(fault);
-            self.out.event(Event::Fault(fault));
-        }
-        if self.run.as_ref().is_some_and(|run| run.deadline <= now.instant) {
-            self.run = None;
-            let after_seconds = u16::try_from(MEASUREMENT_MAX.as_secs()).unwrap_or(u16::MAX);
-            self.out.event(Event::Invalid(Absent::TimedOut { after_seconds }));
-            self.out.event(Event::Finished);
-        }
+        self.oximetry.handle_timeout(now);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let deadline = self.run.as_ref().map(|run| run.deadline);
-        [self.silence_at(), self.session_at(), deadline].into_iter().flatten().min()
+        [self.session_at(), self.oximetry.poll_timeout()].into_iter().flatten().min()
     }
 
     fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.out.poll_transmit()
+        self.oximetry.out.poll_transmit()
     }
 
     fn poll_event(&mut self) -> Option<Event> {
-        self.out.poll_event()
+        self.oximetry.out.poll_event()
     }
 
     fn buffered(&self) -> usize {
-        self.buffer.len() + 2 * self.samples.len()
+        self.buffer.len() + self.oximetry.buffered()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use consult::vitals::Moment;
+    use consult::vitals::{Moment, Value};
 
     use super::*;
-    use crate::settling::STABLE;
+    use crate::oximetry::{SILENCE_MAX, STABLE};
+    use crate::{Fault, Measured};
 
     fn now() -> Now {
         Now { instant: Instant::now(), wall: Moment(1_800_000_000_000) }
@@ -405,7 +312,7 @@ mod tests {
             |contec: &mut Contec| std::iter::from_fn(|| contec.poll_transmit()).map(|c| c[2]).collect::<Vec<_>>();
         assert_eq!(sent(&mut contec), [STOP_STORED, STOP, HELLO]);
         contec.handle_input(&[FREE, 0x80], start);
-        assert_eq!(contec.out.poll_transmit().unwrap(), [0x7D, 0x81, 0xA1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80]);
+        assert_eq!(contec.poll_transmit().unwrap(), [0x7D, 0x81, 0xA1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80]);
         let later = Now { instant: start.instant + KEEP_ALIVE_EVERY, ..start };
         contec.handle_input(&RATE_72, later);
         contec.handle_timeout(later);

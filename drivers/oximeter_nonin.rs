@@ -8,12 +8,10 @@
 //! finger left, with the sensor alarm set: they are not published then.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use consult::vitals::{PulseRate, Spo2, Value};
-
-use crate::settling::{MEASUREMENT_MAX, Settling};
-use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Protocol, Status, Waveform, WaveformKind, sum8};
+use crate::oximetry::Oximetry;
+use crate::{Absent, Event, Now, Protocol, Status, sum8};
 
 /// Bytes of a frame, in both formats.
 const FRAME: usize = 5;
@@ -25,8 +23,6 @@ pub const RATE_HZ: u16 = 75;
 const HUNT: usize = FRAME * PACKET + FRAME;
 /// Bad frames in a row after which the alignment is looked for again.
 const BAD_FRAMES_MAX: u8 = 2;
-/// The device sends 375 bytes a second: that long without a good frame is a fault.
-const SILENCE_MAX: Duration = Duration::from_secs(3);
 
 const SENSOR_DISCONNECTED: u8 = 0x40;
 const ARTEFACT: u8 = 0x20;
@@ -94,19 +90,9 @@ struct Packet {
 pub struct Nonin {
     buffer: VecDeque<u8>,
     alignment: Alignment,
-    run: Option<Settling>,
-    /// What a packet said last, so that an absence is said once.
-    absent: Option<Absent>,
     firmware: Option<u8>,
     low_battery: bool,
-    /// When the last good frame came, or the port opened. None before the port opens.
-    heard_at: Option<Instant>,
-    /// Bytes that came since then.
-    unheard: usize,
-    fault: Option<Fault>,
-    samples: Vec<u16>,
-    lost: u16,
-    out: Outgoing,
+    oximetry: Oximetry,
 }
 
 impl Default for Nonin {
@@ -121,16 +107,9 @@ impl Nonin {
         Self {
             buffer: VecDeque::with_capacity(HUNT),
             alignment: Alignment::Hunting,
-            run: None,
-            absent: None,
             firmware: None,
             low_battery: false,
-            heard_at: None,
-            unheard: 0,
-            fault: None,
-            samples: Vec::new(),
-            lost: 0,
-            out: Outgoing::default(),
+            oximetry: Oximetry::new(RATE_HZ, HUNT),
         }
     }
 
@@ -169,7 +148,7 @@ impl Nonin {
         let Some(frame) = format.frame(&bytes) else {
             *bad += 1;
             packet.floats.clear();
-            self.lost = self.lost.saturating_add(1);
+            self.oximetry.lose();
             if *bad >= BAD_FRAMES_MAX {
                 self.alignment = Alignment::Hunting;
             } else {
@@ -190,37 +169,16 @@ impl Nonin {
         } else {
             None
         };
-        self.heard_at = Some(now.instant);
-        self.unheard = 0;
-        if self.fault.take().is_some() {
-            self.out.event(Event::Fault(Fault::Recovered));
-        }
+        self.oximetry.heard(now);
         if frame.status & (SENSOR_ALARM | SENSOR_DISCONNECTED) == 0 {
-            self.samples.push(frame.pleth);
-            if self.samples.len() >= usize::from(RATE_HZ) {
-                self.flush_samples(full_scale);
-            }
+            self.oximetry.sample(frame.pleth, full_scale);
         }
         if let Some(packet) = complete {
             // The curve before the figures that were drawn from it.
-            self.flush_samples(full_scale);
+            self.oximetry.flush(full_scale);
             self.packet(&packet);
         }
         true
-    }
-
-    fn flush_samples(&mut self, full_scale: u16) {
-        if !self.samples.is_empty() {
-            let samples = std::mem::take(&mut self.samples);
-            let lost = std::mem::take(&mut self.lost);
-            self.out.event(Event::Waveform(Waveform {
-                kind: WaveformKind::Pleth,
-                rate_hz: RATE_HZ,
-                full_scale,
-                lost,
-                samples,
-            }));
-        }
     }
 
     fn packet(&mut self, packet: &Packet) {
@@ -231,62 +189,21 @@ impl Nonin {
         let stat2 = float(8);
         self.firmware = Some(float(4));
         if stat2 & 0x01 != 0 && !self.low_battery {
-            self.out.event(Event::Status(Status::LowBattery));
+            self.oximetry.out.event(Event::Status(Status::LowBattery));
         }
         self.low_battery = stat2 & 0x01 != 0;
         let high_quality = Some(stat2 & 0x20 != 0);
 
         if packet.status & SENSOR_DISCONNECTED != 0 {
-            self.out.status(Status::SensorDisconnected);
-            return self.no_figures(Absent::SensorOff);
+            return self.oximetry.no_figures(Status::SensorDisconnected, Absent::SensorOff);
         }
         if packet.status & SENSOR_ALARM != 0 {
-            self.out.status(Status::FingerOut);
-            return self.no_figures(Absent::SensorOff);
+            return self.oximetry.no_figures(Status::FingerOut, Absent::SensorOff);
         }
         if packet.status & OUT_OF_TRACK != 0 || pulse == PULSE_ABSENT || spo2 == SPO2_ABSENT {
-            self.out.status(Status::Searching);
-            return self.no_figures(Absent::NotTracked);
+            return self.oximetry.no_figures(Status::Searching, Absent::NotTracked);
         }
-        let (spo2, pulse) = match (Spo2::from_percent(spo2), PulseRate::from_per_minute(pulse)) {
-            (Ok(spo2), Ok(pulse)) => (spo2, pulse),
-            (Err(refused), _) | (_, Err(refused)) => {
-                self.out.status(Status::Searching);
-                return self.no_figures(refused.into());
-            }
-        };
-        self.absent = None;
-        let artefact = packet.status & ARTEFACT != 0;
-        self.out.status(if artefact { Status::Artefact } else { Status::Tracking });
-        let measured = |value| Measured { value, device_at: None, high_quality };
-        self.out.event(Event::Live(measured(Value::Spo2(spo2))));
-        self.out.event(Event::Live(measured(Value::PulseRate(pulse))));
-
-        let Some(run) = &mut self.run else { return };
-        if artefact {
-            return run.moved();
-        }
-        if run.take(spo2, pulse) {
-            self.run = None;
-            self.out.event(Event::Reading(measured(Value::Spo2(spo2))));
-            self.out.event(Event::Reading(measured(Value::PulseRate(pulse))));
-            self.out.event(Event::Finished);
-        }
-    }
-
-    /// A packet without figures. Said once as it begins; the window of the reading starts again.
-    fn no_figures(&mut self, why: Absent) {
-        if let Some(run) = &mut self.run {
-            run.interrupted();
-        }
-        if self.absent != Some(why) {
-            self.absent = Some(why);
-            self.out.event(Event::Invalid(why));
-        }
-    }
-
-    fn silence_at(&self) -> Option<Instant> {
-        if self.fault.is_some() { None } else { self.heard_at.map(|at| at + SILENCE_MAX) }
+        self.oximetry.figures(spo2, pulse, high_quality, packet.status & ARTEFACT != 0);
     }
 }
 
@@ -294,32 +211,19 @@ impl Protocol for Nonin {
     fn port_opened(&mut self, now: Now) {
         self.buffer.clear();
         self.alignment = Alignment::Hunting;
-        self.samples.clear();
-        self.lost = 0;
-        self.unheard = 0;
-        self.heard_at = Some(now.instant);
-        self.absent = None;
-        self.out.forget_status();
-        if let Some(run) = &mut self.run {
-            run.reopened(now);
-        }
+        self.oximetry.port_opened(now);
     }
 
     fn start(&mut self, now: Now) {
-        self.out.forget_status();
-        self.absent = None;
-        self.run = Some(Settling::new(now));
+        self.oximetry.start(now);
     }
 
     fn stop(&mut self, _now: Now) {
-        if self.run.take().is_some() {
-            self.out.event(Event::Invalid(Absent::Stopped));
-            self.out.event(Event::Finished);
-        }
+        self.oximetry.stop();
     }
 
     fn handle_input(&mut self, bytes: &[u8], now: Now) {
-        self.unheard = self.unheard.saturating_add(bytes.len());
+        self.oximetry.arrived(bytes.len());
         for &byte in bytes {
             self.buffer.push_back(byte);
             loop {
@@ -334,41 +238,24 @@ impl Protocol for Nonin {
         }
         // Once an arrival rather than once a frame: what came together is drawn together.
         if let Alignment::Locked { format, .. } = self.alignment {
-            self.flush_samples(format.full_scale());
+            self.oximetry.flush(format.full_scale());
         }
     }
 
     fn handle_timeout(&mut self, now: Now) {
-        if let Some(heard_at) = self.heard_at
-            && self.silence_at().is_some_and(|at| at <= now.instant)
-        {
-            let seconds = now.instant.saturating_duration_since(heard_at).as_secs();
-            let fault = if self.unheard >= HUNT {
-                Fault::Garbled
-            } else {
-                Fault::Silent { seconds: u16::try_from(seconds).unwrap_or(u16::MAX) }
-            };
-            self.fault = Some(fault);
-            self.out.event(Event::Fault(fault));
-        }
-        if self.run.as_ref().is_some_and(|run| run.deadline <= now.instant) {
-            self.run = None;
-            let after_seconds = u16::try_from(MEASUREMENT_MAX.as_secs()).unwrap_or(u16::MAX);
-            self.out.event(Event::Invalid(Absent::TimedOut { after_seconds }));
-            self.out.event(Event::Finished);
-        }
+        self.oximetry.handle_timeout(now);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.silence_at(), self.run.as_ref().map(|run| run.deadline)].into_iter().flatten().min()
+        self.oximetry.poll_timeout()
     }
 
     fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.out.poll_transmit()
+        self.oximetry.out.poll_transmit()
     }
 
     fn poll_event(&mut self) -> Option<Event> {
-        self.out.poll_event()
+        self.oximetry.out.poll_event()
     }
 
     fn firmware(&self) -> Option<String> {
@@ -376,16 +263,17 @@ impl Protocol for Nonin {
     }
 
     fn buffered(&self) -> usize {
-        self.buffer.len() + 2 * self.samples.len()
+        self.buffer.len() + self.oximetry.buffered()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use consult::vitals::Moment;
+    use consult::vitals::{Moment, Value};
 
     use super::*;
-    use crate::settling::STABLE;
+    use crate::oximetry::{SILENCE_MAX, STABLE};
+    use crate::{Fault, Measured};
 
     fn now() -> Now {
         Now { instant: Instant::now(), wall: Moment(1_800_000_000_000) }

@@ -304,8 +304,7 @@ impl Protocol for HealthOMeter {
 
     fn stop(&mut self, _now: Now) {
         if self.run.take().is_some() {
-            self.out.event(Event::Invalid(Absent::Stopped));
-            self.out.event(Event::Finished);
+            self.out.end(Absent::Stopped);
         }
     }
 
@@ -321,9 +320,7 @@ impl Protocol for HealthOMeter {
         let Some(run) = &mut self.run else { return };
         if run.deadline <= now {
             self.run = None;
-            let after_seconds = u16::try_from(MEASUREMENT_MAX.as_secs()).unwrap_or(u16::MAX);
-            self.out.event(Event::Invalid(Absent::TimedOut { after_seconds }));
-            self.out.event(Event::Finished);
+            self.out.end(Absent::timed_out(MEASUREMENT_MAX));
             return;
         }
         if let Some((load, at)) = run.settled

@@ -227,8 +227,7 @@ impl Protocol for Tanita {
 
     fn stop(&mut self, _now: Now) {
         if self.deadline.take().is_some() {
-            self.out.event(Event::Invalid(Absent::Stopped));
-            self.out.event(Event::Finished);
+            self.out.end(Absent::Stopped);
         }
     }
 
@@ -245,9 +244,7 @@ impl Protocol for Tanita {
                 self.fault = Some(Fault::Garbled);
                 self.out.event(Event::Fault(Fault::Garbled));
             }
-            let after_seconds = u16::try_from(MEASUREMENT_MAX.as_secs()).unwrap_or(u16::MAX);
-            self.out.event(Event::Invalid(Absent::TimedOut { after_seconds }));
-            self.out.event(Event::Finished);
+            self.out.end(Absent::timed_out(MEASUREMENT_MAX));
         }
     }
 

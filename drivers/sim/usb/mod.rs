@@ -173,6 +173,7 @@ fn wait_until_free(port: u8) -> io::Result<()> {
             Some(_) if Instant::now() >= give_up_at => {
                 return Err(io::Error::other(format!("port {port} of vhci_hcd is taken")));
             }
+            // The kernel tells nobody when a port is free: its list is read again.
             Some(_) => std::thread::sleep(LOOK_EVERY),
         }
     }

@@ -70,6 +70,7 @@ mod guest {
                 return found;
             }
             assert!(Instant::now() < give_up_at, "waited in vain for {what}");
+            // No event comes of what the kernel has bound.
             std::thread::sleep(LOOK_EVERY);
         }
     }
