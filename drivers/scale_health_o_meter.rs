@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use consult::vitals::{Height, Value, Weight};
 
 use crate::decimal::{Decimal, LengthUnit, WeightUnit};
-use crate::weighing::{MEASUREMENT_MAX, SETTLED_GRAMS, SILENCE_MAX, Steadiness, Steady};
-use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Protocol, Status};
+use crate::weighing::{Listening, MEASUREMENT_MAX, SETTLED_GRAMS, Steadiness, Steady};
+use crate::{Absent, Event, Measured, Now, Outgoing, Protocol, Status};
 
 const ESC: u8 = 0x1B;
 /// `ESC R ESC E`: read now.
@@ -97,9 +97,7 @@ impl Run {
 pub struct HealthOMeter {
     parser: Parser,
     run: Option<Run>,
-    heard_at: Option<Instant>,
-    unheard: bool,
-    fault: Option<Fault>,
+    listening: Listening,
     out: Outgoing,
 }
 
@@ -115,9 +113,7 @@ impl HealthOMeter {
         Self {
             parser: Parser::Outside { escape: false },
             run: None,
-            heard_at: None,
-            unheard: false,
-            fault: None,
+            listening: Listening::default(),
             out: Outgoing::default(),
         }
     }
@@ -163,11 +159,7 @@ impl HealthOMeter {
     }
 
     fn packet(&mut self, fields: &Fields, now: Instant) {
-        self.heard_at = Some(now);
-        self.unheard = false;
-        if self.fault.take().is_some() {
-            self.out.event(Event::Fault(Fault::Recovered));
-        }
+        self.listening.heard(now, &mut self.out);
         if fields.low_battery {
             self.out.status(Status::LowBattery);
         }
@@ -285,8 +277,7 @@ impl Protocol for HealthOMeter {
         self.parser = Parser::Outside { escape: false };
         self.out.forget_commands();
         self.out.forget_status();
-        self.heard_at = Some(now.instant);
-        self.unheard = false;
+        self.listening.begin(now.instant);
         if let Some(run) = &mut self.run {
             *run = Run::new(now.instant);
             self.out.status(Status::StepOn);
@@ -296,7 +287,7 @@ impl Protocol for HealthOMeter {
 
     fn start(&mut self, now: Now) {
         self.out.forget_status();
-        self.heard_at = Some(now.instant);
+        self.listening.begin(now.instant);
         self.run = Some(Run::new(now.instant));
         self.out.status(Status::StepOn);
         self.out.send(READ_NOW);
@@ -309,7 +300,7 @@ impl Protocol for HealthOMeter {
     }
 
     fn handle_input(&mut self, bytes: &[u8], now: Now) {
-        self.unheard |= !bytes.is_empty();
+        self.listening.arrived(bytes);
         for &byte in bytes {
             self.byte(byte, now.instant);
         }
@@ -330,13 +321,10 @@ impl Protocol for HealthOMeter {
         }
         if run.ask_at <= now {
             run.ask_at = now + ASK_EVERY;
-            let silent = self.heard_at.is_some_and(|at| at + SILENCE_MAX <= now);
+            let silent = self.listening.is_silent(now);
             self.out.send(if silent { POWER_STATE } else { READ_NOW });
-            if silent && self.fault.is_none() {
-                let seconds = u16::try_from(SILENCE_MAX.as_secs()).unwrap_or(u16::MAX);
-                let fault = if self.unheard { Fault::Garbled } else { Fault::Silent { seconds } };
-                self.fault = Some(fault);
-                self.out.event(Event::Fault(fault));
+            if silent {
+                self.listening.complain(&mut self.out);
             }
         }
     }

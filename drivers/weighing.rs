@@ -20,7 +20,7 @@ pub(crate) const SETTLED_GRAMS: u32 = 100;
 /// Time for a measurement, from its start or from the return of the port.
 pub(crate) const MEASUREMENT_MAX: Duration = Duration::from_secs(120);
 /// A scale asked again and again that says nothing for so long is a fault.
-pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(6);
+const SILENCE_MAX: Duration = Duration::from_secs(6);
 /// Longest line of a [`Dialect`]: theirs have under 32 characters. A longer one is skipped to its end.
 const LINE_MAX: usize = 64;
 /// The scale is asked, and its silence looked at, that often during a measurement.
@@ -71,6 +71,51 @@ impl Steady {
                 self.since = Some((figure, now));
                 Steadiness::New
             }
+        }
+    }
+}
+
+/// Whether a scale that is used says anything that makes sense.
+#[derive(Default)]
+pub(crate) struct Listening {
+    heard_at: Option<Instant>,
+    /// Something came since, and was no sense.
+    unheard: bool,
+    fault: Option<Fault>,
+}
+
+impl Listening {
+    /// From here on it should speak.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.heard_at = Some(now);
+        self.unheard = false;
+    }
+
+    /// Bytes came, whatever they are.
+    pub(crate) fn arrived(&mut self, bytes: &[u8]) {
+        self.unheard |= !bytes.is_empty();
+    }
+
+    /// It said something that makes sense.
+    pub(crate) fn heard(&mut self, now: Instant, out: &mut Outgoing) {
+        self.begin(now);
+        if self.fault.take().is_some() {
+            out.event(Event::Fault(Fault::Recovered));
+        }
+    }
+
+    /// Nothing that makes sense for [`SILENCE_MAX`].
+    pub(crate) fn is_silent(&self, now: Instant) -> bool {
+        self.heard_at.is_some_and(|at| at + SILENCE_MAX <= now)
+    }
+
+    /// Says so, once.
+    pub(crate) fn complain(&mut self, out: &mut Outgoing) {
+        if self.fault.is_none() {
+            let seconds = u16::try_from(SILENCE_MAX.as_secs()).unwrap_or(u16::MAX);
+            let fault = if self.unheard { Fault::Garbled } else { Fault::Silent { seconds } };
+            self.fault = Some(fault);
+            out.event(Event::Fault(fault));
         }
     }
 }
@@ -170,9 +215,7 @@ pub struct Weighing {
     /// The absence said last, so that one that goes on is said once.
     absent: Option<Absent>,
     serial: Option<String>,
-    heard_at: Option<Instant>,
-    unheard: bool,
-    fault: Option<Fault>,
+    listening: Listening,
     out: Outgoing,
 }
 
@@ -193,9 +236,7 @@ impl Weighing {
             run: None,
             absent: None,
             serial: None,
-            heard_at: None,
-            unheard: false,
-            fault: None,
+            listening: Listening::default(),
             out: Outgoing::default(),
         }
     }
@@ -215,11 +256,7 @@ impl Weighing {
     }
 
     fn said(&mut self, said: Said, now: Instant) {
-        self.heard_at = Some(now);
-        self.unheard = false;
-        if self.fault.take().is_some() {
-            self.out.event(Event::Fault(Fault::Recovered));
-        }
+        self.listening.heard(now, &mut self.out);
         match said {
             Said::Load { stable, figure } => self.figure(stable, figure, now),
             Said::OutOfRange => self.absent(Absent::Overload),
@@ -300,8 +337,7 @@ impl Weighing {
     fn begin(&mut self, now: Now) {
         self.absent = None;
         self.out.forget_status();
-        self.heard_at = Some(now.instant);
-        self.unheard = false;
+        self.listening.begin(now.instant);
         self.run = Some(Run::new(now.instant));
         self.out.status(Status::StepOn);
         self.ask();
@@ -337,7 +373,7 @@ impl Protocol for Weighing {
     }
 
     fn handle_input(&mut self, bytes: &[u8], now: Now) {
-        self.unheard |= !bytes.is_empty();
+        self.listening.arrived(bytes);
         for &byte in bytes {
             self.byte(byte, now.instant);
         }
@@ -354,13 +390,9 @@ impl Protocol for Weighing {
         if run.ask_at <= now {
             run.ask_at = now + ASK_EVERY;
             self.ask();
-            let silent = self.heard_at.is_some_and(|at| at + SILENCE_MAX <= now);
             // One that sends by itself may well wait until somebody steps on.
-            if silent && self.fault.is_none() && (self.unheard || !self.dialect.ask.is_empty()) {
-                let seconds = u16::try_from(SILENCE_MAX.as_secs()).unwrap_or(u16::MAX);
-                let fault = if self.unheard { Fault::Garbled } else { Fault::Silent { seconds } };
-                self.fault = Some(fault);
-                self.out.event(Event::Fault(fault));
+            if self.listening.is_silent(now) && (self.listening.unheard || !self.dialect.ask.is_empty()) {
+                self.listening.complain(&mut self.out);
             }
         }
     }
