@@ -24,6 +24,7 @@ mod blood_pressure_suntech;
 pub mod control;
 mod oximeter_contec;
 mod oximeter_nonin;
+mod platform;
 mod pty;
 mod scale_health_o_meter;
 mod scale_mt_sics;

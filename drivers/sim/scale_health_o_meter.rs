@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Device;
+use crate::{Device, platform};
 
 const ESC: char = '\x1b';
 /// While a weight is locked, it is sent that often.
 const EVERY: Duration = Duration::from_secs(1);
-/// Time for the weight to lock after a step on.
-const LOCK: Duration = Duration::from_millis(1_500);
 
 pub(crate) struct Scale {
     /// Texts as the scale prints them: sent as they are.
@@ -40,16 +38,10 @@ impl Scale {
 
     fn packet(&self, now: Instant, out: &mut Vec<u8>) {
         let Self { weight, height, units, .. } = self;
-        let settled = self.on_since.is_some_and(|since| now.saturating_duration_since(since) >= LOCK);
-        let weight = match (self.on_since, settled) {
+        let weight = match self.on_since {
             _ if self.overload => "999.99".to_owned(),
-            (None, _) => "0.00".to_owned(),
-            (Some(_), true) => weight.clone(),
-            (Some(since), false) => {
-                // Rising towards the weight, as a platform does under a foot.
-                let part = now.saturating_duration_since(since).as_secs_f64() / LOCK.as_secs_f64();
-                format!("{:.2}", weight.parse::<f64>().unwrap_or(0.0) * part)
-            }
+            None => "0.00".to_owned(),
+            Some(since) => platform::shown(weight, since, now).0,
         };
         let height = if self.rod_down { height.as_str() } else { "0.00" };
         let text = format!("{ESC}R{ESC}I0000000042{ESC}W{weight}{ESC}H{height}{ESC}T0.0{ESC}N{units}{ESC}E");
@@ -126,6 +118,7 @@ impl Device for Scale {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::LOCK;
 
     #[test]
     fn read_now_is_answered_with_the_texts_as_set() {

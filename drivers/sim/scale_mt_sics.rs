@@ -1,11 +1,10 @@
 //! A scale that speaks MT-SICS: silent until asked, then a line of CR LF.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::Device;
+use crate::platform::{self, LOCK};
 
-/// Time for the weight to settle after a step on.
-const LOCK: Duration = Duration::from_millis(1_500);
 /// A question without end is forgotten at that length.
 const HEARD_MAX: usize = 64;
 
@@ -49,12 +48,7 @@ impl Scale {
             _ if self.overload => return "S +\r\n".into(),
             _ if self.underload => return "S -\r\n".into(),
             None => "0.00".to_owned(),
-            Some(_) if settled => self.weight.clone(),
-            Some(since) => {
-                // Rising towards the weight, as a platform does under a foot.
-                let part = now.saturating_duration_since(since).as_secs_f64() / LOCK.as_secs_f64();
-                format!("{:.2}", self.weight.parse::<f64>().unwrap_or(0.0) * part)
-            }
+            Some(since) => platform::shown(&self.weight, since, now).0,
         };
         format!("S {} {weight:>10} {}\r\n", if settled { 'S' } else { 'D' }, self.unit)
     }

@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::Device;
+use crate::platform;
 
 /// Time between lines.
 const EVERY: Duration = Duration::from_millis(250);
-/// Time for the weight to settle after a step on.
-const LOCK: Duration = Duration::from_millis(1_500);
 
 pub(crate) struct Scale {
     /// As the indicator shows it: sent as it is.
@@ -35,15 +34,12 @@ impl Scale {
     }
 
     fn line(&self, now: Instant) -> String {
-        let since = self.on_since.map(|since| now.saturating_duration_since(since));
-        let (state, weight) = match since {
+        let (state, weight) = match self.on_since {
             _ if self.overload => ("OL", "9999999".to_owned()),
             None => ("ST", "0.00".to_owned()),
-            Some(since) if since >= LOCK => ("ST", self.weight.clone()),
             Some(since) => {
-                // Rising towards the weight, as a platform does under a foot.
-                let part = since.as_secs_f64() / LOCK.as_secs_f64();
-                ("US", format!("{:.2}", self.weight.parse::<f64>().unwrap_or(0.0) * part))
+                let (weight, locked) = platform::shown(&self.weight, since, now);
+                (if locked { "ST" } else { "US" }, weight)
             }
         };
         format!("{state},{},+{weight:>7}{}\r\n", if self.net { "NT" } else { "GS" }, self.unit)
@@ -99,6 +95,7 @@ impl Device for Scale {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::LOCK;
 
     #[test]
     fn lines_are_those_of_the_specification() {
