@@ -18,6 +18,7 @@ use consult::vitals::{Implausible, Measurement, Moment, Value};
 pub mod blood_pressure_suntech;
 pub mod capture;
 mod decimal;
+mod device_clock;
 pub mod fuzz;
 pub mod oximeter_contec;
 pub mod oximeter_nonin;

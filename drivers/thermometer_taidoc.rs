@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use consult::vitals::{Moment, Temperature, Value};
 
+use crate::device_clock::{Civil, DeviceTime};
 use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Protocol, Status, sum8};
 
 const PACKET: usize = 8;
@@ -43,10 +44,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const MEMORY_KNOWN_WITHIN: Duration = Duration::from_secs(3);
 /// Time for a measurement, from its start or from the return of the port.
 const MEASUREMENT_MAX: Duration = Duration::from_secs(120);
-/// No place on Earth is further from UTC than 14 hours.
-const ZONE_MAX_MINUTES: i64 = 15 * 60;
-/// Zones are whole quarters of an hour.
-const ZONE_STEP_MINUTES: i64 = 15;
 
 /// Minutes since 1970 by the device's clock, which knows no zone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -56,46 +53,31 @@ impl Minute {
     /// d0-d1: (year - 2000) << 9 | month << 5 | day; d2 minute; d3 hour (its high bits are flags in some models).
     fn read(data: [u8; 4]) -> Option<Self> {
         let date = u16::from_le_bytes([data[0], data[1]]);
-        let (year, month, day) = (2000 + i64::from(date >> 9), i64::from(date >> 5 & 0x0F), i64::from(date & 0x1F));
-        let (minute, hour) = (i64::from(data[2] & 0x3F), i64::from(data[3] & 0x1F));
-        if !(1..=12).contains(&month) || !(1..=31).contains(&day) || minute > 59 || hour > 23 {
-            return None;
-        }
-        Some(Minute((days_from_civil(year, month, day) * 24 + hour) * 60 + minute))
+        let civil = Civil {
+            year: 2000 + i64::from(date >> 9),
+            month: i64::from(date >> 5 & 0x0F),
+            day: i64::from(date & 0x1F),
+            hour: i64::from(data[3] & 0x1F),
+            minute: i64::from(data[2] & 0x3F),
+            second: 0,
+        };
+        DeviceTime::from_civil(civil).map(|time| Minute(time.0 / 60))
     }
 
     fn write(self) -> Option<[u8; 4]> {
-        let (days, minutes) = (self.0.div_euclid(1440), self.0.rem_euclid(1440));
-        let (year, month, day) = civil_from_days(days);
+        let Civil { year, month, day, hour, minute, .. } = self.time().civil();
         let date = u16::try_from((year - 2000) << 9 | month << 5 | day).ok()?.to_le_bytes();
-        Some([date[0], date[1], u8::try_from(minutes % 60).ok()?, u8::try_from(minutes / 60).ok()?])
+        Some([date[0], date[1], u8::try_from(minute).ok()?, u8::try_from(hour).ok()?])
+    }
+
+    /// Its first second.
+    fn time(self) -> DeviceTime {
+        DeviceTime(self.0 * 60)
     }
 
     fn of(moment: Moment) -> Self {
         Minute(moment.0.div_euclid(60_000))
     }
-}
-
-/// Days since 1970-01-01 of a date of the proleptic Gregorian calendar.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year - era * 400;
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// Year, month and day of a count of days since 1970-01-01.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days - era * 146_097;
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 /// The newest record of the memory, and how many there are. What tells two states of the memory apart.
@@ -262,9 +244,9 @@ impl TaiDoc {
     fn clock(&mut self, data: [u8; 4], now: Now) {
         let Some(run) = &mut self.run else { return };
         let ours = Minute::of(now.wall);
-        let off = Minute::read(data).map(|clock| (clock, clock.0 - ours.0));
-        match off {
-            Some((clock, minutes)) if minutes.abs() <= ZONE_MAX_MINUTES => {
+        let read = Minute::read(data);
+        match read.and_then(|clock| Some((clock, clock.time().minutes_ahead(Moment(ours.0 * 60_000))?))) {
+            Some((clock, minutes)) => {
                 // The clock of the start, not of a later look after the cable was out.
                 run.clock.get_or_insert(clock);
                 run.offset_minutes = minutes;
@@ -307,13 +289,11 @@ impl TaiDoc {
         match Temperature::from_centi_celsius(hundredths) {
             Err(refused) => self.end(refused.into()),
             Ok(temperature) => {
-                // Without its zone, which is the whole quarters of an hour of the offset.
-                let half = ZONE_STEP_MINUTES / 2;
-                let zone = (run.offset_minutes + half).div_euclid(ZONE_STEP_MINUTES) * ZONE_STEP_MINUTES;
+                let device_at = Some(time.time().moment(run.offset_minutes));
                 self.run = None;
                 self.out.event(Event::Reading(Measured {
                     value: Value::Temperature(temperature),
-                    device_at: Some(Moment((time.0 - zone) * 60_000)),
+                    device_at,
                     high_quality: None,
                 }));
                 self.out.event(Event::Finished);

@@ -95,14 +95,6 @@ fn the_packets_of_the_specification_are_ours() {
 }
 
 #[test]
-fn every_day_of_the_century_is_written_as_it_is_read() {
-    for day in days_from_civil(2000, 1, 1)..days_from_civil(2100, 1, 1) {
-        let minute = Minute(day * 1440 + 613);
-        assert_eq!(Minute::read(minute.write().unwrap()), Some(minute));
-    }
-}
-
-#[test]
 fn a_new_record_is_this_patients() {
     for (raw, hundredths) in [(368, 3680), (3684, 3684), (405, 4050)] {
         let mut bench = Bench::new(120, vec![(OLD, 370)]);
