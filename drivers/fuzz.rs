@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use consult::vitals::{Measurement, Moment, Value};
+use consult::vitals::{Glucose, Measurement, Moment, Value};
 
 use crate::{BUFFER_MAX, EVENTS_MAX, Event, Model, Now, Protocol};
 
@@ -69,6 +69,7 @@ fn check(model: &Model, protocol: &mut dyn Protocol) {
                 assert!(!waveform.samples.is_empty() && waveform.samples.len() <= usize::from(waveform.rate_hz));
                 assert!(waveform.samples.iter().all(|s| *s <= waveform.full_scale));
             }
+            Event::Ecg(ecg) | Event::EcgTaken(ecg) => assert_eq!(model.measurement, Measurement::Ecg, "{ecg:?}"),
             Event::Status(_) | Event::Invalid(_) | Event::Finished | Event::Fault(_) => {}
         }
     }
@@ -83,14 +84,19 @@ fn value(measurement: Measurement, value: Value) {
             assert!((18..=321).contains(&pulse.per_minute()));
         }
         (Measurement::BloodPressure, Value::BloodPressure(pressure)) => {
+            // A cuff that only keeps its results may have no mean.
             let mean = pressure.mean().map(|m| m.mmhg());
-            assert!(mean.is_some_and(|m| pressure.diastolic().mmhg() < m && m < pressure.systolic().mmhg()));
+            assert!(mean.is_none_or(|m| pressure.diastolic().mmhg() < m && m < pressure.systolic().mmhg()));
         }
         (Measurement::WeightAndHeight, Value::Weight(weight)) => assert!(weight.grams() <= 350_000),
         (Measurement::WeightAndHeight, Value::Height(height)) => assert!((300..=2_500).contains(&height.millimetres())),
         (Measurement::Temperature, Value::Temperature(temperature)) => {
             assert!((2_500..=4_500).contains(&temperature.centi_celsius()));
         }
+        (Measurement::OxygenAndPulse, Value::PerfusionIndex(index)) => assert!(index.hundredths_percent() <= 3_000),
+        (Measurement::Glucose, Value::Glucose(Glucose::Mass(glucose))) => assert!(glucose.mg_per_dl() <= 1_000),
+        (Measurement::Glucose, Value::Glucose(Glucose::Moles(glucose))) => assert!(glucose.tenths_mmol_per_l() <= 555),
+        (Measurement::Ecg, Value::PulseRate(pulse)) => assert!((18..=321).contains(&pulse.per_minute())),
         (measurement, _) => panic!("{measurement:?} gave a value of another kind"),
     }
 }

@@ -13,6 +13,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use consult::ecg::{Ecg, Lead};
 use consult::vitals::{Implausible, Measurement, Moment, Value};
 
 pub mod blood_pressure_suntech;
@@ -71,8 +72,8 @@ pub trait Protocol: Send {
     /// When [`handle_timeout`](Protocol::handle_timeout) wants to be called, if nothing arrives before.
     fn poll_timeout(&self) -> Option<Instant>;
 
-    /// What to send to the device next.
-    fn poll_transmit(&mut self) -> Option<Transmit>;
+    /// Next bytes to send to the device.
+    fn poll_transmit(&mut self) -> Option<Vec<u8>>;
 
     /// Next event, in order.
     fn poll_event(&mut self) -> Option<Event>;
@@ -89,33 +90,6 @@ pub trait Protocol: Send {
 
     /// Bytes of the past held now: never more than [`BUFFER_MAX`].
     fn buffered(&self) -> usize;
-}
-
-/// What a protocol sends.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Transmit {
-    /// Bytes, as they are; over [`Transport::Hid`], one output report: the port fills it up with zeros.
-    Bytes(Vec<u8>),
-    /// A feature report without a number, whole. Only over [`Transport::Hid`]; any other port drops it.
-    Feature(Vec<u8>),
-}
-
-impl Transmit {
-    /// What is sent, whichever way.
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Transmit::Bytes(bytes) | Transmit::Feature(bytes) => bytes,
-        }
-    }
-}
-
-impl std::fmt::Debug for Transmit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Transmit::Bytes(bytes) => write!(f, "Bytes({bytes:02X?})"),
-            Transmit::Feature(report) => write!(f, "Feature({report:02X?})"),
-        }
-    }
 }
 
 /// One value with what the device says of it.
@@ -145,6 +119,10 @@ pub enum Event {
     Reading(Measured),
     /// Samples of a curve.
     Waveform(Waveform),
+    /// Samples of an electrocardiogram as they come: to be shown, never kept.
+    Ecg(Ecg),
+    /// The electrocardiogram of this measurement, whole: to be reviewed, then kept or taken again.
+    EcgTaken(Ecg),
     /// What the device is doing, or what the person should do. Sent when it changes.
     Status(Status),
     /// A value of this measurement is absent, and why. Never accompanied by a number.
@@ -223,6 +201,21 @@ pub enum Status {
     WakeUp,
     /// Thermometer: ready. Take the temperature now.
     TakeNow,
+    /// A device that measures by itself and keeps its results (cuff, glucose meter, recorder): ready. Measure with it
+    /// now, as its own screen says; what it keeps is read afterwards.
+    MeasureOnDevice,
+    /// Such a device: connect its cable, or switch it on, so that what it measured can be read.
+    ConnectDevice,
+    /// Electrocardiograph: this electrode is off, the first of those that are; `None` when it does not say which.
+    ElectrodeOff {
+        /// The lead that has no signal.
+        lead: Option<Lead>,
+    },
+    /// Electrocardiograph: recording, keep still.
+    RecordingEcg {
+        /// Seconds of good signal still wanted.
+        seconds_left: u16,
+    },
 }
 
 /// Why a value is absent. For the physician's record (`dataAbsentReason`) and for the patient's screen.
@@ -257,6 +250,12 @@ pub enum Absent {
     Empty,
     /// The device's clock cannot be trusted: its record could be an earlier patient's.
     ClockWrong,
+    /// Electrocardiograph: an electrode was off, or the signal was lost, until the time was over.
+    ElectrodeOff,
+    /// The meter's record is of something else than what was asked (a control solution, ketones).
+    OtherSubstance,
+    /// The meter says that the value is below or above what it can measure ("LO", "HI"): only its own screen tells.
+    OutOfMeterRange,
 }
 
 /// What was out of range, without the number (which is a patient's and not a number that may be shown).
@@ -350,13 +349,6 @@ pub enum Transport {
     Serial,
     /// A serial line behind a USB HID chip (CP2110), of which Linux makes no tty.
     HidUart,
-    /// A USB HID device that speaks for itself. What it says is its input reports one after the other, each of
-    /// `report_bytes` bytes (one of another length is no report of this device, and is skipped); what it is sent are
-    /// output reports of as many, and feature reports.
-    Hid {
-        /// Bytes of a report, without its number where the device numbers none.
-        report_bytes: u8,
-    },
 }
 
 /// A USB identity that suggests a model. It names a cable more often than a device: a person confirms.
@@ -366,24 +358,17 @@ pub struct UsbHint {
     pub vid: u16,
     /// Product.
     pub pid: u16,
-    /// What carries the bytes of a device with that identity.
-    pub transport: Transport,
-}
-
-impl UsbHint {
-    /// An adapter of which Linux makes a serial port.
-    pub const fn serial(vid: u16, pid: u16) -> Self {
-        UsbHint { vid, pid, transport: Transport::Serial }
-    }
-
-    /// A device that speaks USB HID itself, in reports of that many bytes.
-    pub const fn hid(vid: u16, pid: u16, report_bytes: u8) -> Self {
-        UsbHint { vid, pid, transport: Transport::Hid { report_bytes } }
-    }
 }
 
 /// Silicon Labs CP2110, as its maker sells it (data sheet).
-const CP2110: UsbHint = UsbHint { vid: 0x10C4, pid: 0xEA80, transport: Transport::HidUart };
+const CP2110: UsbHint = UsbHint { vid: 0x10C4, pid: 0xEA80 };
+
+impl UsbHint {
+    /// What carries the bytes of a device with that identity.
+    pub fn transport(self) -> Transport {
+        if self == CP2110 { Transport::HidUart } else { Transport::Serial }
+    }
+}
 
 /// How sure we are of a protocol, as in `devices.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -407,8 +392,8 @@ pub struct Model {
     pub maker: &'static str,
     /// What it measures.
     pub measurement: Measurement,
-    /// How its line is set; `None` when it has none: it is spoken to as a USB device only.
-    pub line: Option<Line>,
+    /// How its line is set.
+    pub line: Line,
     /// USB identities that suggest it; they say over what it speaks besides a bare serial line.
     pub usb: &'static [UsbHint],
     /// How sure we are of the protocol.
@@ -418,12 +403,9 @@ pub struct Model {
 }
 
 impl Model {
-    /// Over what it is read when it is a USB device of that identity without a serial port. An identity that is not
-    /// known is taken as the model's first: a maker may sell the same device under another.
-    pub fn transport(&self, vid: u16, pid: u16) -> Option<Transport> {
-        let over_usb = || self.usb.iter().filter(|hint| hint.transport != Transport::Serial);
-        let known = over_usb().find(|hint| (hint.vid, hint.pid) == (vid, pid));
-        known.or_else(|| over_usb().next()).map(|hint| hint.transport)
+    /// Whether it may be read over that. Every model so far has a serial line.
+    pub fn speaks_over(&self, transport: Transport) -> bool {
+        transport == Transport::Serial || self.usb.iter().any(|hint| hint.transport() == transport)
     }
 }
 
@@ -448,8 +430,8 @@ pub const MODELS: &[Model] = &[
         name: "Xpod 3012LP, OEM III",
         maker: "Nonin",
         measurement: Measurement::OxygenAndPulse,
-        line: Some(Line { baud: 9600 }),
-        usb: &[UsbHint::serial(0x0403, 0x6001)],
+        line: Line { baud: 9600 },
+        usb: &[UsbHint { vid: 0x0403, pid: 0x6001 }],
         confidence: Confidence::A,
         protocol: || Box::new(oximeter_nonin::Nonin::new()),
     },
@@ -458,8 +440,8 @@ pub const MODELS: &[Model] = &[
         name: "CMS50D+, CMS50E, CMS50F",
         maker: "Contec",
         measurement: Measurement::OxygenAndPulse,
-        line: Some(Line { baud: 115_200 }),
-        usb: &[UsbHint::serial(0x10C4, 0xEA60)],
+        line: Line { baud: 115_200 },
+        usb: &[UsbHint { vid: 0x10C4, pid: 0xEA60 }],
         confidence: Confidence::A,
         protocol: || Box::new(oximeter_contec::Contec::new()),
     },
@@ -468,8 +450,8 @@ pub const MODELS: &[Model] = &[
         name: "Advantage OEM, Advantage A+",
         maker: "SunTech",
         measurement: Measurement::BloodPressure,
-        line: Some(Line { baud: 9600 }),
-        usb: &[UsbHint::serial(0x0403, 0x6001), UsbHint::serial(0x067B, 0x2303)],
+        line: Line { baud: 9600 },
+        usb: &[UsbHint { vid: 0x0403, pid: 0x6001 }, UsbHint { vid: 0x067B, pid: 0x2303 }],
         confidence: Confidence::A,
         protocol: || Box::new(blood_pressure_suntech::SunTech::new()),
     },
@@ -478,8 +460,8 @@ pub const MODELS: &[Model] = &[
         name: "600KL and other KL scales",
         maker: "Health o meter Professional",
         measurement: Measurement::WeightAndHeight,
-        line: Some(Line { baud: 9600 }),
-        usb: &[UsbHint::serial(0x10C4, 0xEA60)],
+        line: Line { baud: 9600 },
+        usb: &[UsbHint { vid: 0x10C4, pid: 0xEA60 }],
         confidence: Confidence::A,
         protocol: || Box::new(scale_health_o_meter::HealthOMeter::new()),
     },
@@ -488,7 +470,7 @@ pub const MODELS: &[Model] = &[
         name: "WB-3000, SC-240",
         maker: "Tanita",
         measurement: Measurement::WeightAndHeight,
-        line: Some(Line { baud: 9600 }),
+        line: Line { baud: 9600 },
         usb: &[],
         // The line is the maker's; its speed and its checksum are known from one device each.
         confidence: Confidence::B,
@@ -499,7 +481,7 @@ pub const MODELS: &[Model] = &[
         name: "MT-SICS scales",
         maker: "Mettler Toledo",
         measurement: Measurement::WeightAndHeight,
-        line: Some(Line { baud: 9600 }),
+        line: Line { baud: 9600 },
         usb: &[],
         confidence: Confidence::A,
         protocol: || Box::new(scale_mt_sics::protocol()),
@@ -509,7 +491,7 @@ pub const MODELS: &[Model] = &[
         name: "ST,GS indicators",
         maker: "A&D and others",
         measurement: Measurement::WeightAndHeight,
-        line: Some(Line { baud: 9600 }),
+        line: Line { baud: 9600 },
         usb: &[],
         confidence: Confidence::B,
         protocol: || Box::new(scale_st_gs::protocol()),
@@ -519,8 +501,8 @@ pub const MODELS: &[Model] = &[
         name: "TD-1241, TD-1261, IR42 (serial or USB cable)",
         maker: "TaiDoc / FORA",
         measurement: Measurement::Temperature,
-        line: Some(Line { baud: 19200 }),
-        usb: &[UsbHint::serial(0x10C4, 0xEA60), UsbHint::serial(0x1A86, 0x7523), CP2110],
+        line: Line { baud: 19200 },
+        usb: &[UsbHint { vid: 0x10C4, pid: 0xEA60 }, UsbHint { vid: 0x1A86, pid: 0x7523 }, CP2110],
         confidence: Confidence::B,
         protocol: || Box::new(thermometer_taidoc::TaiDoc::new()),
     },
@@ -545,7 +527,7 @@ pub(crate) fn sum8(bytes: &[u8]) -> u8 {
 #[derive(Default)]
 pub(crate) struct Outgoing {
     events: VecDeque<Event>,
-    transmits: VecDeque<Transmit>,
+    bytes: VecDeque<Vec<u8>>,
     status: Option<Status>,
 }
 
@@ -555,8 +537,10 @@ const COMMANDS_MAX: usize = 16;
 impl Outgoing {
     pub(crate) fn event(&mut self, event: Event) {
         if self.events.len() >= EVENTS_MAX {
-            let passing =
-                self.events.iter().position(|e| matches!(e, Event::Live(_) | Event::Waveform(_) | Event::Status(_)));
+            let passing = self
+                .events
+                .iter()
+                .position(|e| matches!(e, Event::Live(_) | Event::Waveform(_) | Event::Ecg(_) | Event::Status(_)));
             self.events.remove(passing.unwrap_or(0));
         }
         self.events.push_back(event);
@@ -582,26 +566,22 @@ impl Outgoing {
     }
 
     pub(crate) fn send(&mut self, command: &[u8]) {
-        self.transmit(Transmit::Bytes(command.to_vec()));
-    }
-
-    pub(crate) fn transmit(&mut self, transmit: Transmit) {
-        if self.transmits.len() >= COMMANDS_MAX {
-            self.transmits.pop_front();
+        if self.bytes.len() >= COMMANDS_MAX {
+            self.bytes.pop_front();
         }
-        self.transmits.push_back(transmit);
+        self.bytes.push_back(command.to_vec());
     }
 
     /// Commands queued for a port that has gone must not reach it when it returns.
     pub(crate) fn forget_commands(&mut self) {
-        self.transmits.clear();
+        self.bytes.clear();
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front()
+    pub(crate) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.bytes.pop_front()
     }
 }

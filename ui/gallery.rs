@@ -45,8 +45,12 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "22-place-pressure", show: |app| place(app, MeasureKind::Pressure) },
     Scene { name: "23-place-weight", show: |app| place(app, MeasureKind::WeightHeight) },
     Scene { name: "24-place-temperature", show: |app| place(app, MeasureKind::Temperature) },
+    Scene { name: "24b-place-glucose", show: |app| place(app, MeasureKind::Glucose) },
+    Scene { name: "24c-place-ecg", show: |app| place(app, MeasureKind::Ecg) },
     Scene { name: "25-measuring-oxygen", show: |app| measuring(app, MeasureKind::Oxygen) },
     Scene { name: "26-measuring-pressure", show: |app| measuring(app, MeasureKind::Pressure) },
+    Scene { name: "26b-measuring-glucose", show: |app| measuring(app, MeasureKind::Glucose) },
+    Scene { name: "26c-measuring-ecg", show: |app| measuring(app, MeasureKind::Ecg) },
     Scene {
         name: "27-measuring-unplugged",
         show: |app| {
@@ -272,12 +276,17 @@ fn measuring(app: &App, kind: MeasureKind) {
             "Health o meter",
             SignalHint::StandStill,
         ),
+        MeasureKind::Glucose => (vec![figure(FigureKind::Glucose, 104)], "Accu-Chek Guide", SignalHint::Prick),
+        MeasureKind::Ecg => {
+            (vec![FigureValue { known: false, ..figure(FigureKind::Ecg, 0) }], "HealthyPi 5", SignalHint::Recording)
+        }
         _ => (vec![figure(FigureKind::Temperature, 3_680)], "TaiDoc", SignalHint::Aim),
     };
     measure.set_figures(ModelRc::new(VecModel::from(figures)));
     measure.set_device_name(name.into());
     measure.set_hint(hint);
-    measure.set_curve_present(matches!(kind, MeasureKind::Oxygen | MeasureKind::Pressure));
+    measure.set_curve_present(matches!(kind, MeasureKind::Oxygen | MeasureKind::Pressure | MeasureKind::Ecg));
+    measure.set_resting_seconds(7);
     measure.set_complete(kind == MeasureKind::WeightHeight);
     measure.set_cuff_mmhg(if kind == MeasureKind::Pressure { 148 } else { 0 });
     at(app, Screen::Measuring, StepName::Measures);

@@ -21,7 +21,8 @@ use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use consult::vitals::{Measurement, Moment, Reading};
+use consult::ecg::Ecg;
+use consult::vitals::{DeviceIdentity, Measurement, Moment, Reading};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::OwnedFd;
 
@@ -29,10 +30,8 @@ use crate::{Absent, Event, Fault, Measured, Model, Status, Waveform};
 
 mod cable;
 pub mod find;
-mod hid;
 mod hid_uart;
 mod tty;
-mod usb;
 mod worker;
 
 pub use find::{Address, Found, UsbAddress, Which};
@@ -122,6 +121,17 @@ pub enum PortEvent {
     Reading(Reading),
     /// See [`Event::Waveform`].
     Waveform(Waveform),
+    /// See [`Event::Ecg`].
+    Ecg(Ecg),
+    /// See [`Event::EcgTaken`].
+    EcgTaken {
+        /// The whole recording.
+        ecg: Ecg,
+        /// The device.
+        device: DeviceIdentity,
+        /// When its last byte arrived.
+        at: Moment,
+    },
     /// See [`Event::Status`].
     Status(Status),
     /// See [`Event::Invalid`].
@@ -135,7 +145,7 @@ pub enum PortEvent {
 impl PortEvent {
     /// May be dropped when nobody keeps up: the next one replaces it.
     pub(crate) fn is_passing(&self) -> bool {
-        matches!(self, PortEvent::Live(_) | PortEvent::Waveform(_) | PortEvent::Status(_))
+        matches!(self, PortEvent::Live(_) | PortEvent::Waveform(_) | PortEvent::Ecg(_) | PortEvent::Status(_))
     }
 }
 
@@ -289,11 +299,20 @@ impl Ports {
 }
 
 /// A protocol's event, as the port says it: readings get their device and the time of arrival.
-pub(crate) fn dress(event: Event, reading: impl Fn(Measured) -> Reading) -> PortEvent {
+pub(crate) fn dress(event: Event, device: DeviceIdentity, at: Moment) -> PortEvent {
+    let reading = |measured: Measured| Reading {
+        value: measured.value,
+        device: device.clone(),
+        device_at: measured.device_at,
+        at,
+        high_quality: measured.high_quality,
+    };
     match event {
         Event::Live(measured) => PortEvent::Live(reading(measured)),
         Event::Reading(measured) => PortEvent::Reading(reading(measured)),
         Event::Waveform(waveform) => PortEvent::Waveform(waveform),
+        Event::Ecg(ecg) => PortEvent::Ecg(ecg),
+        Event::EcgTaken(ecg) => PortEvent::EcgTaken { ecg, device, at },
         Event::Status(status) => PortEvent::Status(status),
         Event::Invalid(absent) => PortEvent::Invalid(absent),
         Event::Finished => PortEvent::Finished,

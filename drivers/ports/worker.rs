@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
-use consult::vitals::{DeviceIdentity, Reading};
+use consult::vitals::DeviceIdentity;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use rustix::fd::OwnedFd;
@@ -20,7 +20,7 @@ use super::find::Address;
 use super::tty::NotOpened;
 use super::{Binding, Command, Message, PortEvent, WallClock, dress};
 use crate::capture::{self, Burst, Direction};
-use crate::{Now, Protocol, Transmit};
+use crate::{Now, Protocol};
 
 /// A port that is out is looked for that often: a device is back within 2 s of its cable.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -185,18 +185,9 @@ impl Worker {
             if self.protocol.poll_timeout().is_some_and(|at| at <= now.instant) {
                 self.protocol.handle_timeout(now);
             }
-            while let Some(transmit) = self.protocol.poll_transmit() {
-                gone |= match &transmit {
-                    Transmit::Bytes(bytes) => {
-                        self.record(Direction::ToDevice, bytes);
-                        cable.write(bytes)
-                    }
-                    Transmit::Feature(report) => {
-                        self.record(Direction::Feature, report);
-                        cable.set_feature(report)
-                    }
-                }
-                .is_err();
+            while let Some(bytes) = self.protocol.poll_transmit() {
+                self.record(Direction::ToDevice, &bytes);
+                gone |= cable.write(&bytes).is_err();
             }
         }
         while let Some(event) = self.protocol.poll_event() {
@@ -206,14 +197,7 @@ impl Worker {
                 firmware: self.protocol.firmware(),
             };
             let at = (self.clock)();
-            let event = dress(event, |measured| Reading {
-                value: measured.value,
-                device: device.clone(),
-                device_at: measured.device_at,
-                at,
-                high_quality: measured.high_quality,
-            });
-            self.say(event);
+            self.say(dress(event, device, at));
         }
         gone
     }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use consult::vitals::{Moment, Reading, Value};
+use consult::vitals::{Glucose, Moment, Reading, Value};
 use drivers::capture::{Burst, Capture, Direction};
 use drivers::ports::{Address, Binding, Port, PortEvent};
 use drivers::{Model, model};
@@ -47,7 +47,6 @@ impl Device {
                     left = &left[written..];
                 }
             }
-            Direction::Feature => panic!("a line has no feature reports"),
             Direction::ToDevice => {
                 let until = Instant::now() + PATIENCE;
                 while self.heard.len() < burst.bytes.len() {
@@ -80,6 +79,10 @@ fn words(reading: &Reading) -> String {
         ),
         Value::Weight(v) => format!("weight_grams {}", v.grams()),
         Value::Height(v) => format!("height_millimetres {}", v.millimetres()),
+        Value::PerfusionIndex(v) => format!("perfusion_hundredths_percent {}", v.hundredths_percent()),
+        Value::Glucose(Glucose::Mass(v)) => format!("glucose_mg_per_dl {}", v.mg_per_dl()),
+        Value::Glucose(Glucose::Moles(v)) => format!("glucose_tenths_mmol_per_l {}", v.tenths_mmol_per_l()),
+        Value::Recording(_) => unreachable!("a port knows no name of a recording"),
         Value::Temperature(v) => format!("temperature_centi_celsius {}", v.centi_celsius()),
     };
     if let Some(quality) = reading.high_quality {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use consult::vitals::{Reading, Value};
+use consult::vitals::{Glucose, Reading, Value};
 use drivers::ports::{Address, Binding, Message, Port, PortEvent};
 use drivers::{Absent, CuffErrorKind, Fault, Status, model};
 use sim::Simulator;
@@ -77,6 +77,10 @@ fn numbers(events: &[PortEvent]) -> Vec<u32> {
         Value::Weight(v) => vec![v.grams()],
         Value::Height(v) => vec![v.millimetres().into()],
         Value::Temperature(v) => vec![v.centi_celsius().into()],
+        Value::PerfusionIndex(v) => vec![v.hundredths_percent().into()],
+        Value::Glucose(Glucose::Mass(v)) => vec![v.mg_per_dl().into()],
+        Value::Glucose(Glucose::Moles(v)) => vec![v.tenths_mmol_per_l().into()],
+        Value::Recording(_) => unreachable!("a port knows no name of a recording"),
     };
     readings(events).into_iter().flat_map(number).collect()
 }

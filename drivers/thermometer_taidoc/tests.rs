@@ -40,7 +40,6 @@ impl Bench {
         let mut events = Vec::new();
         loop {
             while let Some(question) = self.host.poll_transmit() {
-                let question = question.bytes();
                 if !self.device.awake {
                     continue;
                 }

@@ -2,13 +2,18 @@
 
 use std::collections::VecDeque;
 
+use consult::ecg::{Ecg, Lead, MISSING};
 use consult::journey::Trouble;
-use consult::vitals::{Measurement, Reading, Value};
+use consult::vitals::{DeviceIdentity, Measurement, Moment, Reading, Value};
 use drivers::ports::{Binding, Message, PortEvent, Ports, Remedy};
 use drivers::{Absent, CuffErrorKind, Fault, Status};
 
 /// Seconds of curve kept for the screen.
 const CURVE_SECONDS: usize = 6;
+/// Seconds of an electrocardiogram: a few beats, wide enough to be seen.
+const ECG_SECONDS: usize = 4;
+/// Most points of a curve on the screen; of a fast recorder it shows a shorter time.
+const CURVE_POINTS_MAX: usize = 2_000;
 /// Most readings of one act that are kept; a device that sends more is at fault.
 const READINGS_MAX: usize = 16;
 
@@ -44,11 +49,13 @@ pub struct Device {
     /// Figures as they move.
     pub live: Vec<Value>,
     /// Last seconds of the curve, in the device's scale.
-    pub curve: VecDeque<u16>,
+    pub curve: VecDeque<i32>,
     /// Samples a second of the curve.
     pub rate_hz: u16,
-    /// Largest sample possible.
+    /// Largest sample possible of a pulse curve.
     pub full_scale: u16,
+    /// What is drawn over the whole height at least, in the device's scale: less is noise.
+    pub smallest_span: i32,
     /// Sequence number of the live frames.
     pub seq: u32,
     /// Readings of the act under way.
@@ -70,11 +77,20 @@ impl Device {
             curve: VecDeque::new(),
             rate_hz: 0,
             full_scale: 255,
+            smallest_span: 8,
             seq: 0,
             readings: Vec::new(),
             absent: None,
             measuring: false,
         }
+    }
+
+    /// Samples that came, for the screen.
+    fn draw(&mut self, samples: impl Iterator<Item = i32>, seconds: usize) {
+        self.curve.extend(samples);
+        let kept = (seconds * usize::from(self.rate_hz)).min(CURVE_POINTS_MAX);
+        let excess = self.curve.len().saturating_sub(kept);
+        self.curve.drain(..excess);
     }
 
     /// Nothing of the last patient stays.
@@ -96,6 +112,17 @@ pub enum News {
     Picture,
     /// A curve to pass on: samples that just arrived.
     Curve(Vec<u16>),
+    /// An electrocardiogram to pass on: samples that just arrived.
+    Ecg(Ecg),
+    /// A whole recording, to be kept in the outbox before it counts as a reading.
+    Recorded {
+        /// The recording.
+        ecg: Ecg,
+        /// The device.
+        device: DeviceIdentity,
+        /// When its last byte arrived.
+        at: Moment,
+    },
     /// The device is away.
     Lost,
     /// The device is back.
@@ -154,6 +181,16 @@ impl Devices {
         }
     }
 
+    /// A recording that is safe in the outbox now.
+    pub fn recorded(&mut self, measurement: Measurement, reading: Reading) {
+        if let Some(device) = self.serving_mut(measurement)
+            && device.measuring
+            && device.readings.len() < READINGS_MAX
+        {
+            device.readings.push(reading);
+        }
+    }
+
     /// Frames of the live curve that were sent.
     pub fn count_frames(&mut self, measurement: Measurement, frames: u32) {
         if let Some(device) = self.serving_mut(measurement) {
@@ -198,11 +235,23 @@ impl Devices {
             PortEvent::Waveform(waveform) => {
                 device.rate_hz = waveform.rate_hz;
                 device.full_scale = waveform.full_scale.max(1);
-                device.curve.extend(&waveform.samples);
-                let excess = device.curve.len().saturating_sub(CURVE_SECONDS * usize::from(waveform.rate_hz));
-                device.curve.drain(..excess);
-                News::Curve(waveform.samples.clone())
+                device.smallest_span = i32::from(waveform.full_scale / 32);
+                device.draw(waveform.samples.iter().map(|sample| i32::from(*sample)), CURVE_SECONDS);
+                News::Curve(waveform.samples)
             }
+            PortEvent::Ecg(ecg) => {
+                device.rate_hz = ecg.rate_hz();
+                // A tenth of a millivolt: what an electrode picks up of the room.
+                device.smallest_span = i32::try_from(100_000_000_000 / ecg.femtovolts_per_step()).unwrap_or(i32::MAX);
+                let lead = if ecg.leads().contains(&Lead::II) { Lead::II } else { ecg.leads()[0] };
+                let samples = ecg.lead(lead).into_iter().flatten().filter(|sample| *sample != MISSING);
+                device.draw(samples, ECG_SECONDS);
+                News::Ecg(ecg)
+            }
+            PortEvent::EcgTaken { ecg, device: identity, at } if device.measuring => {
+                News::Recorded { ecg, device: identity, at }
+            }
+            PortEvent::EcgTaken { .. } => News::Picture,
             PortEvent::Status(status) => {
                 device.status = Some(status);
                 News::Picture
@@ -249,6 +298,8 @@ fn trouble(absent: Absent) -> Trouble {
         Absent::Implausible(_) | Absent::Overload => Trouble::Implausible,
         Absent::TimedOut { .. } => Trouble::TookTooLong,
         Absent::UnitUnknown | Absent::Busy | Absent::ClockWrong => Trouble::DeviceFault,
+        Absent::ElectrodeOff => Trouble::NoSignal,
+        Absent::OtherSubstance | Absent::OutOfMeterRange => Trouble::Implausible,
         Absent::Stopped => Trouble::NoSignal,
         Absent::Cuff(error) => match error.kind {
             CuffErrorKind::WeakSignal | CuffErrorKind::Leak => Trouble::NoSignal,

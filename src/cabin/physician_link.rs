@@ -12,6 +12,7 @@ use call::{Call, CallEvent, Candidate, Frame, Settings};
 use signal::ItemId;
 use signal::data::{DOCUMENTS, DocumentBegin, LIVE, RECORD, Record};
 use signal::documents::{Chunk, Incoming, Received, WINDOW_BYTES};
+use signal::ecg::ECG;
 use signal::{RefusalCode, Text};
 use tokio::sync::{mpsc, watch};
 
@@ -33,6 +34,8 @@ pub enum Order {
     Record(Box<Record>),
     /// A frame on the `live` channel.
     Live(Vec<u8>),
+    /// A block of an electrocardiogram: none may be lost.
+    Ecg(Vec<u8>),
     /// Microphone off.
     MuteMicrophone(bool),
     /// Camera off.
@@ -216,6 +219,12 @@ async fn carry(call: &Call, order: Order, events: &(impl Fn(PhysicianEvent) + Sy
         Order::Live(frame) => {
             // A full or closed channel loses the curve, which the next frame draws on.
             call.send_now(LIVE, &frame).await.ok();
+        }
+        Order::Ecg(block) => {
+            // Without the channel (an older page) the physician sees the recording only.
+            if let Err(error) = call.send(ECG, &block).await {
+                tracing::debug!(%error, "the page shows no electrocardiogram");
+            }
         }
         Order::MuteMicrophone(muted) => call.mute_microphone(muted),
         Order::MuteCamera(muted) => call.mute_camera(muted),

@@ -14,11 +14,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use consult::dossier::{ConsultationId, HelpReason};
+use consult::ecg::Ecg;
 use consult::journey::{Act, CallLine, Effect, Guided, Input, Journey, Step};
-use consult::vitals::{Measurement, Moment};
+use consult::vitals::{DeviceIdentity, Measurement, Moment, Reading, Recording, RecordingKind, Value};
 use drivers::ports::{Message, system_clock};
 use outbox::Client;
+use sha2::{Digest as _, Sha256};
 use ui::App;
+use zeroize::Zeroizing;
 
 use crate::desk_link::{DeskEvent, DeskLink};
 use crate::devices::{Devices, News};
@@ -45,6 +48,9 @@ const STATUS_TICKS: u64 = 20;
 /// Longest wait for one answer of the outbox while a person looks at the screen. Asking how it is waits longer, beside
 /// the screen's thread and on a connection of its own.
 const OUTBOX_PATIENCE: Duration = Duration::from_secs(4);
+
+/// Type of a recording in the outbox: `consult::ecg::Ecg::to_bytes`.
+const ECG_TYPE: &str = "application/x-telecabine-ecg";
 
 /// What comes from outside the screen's thread.
 pub enum Event {
@@ -468,6 +474,8 @@ impl Cabin {
         match news {
             News::Picture => {}
             News::Curve(samples) => self.share_curve(measurement, &samples),
+            News::Ecg(ecg) => self.share_ecg(measurement, &ecg, arrived),
+            News::Recorded { ecg, device, at } => self.record_ecg(measurement, &ecg, device, at),
             News::Lost => {
                 self.input(Input::DeviceLost(measurement));
                 self.tell_site();
@@ -484,6 +492,25 @@ impl Cabin {
                 self.input(Input::MeasuringFailed { measurement, trouble });
             }
         }
+    }
+
+    /// Keeps a recording: it is a reading only once the outbox has it.
+    fn record_ecg(&mut self, measurement: Measurement, ecg: &Ecg, device: DeviceIdentity, at: Moment) {
+        let bytes = Zeroizing::new(ecg.to_bytes());
+        let blob = match self.outbox.put_blob("ecg", ECG_TYPE, &bytes) {
+            Ok(blob) => blob,
+            // The device says that it has finished, without a reading: the patient is asked to do it again.
+            Err(error) => return tracing::error!(%error, "a recording could not be kept: see the outbox"),
+        };
+        let recording = Recording {
+            kind: RecordingKind::Ecg,
+            blob: *blob.0.as_bytes(),
+            sha256: Sha256::digest(&bytes).into(),
+            size_bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            duration_ms: ecg.duration_ms(),
+        };
+        let value = Value::Recording(recording);
+        self.devices.recorded(measurement, Reading { value, device, device_at: None, at, high_quality: None });
     }
 
     /// The guided measurement in front of the patient.

@@ -5,7 +5,7 @@ use consult::identity::{IdentityDocument, IdentityStatus, Sex};
 use consult::physician::{DocumentKind, NextCare, OrderKind};
 use consult::reason::{BodyPart, ReasonKind};
 use consult::triage::WarningSign;
-use consult::vitals::{Measurement, Moment, Reading, Value};
+use consult::vitals::{Glucose, Measurement, Moment, Reading, Value};
 use drivers::ports::Remedy;
 use signal::data;
 use signal::{Code, ItemId, Text};
@@ -17,6 +17,8 @@ pub fn wire_measurement(measurement: Measurement) -> data::MeasurementKind {
         Measurement::BloodPressure => data::MeasurementKind::BloodPressure,
         Measurement::WeightAndHeight => data::MeasurementKind::WeightAndHeight,
         Measurement::Temperature => data::MeasurementKind::Temperature,
+        Measurement::Glucose => data::MeasurementKind::Glucose,
+        Measurement::Ecg => data::MeasurementKind::Ecg,
     }
 }
 
@@ -245,6 +247,22 @@ fn wire_figures(value: &Value) -> Vec<data::Figure> {
             let c = temperature.centi_celsius();
             vec![figure(data::Quantity::Temperature, c.into(), format!("{},{:02} °C", c / 100, c % 100))]
         }
+        Value::PerfusionIndex(index) => {
+            let p = index.hundredths_percent();
+            vec![figure(data::Quantity::PerfusionIndex, p.into(), format!("{},{:02} %", p / 100, p % 100))]
+        }
+        Value::Glucose(Glucose::Mass(glucose)) => {
+            let mass = glucose.mg_per_dl();
+            vec![figure(data::Quantity::GlucoseMass, mass.into(), format!("{mass} mg/dL"))]
+        }
+        Value::Glucose(Glucose::Moles(glucose)) => {
+            let moles = glucose.tenths_mmol_per_l();
+            vec![figure(data::Quantity::GlucoseMoles, moles.into(), format!("{},{} mmol/L", moles / 10, moles % 10))]
+        }
+        Value::Recording(recording) => {
+            let ms = i32::try_from(recording.duration_ms).unwrap_or(i32::MAX);
+            vec![figure(data::Quantity::Recording, ms, format!("{} s", ms / 1_000))]
+        }
     }
 }
 
@@ -339,6 +357,7 @@ pairs!(
 /// The screen's measurement.
 screen_measure, measure_of_screen: Measurement, ui::MeasureKind {
     OxygenAndPulse = Oxygen, BloodPressure = Pressure, WeightAndHeight = WeightHeight, Temperature = Temperature,
+    Glucose = Glucose, Ecg = Ecg,
 });
 pairs!(
 /// The screen's identity document.
@@ -420,7 +439,10 @@ pub fn screen_figures<'a>(values: impl IntoIterator<Item = &'a Value>) -> Vec<ui
     let figure = |kind, value: i32, second: i32| ui::FigureValue { kind, known: true, value, second };
     values
         .into_iter()
+        // For the physician: it says how far the other two can be trusted.
+        .filter(|value| !matches!(value, Value::PerfusionIndex(_)))
         .map(|value| match value {
+            Value::PerfusionIndex(_) => unreachable!("filtered"),
             Value::Spo2(spo2) => figure(ui::FigureKind::Oxygen, spo2.percent().into(), 0),
             Value::PulseRate(pulse) => figure(ui::FigureKind::Pulse, pulse.per_minute().into(), 0),
             Value::BloodPressure(pressure) => {
@@ -433,6 +455,14 @@ pub fn screen_figures<'a>(values: impl IntoIterator<Item = &'a Value>) -> Vec<ui
             Value::Temperature(temperature) => {
                 figure(ui::FigureKind::Temperature, temperature.centi_celsius().into(), 0)
             }
+            Value::Glucose(Glucose::Mass(glucose)) => figure(ui::FigureKind::Glucose, glucose.mg_per_dl().into(), 0),
+            Value::Glucose(Glucose::Moles(glucose)) => {
+                // In which unit: see `FigureKind` of the screens.
+                figure(ui::FigureKind::Glucose, glucose.tenths_mmol_per_l().into(), 1)
+            }
+            Value::Recording(recording) => {
+                figure(ui::FigureKind::Ecg, i32::try_from(recording.duration_ms).unwrap_or(i32::MAX), 0)
+            }
         })
         .collect()
 }
@@ -444,6 +474,8 @@ pub fn empty_figures(measurement: Measurement) -> Vec<ui::FigureValue> {
         Measurement::BloodPressure => &[ui::FigureKind::Pressure, ui::FigureKind::Pulse],
         Measurement::WeightAndHeight => &[ui::FigureKind::Weight, ui::FigureKind::Height],
         Measurement::Temperature => &[ui::FigureKind::Temperature],
+        Measurement::Glucose => &[ui::FigureKind::Glucose],
+        Measurement::Ecg => &[ui::FigureKind::Ecg],
     };
     kinds.iter().map(|kind| ui::FigureValue { kind: *kind, known: false, value: 0, second: 0 }).collect()
 }

@@ -78,7 +78,12 @@ fn listen(bindings: &[Binding]) -> Vec<State> {
 fn state(message: &Message) -> Option<State> {
     Some(match &message.event {
         PortEvent::Opened { .. } | PortEvent::Fault(Fault::Recovered) => State::Open,
-        PortEvent::Live(_) | PortEvent::Waveform(_) | PortEvent::Status(_) | PortEvent::Reading(_) => State::Speaks,
+        PortEvent::Live(_)
+        | PortEvent::Waveform(_)
+        | PortEvent::Ecg(_)
+        | PortEvent::EcgTaken { .. }
+        | PortEvent::Status(_)
+        | PortEvent::Reading(_) => State::Speaks,
         PortEvent::Lost { address, .. } => State::Wrong(format!("not plugged ({address}): check the cable")),
         PortEvent::Refused { remedy: Remedy::Held, .. } => {
             State::Wrong("its port is taken: where the cabin runs, its technician's screen shows the device".to_owned())

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use consult::vitals::{Reading, Value};
+use consult::vitals::{Glucose, Reading, Value};
 use drivers::ports::{Binding, MESSAGES_MAX, Port, PortEvent};
 
 use crate::arguments::Arguments;
@@ -101,6 +101,14 @@ fn measure_until(
             PortEvent::Live(reading) => writeln!(out, "live     {}", words(&reading))?,
             PortEvent::Reading(reading) => writeln!(out, "reading  {}{}", words(&reading), details(&reading)?)?,
             PortEvent::Waveform(waveform) => samples += waveform.samples.len(),
+            PortEvent::Ecg(ecg) => samples += ecg.samples().len(),
+            PortEvent::EcgTaken { ecg, .. } => writeln!(
+                out,
+                "recorded {} s of {} at {} Hz",
+                ecg.duration_ms() / 1_000,
+                ecg.leads().iter().map(|lead| lead.name()).collect::<Vec<_>>().join(" "),
+                ecg.rate_hz()
+            )?,
             PortEvent::Status(status) => writeln!(out, "status   {status:?}")?,
             PortEvent::Invalid(absent) => writeln!(out, "absent   {absent:?}")?,
             PortEvent::Fault(fault) => writeln!(out, "fault    {fault:?}")?,
@@ -125,6 +133,14 @@ fn words(reading: &Reading) -> String {
         }
         Value::Weight(v) => format!("weight {}.{:03} kg", v.grams() / 1000, v.grams() % 1000),
         Value::Height(v) => format!("height {}.{} cm", v.millimetres() / 10, v.millimetres() % 10),
+        Value::PerfusionIndex(v) => {
+            format!("perfusion index {}.{:02} %", v.hundredths_percent() / 100, v.hundredths_percent() % 100)
+        }
+        Value::Glucose(Glucose::Mass(v)) => format!("glucose {} mg/dL", v.mg_per_dl()),
+        Value::Glucose(Glucose::Moles(v)) => {
+            format!("glucose {}.{} mmol/L", v.tenths_mmol_per_l() / 10, v.tenths_mmol_per_l() % 10)
+        }
+        Value::Recording(v) => format!("recording {:?} {} ms, {} bytes", v.kind, v.duration_ms, v.size_bytes),
         Value::Temperature(v) => format!("temperature {}.{:02} Cel", v.centi_celsius() / 100, v.centi_celsius() % 100),
     }
 }

@@ -12,7 +12,7 @@ use crate::private::{Private, PrivateText};
 use crate::reason::Reason;
 use crate::site::Pharmacist;
 use crate::triage::{WarningAnswer, WarningSign};
-use crate::vitals::{Measurement, Moment, Reading, Value};
+use crate::vitals::{Measurement, Moment, Reading, Recording, RecordingKind, Value};
 
 /// Most warning answers kept; a patient who goes back and forth more is asked to ring for help.
 pub const WARNING_ANSWERS_MAX: usize = 200;
@@ -539,10 +539,17 @@ impl Dossier {
 /// Whether a device for this measurement can have given this value.
 pub fn value_belongs_to(value: &Value, measurement: Measurement) -> bool {
     match measurement {
-        Measurement::OxygenAndPulse => matches!(value, Value::Spo2(_) | Value::PulseRate(_)),
+        Measurement::OxygenAndPulse => {
+            matches!(value, Value::Spo2(_) | Value::PulseRate(_) | Value::PerfusionIndex(_))
+        }
         Measurement::BloodPressure => matches!(value, Value::BloodPressure(_) | Value::PulseRate(_)),
         Measurement::WeightAndHeight => matches!(value, Value::Weight(_) | Value::Height(_)),
         Measurement::Temperature => matches!(value, Value::Temperature(_)),
+        Measurement::Glucose => matches!(value, Value::Glucose(_)),
+        // A recorder that counts the heart gives its figure beside the curve.
+        Measurement::Ecg => {
+            matches!(value, Value::Recording(Recording { kind: RecordingKind::Ecg, .. }) | Value::PulseRate(_))
+        }
     }
 }
 

@@ -5,13 +5,14 @@
 //! - [`journal`]: inputs as bytes, so that a restart comes back to the same step.
 //! - [`identity`], [`communes`]: who the patient is, and where people are born and live.
 //! - [`reason`], [`triage`], [`consent`]: what is asked before anything is measured.
-//! - [`vitals`]: units and ranges. [`physician`]: who is met, and what is written.
+//! - [`vitals`], [`ecg`]: units and ranges. [`physician`]: who is met, and what is written.
 //! - [`site`]: where the cabin stands and who opens it. [`private`]: what never prints itself.
 #![forbid(unsafe_code)]
 
 pub mod communes;
 pub mod consent;
 pub mod dossier;
+pub mod ecg;
 pub mod identity;
 pub mod journal;
 pub mod journey;

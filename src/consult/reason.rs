@@ -45,6 +45,7 @@ impl ReasonKind {
 
     /// The measurements proposed for this reason, in the order in which they are made. A proposal, never a duty:
     /// each can be skipped, and the physician can ask for others.
+    /// A prick of the finger, and electrodes on a bare chest, are for the physician to ask.
     pub fn proposed_measurements(self) -> &'static [Measurement] {
         use Measurement::{BloodPressure, OxygenAndPulse, Temperature, WeightAndHeight};
         match self {
@@ -55,7 +56,7 @@ impl ReasonKind {
             ReasonKind::Renewal => &[OxygenAndPulse, BloodPressure, WeightAndHeight],
             ReasonKind::BackJoints => &[Temperature, BloodPressure, WeightAndHeight],
             ReasonKind::MoodSleep => &[OxygenAndPulse, BloodPressure],
-            ReasonKind::Other => &Measurement::ALL,
+            ReasonKind::Other => &[Temperature, OxygenAndPulse, BloodPressure, WeightAndHeight],
         }
     }
 }

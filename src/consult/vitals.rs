@@ -57,6 +57,14 @@ pub enum Quantity {
     Height,
     /// Body temperature, hundredths of a degree Celsius.
     Temperature,
+    /// Share of the light through the finger that pulses (perfusion index), hundredths of a percent.
+    PerfusionIndex,
+    /// Glucose of capillary blood as mass, mg/dL.
+    GlucoseMass,
+    /// Glucose of capillary blood as amount of substance, tenths of mmol/L.
+    GlucoseMoles,
+    /// A [`Recording`]; the integer is its length, ms.
+    Recording,
 }
 
 macro_rules! vital {
@@ -112,6 +120,54 @@ vital!(
 vital!(
     /// Body temperature, hundredths of a degree Celsius (ISO 80601-2-56 rated range, widened).
     Temperature, Temperature, u16, from_centi_celsius, centi_celsius, 2_500, 4_500);
+vital!(
+    /// Perfusion index, hundredths of a percent. Range that Contec and Nonin print for their oximeters (0.1-20 %), widened.
+    PerfusionIndex, PerfusionIndex, u16, from_hundredths_percent, hundredths_percent, 1, 3_000);
+vital!(
+    /// Glucose of capillary blood, mg/dL. Wider than any meter's own range (ISO 15197: meters say "LO" and "HI" outside
+    /// some 20-600), so that it only refuses what is no reading at all.
+    GlucoseMass, GlucoseMass, u16, from_mg_per_dl, mg_per_dl, 10, 1_000);
+vital!(
+    /// Glucose of capillary blood, tenths of mmol/L. As [`GlucoseMass`], in the meter's other unit: the one is never
+    /// computed from the other, for the meter's figure is the patient's.
+    GlucoseMoles, GlucoseMoles, u16, from_tenths_mmol_per_l, tenths_mmol_per_l, 5, 555);
+
+/// Glucose of capillary blood, in the unit in which the meter gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Glucose {
+    /// mg/dL.
+    Mass(GlucoseMass),
+    /// mmol/L.
+    Moles(GlucoseMoles),
+}
+
+/// What a [`Recording`] holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RecordingKind {
+    /// An electrocardiogram: the bytes are [`crate::ecg::Ecg::to_bytes`].
+    Ecg,
+}
+
+/// Something measured that is too large for a figure: a reading holds its name, the outbox its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Recording {
+    /// What it is.
+    pub kind: RecordingKind,
+    /// Name of its bytes in the outbox.
+    pub blob: [u8; 16],
+    /// SHA-256 of its bytes: a bit less is another recording.
+    pub sha256: [u8; 32],
+    /// How many bytes.
+    pub size_bytes: u32,
+    /// How long it lasted, ms.
+    pub duration_ms: u32,
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Recording({:?}, {} bytes)", self.kind, self.size_bytes)
+    }
+}
 
 /// One blood-pressure determination. Valid only when systolic > mean > diastolic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -173,6 +229,12 @@ pub enum Value {
     Height(Height),
     /// Body temperature.
     Temperature(Temperature),
+    /// Perfusion index, by oximeter.
+    PerfusionIndex(PerfusionIndex),
+    /// Glucose of capillary blood.
+    Glucose(Glucose),
+    /// A recording, by its name.
+    Recording(Recording),
 }
 
 /// Which physical device gave a reading: what a repairer and a physician need to trace it.
@@ -212,15 +274,21 @@ pub enum Measurement {
     WeightAndHeight,
     /// Body temperature.
     Temperature,
+    /// Glucose of capillary blood, by a meter with its strip.
+    Glucose,
+    /// An electrocardiogram at rest.
+    Ecg,
 }
 
 impl Measurement {
     /// Every measurement, in the order in which they are proposed.
-    pub const ALL: [Measurement; 4] = [
+    pub const ALL: [Measurement; 6] = [
         Measurement::Temperature,
         Measurement::OxygenAndPulse,
         Measurement::BloodPressure,
         Measurement::WeightAndHeight,
+        Measurement::Glucose,
+        Measurement::Ecg,
     ];
 }
 

@@ -368,6 +368,8 @@ fn incident_words(kind: IncidentKind) -> (&'static str, &'static str) {
         IncidentKind::DeviceLost(Measurement::BloodPressure) => ("incident-cuff-lost", "Tensiomètre débranché"),
         IncidentKind::DeviceLost(Measurement::WeightAndHeight) => ("incident-scale-lost", "Balance débranchée"),
         IncidentKind::DeviceLost(Measurement::Temperature) => ("incident-thermometer-lost", "Thermomètre débranché"),
+        IncidentKind::DeviceLost(Measurement::Glucose) => ("incident-glucometer-lost", "Glucomètre débranché"),
+        IncidentKind::DeviceLost(Measurement::Ecg) => ("incident-ecg-lost", "Électrocardiographe débranché"),
     }
 }
 

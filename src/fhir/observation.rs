@@ -3,7 +3,7 @@
 //! The ANS guide "Mesures" is followed where it can be (LOINC, UCUM, MDC, method, offset in every time, device), but
 //! its profiles are not claimed: they want an IHE PHD Device with an EUI-64, which serial devices do not have.
 
-use consult::vitals::{Measurement, Quantity, Reading, Value};
+use consult::vitals::{Glucose, Measurement, Quantity, Reading, Value};
 use uuid::Uuid;
 
 use crate::json::{Json, list, object};
@@ -96,6 +96,28 @@ pub fn term(quantity: Quantity) -> Term {
             scale: 2,
             name: "Température corporelle",
         },
+        Quantity::PerfusionIndex => {
+            Term { profile: "", loinc: &["61006-3"], mdc: "150488", ucum: "%", scale: 2, name: "Indice de perfusion" }
+        }
+        Quantity::GlucoseMass => Term {
+            profile: "",
+            loinc: &["41653-7"],
+            mdc: "160184",
+            ucum: "mg/dL",
+            scale: 0,
+            name: "Glycémie capillaire",
+        },
+        Quantity::GlucoseMoles => Term {
+            profile: "",
+            loinc: &["14743-9"],
+            mdc: "160184",
+            ucum: "mmol/L",
+            scale: 1,
+            name: "Glycémie capillaire",
+        },
+        Quantity::Recording => {
+            Term { profile: "", loinc: &["11524-6"], mdc: "131328", ucum: "ms", scale: 0, name: "Électrocardiogramme" }
+        }
     }
 }
 
@@ -133,6 +155,18 @@ pub(crate) fn of_reading(id: Uuid, reading: &Reading, device: Uuid, common: &Com
         Value::Temperature(v) => {
             (term(Quantity::Temperature), exact(Quantity::Temperature, v.centi_celsius().into()), Json::Absent)
         }
+        Value::PerfusionIndex(v) => {
+            let value = exact(Quantity::PerfusionIndex, v.hundredths_percent().into());
+            (term(Quantity::PerfusionIndex), value, Json::Absent)
+        }
+        Value::Glucose(Glucose::Mass(v)) => {
+            (term(Quantity::GlucoseMass), exact(Quantity::GlucoseMass, v.mg_per_dl().into()), Json::Absent)
+        }
+        Value::Glucose(Glucose::Moles(v)) => {
+            (term(Quantity::GlucoseMoles), exact(Quantity::GlucoseMoles, v.tenths_mmol_per_l().into()), Json::Absent)
+        }
+        // Its samples come in components.
+        Value::Recording(_) => (term(Quantity::Recording), Json::Absent, Json::Absent),
         Value::BloodPressure(v) => {
             let component = |quantity, mmhg: u16| {
                 object! { "code": code_of(&self::term(quantity), None), "valueQuantity": exact(quantity, mmhg.into()) }
@@ -182,6 +216,8 @@ pub(crate) fn quantities(measurement: Measurement) -> &'static [Quantity] {
         Measurement::BloodPressure => &[Quantity::Systolic],
         Measurement::WeightAndHeight => &[Quantity::Weight, Quantity::Height],
         Measurement::Temperature => &[Quantity::Temperature],
+        Measurement::Glucose => &[Quantity::GlucoseMass],
+        Measurement::Ecg => &[Quantity::Recording],
     }
 }
 
@@ -246,7 +282,13 @@ fn method(reading: &Reading) -> Json {
         Value::BloodPressure(_) => Some((NCIT, "C69319")),
         Value::PulseRate(_) if is_cuff(reading) => Some((CLADIMED, "K51FC01")),
         Value::PulseRate(_) => Some((CLADIMED, "K50BF")),
-        Value::Spo2(_) | Value::Weight(_) | Value::Height(_) | Value::Temperature(_) => None,
+        Value::Spo2(_)
+        | Value::Weight(_)
+        | Value::Height(_)
+        | Value::Temperature(_)
+        | Value::PerfusionIndex(_)
+        | Value::Glucose(_)
+        | Value::Recording(_) => None,
     };
     method.map(|(system, code)| concept(vec![coding(system, code)])).into()
 }

@@ -55,6 +55,10 @@ pub enum MeasurementKind {
     WeightAndHeight,
     /// Body temperature.
     Temperature,
+    /// Capillary glucose.
+    Glucose,
+    /// Electrocardiogram.
+    Ecg,
 }
 
 impl MeasurementKind {
@@ -172,6 +176,14 @@ pub enum Quantity {
     Height,
     /// Temperature, hundredths of `Cel`: `decimals` is 2.
     Temperature,
+    /// Perfusion index, hundredths of `%`: `decimals` is 2.
+    PerfusionIndex,
+    /// Capillary glucose, `mg/dL`.
+    GlucoseMass,
+    /// Capillary glucose, tenths of `mmol/L`: `decimals` is 1.
+    GlucoseMoles,
+    /// Length of a recording, ms; its curve goes by itself.
+    Recording,
 }
 
 impl Quantity {
@@ -184,6 +196,10 @@ impl Quantity {
             Quantity::Weight => ("g", 0),
             Quantity::Height => ("mm", 0),
             Quantity::Temperature => ("Cel", 2),
+            Quantity::PerfusionIndex => ("%", 2),
+            Quantity::GlucoseMass => ("mg/dL", 0),
+            Quantity::GlucoseMoles => ("mmol/L", 1),
+            Quantity::Recording => ("ms", 0),
         }
     }
 }

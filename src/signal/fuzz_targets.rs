@@ -3,6 +3,7 @@
 //! What is understood is written again and read again: the two readings must be equal.
 
 use crate::documents::Chunk;
+use crate::ecg::Block;
 use crate::live::Frame;
 use crate::{cabin, data, enrol, papers as sealed, physician};
 
@@ -10,7 +11,7 @@ use crate::{cabin, data, enrol, papers as sealed, physician};
 pub type Target = fn(&[u8]);
 
 /// Every target with its name.
-pub const ALL: [(&str, Target); 9] = [
+pub const ALL: [(&str, Target); 10] = [
     ("from_cabin", from_cabin),
     ("from_desk", from_desk),
     ("from_page", from_page),
@@ -18,6 +19,7 @@ pub const ALL: [(&str, Target); 9] = [
     ("enrol", enrol),
     ("record", record),
     ("live", live),
+    ("ecg", ecg),
     ("documents", documents),
     ("papers", papers),
 ];
@@ -58,6 +60,13 @@ pub fn record(bytes: &[u8]) {
         && let Ok(text) = message.write()
     {
         assert_eq!(data::Record::read(&text).as_ref(), Ok(&message));
+    }
+}
+
+/// A block of the `ecg` channel.
+pub fn ecg(bytes: &[u8]) {
+    if let Ok(block) = Block::read(bytes) {
+        assert!(block.write().is_ok_and(|written| written == bytes), "a block that was read is written the same");
     }
 }
 

@@ -6,7 +6,7 @@
 //! * [`cabin`]: cabin and desk, JSON over a WebSocket; [`enrol`] and [`proof`] are how a cabin joins and proves itself.
 //! * [`physician`]: physician's page and desk, JSON over a WebSocket.
 //! * [`papers`]: what the patient takes away by telephone, cabin to desk over HTTPS.
-//! * [`data`], [`live`], [`documents`]: cabin and page directly, over WebRTC data channels.
+//! * [`data`], [`live`], [`ecg`], [`documents`]: cabin and page directly, over WebRTC data channels.
 //!
 //! The crate is pure: no clock, file, socket or randomness. Reading never panics: see [`fuzz_targets`].
 
@@ -14,6 +14,7 @@ pub mod cabin;
 pub mod call;
 pub mod data;
 pub mod documents;
+pub mod ecg;
 pub mod enrol;
 pub mod fuzz_targets;
 pub mod live;

@@ -16,7 +16,7 @@ use std::fmt;
 
 use consult::dossier::{Dossier, Kept};
 use consult::physician::Summary;
-use consult::vitals::{Moment, Reading, Value};
+use consult::vitals::{Glucose, Moment, Reading, Value};
 use fhir::Site;
 use time::{OffsetDateTime, UtcOffset};
 
@@ -214,6 +214,14 @@ fn figure(reading: &Reading, tongue: Tongue) -> (Shown, String) {
         Value::Weight(v) => (Shown::Weight, format!("{} kg", tongue.decimal(v.grams(), 3))),
         Value::Height(v) => (Shown::Height, format!("{} cm", tongue.decimal(v.millimetres().into(), 1))),
         Value::Temperature(v) => (Shown::Temperature, format!("{} °C", tongue.decimal(v.centi_celsius().into(), 2))),
+        Value::PerfusionIndex(v) => {
+            (Shown::Perfusion, format!("{} %", tongue.decimal(v.hundredths_percent().into(), 2)))
+        }
+        Value::Glucose(Glucose::Mass(v)) => (Shown::Glucose, format!("{} mg/dL", v.mg_per_dl())),
+        Value::Glucose(Glucose::Moles(v)) => {
+            (Shown::Glucose, format!("{} mmol/L", tongue.decimal(v.tenths_mmol_per_l().into(), 1)))
+        }
+        Value::Recording(v) => (Shown::Ecg, format!("{} s", v.duration_ms / 1_000)),
         Value::BloodPressure(v) => {
             let pressures = format!("{} / {} mmHg", v.systolic().mmhg(), v.diastolic().mmhg());
             let mean = v.mean().map(|mean| format!(" ({} {})", tongue.label(Label::Mean), mean.mmhg()));

@@ -141,6 +141,9 @@ impl Tongue {
             Shown::Weight => self.pick("Poids", "Weight"),
             Shown::Height => self.pick("Taille", "Height"),
             Shown::Temperature => self.pick("Température", "Temperature"),
+            Shown::Perfusion => self.pick("Perfusion", "Perfusion"),
+            Shown::Glucose => self.pick("Glycémie", "Blood glucose"),
+            Shown::Ecg => self.pick("Électrocardiogramme", "Electrocardiogram"),
         }
     }
 
@@ -156,6 +159,8 @@ impl Tongue {
             Measurement::BloodPressure => self.quantity(Shown::Pressure),
             Measurement::WeightAndHeight => self.pick("Poids et taille", "Weight and height"),
             Measurement::Temperature => self.quantity(Shown::Temperature),
+            Measurement::Glucose => self.quantity(Shown::Glucose),
+            Measurement::Ecg => self.quantity(Shown::Ecg),
         }
     }
 
@@ -194,6 +199,12 @@ impl Tongue {
             IncidentKind::DeviceLost(Measurement::Temperature) => {
                 self.pick("Thermomètre débranché", "Thermometer unplugged")
             }
+            IncidentKind::DeviceLost(Measurement::Glucose) => {
+                self.pick("Glucomètre débranché", "Glucose meter unplugged")
+            }
+            IncidentKind::DeviceLost(Measurement::Ecg) => {
+                self.pick("Électrocardiographe débranché", "Electrocardiograph unplugged")
+            }
         }
     }
 }
@@ -213,6 +224,12 @@ pub enum Shown {
     Height,
     /// Temperature.
     Temperature,
+    /// Perfusion index.
+    Perfusion,
+    /// Capillary glucose.
+    Glucose,
+    /// Electrocardiogram.
+    Ecg,
 }
 
 /// A heading or a label of the sheet.

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use consult::dossier::{Dossier, Kept};
+use consult::ecg::{Ecg, MISSING};
 use consult::journey::{Act, CallEnd, CallLine, Input, Journey, Step};
 use consult::physician::Document;
 use consult::private::PrivateText;
@@ -12,6 +14,7 @@ use drivers::ports::system_clock;
 use signal::cabin::FromCabin;
 use signal::call::{EndCause, Sdp};
 use signal::data::{MeasurementProgress, Outcome, Record};
+use signal::ecg::{Block, ROWS_MAX};
 use signal::live::{Frame as LiveFrame, SAMPLES_MAX, WaveformKind};
 use signal::{ItemId, RefusalCode, Text, VERSION};
 
@@ -221,6 +224,36 @@ impl Cabin {
             }
             sent += 1;
         }
+        self.devices.count_frames(measurement, sent);
+    }
+
+    /// Passes an electrocardiogram on while it is taken; its first row came when its bytes `arrived`.
+    pub(super) fn share_ecg(&mut self, measurement: Measurement, ecg: &Ecg, arrived: Instant) {
+        if self.physician.is_none() || !self.is_measuring(measurement) {
+            return;
+        }
+        let Some(device) = self.devices.serving(measurement) else { return };
+        let t0_ms = system_clock().0 - i64::try_from(arrived.elapsed().as_millis()).unwrap_or(0);
+        let mut seq = device.seq;
+        for part in ecg.samples().chunks(ecg.leads().len() * ROWS_MAX) {
+            let (shift, samples) = signal::ecg::fit(part, MISSING);
+            let block = Block {
+                shift,
+                seq,
+                rate_hz: ecg.rate_hz(),
+                femtovolts_per_step: ecg.femtovolts_per_step(),
+                t0_ms,
+                leads: ecg.leads().iter().map(|lead| *lead as u8).collect(),
+                samples,
+            };
+            match (block.write(), &self.physician) {
+                (Ok(bytes), Some(physician)) => physician.order(Order::Ecg(bytes)),
+                (Err(refusal), _) => tracing::error!(%refusal, "an electrocardiogram breaks the protocol"),
+                (Ok(_), None) => {}
+            }
+            seq = seq.wrapping_add(1);
+        }
+        let sent = seq.wrapping_sub(device.seq);
         self.devices.count_frames(measurement, sent);
     }
 

@@ -17,7 +17,8 @@ use crate::reason::{BodyPart, Reason, ReasonKind};
 use crate::site::Pharmacist;
 use crate::triage::WarningSign;
 use crate::vitals::{
-    BloodPressure, DeviceIdentity, Height, Measurement, PulseRate, Reading, Spo2, Temperature, Value, Weight,
+    BloodPressure, DeviceIdentity, Glucose, GlucoseMass, GlucoseMoles, Height, Measurement, PerfusionIndex, PulseRate,
+    Reading, Recording, RecordingKind, Spo2, Temperature, Value, Weight,
 };
 
 coded_enum!(Decision { 0 => Given, 1 => Refused });
@@ -39,7 +40,8 @@ coded_enum!(NextCare {
     0 => Nobody, 1 => UsualDoctor, 2 => Specialist, 3 => Pharmacist, 4 => Examination, 5 => Teleconsultation,
     6 => EmergencyDepartment, 7 => InPerson, 8 => Nurse,
 });
-coded_enum!(Measurement { 0 => OxygenAndPulse, 1 => BloodPressure, 2 => WeightAndHeight, 3 => Temperature });
+coded_enum!(Measurement { 0 => OxygenAndPulse, 1 => BloodPressure, 2 => WeightAndHeight, 3 => Temperature, 4 => Glucose, 5 => Ecg });
+coded_enum!(RecordingKind { 0 => Ecg });
 coded_enum!(ReasonKind {
     0 => FeverFatigue, 1 => Breathing, 2 => EarNoseThroat, 3 => SkinWound, 4 => Urinary, 5 => Renewal,
     6 => BackJoints, 7 => MoodSleep, 8 => Other,
@@ -68,6 +70,7 @@ coded_struct!(Questionnaire { satisfaction, would_have_gone_without_care, unders
 coded_struct!(WaitingNews { ahead, wait_minutes });
 coded_struct!(DeviceIdentity { model, serial, firmware });
 coded_struct!(Reading { value, device, device_at, at, high_quality });
+coded_struct!(Recording { kind, blob, sha256, size_bytes, duration_ms });
 coded_struct!(Order { kind, text });
 coded_struct!(Summary { text, orders, next, next_note });
 coded_struct!(Document { kind, name, blob, sha256, size_bytes });
@@ -207,6 +210,22 @@ impl Coded for Value {
                 out.push(5);
                 temperature.centi_celsius().put(out);
             }
+            Value::PerfusionIndex(index) => {
+                out.push(6);
+                index.hundredths_percent().put(out);
+            }
+            Value::Glucose(Glucose::Mass(glucose)) => {
+                out.push(7);
+                glucose.mg_per_dl().put(out);
+            }
+            Value::Glucose(Glucose::Moles(glucose)) => {
+                out.push(8);
+                glucose.tenths_mmol_per_l().put(out);
+            }
+            Value::Recording(recording) => {
+                out.push(9);
+                recording.put(out);
+            }
         }
     }
 
@@ -221,6 +240,10 @@ impl Coded for Value {
             3 => Weight::from_grams(Coded::take(reader)?).map(Value::Weight),
             4 => Height::from_millimetres(Coded::take(reader)?).map(Value::Height),
             5 => Temperature::from_centi_celsius(Coded::take(reader)?).map(Value::Temperature),
+            6 => PerfusionIndex::from_hundredths_percent(Coded::take(reader)?).map(Value::PerfusionIndex),
+            7 => GlucoseMass::from_mg_per_dl(Coded::take(reader)?).map(|g| Value::Glucose(Glucose::Mass(g))),
+            8 => GlucoseMoles::from_tenths_mmol_per_l(Coded::take(reader)?).map(|g| Value::Glucose(Glucose::Moles(g))),
+            9 => Coded::take(reader).map(Value::Recording).map(Ok)?,
             tag => return Err(JournalError::Tag { of: "vital sign", tag }),
         };
         value.map_err(|_| JournalError::Value { of: "vital sign" })

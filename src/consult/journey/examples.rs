@@ -13,7 +13,8 @@ use crate::reason::{BodyPart, Reason, ReasonKind};
 use crate::site::{Pharmacist, Site};
 use crate::triage::WarningSign;
 use crate::vitals::{
-    BloodPressure, DeviceIdentity, Height, Measurement, Moment, PulseRate, Reading, Spo2, Temperature, Value, Weight,
+    BloodPressure, DeviceIdentity, Glucose, GlucoseMass, GlucoseMoles, Height, Measurement, Moment, PulseRate, Reading,
+    Recording, RecordingKind, Spo2, Temperature, Value, Weight,
 };
 
 /// How many kinds of input there are; a test of the journal fails when this is not true any more.
@@ -58,7 +59,10 @@ pub fn site() -> Site {
     Site {
         name: "Pharmacie de la Place".into(),
         address: "1 place de la Mairie, 77170 Brie-Comte-Robert, au fond à gauche".into(),
-        fitted: vec![Measurement::OxygenAndPulse, Measurement::BloodPressure, Measurement::Temperature],
+        fitted: Measurement::ALL
+            .into_iter()
+            .filter(|measurement| *measurement != Measurement::WeightAndHeight)
+            .collect(),
     }
 }
 
@@ -157,6 +161,18 @@ pub fn readings(dice: &mut Dice, measurement: Measurement, at: Moment) -> Vec<Re
         Measurement::Temperature => {
             vec![Value::Temperature(Temperature::from_centi_celsius(number(3_500, 4_100) as u16).unwrap())]
         }
+        Measurement::Glucose => vec![Value::Glucose(if number(0, 1) == 0 {
+            Glucose::Mass(GlucoseMass::from_mg_per_dl(number(40, 400) as u16).unwrap())
+        } else {
+            Glucose::Moles(GlucoseMoles::from_tenths_mmol_per_l(number(22, 222) as u16).unwrap())
+        })],
+        Measurement::Ecg => vec![Value::Recording(Recording {
+            kind: RecordingKind::Ecg,
+            blob: [number(0, 255) as u8; 16],
+            sha256: [number(0, 255) as u8; 32],
+            size_bytes: number(100, 1_000_000) as u32,
+            duration_ms: 10_000,
+        })],
     };
     let device = DeviceIdentity { model: "sim".into(), serial: Some("42".into()), firmware: None };
     let reading = |value| Reading { value, device: device.clone(), device_at: None, at, high_quality: Some(true) };

@@ -4,6 +4,7 @@ import { Curve } from "./curve.js";
 import { Documents } from "./documents.js";
 import { $, bytesOf, newId, node, notice } from "./dom.js";
 import { Draft } from "./draft.js";
+import { Ecg } from "./ecg.js";
 import { openMedia } from "./media.js";
 import { showAnswers, showPatient } from "./patient_card.js";
 import { Peer } from "./peer.js";
@@ -20,7 +21,7 @@ const DESK_ANSWER_MAX_MS = 5000;
 export class Consultation {
   #socket; #taken; #done; #draft;
   #stream = new MediaStream();
-  #media; #peer; #record; #documents; #summary; #curve;
+  #media; #peer; #record; #documents; #summary; #curve; #ecg;
   #dialled = false; #connected = false; #startedAt = 0; #timer = 0; #bytes = 0; #closed = false;
   /// The physician's wish to end, until the cabin has acknowledged it; then what the desk is told.
   #ending = null; #over = null;
@@ -38,6 +39,7 @@ export class Consultation {
     this.#documents = new Documents(this.#peer, this.#record, this.#draft);
     this.#summary = new Summary(this.#record, this.#draft);
     this.#curve = new Curve($("curve"), $("curve-title"), $("curve-state"));
+    this.#ecg = new Ecg($);
     new Vitals(this.#record);
     this.#hear();
     this.#wire();
@@ -87,6 +89,7 @@ export class Consultation {
     clearInterval(this.#timer);
     this.#peer.close();
     this.#curve.stop();
+    this.#ecg.stop();
     this.#draft.forget();
     this.#stream.getTracks().forEach((track) => track.stop());
     $("finish-dialog").close();
@@ -130,6 +133,7 @@ export class Consultation {
         this.#veil("La liaison avec la cabine est coupée. Elle reprend toute seule.");
       }
     });
+    this.#peer.addEventListener("ecg", ({ detail }) => this.#ecg.block(detail));
     this.#peer.addEventListener("live", ({ detail }) => this.#curve.frame(detail));
     this.#record.addEventListener("patient", ({ detail }) => showPatient(detail, this.#taken.cabin.site));
     this.#record.addEventListener("answers", ({ detail }) => showAnswers(detail));
@@ -256,7 +260,8 @@ function clear() {
   $("finish-outcome").value = "completed";
   $("finish-video").checked = true;
   $("vitals-empty").hidden = false;
-  for (const id of ["call-clock", "call-line", "signs-title"]) $(id).hidden = true;
+  $("ecg").getContext("2d").reset();
+  for (const id of ["call-clock", "call-line", "signs-title", "ecg-panel"]) $(id).hidden = true;
   $("remote-video").srcObject = $("self-video").srcObject = null;
   notice("");
 }

@@ -3,9 +3,9 @@
 import { $, newId, node } from "./dom.js";
 import { clock, figureText, word } from "./words.js";
 
-const MEASUREMENTS = ["oxygen_and_pulse", "blood_pressure", "temperature", "weight_and_height"];
+const MEASUREMENTS = ["oxygen_and_pulse", "blood_pressure", "temperature", "weight_and_height", "glucose", "ecg"];
 /// Cards in this order; the cuff has a pulse of its own beside the oximeter's.
-const CARDS = ["spo2", "pulse_rate", "systolic", "pulse_rate_cuff", "temperature", "weight", "height"];
+const CARDS = ["spo2", "pulse_rate", "systolic", "pulse_rate_cuff", "temperature", "weight", "height", "glucose_mass", "glucose_moles", "perfusion_index", "recording"];
 /// A consultation has a few dozen; more would be a cabin that repeats itself.
 const READINGS_MAX = 500;
 

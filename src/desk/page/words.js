@@ -22,13 +22,14 @@ const WORDS = {
   language: { fr: "français", en: "anglais", ar: "arabe", de: "allemand", es: "espagnol", pt: "portugais", tr: "turc", uk: "ukrainien" },
   measurement: {
     oxygen_and_pulse: "Oxygène et pouls", blood_pressure: "Tension", weight_and_height: "Poids et taille",
-    temperature: "Température",
+    temperature: "Température", glucose: "Glycémie", ecg: "Électrocardiogramme",
   },
   quantity: {
     spo2: "Oxygène", pulse_rate: "Pouls", systolic: "Tension", diastolic: "Tension", mean_pressure: "Moyenne",
     weight: "Poids", height: "Taille", temperature: "Température", pulse_rate_cuff: "Pouls au bras",
+    glucose_mass: "Glycémie", glucose_moles: "Glycémie", perfusion_index: "Indice de perfusion", recording: "Électrocardiogramme",
   },
-  unit: { "%": "%", "/min": "/min", "mm[Hg]": "mmHg", g: "kg", mm: "cm", Cel: "°C" },
+  unit: { "%": "%", "/min": "/min", "mm[Hg]": "mmHg", g: "kg", mm: "cm", Cel: "°C", "mg/dL": "mg/dL", "mmol/L": "mmol/L", ms: "s" },
   progress: {
     requested: "demandée au patient", placing: "le patient se place", measuring: "mesure en cours", kept: "gardée",
     skipped: "passée", fault: "appareil à vérifier",
@@ -54,7 +55,7 @@ export const word = (kind, code) => WORDS[kind]?.[code] ?? String(code ?? "").re
 
 /// A figure as the physician reads it: the cabin's exact integer, with the point moved; nothing is rounded.
 export function figureText(figure) {
-  const shift = { g: 3, mm: 1 }[figure.unit] ?? figure.decimals;
+  const shift = { g: 3, mm: 1, ms: 3 }[figure.unit] ?? figure.decimals;
   const digits = String(Math.abs(figure.value)).padStart(shift + 1, "0");
   const whole = digits.slice(0, digits.length - shift);
   let rest = digits.slice(digits.length - shift);

@@ -20,6 +20,8 @@ fn usual_ms(measurement: Measurement) -> u64 {
         Measurement::BloodPressure => 45_000,
         Measurement::WeightAndHeight => 8_000,
         Measurement::Temperature => 15_000,
+        Measurement::Glucose => 40_000,
+        Measurement::Ecg => 20_000,
     }
 }
 
@@ -80,9 +82,11 @@ pub fn show(app: &App, cabin: &Cabin) {
     let (progress, left) = progress(guided);
     measure.set_progress(progress);
     measure.set_seconds_left(left);
-    measure.set_hint(device.and_then(|device| device.status).map_or(SignalHint::Waiting, hint));
+    measure.set_hint(
+        device.and_then(|device| device.status).map_or(SignalHint::Waiting, |status| hint(guided.measurement, status)),
+    );
     measure.set_resting_seconds(match device.and_then(|device| device.status) {
-        Some(Status::Resting { seconds }) => seconds.into(),
+        Some(Status::Resting { seconds } | Status::RecordingEcg { seconds_left: seconds }) => seconds.into(),
         _ => 0,
     });
     measure.set_cuff_mmhg(match device.and_then(|device| device.status) {
@@ -104,10 +108,10 @@ pub fn forget(app: &App) {
 /// The last seconds of a device's curve between 0 and 1, stretched over what it spans.
 pub(in crate::screens) fn curve(device: &Device) -> Vec<f32> {
     let (low, high) =
-        device.curve.iter().fold((u16::MAX, 0), |(low, high), sample| (low.min(*sample), high.max(*sample)));
+        device.curve.iter().fold((i32::MAX, i32::MIN), |(low, high), sample| (low.min(*sample), high.max(*sample)));
     // A flat line is drawn flat: noise of a few steps is not stretched into waves.
-    let span = f32::from(high.saturating_sub(low).max(device.full_scale / 32).max(1));
-    device.curve.iter().map(|sample| f32::from(sample - low) / span).collect()
+    let span = high.saturating_sub(low).max(device.smallest_span).max(1) as f32;
+    device.curve.iter().map(|sample| sample.saturating_sub(low) as f32 / span).collect()
 }
 
 /// What is wrong with a device, as the screens name it.
@@ -142,7 +146,7 @@ fn progress(guided: &Guided) -> (f32, i32) {
     (spent as f32 / usual as f32, i32::try_from(left).unwrap_or(0))
 }
 
-fn hint(status: Status) -> SignalHint {
+fn hint(measurement: Measurement, status: Status) -> SignalHint {
     match status {
         Status::FingerOut | Status::SensorDisconnected => SignalHint::NoFinger,
         Status::Searching | Status::LowBattery | Status::Starting | Status::WakeUp => SignalHint::Waiting,
@@ -154,6 +158,11 @@ fn hint(status: Status) -> SignalHint {
         Status::StepOn => SignalHint::StepOn,
         Status::Settling | Status::LowerRod => SignalHint::StandStill,
         Status::TakeNow => SignalHint::Aim,
+        Status::MeasureOnDevice if measurement == Measurement::Glucose => SignalHint::Prick,
+        Status::MeasureOnDevice => SignalHint::OnDevice,
+        Status::ConnectDevice => SignalHint::ConnectDevice,
+        Status::ElectrodeOff { .. } => SignalHint::Electrodes,
+        Status::RecordingEcg { .. } => SignalHint::Recording,
     }
 }
 
