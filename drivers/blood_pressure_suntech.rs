@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use consult::vitals::{BloodPressure, PulseRate, Value};
 
-use crate::{Absent, CuffError, CuffErrorKind, Event, Fault, Measured, Now, Outgoing, Protocol, Status, sum8};
+use crate::{
+    Absent, CuffError, CuffErrorKind, Event, Fault, Measured, Now, Outgoing, Protocol, Status, Transmit, sum8,
+};
 
 const START: [u8; 3] = [0x3A, 0x20, 0xA6];
 const GET_RESULT: [u8; 5] = [0x3A, 0x79, 0x03, 0x00, 0x4A];
@@ -475,7 +477,7 @@ impl Protocol for SunTech {
         }
     }
 
-    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+    fn poll_transmit(&mut self) -> Option<Transmit> {
         self.out.poll_transmit()
     }
 

@@ -9,7 +9,8 @@
 //! A header `# pace: recorded` asks for the milliseconds to be kept when it is replayed: for a device that speaks
 //! unasked and is judged by how long it says the same.
 //!
-//! `+` milliseconds since the line before, `<` from the device, `>` to the device, bytes in hexadecimal.
+//! `+` milliseconds since the line before, `<` from the device, `>` to the device, `=` a feature report to it (HID),
+//! bytes in hexadecimal.
 
 use std::fmt::Write as _;
 
@@ -23,6 +24,8 @@ pub enum Direction {
     FromDevice,
     /// From the cabin to the device.
     ToDevice,
+    /// From the cabin to the device, as a HID feature report.
+    Feature,
 }
 
 /// Bytes that went together.
@@ -47,7 +50,7 @@ pub struct Capture {
 
 /// A line that is none of a capture. Mend it, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: expected `# key: value`, or `+milliseconds < hexadecimal bytes`, or `>` for bytes sent")]
+#[error("line {line}: expected `# key: value`, or `+milliseconds < hexadecimal bytes`, or `>` or `=` for bytes sent")]
 pub struct NotACapture {
     /// Number of the line, from 1.
     pub line: usize,
@@ -86,6 +89,7 @@ fn burst(line: &str) -> Option<Burst> {
     let direction = match words.next()? {
         "<" => Direction::FromDevice,
         ">" => Direction::ToDevice,
+        "=" => Direction::Feature,
         _ => return None,
     };
     let hex = |word: &str| {
@@ -97,7 +101,11 @@ fn burst(line: &str) -> Option<Burst> {
 
 /// One line of a capture.
 pub fn line(burst: &Burst) -> String {
-    let arrow = if burst.direction == Direction::FromDevice { '<' } else { '>' };
+    let arrow = match burst.direction {
+        Direction::FromDevice => '<',
+        Direction::ToDevice => '>',
+        Direction::Feature => '=',
+    };
     let mut text = format!("+{} {arrow}", burst.after_ms);
     for byte in &burst.bytes {
         // Writing to a String cannot fail.
@@ -116,8 +124,9 @@ mod tests {
         let bursts = [
             Burst { after_ms: 0, direction: Direction::FromDevice, bytes: vec![1, 0x81, 0xFF] },
             Burst { after_ms: 130, direction: Direction::ToDevice, bytes: vec![0x3A] },
+            Burst { after_ms: 7, direction: Direction::Feature, bytes: vec![0x74, 0xBC] },
         ];
-        let text = format!("# model: x\n# where: here: there\n\n{}{}", line(&bursts[0]), line(&bursts[1]));
+        let text = format!("# model: x\n# where: here: there\n\n{}", bursts.iter().map(line).collect::<String>());
         let capture = Capture::parse(&text).unwrap();
         assert_eq!(capture.bursts, bursts);
         assert_eq!(capture.field("where"), Some("here: there"));

@@ -72,8 +72,8 @@ pub trait Protocol: Send {
     /// When [`handle_timeout`](Protocol::handle_timeout) wants to be called, if nothing arrives before.
     fn poll_timeout(&self) -> Option<Instant>;
 
-    /// Next bytes to send to the device.
-    fn poll_transmit(&mut self) -> Option<Vec<u8>>;
+    /// What to send to the device next.
+    fn poll_transmit(&mut self) -> Option<Transmit>;
 
     /// Next event, in order.
     fn poll_event(&mut self) -> Option<Event>;
@@ -90,6 +90,33 @@ pub trait Protocol: Send {
 
     /// Bytes of the past held now: never more than [`BUFFER_MAX`].
     fn buffered(&self) -> usize;
+}
+
+/// What a protocol sends.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Transmit {
+    /// Bytes, as they are; over [`Transport::Hid`], one output report: the port fills it up with zeros.
+    Bytes(Vec<u8>),
+    /// A feature report without a number, whole. Only over [`Transport::Hid`]; any other port drops it.
+    Feature(Vec<u8>),
+}
+
+impl Transmit {
+    /// What is sent, whichever way.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Transmit::Bytes(bytes) | Transmit::Feature(bytes) => bytes,
+        }
+    }
+}
+
+impl std::fmt::Debug for Transmit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Transmit::Bytes(bytes) => write!(f, "Bytes({bytes:02X?})"),
+            Transmit::Feature(report) => write!(f, "Feature({report:02X?})"),
+        }
+    }
 }
 
 /// One value with what the device says of it.
@@ -349,6 +376,13 @@ pub enum Transport {
     Serial,
     /// A serial line behind a USB HID chip (CP2110), of which Linux makes no tty.
     HidUart,
+    /// A USB HID device that speaks for itself. What it says is its input reports one after the other, each of
+    /// `report_bytes` bytes (one of another length is no report of this device, and is skipped); what it is sent are
+    /// output reports of as many, and feature reports.
+    Hid {
+        /// Bytes of a report, without its number where the device numbers none.
+        report_bytes: u8,
+    },
 }
 
 /// A USB identity that suggests a model. It names a cable more often than a device: a person confirms.
@@ -358,17 +392,24 @@ pub struct UsbHint {
     pub vid: u16,
     /// Product.
     pub pid: u16,
+    /// What carries the bytes of a device with that identity.
+    pub transport: Transport,
+}
+
+impl UsbHint {
+    /// An adapter of which Linux makes a serial port.
+    pub const fn serial(vid: u16, pid: u16) -> Self {
+        UsbHint { vid, pid, transport: Transport::Serial }
+    }
+
+    /// A device that speaks USB HID itself, in reports of that many bytes.
+    pub const fn hid(vid: u16, pid: u16, report_bytes: u8) -> Self {
+        UsbHint { vid, pid, transport: Transport::Hid { report_bytes } }
+    }
 }
 
 /// Silicon Labs CP2110, as its maker sells it (data sheet).
-const CP2110: UsbHint = UsbHint { vid: 0x10C4, pid: 0xEA80 };
-
-impl UsbHint {
-    /// What carries the bytes of a device with that identity.
-    pub fn transport(self) -> Transport {
-        if self == CP2110 { Transport::HidUart } else { Transport::Serial }
-    }
-}
+const CP2110: UsbHint = UsbHint { vid: 0x10C4, pid: 0xEA80, transport: Transport::HidUart };
 
 /// How sure we are of a protocol, as in `devices.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -392,8 +433,8 @@ pub struct Model {
     pub maker: &'static str,
     /// What it measures.
     pub measurement: Measurement,
-    /// How its line is set.
-    pub line: Line,
+    /// How its line is set; `None` when it has none: it is spoken to as a USB device only.
+    pub line: Option<Line>,
     /// USB identities that suggest it; they say over what it speaks besides a bare serial line.
     pub usb: &'static [UsbHint],
     /// How sure we are of the protocol.
@@ -403,9 +444,12 @@ pub struct Model {
 }
 
 impl Model {
-    /// Whether it may be read over that. Every model so far has a serial line.
-    pub fn speaks_over(&self, transport: Transport) -> bool {
-        transport == Transport::Serial || self.usb.iter().any(|hint| hint.transport() == transport)
+    /// Over what it is read when it is a USB device of that identity without a serial port. An identity that is not
+    /// known is taken as the model's first: a maker may sell the same device under another.
+    pub fn transport(&self, vid: u16, pid: u16) -> Option<Transport> {
+        let over_usb = || self.usb.iter().filter(|hint| hint.transport != Transport::Serial);
+        let known = over_usb().find(|hint| (hint.vid, hint.pid) == (vid, pid));
+        known.or_else(|| over_usb().next()).map(|hint| hint.transport)
     }
 }
 
@@ -430,8 +474,8 @@ pub const MODELS: &[Model] = &[
         name: "Xpod 3012LP, OEM III",
         maker: "Nonin",
         measurement: Measurement::OxygenAndPulse,
-        line: Line { baud: 9600 },
-        usb: &[UsbHint { vid: 0x0403, pid: 0x6001 }],
+        line: Some(Line { baud: 9600 }),
+        usb: &[UsbHint::serial(0x0403, 0x6001)],
         confidence: Confidence::A,
         protocol: || Box::new(oximeter_nonin::Nonin::new()),
     },
@@ -440,8 +484,8 @@ pub const MODELS: &[Model] = &[
         name: "CMS50D+, CMS50E, CMS50F",
         maker: "Contec",
         measurement: Measurement::OxygenAndPulse,
-        line: Line { baud: 115_200 },
-        usb: &[UsbHint { vid: 0x10C4, pid: 0xEA60 }],
+        line: Some(Line { baud: 115_200 }),
+        usb: &[UsbHint::serial(0x10C4, 0xEA60)],
         confidence: Confidence::A,
         protocol: || Box::new(oximeter_contec::Contec::new()),
     },
@@ -450,8 +494,8 @@ pub const MODELS: &[Model] = &[
         name: "Advantage OEM, Advantage A+",
         maker: "SunTech",
         measurement: Measurement::BloodPressure,
-        line: Line { baud: 9600 },
-        usb: &[UsbHint { vid: 0x0403, pid: 0x6001 }, UsbHint { vid: 0x067B, pid: 0x2303 }],
+        line: Some(Line { baud: 9600 }),
+        usb: &[UsbHint::serial(0x0403, 0x6001), UsbHint::serial(0x067B, 0x2303)],
         confidence: Confidence::A,
         protocol: || Box::new(blood_pressure_suntech::SunTech::new()),
     },
@@ -460,8 +504,8 @@ pub const MODELS: &[Model] = &[
         name: "600KL and other KL scales",
         maker: "Health o meter Professional",
         measurement: Measurement::WeightAndHeight,
-        line: Line { baud: 9600 },
-        usb: &[UsbHint { vid: 0x10C4, pid: 0xEA60 }],
+        line: Some(Line { baud: 9600 }),
+        usb: &[UsbHint::serial(0x10C4, 0xEA60)],
         confidence: Confidence::A,
         protocol: || Box::new(scale_health_o_meter::HealthOMeter::new()),
     },
@@ -470,7 +514,7 @@ pub const MODELS: &[Model] = &[
         name: "WB-3000, SC-240",
         maker: "Tanita",
         measurement: Measurement::WeightAndHeight,
-        line: Line { baud: 9600 },
+        line: Some(Line { baud: 9600 }),
         usb: &[],
         // The line is the maker's; its speed and its checksum are known from one device each.
         confidence: Confidence::B,
@@ -481,7 +525,7 @@ pub const MODELS: &[Model] = &[
         name: "MT-SICS scales",
         maker: "Mettler Toledo",
         measurement: Measurement::WeightAndHeight,
-        line: Line { baud: 9600 },
+        line: Some(Line { baud: 9600 }),
         usb: &[],
         confidence: Confidence::A,
         protocol: || Box::new(scale_mt_sics::protocol()),
@@ -491,7 +535,7 @@ pub const MODELS: &[Model] = &[
         name: "ST,GS indicators",
         maker: "A&D and others",
         measurement: Measurement::WeightAndHeight,
-        line: Line { baud: 9600 },
+        line: Some(Line { baud: 9600 }),
         usb: &[],
         confidence: Confidence::B,
         protocol: || Box::new(scale_st_gs::protocol()),
@@ -501,8 +545,8 @@ pub const MODELS: &[Model] = &[
         name: "TD-1241, TD-1261, IR42 (serial or USB cable)",
         maker: "TaiDoc / FORA",
         measurement: Measurement::Temperature,
-        line: Line { baud: 19200 },
-        usb: &[UsbHint { vid: 0x10C4, pid: 0xEA60 }, UsbHint { vid: 0x1A86, pid: 0x7523 }, CP2110],
+        line: Some(Line { baud: 19200 }),
+        usb: &[UsbHint::serial(0x10C4, 0xEA60), UsbHint::serial(0x1A86, 0x7523), CP2110],
         confidence: Confidence::B,
         protocol: || Box::new(thermometer_taidoc::TaiDoc::new()),
     },
@@ -527,7 +571,7 @@ pub(crate) fn sum8(bytes: &[u8]) -> u8 {
 #[derive(Default)]
 pub(crate) struct Outgoing {
     events: VecDeque<Event>,
-    bytes: VecDeque<Vec<u8>>,
+    transmits: VecDeque<Transmit>,
     status: Option<Status>,
 }
 
@@ -566,22 +610,26 @@ impl Outgoing {
     }
 
     pub(crate) fn send(&mut self, command: &[u8]) {
-        if self.bytes.len() >= COMMANDS_MAX {
-            self.bytes.pop_front();
+        self.transmit(Transmit::Bytes(command.to_vec()));
+    }
+
+    pub(crate) fn transmit(&mut self, transmit: Transmit) {
+        if self.transmits.len() >= COMMANDS_MAX {
+            self.transmits.pop_front();
         }
-        self.bytes.push_back(command.to_vec());
+        self.transmits.push_back(transmit);
     }
 
     /// Commands queued for a port that has gone must not reach it when it returns.
     pub(crate) fn forget_commands(&mut self) {
-        self.bytes.clear();
+        self.transmits.clear();
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    pub(crate) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.bytes.pop_front()
+    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
     }
 }

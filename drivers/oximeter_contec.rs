@@ -10,7 +10,7 @@
 use std::time::{Duration, Instant};
 
 use crate::oximetry::{FIGURES_HZ, Oximetry};
-use crate::{Absent, Event, Now, Protocol, Status};
+use crate::{Absent, Event, Now, Protocol, Status, Transmit};
 
 /// Packets a second, as the maker says; 58 to 62 were seen.
 pub const RATE_HZ: u16 = 60;
@@ -232,7 +232,7 @@ impl Protocol for Contec {
         [self.session_at(), self.oximetry.poll_timeout()].into_iter().flatten().min()
     }
 
-    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+    fn poll_transmit(&mut self) -> Option<Transmit> {
         self.oximetry.out.poll_transmit()
     }
 
@@ -308,11 +308,12 @@ mod tests {
         let start = now();
         let mut contec = Contec::new();
         contec.port_opened(start);
-        let sent =
-            |contec: &mut Contec| std::iter::from_fn(|| contec.poll_transmit()).map(|c| c[2]).collect::<Vec<_>>();
+        let sent = |contec: &mut Contec| {
+            std::iter::from_fn(|| contec.poll_transmit()).map(|c| c.bytes()[2]).collect::<Vec<_>>()
+        };
         assert_eq!(sent(&mut contec), [STOP_STORED, STOP, HELLO]);
         contec.handle_input(&[FREE, 0x80], start);
-        assert_eq!(contec.poll_transmit().unwrap(), [0x7D, 0x81, 0xA1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80]);
+        assert_eq!(contec.poll_transmit().unwrap().bytes(), [0x7D, 0x81, 0xA1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80]);
         let later = Now { instant: start.instant + KEEP_ALIVE_EVERY, ..start };
         contec.handle_input(&RATE_72, later);
         contec.handle_timeout(later);

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::oximetry::Oximetry;
-use crate::{Absent, Event, Now, Protocol, Status, sum8};
+use crate::{Absent, Event, Now, Protocol, Status, Transmit, sum8};
 
 /// Bytes of a frame, in both formats.
 const FRAME: usize = 5;
@@ -250,7 +250,7 @@ impl Protocol for Nonin {
         self.oximetry.poll_timeout()
     }
 
-    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+    fn poll_transmit(&mut self) -> Option<Transmit> {
         self.oximetry.out.poll_transmit()
     }
 

@@ -11,7 +11,7 @@ use consult::vitals::{Height, Value, Weight};
 
 use crate::decimal::{Decimal, LengthUnit, WeightUnit};
 use crate::weighing::{Listening, MEASUREMENT_MAX, SETTLED_GRAMS, Steadiness, Steady};
-use crate::{Absent, Event, Measured, Now, Outgoing, Protocol, Status};
+use crate::{Absent, Event, Measured, Now, Outgoing, Protocol, Status, Transmit};
 
 const ESC: u8 = 0x1B;
 /// `ESC R ESC E`: read now.
@@ -334,7 +334,7 @@ impl Protocol for HealthOMeter {
         Some(run.ask_at.min(run.deadline))
     }
 
-    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+    fn poll_transmit(&mut self) -> Option<Transmit> {
         self.out.poll_transmit()
     }
 

@@ -21,7 +21,7 @@ use consult::vitals::{Height, Value, Weight};
 
 use crate::decimal::{Decimal, LengthUnit, WeightUnit};
 use crate::weighing::MEASUREMENT_MAX;
-use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Protocol, Status, sum8};
+use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Protocol, Status, Transmit, sum8};
 
 /// Longest line: all the pairs of the manuals make under 300 characters. A longer one gives nothing.
 const LINE_MAX: usize = 512;
@@ -252,7 +252,7 @@ impl Protocol for Tanita {
         self.deadline
     }
 
-    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+    fn poll_transmit(&mut self) -> Option<Transmit> {
         self.out.poll_transmit()
     }
 

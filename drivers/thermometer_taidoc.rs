@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use consult::vitals::{Moment, Temperature, Value};
 
 use crate::device_clock::{Civil, DeviceTime};
-use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Protocol, Status, sum8};
+use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Protocol, Status, Transmit, sum8};
 
 const PACKET: usize = 8;
 const CONNECT: u8 = 0x22;
@@ -378,7 +378,7 @@ impl Protocol for TaiDoc {
         Some(until.min(run.deadline))
     }
 
-    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+    fn poll_transmit(&mut self) -> Option<Transmit> {
         self.out.poll_transmit()
     }
 

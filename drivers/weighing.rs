@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use consult::vitals::{Value, Weight};
 
 use crate::decimal::{Decimal, WeightUnit};
-use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Protocol, Status};
+use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Protocol, Status, Transmit};
 
 /// Figures must agree over that time: two that come together say the same thing twice, not that it is settled.
 pub(crate) const SETTLED_OVER: Duration = Duration::from_millis(800);
@@ -402,7 +402,7 @@ impl Protocol for Weighing {
         Some(run.ask_at.min(run.deadline))
     }
 
-    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+    fn poll_transmit(&mut self) -> Option<Transmit> {
         self.out.poll_transmit()
     }
 
@@ -458,7 +458,8 @@ pub(crate) mod bench {
 
         /// What the scale has been sent since.
         pub(crate) fn sent(&mut self) -> Vec<String> {
-            std::iter::from_fn(|| self.scale.poll_transmit()).map(|sent| String::from_utf8(sent).unwrap()).collect()
+            let sent = std::iter::from_fn(|| self.scale.poll_transmit());
+            sent.map(|sent| String::from_utf8(sent.bytes().to_vec()).unwrap()).collect()
         }
     }
 

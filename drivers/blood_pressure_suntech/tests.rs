@@ -30,7 +30,7 @@ impl Bench {
     }
 
     fn sent(&mut self) -> Vec<Vec<u8>> {
-        std::iter::from_fn(|| self.cuff.poll_transmit()).collect()
+        std::iter::from_fn(|| self.cuff.poll_transmit()).map(|sent| sent.bytes().to_vec()).collect()
     }
 
     /// Advances time, timer by timer; gives what was sent and said.

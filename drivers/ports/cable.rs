@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use super::Remedy;
 use super::find::{self, Address, Found};
+use super::hid::Hid;
 use super::hid_uart::HidUart;
 use super::tty::{NotOpened, Tty};
 use crate::{Model, Transport};
@@ -13,24 +14,31 @@ use crate::{Model, Transport};
 pub(crate) enum Cable {
     Tty(Tty),
     HidUart(HidUart),
+    Hid(Hid),
 }
 
 impl Cable {
     /// Opens the model at that address, and says what was opened.
     pub(crate) fn open(address: &Address, model: &Model) -> Result<(Cable, Found), NotOpened> {
+        let not_bound_well = |found: &Found| NotOpened::Refused { path: found.path.clone(), remedy: Remedy::NotAPort };
         let Address::Usb(usb) = address else {
             let found = find::resolve(address).ok_or(NotOpened::Missing)?;
-            return Ok((Cable::Tty(Tty::open(&found.path, model.line)?), found));
+            let line = model.line.ok_or_else(|| not_bound_well(&found))?;
+            return Ok((Cable::Tty(Tty::open(&found.path, line)?), found));
         };
         let devices = find::usb_devices(usb);
-        let not_bound_well = |found: &Found| NotOpened::Refused { path: found.path.clone(), remedy: Remedy::NotAPort };
-        match &devices[..] {
-            [] => Err(NotOpened::Missing),
-            [found] if !model.speaks_over(Transport::HidUart) => Err(not_bound_well(found)),
-            [found] => Ok((Cable::HidUart(HidUart::open(&found.path, model.line)?), found.clone())),
+        let found = match &devices[..] {
+            [] => return Err(NotOpened::Missing),
+            [found] => found,
             // Which of them is the cabin's is not guessed: another's readings would be the patient's.
-            [first, ..] => Err(not_bound_well(first)),
-        }
+            [first, ..] => return Err(not_bound_well(first)),
+        };
+        let cable = match (model.transport(usb.vid, usb.pid), model.line) {
+            (Some(Transport::HidUart), Some(line)) => Cable::HidUart(HidUart::open(&found.path, line)?),
+            (Some(Transport::Hid { report_bytes }), _) => Cable::Hid(Hid::open(&found.path, report_bytes)?),
+            _ => return Err(not_bound_well(found)),
+        };
+        Ok((cable, found.clone()))
     }
 
     /// Reads what is there. `Ok(0)`: nothing now. An error: the device has gone.
@@ -38,6 +46,7 @@ impl Cable {
         match self {
             Cable::Tty(tty) => tty.read(buffer),
             Cable::HidUart(chip) => chip.read(buffer),
+            Cable::Hid(device) => device.read(buffer),
         }
     }
 
@@ -46,6 +55,15 @@ impl Cable {
         match self {
             Cable::Tty(tty) => tty.write(bytes),
             Cable::HidUart(chip) => chip.write(bytes),
+            Cable::Hid(device) => device.write(bytes),
+        }
+    }
+
+    /// Sets a feature report: of HID devices only. An error: the device has gone.
+    pub(crate) fn set_feature(&mut self, report: &[u8]) -> io::Result<()> {
+        match self {
+            Cable::Hid(device) => device.set_feature(report),
+            Cable::Tty(_) | Cable::HidUart(_) => Ok(()),
         }
     }
 }
@@ -56,6 +74,7 @@ impl AsRawFd for Cable {
         match self {
             Cable::Tty(tty) => tty.as_raw_fd(),
             Cable::HidUart(chip) => chip.as_raw_fd(),
+            Cable::Hid(device) => device.as_raw_fd(),
         }
     }
 }

@@ -151,7 +151,7 @@ pub fn usb_devices(address: &UsbAddress) -> Vec<Found> {
 
 /// Every USB device without a serial port that a model is read over.
 pub fn list_usb() -> Vec<Found> {
-    let hints = MODELS.iter().flat_map(|model| model.usb).filter(|hint| hint.transport() == Transport::HidUart);
+    let hints = MODELS.iter().flat_map(|model| model.usb).filter(|hint| hint.transport != Transport::Serial);
     let known: BTreeSet<_> = hints.map(|hint| (hint.vid, hint.pid)).collect();
     known.into_iter().flat_map(|(vid, pid)| usb_devices(&UsbAddress { vid, pid, which: Which::Only })).collect()
 }

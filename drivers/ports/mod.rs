@@ -30,8 +30,10 @@ use crate::{Absent, Event, Fault, Measured, Model, Status, Waveform};
 
 mod cable;
 pub mod find;
+mod hid;
 mod hid_uart;
 mod tty;
+mod usb;
 mod worker;
 
 pub use find::{Address, Found, UsbAddress, Which};

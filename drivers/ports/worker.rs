@@ -20,7 +20,7 @@ use super::find::Address;
 use super::tty::NotOpened;
 use super::{Binding, Command, Message, PortEvent, WallClock, dress};
 use crate::capture::{self, Burst, Direction};
-use crate::{Now, Protocol};
+use crate::{Now, Protocol, Transmit};
 
 /// A port that is out is looked for that often: a device is back within 2 s of its cable.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -185,9 +185,18 @@ impl Worker {
             if self.protocol.poll_timeout().is_some_and(|at| at <= now.instant) {
                 self.protocol.handle_timeout(now);
             }
-            while let Some(bytes) = self.protocol.poll_transmit() {
-                self.record(Direction::ToDevice, &bytes);
-                gone |= cable.write(&bytes).is_err();
+            while let Some(transmit) = self.protocol.poll_transmit() {
+                gone |= match &transmit {
+                    Transmit::Bytes(bytes) => {
+                        self.record(Direction::ToDevice, bytes);
+                        cable.write(bytes)
+                    }
+                    Transmit::Feature(report) => {
+                        self.record(Direction::Feature, report);
+                        cable.set_feature(report)
+                    }
+                }
+                .is_err();
             }
         }
         while let Some(event) = self.protocol.poll_event() {

@@ -47,6 +47,7 @@ impl Device {
                     left = &left[written..];
                 }
             }
+            Direction::Feature => panic!("a line has no feature reports"),
             Direction::ToDevice => {
                 let until = Instant::now() + PATIENCE;
                 while self.heard.len() < burst.bytes.len() {

@@ -40,6 +40,7 @@ impl Bench {
         let mut events = Vec::new();
         loop {
             while let Some(question) = self.host.poll_transmit() {
+                let question = question.bytes();
                 if !self.device.awake {
                     continue;
                 }
