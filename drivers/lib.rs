@@ -471,7 +471,7 @@ impl Eq for Model {}
 pub const MODELS: &[Model] = &[
     Model {
         key: "oximeter_nonin",
-        name: "Xpod 3012LP, OEM III",
+        name: "Xpod 3012LP, OEM III, WristOx2 3150, Onyx II 9560",
         maker: "Nonin",
         measurement: Measurement::OxygenAndPulse,
         line: Some(Line { baud: 9600 }),

@@ -6,25 +6,30 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use consult::vitals::{PulseRate, Spo2, Value};
+use consult::vitals::{Moment, PulseRate, Spo2, Value};
 
 use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Status, Waveform, WaveformKind};
 
-/// Times a second that [`Oximetry::figures`] is to be called.
+/// Times a second that [`Oximetry::figures`] is called, of a device that does not say so rarely.
 pub(crate) const FIGURES_HZ: usize = 3;
-/// Figures that must agree before they are a reading: 6 s, longer than the averages of the devices themselves.
-pub(crate) const STABLE: usize = 6 * FIGURES_HZ;
-/// Figures of a tracked pulse after which a reading is taken even if it moves: 30 s. A pulse that never settles
+/// Figures must agree for that many seconds before they are a reading: longer than the averages of the devices.
+const STABLE_SECONDS: usize = 6;
+/// Figures of that rate that must agree.
+#[cfg(test)]
+pub(crate) const STABLE: usize = STABLE_SECONDS * FIGURES_HZ;
+/// Seconds of a tracked pulse after which a reading is taken even if it moves. A pulse that never settles
 /// (arrhythmia) is a finding, not a failure.
-const STABLE_MAX: u32 = 30 * FIGURES_HZ as u32;
+const STABLE_MAX_SECONDS: usize = 30;
 /// Saturation may move by that much over a reading, %.
 const SPO2_SPREAD_MAX: u8 = 2;
 /// Pulse may move by that much over a reading, beats a minute.
 const PULSE_SPREAD_MAX: u16 = 8;
 /// Time for a measurement, from its start or from the return of the port.
 const MEASUREMENT_MAX: Duration = Duration::from_secs(90);
-/// Every oximeter talks many times a second: that long without a good frame is a fault.
+/// An oximeter talks many times a second: that long without a good frame is a fault.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(3);
+/// One that talks once a second may lose more of what it says.
+const RARE_SILENCE_MAX: Duration = Duration::from_secs(5);
 
 /// A measurement under way.
 struct Run {
@@ -32,7 +37,7 @@ struct Run {
     /// Figures of the last seconds, all tracked, newest last.
     figures: VecDeque<(Spo2, PulseRate)>,
     /// Figures in a row.
-    tracked: u32,
+    tracked: usize,
 }
 
 impl Run {
@@ -52,14 +57,14 @@ impl Run {
         self.figures.clear();
     }
 
-    /// The next figures. Says whether they are the reading.
-    fn take(&mut self, spo2: Spo2, pulse: PulseRate) -> bool {
+    /// The next figures, of so many a second. Says whether they are the reading.
+    fn take(&mut self, spo2: Spo2, pulse: PulseRate, hz: usize) -> bool {
         self.tracked += 1;
         self.figures.push_back((spo2, pulse));
-        if self.figures.len() > STABLE {
+        while self.figures.len() > STABLE_SECONDS * hz {
             self.figures.pop_front();
         }
-        self.figures.len() == STABLE && (self.tracked >= STABLE_MAX || self.is_settled())
+        self.figures.len() == STABLE_SECONDS * hz && (self.tracked >= STABLE_MAX_SECONDS * hz || self.is_settled())
     }
 
     fn is_settled(&self) -> bool {
@@ -77,6 +82,8 @@ pub(crate) struct Oximetry {
     rate_hz: u16,
     /// So many bytes without a good frame are noise, and not silence.
     noise_bytes: usize,
+    /// Figures a second; `None`: it is silent until it has measured.
+    figures_hz: Option<usize>,
     run: Option<Run>,
     /// What was absent last, so that an absence is said once.
     absent: Option<Absent>,
@@ -95,6 +102,7 @@ impl Oximetry {
         Self {
             rate_hz,
             noise_bytes,
+            figures_hz: Some(FIGURES_HZ),
             run: None,
             absent: None,
             heard_at: None,
@@ -113,6 +121,7 @@ impl Oximetry {
         self.unheard = 0;
         self.heard_at = Some(now.instant);
         self.absent = None;
+        self.figures_hz = Some(FIGURES_HZ);
         self.out.forget_status();
         if let Some(run) = &mut self.run {
             *run = Run::new(now);
@@ -126,9 +135,27 @@ impl Oximetry {
     }
 
     pub(crate) fn stop(&mut self) {
-        if self.run.take().is_some() {
-            self.out.end(Absent::Stopped);
+        self.end(Absent::Stopped);
+    }
+
+    /// It says figures that often.
+    pub(crate) fn speaks(&mut self, figures_hz: usize) {
+        if self.figures_hz != Some(figures_hz) {
+            self.figures_hz = Some(figures_hz);
+            if let Some(run) = &mut self.run {
+                run.interrupted();
+            }
         }
+    }
+
+    /// It says nothing until it has measured: its silence is no fault.
+    pub(crate) fn is_silent_by_nature(&mut self) {
+        self.figures_hz = None;
+    }
+
+    /// A measurement is under way.
+    pub(crate) fn is_measuring(&self) -> bool {
+        self.run.is_some()
     }
 
     /// So many bytes came, whatever they are.
@@ -145,9 +172,9 @@ impl Oximetry {
         }
     }
 
-    /// Nothing good has come for [`SILENCE_MAX`].
+    /// Nothing good has come for too long.
     pub(crate) fn is_silent(&self, now: Now) -> bool {
-        self.heard_at.is_none_or(|at| at + SILENCE_MAX <= now.instant)
+        self.heard_at.is_none_or(|at| at + self.silence_max() <= now.instant)
     }
 
     /// A frame with a sample in it was lost on the line.
@@ -199,15 +226,44 @@ impl Oximetry {
         if moving {
             return run.moved();
         }
-        if run.take(spo2, pulse) {
-            self.run = None;
+        if run.take(spo2, pulse, self.figures_hz.unwrap_or(1)) {
+            self.read(values);
+        }
+    }
+
+    /// The figures that the device itself has settled on, at the end of a spot check.
+    pub(crate) fn spot_check(&mut self, spo2_percent: u8, per_minute: u16, device_at: Moment, high_quality: bool) {
+        match (Spo2::from_percent(spo2_percent), PulseRate::from_per_minute(per_minute)) {
+            (Ok(spo2), Ok(pulse)) => {
+                let (device_at, high_quality) = (Some(device_at), Some(high_quality));
+                let measured = |value| Measured { value, device_at, high_quality };
+                self.read([Value::Spo2(spo2), Value::PulseRate(pulse)].map(measured));
+            }
+            (Err(refused), _) | (_, Err(refused)) => self.no_figures(Status::Searching, refused.into()),
+        }
+    }
+
+    fn read(&mut self, values: [Measured; 2]) {
+        if self.run.take().is_some() {
             values.into_iter().for_each(|value| self.out.event(Event::Reading(value)));
             self.out.event(Event::Finished);
         }
     }
 
+    /// Ends a measurement under way without a reading.
+    pub(crate) fn end(&mut self, why: Absent) {
+        if self.run.take().is_some() {
+            self.out.end(why);
+        }
+    }
+
+    fn silence_max(&self) -> Duration {
+        if self.figures_hz == Some(1) { RARE_SILENCE_MAX } else { SILENCE_MAX }
+    }
+
     fn silence_at(&self) -> Option<Instant> {
-        if self.fault.is_some() { None } else { self.heard_at.map(|at| at + SILENCE_MAX) }
+        let may_be_silent = self.figures_hz.is_none() && self.unheard < self.noise_bytes;
+        if self.fault.is_some() || may_be_silent { None } else { self.heard_at.map(|at| at + self.silence_max()) }
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Now) {
@@ -221,8 +277,7 @@ impl Oximetry {
             self.out.event(Event::Fault(fault));
         }
         if self.run.as_ref().is_some_and(|run| run.deadline <= now.instant) {
-            self.run = None;
-            self.out.end(Absent::timed_out(MEASUREMENT_MAX));
+            self.end(Absent::timed_out(MEASUREMENT_MAX));
         }
     }
 

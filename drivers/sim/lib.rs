@@ -21,6 +21,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
 mod blood_pressure_suntech;
+mod calendar;
 pub mod control;
 mod oximeter_contec;
 mod oximeter_nonin;

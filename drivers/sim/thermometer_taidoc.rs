@@ -1,8 +1,8 @@
 //! TaiDoc thermometer: silent until asked, stores each temperature with the minute.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use crate::{Device, number, sum8};
+use crate::{Device, calendar, number, sum8};
 
 /// Records that its memory holds; the oldest goes first.
 const RECORDS_MAX: usize = 30;
@@ -42,8 +42,7 @@ impl Thermometer {
 
     /// Minutes since 1970 by its clock.
     fn clock(&self) -> i64 {
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        i64::try_from(seconds / 60).unwrap_or(0) + self.zone_minutes
+        calendar::utc_seconds() / 60 + self.zone_minutes
     }
 
     fn store(&mut self) {
@@ -91,41 +90,16 @@ impl Thermometer {
 
 /// A date as the packets carry it.
 fn date(minutes: i64) -> [u8; 4] {
-    let (mut year, mut day) = (1970, minutes.div_euclid(1440));
-    loop {
-        let length = if leap(year) { 366 } else { 365 };
-        if day < length {
-            break;
-        }
-        day -= length;
-        year += 1;
-    }
-    let mut month = 0;
-    while day >= month_days(year, month) {
-        day -= month_days(year, month);
-        month += 1;
-    }
-    let packed = ((year - 2000) << 9 | (month as i64 + 1) << 5 | (day + 1)) as u16;
-    let [low, high] = packed.to_le_bytes();
-    let of_day = minutes.rem_euclid(1440);
-    [low, high, (of_day % 60) as u8, (of_day / 60) as u8]
+    let [year, month, day, hour, minute, _] = calendar::date(minutes * 60);
+    let [low, high] = (((year - 2000) << 9 | month << 5 | day) as u16).to_le_bytes();
+    [low, high, minute as u8, hour as u8]
 }
 
 /// The other way.
-fn minutes(data: [u8; 4]) -> i64 {
-    let packed = i64::from(u16::from_le_bytes([data[0], data[1]]));
-    let (year, month, day) = (2000 + (packed >> 9), (packed >> 5 & 15) as usize, packed & 31);
-    let years: i64 = (1970..year).map(|y| if leap(y) { 366 } else { 365 }).sum();
-    let months: i64 = (0..month.saturating_sub(1)).map(|m| month_days(year, m)).sum();
-    ((years + months + day - 1) * 24 + i64::from(data[3])) * 60 + i64::from(data[2])
-}
-
-fn leap(year: i64) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-}
-
-fn month_days(year: i64, month: usize) -> i64 {
-    [31, if leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month % 12]
+fn minutes([low, high, minute, hour]: [u8; 4]) -> i64 {
+    let packed = i64::from(u16::from_le_bytes([low, high]));
+    let (year, month, day) = (2000 + (packed >> 9), packed >> 5 & 15, packed & 31);
+    calendar::seconds([year, month, day, hour.into(), minute.into(), 0]) / 60
 }
 
 impl Device for Thermometer {

@@ -115,6 +115,63 @@ fn the_oximeter_says_that_the_finger_is_out_and_gives_no_figure() {
 }
 
 #[test]
+fn an_oximeter_without_a_curve_gives_what_it_shows_once_a_second() {
+    let bench = Bench::new("oximeter_nonin", "oximeter-8");
+    bench.order("value spo2=93 pulse=141 format=8 choice=refused");
+    bench.port.start();
+    let events = bench.until_finished();
+    assert_eq!(numbers(&events), [93, 141]);
+    assert!(!events.iter().any(|e| matches!(e, PortEvent::Waveform(_) | PortEvent::Fault(_))), "{events:?}");
+    bench.order("finger out");
+    bench.until(|e| matches!(e, PortEvent::Status(Status::FingerOut)));
+}
+
+#[test]
+fn an_oximeter_that_streams_no_curve_by_itself_is_asked_for_one() {
+    for format in [8, 13] {
+        let bench = Bench::new("oximeter_nonin", &format!("oximeter-asked-{format}"));
+        bench.order(&format!("value spo2=93 pulse=141 format={format}"));
+        bench.order("finger in");
+        bench.port.start();
+        let events = bench.until_finished();
+        assert_eq!(numbers(&events), [93, 141]);
+        assert!(events.iter().any(|e| matches!(e, PortEvent::Waveform(_))), "{events:?}");
+    }
+}
+
+#[test]
+fn a_spot_check_made_now_is_taken_and_what_the_oximeter_stored_is_not() {
+    for choice in ["refused", "ignored"] {
+        let bench = Bench::new("oximeter_nonin", &format!("oximeter-13-{choice}"));
+        // Its clock is at its zone's summer time and two minutes fast.
+        bench.order(&format!("value spo2=87 pulse=120 format=13 choice={choice} clock=7320"));
+        bench.order("stored");
+        bench.order("value spo2=96 pulse=301");
+        bench.port.start();
+        bench.until(|e| matches!(e, PortEvent::Status(Status::FingerOut)));
+        // The start reads the clock again; what is measured within its second could be older.
+        bench.order("finger in");
+        let events = bench.until_finished();
+        assert_eq!(numbers(&events), [96, 301]);
+        let reading = &readings(&events)[0];
+        assert_eq!(reading.device.serial.as_deref(), Some("501234567"));
+        let off = reading.device_at.unwrap().0 - reading.at.0;
+        assert!((117_000..=121_000).contains(&off), "the zone is taken off, its own error stays: {off} ms");
+    }
+}
+
+#[test]
+fn an_oximeter_whose_battery_was_changed_has_its_clock_set_before_a_spot_check_is_taken() {
+    let bench = Bench::new("oximeter_nonin", "oximeter-13-clock");
+    bench.order("value format=13 choice=refused clock=-800000000");
+    bench.port.start();
+    bench.until(|e| matches!(e, PortEvent::Status(Status::FingerOut)));
+    bench.order("finger in");
+    assert_eq!(numbers(&bench.until_finished()), [97, 72]);
+    assert!(bench.sim.command("values").unwrap().contains("format=13"));
+}
+
+#[test]
 fn the_contec_oximeter_gives_what_it_shows() {
     let bench = Bench::new("oximeter_contec", "contec");
     // A pulse above 127 needs the byte of the top bits.
