@@ -6,7 +6,8 @@
 //! Rules that every protocol keeps:
 //! * a value reaches [`Event::Reading`] bit-exact, in integers, or not at all ([`Event::Invalid`] says why);
 //! * any byte string is accepted: garbage is skipped, a frame cut or damaged costs that frame only;
-//! * nothing grows: what is held of the past is bounded by [`BUFFER_MAX`] bytes and [`EVENTS_MAX`] events;
+//! * nothing grows: what is held of the past is bounded by [`BUFFER_MAX`] bytes and [`EVENTS_MAX`] events, and a
+//!   recording under way by its own length;
 //! * a reading belongs to the measurement that was [`Protocol::start`]ed last, never to an earlier patient's.
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,8 @@ pub mod blood_pressure_suntech;
 pub mod capture;
 mod decimal;
 mod device_clock;
+pub mod ecg_cyton;
+mod electrocardiography;
 pub mod fuzz;
 pub mod oximeter_contec;
 pub mod oximeter_nonin;
@@ -549,6 +552,16 @@ pub const MODELS: &[Model] = &[
         usb: &[UsbHint::serial(0x10C4, 0xEA60), UsbHint::serial(0x1A86, 0x7523), CP2110],
         confidence: Confidence::B,
         protocol: || Box::new(thermometer_taidoc::TaiDoc::new()),
+    },
+    Model {
+        key: "ecg_cyton",
+        name: "Cyton biosensing board",
+        maker: "OpenBCI",
+        measurement: Measurement::Ecg,
+        line: Some(Line { baud: 115_200 }),
+        usb: &[UsbHint::serial(0x0403, 0x6015)],
+        confidence: Confidence::A,
+        protocol: || Box::new(ecg_cyton::Cyton::new()),
     },
 ];
 

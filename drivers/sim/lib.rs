@@ -23,6 +23,8 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 mod blood_pressure_suntech;
 mod calendar;
 pub mod control;
+mod ecg_cyton;
+mod heart;
 mod oximeter_contec;
 mod oximeter_nonin;
 mod platform;
@@ -44,6 +46,7 @@ pub const MODELS: &[&str] = &[
     "scale_mt_sics",
     "scale_st_gs",
     "thermometer_taidoc",
+    "ecg_cyton",
 ];
 
 /// Commands that every simulator takes.
@@ -79,6 +82,7 @@ fn device(model: &str) -> Option<Box<dyn Device>> {
         "scale_mt_sics" => Box::new(scale_mt_sics::Scale::new()),
         "scale_st_gs" => Box::new(scale_st_gs::Scale::new()),
         "thermometer_taidoc" => Box::new(thermometer_taidoc::Thermometer::new()),
+        "ecg_cyton" => Box::new(ecg_cyton::Board::new()),
         _ => return None,
     })
 }

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use consult::ecg::{Ecg, MISSING};
 use consult::vitals::{Glucose, Moment, Reading, Value};
 use drivers::capture::{Burst, Capture, Direction};
 use drivers::model;
@@ -95,6 +96,21 @@ fn words(reading: &Reading) -> String {
     text
 }
 
+/// A recording, by all that it holds: FNV-1a (64 bits) over its samples, little endian.
+fn ecg_words(ecg: &Ecg) -> String {
+    let bytes = ecg.samples().iter().flat_map(|sample| sample.to_le_bytes());
+    let hash =
+        bytes.fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3));
+    format!(
+        "{}, {} Hz, {} fV, {} rows, {} missing, fnv1a {hash:016x}",
+        ecg.leads().iter().map(|lead| lead.name()).collect::<Vec<_>>().join(" "),
+        ecg.rate_hz(),
+        ecg.femtovolts_per_step(),
+        ecg.rows(),
+        ecg.samples().iter().filter(|sample| **sample == MISSING).count()
+    )
+}
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/captures")
 }
@@ -127,6 +143,7 @@ fn replay(name: &str) -> String {
                 assert_eq!(reading.device.model, model.key);
                 format!("reading {}", words(reading))
             }
+            PortEvent::EcgTaken { ecg, .. } => format!("recording {}", ecg_words(ecg)),
             PortEvent::Status(status) => format!("status {status:?}"),
             PortEvent::Invalid(absent) => format!("invalid {absent:?}"),
             PortEvent::Fault(fault) => format!("fault {fault:?}"),
@@ -191,6 +208,11 @@ fn the_mt_sics_scales_capture_gives_its_weight() {
 #[test]
 fn the_st_gs_indicators_capture_gives_its_weight() {
     gives_what_it_must("scale_st_gs");
+}
+
+#[test]
+fn the_cytons_capture_gives_its_recording() {
+    gives_what_it_must("ecg_cyton");
 }
 
 #[test]

@@ -7,7 +7,8 @@ use drivers::MODELS;
 use drivers::capture::Capture;
 
 /// Files of `drivers` that are no model.
-const SHARED: &[&str] = &["lib", "capture", "decimal", "device_clock", "fuzz", "oximetry", "weighing"];
+const SHARED: &[&str] =
+    &["lib", "capture", "decimal", "device_clock", "electrocardiography", "fuzz", "oximetry", "weighing"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

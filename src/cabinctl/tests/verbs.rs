@@ -106,6 +106,7 @@ fn every_model_that_the_cabin_knows_is_read_against_its_simulator() {
             "thermometer_taidoc" => (&["value auto=1"], "reading  temperature 36.80 Cel"),
             "scale_tanita" => (&["step on"], "reading  height 172.5 cm"),
             _ if model.measurement == consult::vitals::Measurement::OxygenAndPulse => (&[], "reading  SpO2 97 %"),
+            "ecg_cyton" => (&[], "recorded 10 s of I II V1 V2 V3 V4 V5 V6 at 250 Hz"),
             _ => (&[], "reading  weight 70.300 kg"),
         };
         orders.iter().for_each(|order| drop(simulator.command(order).unwrap()));

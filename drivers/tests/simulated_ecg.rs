@@ -1,0 +1,190 @@
+//! The electrocardiographs against their simulators on real pseudo-terminals: every sample, at the rate of a real one.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use consult::ecg::{Ecg, Lead, MISSING};
+use drivers::ports::{Address, Binding, Message, Port, PortEvent};
+use drivers::{Absent, Status, model};
+use sim::Simulator;
+
+/// A test that waits longer than that for a device has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Bench {
+    sim: Simulator,
+    port: Port,
+    messages: Receiver<Message>,
+    dir: PathBuf,
+}
+
+impl Bench {
+    fn new(key: &'static str, test: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("drivers-ecg-{test}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let link = dir.join("port");
+        let sim = Simulator::start(key, &link).unwrap();
+        let (sender, messages) = mpsc::sync_channel(drivers::ports::MESSAGES_MAX);
+        let binding = Binding { name: test.into(), model: model(key).unwrap(), address: Address::Path(link) };
+        let port = Port::open(binding, sender).unwrap();
+        let bench = Bench { sim, port, messages, dir };
+        bench.until(|event| matches!(event, PortEvent::Opened { .. }));
+        bench
+    }
+
+    fn order(&self, command: &str) {
+        self.sim.command(command).unwrap();
+    }
+
+    /// Everything said, up to and with the first event that fits.
+    fn until(&self, fits: impl Fn(&PortEvent) -> bool) -> Vec<PortEvent> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(message) = self.messages.recv_timeout(left) else {
+                seen.retain(|event| !matches!(event, PortEvent::Ecg(_)));
+                panic!("waited in vain; seen besides live blocks: {seen:?}")
+            };
+            seen.push(message.event);
+            if seen.last().is_some_and(&fits) {
+                return seen;
+            }
+        }
+    }
+
+    fn until_finished(&self) -> Vec<PortEvent> {
+        self.until(|event| matches!(event, PortEvent::Finished))
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn taken(events: &[PortEvent]) -> Option<&Ecg> {
+    events.iter().find_map(|event| if let PortEvent::EcgTaken { ecg, .. } = event { Some(ecg) } else { None })
+}
+
+fn live(events: &[PortEvent]) -> Vec<i32> {
+    let samples = |event: &PortEvent| if let PortEvent::Ecg(ecg) = event { ecg.samples().to_vec() } else { Vec::new() };
+    events.iter().flat_map(samples).collect()
+}
+
+#[test]
+fn the_cyton_gives_every_sample_of_ten_seconds_at_500_hz_and_8_leads() {
+    let bench = Bench::new("ecg_cyton", "cyton-500");
+    bench.order("value rate=500 signal=count");
+    bench.port.start();
+    let events = bench.until_finished();
+    let ecg = taken(&events).unwrap();
+    assert_eq!((ecg.rate_hz(), ecg.rows(), ecg.leads().len()), (500, 5_000, 8));
+    let row = |n: i32| (1..=8).map(move |channel| 1_000 * channel + n);
+    // What a converter would only do in a test: it counts, so that one sample lost or doubled is seen.
+    let first = ecg.samples()[0] - 1_000;
+    assert!(ecg.samples().iter().copied().eq((first..first + 5_000).flat_map(row)));
+    let live = live(&events);
+    assert!(live.iter().copied().eq((0..first + 5_000).flat_map(row)), "live from the first packet, and no other");
+    let PortEvent::EcgTaken { device, .. } = events.iter().find(|e| matches!(e, PortEvent::EcgTaken { .. })).unwrap()
+    else {
+        unreachable!()
+    };
+    assert_eq!((device.model.as_str(), device.firmware.as_deref()), ("ecg_cyton", Some("v3.1.2")));
+}
+
+#[test]
+fn the_cyton_shows_a_heart_of_a_millivolt_in_lead_ii() {
+    let bench = Bench::new("ecg_cyton", "cyton-heart");
+    bench.port.start();
+    let events = bench.until_finished();
+    let ecg = taken(&events).unwrap();
+    assert_eq!((ecg.rate_hz(), ecg.rows()), (250, 2_500));
+    let second: Vec<i64> = ecg.lead(Lead::II).unwrap().map(i64::from).collect();
+    let height = second.iter().max().unwrap() - second.iter().min().unwrap();
+    let microvolts = height * i64::try_from(ecg.femtovolts_per_step()).unwrap() / 1_000_000_000;
+    assert!((1_000..1_400).contains(&microvolts), "{microvolts}");
+    // Twelve beats at 72 a minute: so many times the curve rises through half its height.
+    let half = second.iter().min().unwrap() + height / 2;
+    let beats = second.windows(2).filter(|pair| pair[0] < half && pair[1] >= half).count();
+    assert!((11..=13).contains(&beats), "{beats}");
+}
+
+#[test]
+fn an_electrode_that_is_off_is_named_and_the_recording_begins_when_it_is_on() {
+    let bench = Bench::new("ecg_cyton", "cyton-electrode");
+    bench.order("electrode V3 off");
+    bench.port.start();
+    let off = Status::ElectrodeOff { lead: Some(Lead::V3) };
+    let events = bench.until(|event| matches!(event, PortEvent::Status(status) if *status == off));
+    assert!(!events.iter().any(|event| matches!(event, PortEvent::Status(Status::RecordingEcg { .. }))));
+    bench.order("electrode V3 on");
+    let events = bench.until_finished();
+    assert!(!taken(&events).unwrap().samples().contains(&MISSING));
+    assert!(live(&events).iter().all(|sample| *sample != 8_388_607), "the end of a converter is no voltage");
+}
+
+#[test]
+fn what_the_radio_lost_is_missing_and_a_board_switched_off_is_said() {
+    let bench = Bench::new("ecg_cyton", "cyton-radio");
+    bench.order("switch off");
+    bench.order("value signal=count");
+    bench.port.start();
+    bench.until(|event| matches!(event, PortEvent::Status(Status::ConnectDevice)));
+    bench.order("switch on");
+    bench.until(|event| matches!(event, PortEvent::Status(Status::RecordingEcg { seconds_left: 8 })));
+    bench.order("drop 5");
+    let events = bench.until_finished();
+    let ecg = taken(&events).unwrap();
+    let lead: Vec<i32> = ecg.lead(Lead::I).unwrap().collect();
+    assert_eq!(lead.iter().filter(|sample| **sample == MISSING).count(), 5);
+    assert!(lead.iter().enumerate().all(|(at, s)| *s == MISSING || *s == lead[0] + i32::try_from(at).unwrap()));
+}
+
+#[test]
+fn noise_on_the_cytons_line_is_never_a_recording() {
+    let bench = Bench::new("ecg_cyton", "cyton-noise");
+    bench.port.start();
+    bench.until(|event| matches!(event, PortEvent::Status(Status::RecordingEcg { seconds_left: 9 })));
+    bench.order("garble on");
+    // Longer than what was left: 12 s of packets, of which few are where they should be.
+    let packets = || {
+        let values = bench.sim.command("values").unwrap();
+        values.rsplit('=').next().unwrap().parse::<u32>().unwrap()
+    };
+    let events = bench.until(|_| packets() > 3_500);
+    assert!(taken(&events).is_none());
+    bench.order("garble off");
+    let events = bench.until_finished();
+    let ecg = taken(&events).unwrap();
+    // Its heart goes on as it was: no step from one sample to the next is larger than an R wave's.
+    let second: Vec<i32> = ecg.lead(Lead::II).unwrap().filter(|sample| *sample != MISSING).collect();
+    let steepest = second.windows(2).map(|pair| (pair[1] - pair[0]).abs()).max().unwrap();
+    assert!(steepest < 12_000, "{steepest}");
+}
+
+#[test]
+fn a_recording_stopped_by_a_person_is_none() {
+    let bench = Bench::new("ecg_cyton", "cyton-stop");
+    bench.port.start();
+    bench.until(|event| matches!(event, PortEvent::Ecg(_)));
+    bench.port.stop();
+    let events = bench.until_finished();
+    assert!(events.iter().any(|event| matches!(event, PortEvent::Invalid(Absent::Stopped))));
+    assert!(taken(&events).is_none());
+}
+
+#[test]
+fn a_cyton_unplugged_in_mid_recording_records_when_it_is_back() {
+    let bench = Bench::new("ecg_cyton", "cyton-cable");
+    bench.port.start();
+    bench.until(|event| matches!(event, PortEvent::Status(Status::RecordingEcg { seconds_left: 9 })));
+    bench.order("unplug");
+    bench.until(|event| matches!(event, PortEvent::Lost { was_open: true, .. }));
+    bench.order("plug");
+    bench.until(|event| matches!(event, PortEvent::Opened { .. }));
+    let events = bench.until_finished();
+    assert_eq!(taken(&events).unwrap().rows(), 2_500);
+}
