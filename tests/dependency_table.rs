@@ -11,15 +11,17 @@ const TABLE: &[(&str, &[&str])] = &[
     ("consult", &[]),
     ("signal", &[]),
     ("outbox", &[]),
-    ("call", &[]),
+    ("call", &["media"]),
     ("ui", &[]),
     ("sim", &[]),
     ("config", &[]),
+    ("media", &[]),
+    ("exam", &["consult", "media"]),
     ("drivers", &["consult"]),
     ("fhir", &["consult"]),
     ("desk", &["signal"]),
-    ("cabinctl", &["config", "consult", "drivers", "outbox", "signal"]),
-    ("cabin", &["call", "config", "consult", "drivers", "fhir", "outbox", "signal", "ui"]),
+    ("cabinctl", &["config", "consult", "drivers", "exam", "outbox", "signal"]),
+    ("cabin", &["call", "config", "consult", "drivers", "exam", "fhir", "media", "outbox", "signal", "ui"]),
 ];
 
 /// What the tests of a crate may depend on beside the table: the simulators, which are outside the cabin.

@@ -3,12 +3,12 @@
 //! Where there is no camera a moving test picture is sent, and where there is no microphone a quiet tone,
 //! and the call says so: a cabin under installation can then be tested up to the physician's screen.
 
-use crate::frame::{self, FrameSlot};
-use crate::pipeline::{Beat, Loudness, MediaNews, Running, named, on_sample};
+use crate::news::MediaNews;
 use crate::{AudioSource, Fault, Settings, VideoSource};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
+use media::{Beat, FrameSlot, Loudness, Running, named, on_sample};
 use rtc::rtp;
 use rtc::shared::marshal::Unmarshal;
 use std::sync::Arc;
@@ -58,15 +58,14 @@ impl PictureCapture {
             Running::build(
                 &picture_description(settings, source.description()),
                 beat,
-                news.clone(),
-                MediaNews::PictureLost,
+                MediaNews::sender(news, MediaNews::PictureLost),
                 None,
                 move |pipeline| {
                     source.place(pipeline, "picture-in")?;
                     mark(pipeline, marks)?;
                     cover_when_asked(pipeline, covered)?;
                     on_sample(pipeline, "rtp", move |sample| send(&sample, &outgoing))?;
-                    on_sample(pipeline, "own", move |sample| frame::store(&own_picture, &sample))
+                    on_sample(pipeline, "own", move |sample| media::store(&own_picture, &sample))
                 },
             )
         };
@@ -143,8 +142,7 @@ impl SoundCapture {
             Running::build(
                 &sound_description(source.description(), cleaning.as_deref()),
                 beat,
-                news.clone(),
-                MediaNews::SoundLost,
+                MediaNews::sender(news, MediaNews::SoundLost),
                 Some(loudness.clone()),
                 move |pipeline| {
                     source.place(pipeline, "sound-in")?;
@@ -305,15 +303,7 @@ pub(crate) fn cleaning(echo_probe: Option<&str>) -> Option<String> {
 }
 
 fn first_device(class: &str) -> Option<gst::Device> {
-    let monitor = gst::DeviceMonitor::new();
-    monitor.add_filter(Some(class), None)?;
-    monitor
-        .devices()
-        .into_iter()
-        // A sound server lists the loopback of each loudspeaker as a microphone.
-        .find(|device| {
-            device.properties().and_then(|p| p.get::<String>("device.class").ok()).as_deref() != Some("monitor")
-        })
+    media::devices(class).into_iter().next()
 }
 
 /// Whether a loudspeaker or headset is there.
@@ -384,8 +374,7 @@ mod tests {
             "audiotestsrc is-live=true ! audio/x-raw,format=S16LE,rate=48000,channels=1 ! \
              webrtcechoprobe name=probe-test ! fakesink sync=true async=false",
             &beat,
-            news.clone(),
-            MediaNews::LoudspeakerLost,
+            MediaNews::sender(&news, MediaNews::LoudspeakerLost),
             None,
             |_| Ok(()),
         )
@@ -396,8 +385,7 @@ mod tests {
             let running = Running::build(
                 &sound_description(Head::Test, Some(&cleaning)),
                 &beat,
-                news.clone(),
-                MediaNews::SoundLost,
+                MediaNews::sender(&news, MediaNews::SoundLost),
                 None,
                 |pipeline| {
                     mark(pipeline, Marks { payload_type: 111, ssrc: 7, next_sequence: 65_530, timestamp_offset: 0 })?;

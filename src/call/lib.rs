@@ -41,9 +41,8 @@ use webrtc::peer_connection::{RTCIceCandidateInit, RTCSessionDescription};
 mod capture;
 mod channel;
 mod counts;
-mod frame;
+mod news;
 mod peer;
-mod pipeline;
 mod playback;
 mod player;
 pub mod policy;
@@ -54,7 +53,7 @@ mod studio;
 #[allow(clippy::print_stdout, reason = "the seed of a random test is printed")]
 mod two_peers;
 
-pub use frame::Frame;
+pub use media::Frame;
 pub use progress::{ENCRYPTION_MAX, ROUTE_MAX, Stuck};
 
 /// A longer data channel message is refused in both directions.

@@ -1,13 +1,13 @@
 //! The far end's picture and sound: packets in, frames and sound out.
 
 use crate::capture::first_loudspeaker;
-use crate::frame::{self, FrameSlot};
-use crate::pipeline::{Beat, Loudness, MediaNews, Running, named, on_sample};
+use crate::news::MediaNews;
 use crate::{AudioSink, Fault, Settings};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
+use media::{Beat, FrameSlot, Loudness, Running, named, on_sample};
 use tokio::sync::mpsc;
 
 /// Larger pictures than this are refused before they are decoded: a hostile key frame of 16383x16383
@@ -42,8 +42,12 @@ impl Playback {
              appsink name=screen sync=true max-buffers=2 drop=true qos=true",
             entry_description(settings, "video", "VP8", 90_000, payload_type)
         );
-        let running =
-            Running::build(&description, beat, news.clone(), MediaNews::Undecodable, None, move |pipeline| {
+        let running = Running::build(
+            &description,
+            beat,
+            MediaNews::sender(news, MediaNews::Undecodable),
+            None,
+            move |pipeline| {
                 refuse_giant_pictures(pipeline)?;
                 let entry: gst::Element = named(pipeline, "entry")?;
                 let pad = entry.static_pad("src").ok_or("no way back for key frame requests")?;
@@ -53,8 +57,9 @@ impl Playback {
                     }
                     gst::PadProbeReturn::Ok
                 });
-                on_sample(pipeline, "screen", move |sample| frame::store(&slot, &sample))
-            })?;
+                on_sample(pipeline, "screen", move |sample| media::store(&slot, &sample))
+            },
+        )?;
         Playback::of(running)
     }
 
@@ -79,8 +84,7 @@ impl Playback {
         let running = Running::build(
             &description,
             beat,
-            news.clone(),
-            MediaNews::Undecodable,
+            MediaNews::sender(news, MediaNews::Undecodable),
             Some(loudness),
             move |pipeline| {
                 on_sample(pipeline, "out", move |sample| {
@@ -133,8 +137,7 @@ impl Loudspeaker {
             let running = Running::build(
                 &loudspeaker_description(&sink, probe.as_deref()),
                 beat,
-                news.clone(),
-                MediaNews::LoudspeakerLost,
+                MediaNews::sender(news, MediaNews::LoudspeakerLost),
                 None,
                 |pipeline| match &sink {
                     Sink::Silent => Ok(()),

@@ -1,10 +1,10 @@
 //! Playing one of the far end's tracks: each codec it changes to gets its own pipeline.
 
 use crate::counts::Counts;
-use crate::frame::FrameSlot;
-use crate::pipeline::{Beat, Loudness, MediaNews};
+use crate::news::MediaNews;
 use crate::playback::{Loudspeaker, Playback};
 use crate::{KEY_FRAME_EVERY, Settings, now};
+use media::{Beat, FrameSlot, Loudness};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use rtc::shared::marshal::Marshal;

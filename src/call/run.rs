@@ -1,12 +1,13 @@
 //! The one task of a call: it alone owns the pipelines, hears the connection and tells the caller.
 
 use crate::counts::{Counts, forward};
+use crate::news::MediaNews;
 use crate::peer::{Peer, PeerNews};
-use crate::pipeline::{Loudness, MediaNews};
 use crate::player::Player;
 use crate::progress::{News, Progress, Sign};
 use crate::studio::Studio;
 use crate::{CallEvent, Channels, Fault, KEY_FRAME_EVERY, Stats, channel, lock, now};
+use media::Loudness;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

@@ -2,11 +2,11 @@
 
 use crate::capture::{Marks, PictureCapture, SoundCapture};
 use crate::counts::Counts;
-use crate::frame::FrameSlot;
+use crate::news::MediaNews;
 use crate::peer::{OPUS_PAYLOAD_TYPE, Peer, VP8_PAYLOAD_TYPE};
-use crate::pipeline::{Beat, Loudness, MediaNews};
 use crate::playback::Loudspeaker;
 use crate::{AudioSource, CallError, Settings, VideoSource};
+use media::{Beat, FrameSlot, Loudness};
 use rtc::rtp;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -14,7 +14,7 @@ pub struct Frame {
     pub height: u32,
     /// `width * height * 4` bytes: red, green, blue, alpha (255), rows from the top without padding.
     pub rgba: Bytes,
-    /// Counts from 1 in a call; a jump means that the screen was slower than the pictures.
+    /// Counts from 1 in a stream; a jump means that the screen was slower than the pictures.
     pub number: u64,
 }
 
@@ -26,10 +26,14 @@ impl std::fmt::Debug for Frame {
 }
 
 /// Where pictures are put. It holds one: a slow screen skips pictures and never grows memory.
-pub(crate) type FrameSlot = watch::Sender<Option<Frame>>;
+pub type FrameSlot = watch::Sender<Option<Frame>>;
 
 /// Puts the sample of an RGBA appsink into the slot, without copying its pixels when rows are unpadded.
-pub(crate) fn store(slot: &FrameSlot, sample: &gst::Sample) -> Result<(), gst::FlowError> {
+///
+/// # Errors
+///
+/// Where the sample is no whole RGBA picture: the pipeline stops and says so.
+pub fn store(slot: &FrameSlot, sample: &gst::Sample) -> Result<(), gst::FlowError> {
     let info = sample
         .caps()
         .and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok())

@@ -1,43 +1,33 @@
 //! A GStreamer pipeline that says when it breaks and always stops.
 
-use crate::Fault;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use tokio::sync::mpsc;
-
-/// What pipelines tell the call.
-#[derive(Debug)]
-pub(crate) enum MediaNews {
-    /// The capture of the picture stopped: camera unplugged, driver error.
-    PictureLost(String),
-    /// The capture of the sound stopped.
-    SoundLost(String),
-    /// The loudspeaker stopped.
-    LoudspeakerLost(String),
-    /// The far end's picture or sound could not be decoded; the pipeline is being built again.
-    Undecodable(String),
-    /// Something a person should know of, found while starting.
-    Notice(Fault),
-}
 
 /// How loud a sound was since it was last asked, written by its pipeline ten times a second, in hundredths
 /// of a decibel below full scale.
 #[derive(Debug, Clone)]
-pub(crate) struct Loudness(Arc<AtomicI32>);
+pub struct Loudness(Arc<AtomicI32>);
+
+impl Default for Loudness {
+    fn default() -> Loudness {
+        Loudness::new()
+    }
+}
 
 impl Loudness {
     /// What is reported when nothing was heard: silence.
     const SILENCE: i32 = -12_000;
 
-    pub(crate) fn new() -> Loudness {
+    /// Silent until a pipeline writes to it.
+    pub fn new() -> Loudness {
         Loudness(Arc::new(AtomicI32::new(Loudness::SILENCE)))
     }
 
     /// The loudest tenth of a second since the last call, in decibels, 0 is full scale, -120 is silence.
-    pub(crate) fn take_decibels(&self) -> f32 {
+    pub fn take_decibels(&self) -> f32 {
         self.0.swap(Loudness::SILENCE, Ordering::Relaxed) as f32 / 100.0
     }
 
@@ -51,13 +41,20 @@ impl Loudness {
 /// All pipelines of a process share one clock and one start, so that sound and picture agree, and the echo
 /// canceller knows when what it hears was played.
 #[derive(Debug, Clone)]
-pub(crate) struct Beat {
+pub struct Beat {
     clock: gst::Clock,
     base: gst::ClockTime,
 }
 
+impl Default for Beat {
+    fn default() -> Beat {
+        Beat::new()
+    }
+}
+
 impl Beat {
-    pub(crate) fn new() -> Beat {
+    /// Begins now.
+    pub fn new() -> Beat {
         let clock = gst::SystemClock::obtain();
         let base = clock.time();
         Beat { clock, base }
@@ -66,17 +63,21 @@ impl Beat {
 
 /// A running pipeline. Dropping it stops its threads.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub struct Running {
     pipeline: gst::Pipeline,
 }
 
 impl Running {
-    /// Parses a description whose fixed parts are ours; values from outside are set by `prepare`.
-    pub(crate) fn build(
+    /// Parses a description whose fixed parts are ours; values from outside are set by `prepare`. `lost` is told
+    /// what broke, or that the stream ended, on one of the pipeline's own threads: it only takes notes.
+    ///
+    /// # Errors
+    ///
+    /// GStreamer's words: an element is missing, or the pipeline did not start.
+    pub fn build(
         description: &str,
         beat: &Beat,
-        news: mpsc::Sender<MediaNews>,
-        lost: fn(String) -> MediaNews,
+        lost: impl Fn(String) + Send + Sync + 'static,
         loudness: Option<Loudness>,
         prepare: impl FnOnce(&gst::Pipeline) -> Result<(), String>,
     ) -> Result<Running, String> {
@@ -93,13 +94,8 @@ impl Running {
         // Called on the pipeline's threads: it only takes notes, and no thread is spent on waiting.
         bus.set_sync_handler(move |_, message| {
             match message.view() {
-                gst::MessageView::Error(error) => {
-                    // A full queue holds enough errors already.
-                    let _ = news.try_send(lost(error.error().to_string()));
-                }
-                gst::MessageView::Eos(_) => {
-                    let _ = news.try_send(lost("the stream ended".to_owned()));
-                }
+                gst::MessageView::Error(error) => lost(error.error().to_string()),
+                gst::MessageView::Eos(_) => lost("the stream ended".to_owned()),
                 gst::MessageView::Element(element) => {
                     if let (Some(loudness), Some(decibels)) = (&loudness, element.structure().and_then(rms)) {
                         loudness.set(decibels);
@@ -114,7 +110,8 @@ impl Running {
         Ok(running)
     }
 
-    pub(crate) fn element(&self, name: &str) -> Option<gst::Element> {
+    /// The element of that name.
+    pub fn element(&self, name: &str) -> Option<gst::Element> {
         self.pipeline.by_name(name)
     }
 }
@@ -139,8 +136,12 @@ fn rms(structure: &gst::StructureRef) -> Option<f64> {
     channels.iter().filter_map(|value| value.get::<f64>().ok()).reduce(f64::max)
 }
 
-/// The named element of a pipeline, or what to say when the description was wrong.
-pub(crate) fn named<T: IsA<gst::Element>>(pipeline: &gst::Pipeline, name: &str) -> Result<T, String> {
+/// The named element of a pipeline.
+///
+/// # Errors
+///
+/// What to say when the description was wrong.
+pub fn named<T: IsA<gst::Element>>(pipeline: &gst::Pipeline, name: &str) -> Result<T, String> {
     pipeline
         .by_name(name)
         .and_then(|element| element.downcast::<T>().ok())
@@ -148,7 +149,11 @@ pub(crate) fn named<T: IsA<gst::Element>>(pipeline: &gst::Pipeline, name: &str) 
 }
 
 /// Hands every sample of the named appsink to `take`.
-pub(crate) fn on_sample(
+///
+/// # Errors
+///
+/// What to say when the description was wrong.
+pub fn on_sample(
     pipeline: &gst::Pipeline,
     name: &str,
     mut take: impl FnMut(gst::Sample) -> Result<(), gst::FlowError> + Send + 'static,

@@ -1,0 +1,30 @@
+//! Pictures and sound of this machine by GStreamer: a pipeline that says when it breaks and always stops, a picture
+//! ready to be drawn, the devices that are plugged in. What the call and the examination both stand on.
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+mod convert;
+mod frame;
+mod pipeline;
+
+pub use convert::{CONVERTED_BYTES_MAX, convert};
+pub use frame::{Frame, FrameSlot, store};
+pub use pipeline::{Beat, Loudness, Running, named, on_sample};
+
+/// What GStreamer's device providers (V4L2, ALSA, PulseAudio, PipeWire) find of a class: `Video/Source`,
+/// `Audio/Source`, `Audio/Sink`. The loopback of a loudspeaker, which a sound server lists as a microphone, is left
+/// out.
+pub fn devices(class: &str) -> Vec<gst::Device> {
+    let monitor = gst::DeviceMonitor::new();
+    if monitor.add_filter(Some(class), None).is_none() {
+        return Vec::new();
+    }
+    let found = monitor.devices().into_iter();
+    found.filter(|device| property(device, "device.class").as_deref() != Some("monitor")).collect()
+}
+
+/// A text that a device provider says of a device.
+pub fn property(device: &gst::Device, name: &str) -> Option<String> {
+    device.properties()?.get::<String>(name).ok()
+}
