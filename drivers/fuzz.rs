@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use consult::vitals::{Glucose, Measurement, Moment, Value};
 
+use crate::fixtures::card_vitale::{CardFault, Conversation, HOLDERS_MAX, Wanted};
 use crate::{BUFFER_MAX, EVENTS_MAX, Event, Model, Now, Protocol};
 
 /// Feeds `data` to a model: its first bytes choose how it is cut, when time passes, when a measurement begins and ends.
@@ -98,5 +99,47 @@ fn value(measurement: Measurement, value: Value) {
         (Measurement::Glucose, Value::Glucose(Glucose::Moles(glucose))) => assert!(glucose.tenths_mmol_per_l() <= 555),
         (Measurement::Ecg, Value::PulseRate(pulse)) => assert!((18..=321).contains(&pulse.per_minute())),
         (measurement, _) => panic!("{measurement:?} gave a value of another kind"),
+    }
+}
+
+/// Bytes that a fixture's language is made of, for tests that make noise: noise alone never gets past the first.
+pub fn words(key: &str) -> &'static [&'static [u8]] {
+    match key {
+        "card_vitale" => &[&[0x65, 0x1E, 0x80, 0x06], b"DUBOIS", &[0x81, 0x04], b"ANNE", &[0x82, 0x08], b"19790328"],
+        _ => &[],
+    }
+}
+
+/// Feeds `data` to a fixture.
+///
+/// # Panics
+/// If its codec panics, talks without end, or keeps more than it may.
+pub fn fixture(key: &str, data: &[u8]) {
+    match key {
+        "card_vitale" => card(data),
+        _ => panic!("no fixture {key:?}"),
+    }
+}
+
+/// Answers of a card: each a length and as many bytes.
+fn card(mut data: &[u8]) {
+    const VITALE: [u8; 10] = [0x3B, 0x75, 0x13, 0x00, 0x00, 0x43, 0x09, 0xEA, 0x90, 0x00];
+    let Ok(mut conversation) = Conversation::new(&VITALE, Wanted { number: true }) else { panic!("refused") };
+    let mut commands = 0;
+    while let Some(command) = conversation.command() {
+        assert!(command.len() <= 16 && commands <= 64, "it talks without end");
+        commands += 1;
+        let Some((&length, rest)) = data.split_first() else { return };
+        let (answer, rest) = rest.split_at(rest.len().min(usize::from(length)));
+        data = rest;
+        // Most answers are good ones, so that the files are reached.
+        let answer = [answer, &[0x90, 0x00][..if length % 8 == 0 { 0 } else { 2 }]].concat();
+        if conversation.answer(&answer).is_err() {
+            return;
+        }
+    }
+    match conversation.holders() {
+        Ok(holders) => assert!((1..=HOLDERS_MAX).contains(&holders.len())),
+        Err(fault) => assert_eq!(fault, CardFault::Garbled),
     }
 }

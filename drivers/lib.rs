@@ -23,6 +23,7 @@ mod decimal;
 mod device_clock;
 pub mod ecg_cyton;
 mod electrocardiography;
+pub mod fixtures;
 pub mod fuzz;
 pub mod oximeter_contec;
 pub mod oximeter_nonin;

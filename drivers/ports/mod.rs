@@ -30,6 +30,7 @@ use crate::{Absent, Event, Fault, Measured, Model, Status, Waveform};
 
 mod cable;
 pub mod find;
+pub mod fixtures;
 mod hid;
 mod hid_uart;
 mod tty;

@@ -22,6 +22,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
 mod blood_pressure_suntech;
 mod calendar;
+pub mod card_vitale;
 pub mod control;
 mod ecg_cyton;
 mod heart;

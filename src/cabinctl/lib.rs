@@ -6,6 +6,7 @@ use std::io::{BufRead, Write};
 use anyhow::{Result, bail};
 
 mod arguments;
+mod card_read;
 mod config_check;
 mod config_file;
 mod device_bind;
@@ -29,6 +30,8 @@ cabinctl device read --model MODEL --port PORT
 cabinctl device record NAME --config FILE --out CAPTURE  the same, and keeps the bytes in a file
 cabinctl device record --model MODEL --port PORT --out CAPTURE
 cabinctl device check --config FILE                      the morning check: listens to every bound device
+cabinctl card read [--config FILE | --reader NAME] [--within SECONDS] [--show]
+                                                         reads one carte Vitale; prints what is on it with --show only
 cabinctl pharmacist add NAME --config FILE [--id ID] [--replace]
                                                          asks for a PIN of 6 to 12 digits on standard input
 cabinctl config check FILE                               names every mistake
@@ -46,6 +49,7 @@ pub fn run(words: Vec<String>, input: &mut dyn BufRead, out: &mut dyn Write) -> 
         (Some("device"), Some("read")) => device_read::run(arguments, out),
         (Some("device"), Some("check")) => device_check::run(arguments, out),
         (Some("device"), Some("record")) => device_record::run(arguments, out),
+        (Some("card"), Some("read")) => card_read::run(arguments, out),
         (Some("pharmacist"), Some("add")) => pharmacist_add::run(arguments, input, out),
         (Some("config"), Some("check")) => config_check::run(arguments, out),
         (Some("outbox"), Some("status")) => outbox_status::run(arguments, out),

@@ -40,6 +40,8 @@ pub struct Config {
     pub devices: Vec<Device>,
     /// Camera and sound.
     pub media: Media,
+    /// Where a carte Vitale is read; `None`: the identity is typed.
+    pub card_reader: Option<CardReader>,
     /// Where documents are printed; `None`: shown as a code to scan.
     pub printer: Option<String>,
     /// The screen.
@@ -164,6 +166,13 @@ pub enum DevicePort {
     Path(PathBuf),
     /// A USB device that has no serial port: `10c4:ea80`, then `/SERIAL` or `@SOCKET` if several are alike.
     Usb(String),
+}
+
+/// A smart card reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CardReader {
+    /// Part of its name; `None`: any.
+    pub name: Option<String>,
 }
 
 /// Camera, microphone and loudspeaker.

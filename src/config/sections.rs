@@ -7,8 +7,8 @@ use toml::de::DeTable;
 
 use crate::reader::{Notes, Table};
 use crate::{
-    Call, Config, DEVICES_MAX, Desk, Device, DevicePort, Inactivity, Language, Media, PHARMACISTS_MAX, Pharmacist,
-    RELAYS_MAX, Screen, Site, SiteKind, Source, Turn,
+    Call, CardReader, Config, DEVICES_MAX, Desk, Device, DevicePort, Inactivity, Language, Media, PHARMACISTS_MAX,
+    Pharmacist, RELAYS_MAX, Screen, Site, SiteKind, Source, Turn,
 };
 
 /// Longest wait for a touch, seconds.
@@ -40,6 +40,12 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
     let expected = "\"auto\", \"test\", \"off\" or the name of a device";
     let mut source = |field| t.optional(field, expected, notes, a_source).unwrap_or(Source::Auto);
     let media = Media { camera: source("camera"), microphone: source("microphone"), speaker: source("speaker") };
+    t.end(notes);
+
+    let has_card_reader = root.has("card_reader");
+    let mut t = root.table("card_reader", notes);
+    let name = t.optional("name", "\"any\", or part of a name that cabinctl card read shows", notes, any);
+    let card_reader = has_card_reader.then(|| CardReader { name: name.filter(|name| name != "any") });
     t.end(notes);
 
     let mut t = root.table("printer", notes);
@@ -88,6 +94,7 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
         call,
         devices,
         media,
+        card_reader,
         printer,
         screen,
         pharmacists,

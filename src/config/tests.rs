@@ -33,7 +33,7 @@ fn what_may_be_absent_has_a_default() {
     let config = parse(short).unwrap();
     assert_eq!(config.desk.url, "http://127.0.0.1:8080");
     assert_eq!(config.desk.ca_file.as_deref(), Some(Path::new("/etc/cabin/k/ca.pem")), "relative to the file");
-    assert_eq!(config.printer, None);
+    assert_eq!((config.printer, config.card_reader), (None, None));
     assert_eq!(config.media.camera, Source::Auto);
     assert_eq!(config.inactivity.pharmacist_after, Duration::from_secs(120));
     assert!(config.devices.is_empty() && config.pharmacists.is_empty());
@@ -51,11 +51,12 @@ fn a_mistake_names_its_line_and_what_is_expected() {
         ("https://desk.example.org", "https://desk example", "desk.url", "https://"),
         ("stun:stun.example.org:3478", "stun.example.org", "call.stun", "stun:host:port"),
         ("width = 1920", "width = \"wide\"", "screen.width", "a whole number from 640 to 8192"),
-        ("[printer]", "[fhir]\nurl = \"desk\"\n[printer]", "fhir", "unknown here; known are call, data, desk"),
+        ("[printer]", "[fhir]\nurl = \"desk\"\n[printer]", "fhir", "unknown here; known are call, card_reader"),
         ("kiosk = true", "kiosk = \"yes\"", "screen.kiosk", "true or false, without quotes"),
         ("name = \"cuff\"", "name = \"oximeter\"", "device.name", "another name: \"oximeter\" is taken"),
         ("ipp://localhost", "lp0//localhost", "printer.uri", "an IPP address"),
         (hash, "123456", "pharmacist.pin_hash", "never the PIN itself"),
+        ("name = \"any\"", "name = 5", "card_reader.name", "in quotes"),
         ("warn_after_seconds = 90", "warn_after_seconds = 5", "inactivity.warn_after_seconds", "from 10 to 3600"),
         ("camera = \"auto\"", "camara = \"auto\"", "media.camara", "known are camera, microphone, speaker"),
     ];

@@ -8,10 +8,12 @@ use crate::vitals::Moment;
 
 mod birth_date;
 mod matricule;
+mod prefill;
 mod trait_text;
 
 pub use birth_date::{BirthDate, BirthDateRefused};
 pub use matricule::{Matricule, MatriculeRefused};
+pub use prefill::{Prefill, PrefillSource};
 pub(crate) use trait_text::fold as fold_letter;
 pub use trait_text::{NAME_CHARS_MAX, TraitText, TraitTextRefused};
 

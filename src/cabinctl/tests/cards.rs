@@ -1,0 +1,301 @@
+//! Simulated cards in the virtual reader of the real card service, read by the real port and the real `cabinctl`.
+//!
+//! The service has one socket a machine and the virtual reader one TCP port: the tests run in namespaces of their own,
+//! with a /run and a loopback of their own, where they start and end the service as they like. The first test starts
+//! this same program there.
+
+use std::process::Command;
+
+#[test]
+fn cards_are_read_by_the_real_service_in_its_virtual_reader() {
+    let needs = ["/usr/sbin/pcscd", "/usr/lib/pcsc/drivers/serial/libifdvpcd.so"];
+    let missing = needs.iter().find(|file| !std::path::Path::new(file).exists());
+    let can_unshare = Command::new("unshare").args(["-rmn", "true"]).status().is_ok_and(|status| status.success());
+    let why = match missing {
+        Some(file) => Some(format!("there is no {file}: tests/tools/install test installs it")),
+        None if !can_unshare => Some("this account may make no namespaces (unshare -rmn)".to_owned()),
+        None => None,
+    };
+    if let Some(why) = why {
+        assert!(std::env::var_os("CI").is_none() || missing.is_none(), "{why}");
+        eprintln!("cards_are_read_by_the_real_service_in_its_virtual_reader: SKIPPED, {why}");
+        return;
+    }
+    let script = "mount -t tmpfs tmpfs /run && mkdir /run/pcscd && ip link set lo up && exec \"$@\"";
+    let output = Command::new("unshare")
+        .args(["-rmn", "--kill-child", "--fork", "--pid", "--mount-proc", "sh", "-c", script, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--ignored", "--test-threads=1", "--nocapture", "apart::"])
+        .env("IN_NAMESPACE", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let why = String::from_utf8_lossy(&output.stderr);
+    eprintln!("{said}{why}");
+    assert!(output.status.success(), "{}", output.status);
+    assert!(said.contains("test result: ok.") && !said.contains(" 0 passed"), "no test was run");
+}
+
+/// What runs in the namespaces.
+mod apart {
+    use std::process::{Child, Command, Output};
+    use std::sync::mpsc::{self, Receiver};
+    use std::time::{Duration, Instant};
+
+    use drivers::fixtures::card_vitale::{CardFault, Wanted};
+    use drivers::fixtures::{CardEvent, FixtureEvent, Message};
+    use drivers::ports::fixtures::{CardReader, MESSAGES_MAX};
+    use sim::card_vitale::{Card, Kind, READER_PORT};
+
+    /// A test that waits longer than that has failed.
+    const PATIENCE: Duration = Duration::from_secs(30);
+    const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+    fn is_here() -> bool {
+        std::env::var_os("IN_NAMESPACE").is_some()
+    }
+
+    /// The real service. Ended when dropped.
+    struct Service(Child);
+
+    impl Service {
+        /// With the virtual reader, or with none.
+        fn start(with_reader: bool) -> Service {
+            let folder = "/run/readers";
+            std::fs::create_dir_all(folder).unwrap();
+            let reader = format!(
+                "FRIENDLYNAME \"Virtual PCD\"\nDEVICENAME /dev/null:{READER_PORT}\n\
+                 LIBPATH /usr/lib/pcsc/drivers/serial/libifdvpcd.so\nCHANNELID {READER_PORT}\n"
+            );
+            std::fs::write(format!("{folder}/vpcd"), if with_reader { &reader } else { "" }).unwrap();
+            let daemon = Command::new("/usr/sbin/pcscd").args(["--foreground", "--critical", "-c", folder]).spawn();
+            let service = Service(daemon.unwrap());
+            let give_up_at = Instant::now() + PATIENCE;
+            while !std::path::Path::new("/run/pcscd/pcscd.comm").exists() {
+                assert!(Instant::now() < give_up_at, "the service does not start");
+                // Nothing tells when it listens.
+                std::thread::sleep(LOOK_EVERY);
+            }
+            service
+        }
+    }
+
+    impl Drop for Service {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+            let _ = std::fs::remove_file("/run/pcscd/pcscd.comm");
+            let _ = std::fs::remove_file("/run/pcscd/pcscd.pid");
+        }
+    }
+
+    /// Puts a card in as soon as the reader listens.
+    fn insert_for(kind: Kind, commands_max: usize) -> Card {
+        let give_up_at = Instant::now() + PATIENCE;
+        loop {
+            match Card::insert_for(kind, READER_PORT, commands_max) {
+                Ok(card) => return card,
+                Err(error) => assert!(Instant::now() < give_up_at, "no virtual reader: {error}"),
+            }
+            // Nothing tells when it listens.
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn insert(kind: Kind) -> Card {
+        insert_for(kind, usize::MAX)
+    }
+
+    /// Takes a card out, and waits until the service has seen it: it looks at the reader some times a second, and no
+    /// hand is quicker.
+    fn pull(card: Card) {
+        drop(card);
+        let context = pcsc::Context::establish(pcsc::Scope::User).unwrap();
+        let reader = context.list_readers_owned().unwrap().remove(0);
+        let mut states = [pcsc::ReaderState::new(reader, pcsc::State::UNAWARE)];
+        // Comings and goings are counted together: the card is out when their number is even.
+        loop {
+            context.get_status_change(PATIENCE, &mut states).expect("the service does not see it go");
+            if states[0].event_count().is_multiple_of(2) {
+                return;
+            }
+            states[0].sync_current_state();
+        }
+    }
+
+    struct Reader {
+        reader: CardReader,
+        messages: Receiver<Message>,
+    }
+
+    impl Reader {
+        fn open() -> Reader {
+            let (sender, messages) = mpsc::sync_channel(MESSAGES_MAX);
+            let reader = CardReader::open(None, sender).unwrap();
+            reader.read(Wanted { number: true });
+            Reader { reader, messages }
+        }
+
+        fn next(&self) -> CardEvent {
+            match self.messages.recv_timeout(PATIENCE).expect("the reader says nothing").event {
+                FixtureEvent::Card(event) => event,
+                other => panic!("{other:?} of a card reader"),
+            }
+        }
+
+        /// Past what only accompanies.
+        fn outcome(&self) -> CardEvent {
+            loop {
+                match self.next() {
+                    CardEvent::Insert { .. } | CardEvent::Reading => {}
+                    event => return event,
+                }
+            }
+        }
+    }
+
+    fn cabinctl(words: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_cabinctl")).args(["card", "read"]).args(words).output().unwrap()
+    }
+
+    fn names(event: &CardEvent) -> Vec<(&str, &str)> {
+        let CardEvent::Read(holders) = event else { panic!("not read: {event:?}") };
+        holders
+            .iter()
+            .map(|h| (h.prefill.birth_name().unwrap_or("?"), h.prefill.given_names().unwrap_or("?")))
+            .collect()
+    }
+
+    #[test]
+    #[ignore = "in its namespaces only"]
+    fn a_card_put_in_is_read_and_its_leaving_is_said() {
+        if !is_here() {
+            return;
+        }
+        let _service = Service::start(true);
+        let reader = Reader::open();
+        assert!(matches!(reader.next(), CardEvent::Insert { reader } if reader.contains("Virtual PCD")));
+        let card = insert(Kind::Vitale);
+        assert_eq!(reader.next(), CardEvent::Reading);
+        let read = reader.next();
+        assert_eq!(names(&read), [("DUBOIS-ESSAI", "ELEONORE")]);
+        let CardEvent::Read(holders) = &read else { unreachable!() };
+        assert_eq!(holders[0].prefill.birth_date(), Some((1979, Some(3), Some(28))));
+        assert_eq!(holders[0].number.as_ref().unwrap().reveal(), "279035121518989");
+        assert_eq!(card.commands().len(), 4, "{:02X?}", card.commands());
+        drop(card);
+        assert_eq!(reader.next(), CardEvent::Removed);
+        // Nobody agreed to another: the next card is left alone until one is wanted.
+        let card = insert(Kind::Family);
+        reader.reader.read(Wanted::default());
+        assert_eq!(names(&reader.outcome()).len(), 9);
+        assert!(card.commands().iter().all(|command| command.len() <= 16));
+    }
+
+    #[test]
+    #[ignore = "in its namespaces only"]
+    fn a_card_that_answers_by_pieces_and_a_family_of_nine_are_read() {
+        if !is_here() {
+            return;
+        }
+        let _service = Service::start(true);
+        for (kind, count) in [(Kind::VitaleByPieces, 1), (Kind::Family, 9)] {
+            let card = insert(kind);
+            let reader = Reader::open();
+            let read = reader.outcome();
+            assert_eq!(names(&read).len(), count, "{kind:?}");
+            drop(card);
+            assert_eq!(reader.next(), CardEvent::Removed);
+        }
+    }
+
+    #[test]
+    #[ignore = "in its namespaces only"]
+    fn a_card_pulled_out_at_any_moment_is_said_and_read_when_it_is_back() {
+        if !is_here() {
+            return;
+        }
+        let _service = Service::start(true);
+        let reader = Reader::open();
+        for commands in 1..=4 {
+            let card = insert_for(Kind::Vitale, commands);
+            assert_eq!(reader.outcome(), CardEvent::Fault(CardFault::Pulled), "after {commands}");
+            pull(card);
+        }
+        let _card = insert(Kind::Vitale);
+        assert_eq!(names(&reader.outcome()), [("DUBOIS-ESSAI", "ELEONORE")]);
+    }
+
+    #[test]
+    #[ignore = "in its namespaces only"]
+    fn every_other_card_is_named_and_the_next_one_is_read() {
+        if !is_here() {
+            return;
+        }
+        let _service = Service::start(true);
+        let reader = Reader::open();
+        for (kind, fault) in [
+            (Kind::Bank, CardFault::Foreign),
+            (Kind::Professional, CardFault::Professional),
+            (Kind::FirstVitale, CardFault::FirstVitale),
+            (Kind::Garbage, CardFault::Garbled),
+        ] {
+            let card = insert(kind);
+            assert_eq!(reader.outcome(), CardEvent::Fault(fault), "{kind:?}");
+            assert!(!matches!(kind, Kind::Professional | Kind::FirstVitale) || card.commands().is_empty());
+            pull(card);
+        }
+        let _card = insert(Kind::Vitale);
+        assert_eq!(names(&reader.outcome()), [("DUBOIS-ESSAI", "ELEONORE")]);
+    }
+
+    #[test]
+    #[ignore = "in its namespaces only"]
+    fn a_service_that_is_not_there_or_has_no_reader_is_said_once_and_waited_for() {
+        if !is_here() {
+            return;
+        }
+        let reader = Reader::open();
+        assert_eq!(reader.next(), CardEvent::Fault(CardFault::NoService));
+        {
+            let _service = Service::start(false);
+            assert_eq!(reader.next(), CardEvent::Fault(CardFault::NoReader { wanted: None }));
+        }
+        assert_eq!(reader.next(), CardEvent::Fault(CardFault::NoService));
+        let _service = Service::start(true);
+        let _card = insert(Kind::Vitale);
+        assert_eq!(names(&reader.outcome()), [("DUBOIS-ESSAI", "ELEONORE")]);
+    }
+
+    #[test]
+    #[ignore = "in its namespaces only"]
+    fn the_command_line_prints_a_patient_only_when_told_and_says_what_to_do() {
+        if !is_here() {
+            return;
+        }
+        let said = |words: &[&str]| {
+            let output = cabinctl(words);
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            (output.status.success(), text(&output.stdout), text(&output.stderr))
+        };
+        let (good, _, why) = said(&[]);
+        assert!(!good && why.contains("systemctl start pcscd.socket"), "{why}");
+        let _service = Service::start(true);
+        {
+            let _card = insert(Kind::Vitale);
+            let (good, text, why) = said(&[]);
+            assert!(good && text.contains("a carte Vitale with one person on it"), "{text}{why}");
+            assert!(!text.contains("DUBOIS") && !text.contains("1979"), "{text}");
+            let (good, text, why) = said(&["--show"]);
+            assert!(good && text.contains("DUBOIS-ESSAI, ELEONORE, born 1979-03-28"), "{text}{why}");
+            assert!(!text.contains("27903512"), "the number is nobody's business: {text}");
+            let (good, _, why) = said(&["--reader", "Ingenico"]);
+            assert!(!good && why.contains("no card reader named \"Ingenico\""), "{why}");
+        }
+        let (good, text, why) = said(&["--within", "1"]);
+        assert!(!good && why.contains("chip first") && text.contains("reader   Virtual PCD"), "{text}{why}");
+        let _card = insert(Kind::Bank);
+        let (good, _, why) = said(&[]);
+        assert!(!good && why.contains("no carte Vitale"), "{why}");
+    }
+}
