@@ -18,6 +18,7 @@ use consult::ecg::{Ecg, Lead};
 use consult::vitals::{Implausible, Measurement, Moment, Value};
 
 pub mod blood_pressure_suntech;
+pub mod blood_pressure_taidoc;
 pub mod capture;
 mod decimal;
 mod device_clock;
@@ -25,14 +26,17 @@ pub mod ecg_cyton;
 mod electrocardiography;
 pub mod fixtures;
 pub mod fuzz;
+pub mod glucose_taidoc;
 pub mod oximeter_contec;
 pub mod oximeter_nonin;
+pub mod oximeter_taidoc;
 mod oximetry;
 pub mod ports;
 pub mod scale_health_o_meter;
 pub mod scale_mt_sics;
 pub mod scale_st_gs;
 pub mod scale_tanita;
+pub mod taidoc;
 pub mod thermometer_taidoc;
 pub mod weighing;
 
@@ -552,7 +556,37 @@ pub const MODELS: &[Model] = &[
         line: Some(Line { baud: 19200 }),
         usb: &[UsbHint::serial(0x10C4, 0xEA60), UsbHint::serial(0x1A86, 0x7523), CP2110],
         confidence: Confidence::B,
-        protocol: || Box::new(thermometer_taidoc::TaiDoc::new()),
+        protocol: || Box::new(thermometer_taidoc::protocol()),
+    },
+    Model {
+        key: "blood_pressure_taidoc",
+        name: "TD-3128, TD-3140, P30 Plus (serial or USB cable)",
+        maker: "TaiDoc / FORA",
+        measurement: Measurement::BloodPressure,
+        line: Some(Line { baud: 19200 }),
+        usb: &[UsbHint::serial(0x10C4, 0xEA60), UsbHint::serial(0x1A86, 0x7523), CP2110],
+        confidence: Confidence::B,
+        protocol: || Box::new(blood_pressure_taidoc::protocol()),
+    },
+    Model {
+        key: "oximeter_taidoc",
+        name: "TD-8201, TD-8255 (serial or USB cable)",
+        maker: "TaiDoc / FORA",
+        measurement: Measurement::OxygenAndPulse,
+        line: Some(Line { baud: 19200 }),
+        usb: &[UsbHint::serial(0x10C4, 0xEA60), UsbHint::serial(0x1A86, 0x7523), CP2110],
+        confidence: Confidence::B,
+        protocol: || Box::new(oximeter_taidoc::TaiDocOximeter::new()),
+    },
+    Model {
+        key: "glucose_taidoc",
+        name: "TD-4277, TD-4235: GlucoRx Nexus, GlucoMen Nexus (USB or serial)",
+        maker: "TaiDoc / FORA",
+        measurement: Measurement::Glucose,
+        line: Some(Line { baud: 19200 }),
+        usb: &[UsbHint::serial(0x10C4, 0xEA60), UsbHint::serial(0x1A86, 0x7523), CP2110],
+        confidence: Confidence::A,
+        protocol: || Box::new(glucose_taidoc::protocol()),
     },
     Model {
         key: "ecg_cyton",

@@ -1,395 +1,46 @@
-//! TaiDoc / FORA thermometers over a serial cable: body temperature, from the device's memory.
+//! TaiDoc / FORA thermometers: body temperature, from the device's memory ([`crate::taidoc`]).
 //!
-//! Source: `devices.md` 6.1 and 7.1 (8-byte packets `51 command d0 d1 d2 d3 A3|A5 sum8`). The thermometer measures by
-//! itself and stores; the cabin asks for its newest record. The memory holds earlier patients' records, so that a
-//! record is taken only when it is shown to be this patient's:
-//! * the memory was read after the measurement began, and the record was not in it then; and
-//! * by the device's own clock it was taken no earlier than that reading of the memory, and not later than now.
-//!
-//! A device that sleeps until its button is pressed shows its memory with the new record already in it. That record
-//! is taken if its minute is strictly later than that of the start (the device's clock has no seconds); otherwise the
-//! patient is asked to measure once more. Nothing is ever erased from the device.
-//!
-//! The device's clock is local time without a zone. It is set only when it cannot be any zone's (more than 15 hours
-//! off), and then to UTC.
+//! Source: `advmeds-bluetooth-lib` (IR40, IR42, TD-1241, TD-1261, TD-1035): the first two bytes of a record, low byte
+//! first, are hundredths of a degree Celsius from 1000 on, and tenths below.
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use consult::vitals::{Temperature, Value};
 
-use consult::vitals::{Moment, Temperature, Value};
+use crate::taidoc::{Kind, TaiDoc};
+use crate::{Absent, Status};
 
-use crate::device_clock::{Civil, DeviceTime};
-use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Protocol, Status, Transmit, sum8};
+pub(crate) static KIND: Kind = Kind { asleep: Status::WakeUp, ready: Status::TakeNow, is_started: false, values };
 
-const PACKET: usize = 8;
-const CONNECT: u8 = 0x22;
-const GET_CLOCK: u8 = 0x23;
-const GET_MODEL: u8 = 0x24;
-const RECORD_TIME: u8 = 0x25;
-const RECORD_VALUE: u8 = 0x26;
-const RECORD_COUNT: u8 = 0x2B;
-const SET_CLOCK: u8 = 0x33;
-/// Some models acknowledge the connection by their "wake-up" code.
-const CONNECTED_ALSO: u8 = 0x54;
-
-/// The device answers within that time.
-const ANSWER_MAX: Duration = Duration::from_millis(700);
-/// A question is repeated so many times before the device counts as asleep.
-const TRIES_MAX: u8 = 2;
-/// A sleeping device is called again that often.
-const CALL_EVERY: Duration = Duration::from_millis(1_000);
-/// The memory is looked at that often during a measurement.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Nobody can measure and have it stored within that time of the start: what is in the memory then is older.
-const MEMORY_KNOWN_WITHIN: Duration = Duration::from_secs(3);
-/// Time for a measurement, from its start or from the return of the port.
-const MEASUREMENT_MAX: Duration = Duration::from_secs(120);
-
-/// Minutes since 1970 by the device's clock, which knows no zone.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Minute(i64);
-
-impl Minute {
-    /// d0-d1: (year - 2000) << 9 | month << 5 | day; d2 minute; d3 hour (its high bits are flags in some models).
-    fn read(data: [u8; 4]) -> Option<Self> {
-        let date = u16::from_le_bytes([data[0], data[1]]);
-        let civil = Civil {
-            year: 2000 + i64::from(date >> 9),
-            month: i64::from(date >> 5 & 0x0F),
-            day: i64::from(date & 0x1F),
-            hour: i64::from(data[3] & 0x1F),
-            minute: i64::from(data[2] & 0x3F),
-            second: 0,
-        };
-        DeviceTime::from_civil(civil).map(|time| Minute(time.0 / 60))
-    }
-
-    fn write(self) -> Option<[u8; 4]> {
-        let Civil { year, month, day, hour, minute, .. } = self.time().civil();
-        let date = u16::try_from((year - 2000) << 9 | month << 5 | day).ok()?.to_le_bytes();
-        Some([date[0], date[1], u8::try_from(minute).ok()?, u8::try_from(hour).ok()?])
-    }
-
-    /// Its first second.
-    fn time(self) -> DeviceTime {
-        DeviceTime(self.0 * 60)
-    }
-
-    fn of(moment: Moment) -> Self {
-        Minute(moment.0.div_euclid(60_000))
-    }
+/// The protocol, before the port opens.
+pub fn protocol() -> TaiDoc {
+    TaiDoc::new(&KIND)
 }
 
-/// The newest record of the memory, and how many there are. What tells two states of the memory apart.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Memory {
-    count: u16,
-    newest: Option<(Minute, [u8; 4])>,
-}
-
-/// The question put to the device.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ask {
-    Connect,
-    Model,
-    Clock,
-    SetClock(Minute),
-    Count,
-    Time { count: u16 },
-    Value { count: u16, time: Minute },
-}
-
-impl Ask {
-    fn command(self) -> u8 {
-        match self {
-            Ask::Connect => CONNECT,
-            Ask::Model => GET_MODEL,
-            Ask::Clock => GET_CLOCK,
-            Ask::SetClock(_) => SET_CLOCK,
-            Ask::Count => RECORD_COUNT,
-            Ask::Time { .. } => RECORD_TIME,
-            Ask::Value { .. } => RECORD_VALUE,
-        }
-    }
-
-    fn packet(self) -> [u8; PACKET] {
-        // Record 0 is the newest.
-        let data = match self {
-            Ask::SetClock(minute) => minute.write().unwrap_or_default(),
-            _ => [0; 4],
-        };
-        let mut packet = [0x51, self.command(), data[0], data[1], data[2], data[3], 0xA3, 0];
-        packet[7] = sum8(&packet[..7]);
-        packet
-    }
-
-    fn is_answered_by(self, command: u8) -> bool {
-        command == self.command() || self == Ask::Connect && matches!(command, GET_MODEL | CONNECTED_ALSO)
-    }
-}
-
-/// What happens on the line during a measurement.
-#[derive(Clone, Copy)]
-enum Line {
-    Asking { ask: Ask, tries: u8, until: Instant },
-    Pausing { next: Ask, until: Instant },
-}
-
-struct Run {
-    started: Instant,
-    deadline: Instant,
-    line: Line,
-    /// The device's clock when the measurement began.
-    clock: Option<Minute>,
-    /// Device clock minus ours, minutes.
-    offset_minutes: i64,
-    clock_was_set: bool,
-    /// The memory as it was first read in this measurement.
-    before: Option<Memory>,
-    called: bool,
-}
-
-/// The protocol.
-pub struct TaiDoc {
-    buffer: VecDeque<u8>,
-    run: Option<Run>,
-    model: Option<u16>,
-    fault: Option<Fault>,
-    out: Outgoing,
-}
-
-impl Default for TaiDoc {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl TaiDoc {
-    /// Before the port opens.
-    pub fn new() -> Self {
-        Self { buffer: VecDeque::with_capacity(PACKET), run: None, model: None, fault: None, out: Outgoing::default() }
-    }
-
-    /// Number of the model that the device gave, e.g. 1241.
-    pub fn model_number(&self) -> Option<u16> {
-        self.model
-    }
-
-    fn ask(&mut self, ask: Ask, now: Now) {
-        let Some(run) = &mut self.run else { return };
-        run.line = Line::Asking { ask, tries: 1, until: now.instant + ANSWER_MAX };
-        self.out.send(&ask.packet());
-    }
-
-    fn pause(&mut self, next: Ask, time: Duration, now: Now) {
-        let Some(run) = &mut self.run else { return };
-        run.line = Line::Pausing { next, until: now.instant + time };
-    }
-
-    fn end(&mut self, why: Absent) {
-        self.run = None;
-        self.out.event(Event::Invalid(why));
-        self.out.event(Event::Finished);
-    }
-
-    /// Next whole answer with a right checksum; skips what is none.
-    fn packet(&mut self) -> Option<(u8, [u8; 4])> {
-        while self.buffer.len() >= PACKET {
-            let bytes: Vec<u8> = self.buffer.iter().take(PACKET).copied().collect();
-            if bytes[0] == 0x51 && bytes[6] == 0xA5 && sum8(&bytes[..7]) == bytes[7] {
-                self.buffer.drain(..PACKET);
-                return Some((bytes[1], [bytes[2], bytes[3], bytes[4], bytes[5]]));
-            }
-            self.buffer.pop_front();
-        }
-        None
-    }
-
-    fn answer(&mut self, command: u8, data: [u8; 4], now: Now) {
-        let Some(run) = &mut self.run else { return };
-        let Line::Asking { ask, .. } = run.line else { return };
-        if !ask.is_answered_by(command) {
-            return;
-        }
-        if self.fault.take().is_some() {
-            self.out.event(Event::Fault(Fault::Recovered));
-        }
-        run.called = false;
-        match ask {
-            Ask::Connect => self.ask(Ask::Model, now),
-            Ask::Model => {
-                // Binary-coded decimal, low byte first: 77 42 is 4277.
-                let bcd = |b: u8| u16::from(b >> 4) * 10 + u16::from(b & 0x0F);
-                self.model = Some(bcd(data[1]) * 100 + bcd(data[0]));
-                self.ask(Ask::Clock, now);
-            }
-            Ask::Clock => self.clock(data, now),
-            Ask::SetClock(_) => self.ask(Ask::Clock, now),
-            Ask::Count => {
-                let count = u16::from_le_bytes([data[0], data[1]]);
-                if count == 0 {
-                    self.memory(Memory { count, newest: None }, now);
-                } else {
-                    self.ask(Ask::Time { count }, now);
-                }
-            }
-            Ask::Time { count } => match Minute::read(data) {
-                Some(time) => self.ask(Ask::Value { count, time }, now),
-                None => self.pause(Ask::Count, LOOK_EVERY, now),
-            },
-            Ask::Value { count, time } => self.memory(Memory { count, newest: Some((time, data)) }, now),
-        }
-    }
-
-    fn clock(&mut self, data: [u8; 4], now: Now) {
-        let Some(run) = &mut self.run else { return };
-        let ours = Minute::of(now.wall);
-        let read = Minute::read(data);
-        match read.and_then(|clock| Some((clock, clock.time().minutes_ahead(Moment(ours.0 * 60_000))?))) {
-            Some((clock, minutes)) => {
-                // The clock of the start, not of a later look after the cable was out.
-                run.clock.get_or_insert(clock);
-                run.offset_minutes = minutes;
-                self.ask(Ask::Count, now);
-            }
-            _ if run.clock_was_set => self.end(Absent::ClockWrong),
-            _ => {
-                run.clock_was_set = true;
-                run.clock = None;
-                self.ask(Ask::SetClock(ours), now);
-            }
-        }
-    }
-
-    fn memory(&mut self, memory: Memory, now: Now) {
-        let Some(run) = &mut self.run else { return };
-        let Some(clock) = run.clock else { return };
-        // The device's clock now, by the offset found at the start; a minute more, for both are whole minutes.
-        let latest = Minute(Minute::of(now.wall).0 + run.offset_minutes + 1);
-        let ours = match run.before {
-            Some(before) => memory.newest.filter(|(time, _)| before != memory && *time >= clock && *time <= latest),
-            None => {
-                run.before = Some(memory);
-                self.out.status(Status::TakeNow);
-                // The device's clock when the measurement began was at most this.
-                let since_ms = i64::try_from(now.instant.saturating_duration_since(run.started).as_millis());
-                let began = Minute((clock.0 * 60_000 + 59_999 - since_ms.unwrap_or(0)).div_euclid(60_000));
-                let woken_late = run.started + MEMORY_KNOWN_WITHIN < now.instant;
-                memory.newest.filter(|(time, _)| woken_late && *time > began && *time <= latest)
-            }
-        };
-        let Some((time, data)) = ours else { return self.pause(Ask::Count, LOOK_EVERY, now) };
-
-        let raw = u16::from_le_bytes([data[0], data[1]]);
-        if raw == 0 {
-            return self.end(Absent::Empty);
-        }
-        // 1000 and more is hundredths of a degree, less is tenths.
-        let hundredths = if raw >= 1000 { raw } else { raw * 10 };
-        match Temperature::from_centi_celsius(hundredths) {
-            Err(refused) => self.end(refused.into()),
-            Ok(temperature) => {
-                let device_at = Some(time.time().moment(run.offset_minutes));
-                self.run = None;
-                self.out.event(Event::Reading(Measured {
-                    value: Value::Temperature(temperature),
-                    device_at,
-                    high_quality: None,
-                }));
-                self.out.event(Event::Finished);
-            }
-        }
-    }
-}
-
-impl Protocol for TaiDoc {
-    fn port_opened(&mut self, now: Now) {
-        self.buffer.clear();
-        self.out.forget_commands();
-        self.out.forget_status();
-        if let Some(run) = &mut self.run {
-            run.deadline = now.instant + MEASUREMENT_MAX;
-            self.ask(Ask::Connect, now);
-        }
-    }
-
-    fn start(&mut self, now: Now) {
-        self.buffer.clear();
-        self.out.forget_commands();
-        self.out.forget_status();
-        self.run = Some(Run {
-            started: now.instant,
-            deadline: now.instant + MEASUREMENT_MAX,
-            line: Line::Pausing { next: Ask::Connect, until: now.instant },
-            clock: None,
-            offset_minutes: 0,
-            clock_was_set: false,
-            before: None,
-            called: false,
-        });
-        self.ask(Ask::Connect, now);
-    }
-
-    fn stop(&mut self, _now: Now) {
-        if self.run.is_some() {
-            self.end(Absent::Stopped);
-        }
-    }
-
-    fn handle_input(&mut self, bytes: &[u8], now: Now) {
-        for &byte in bytes {
-            self.buffer.push_back(byte);
-            if self.buffer.len() > PACKET {
-                self.buffer.pop_front();
-            }
-            if let Some((command, data)) = self.packet() {
-                self.answer(command, data, now);
-            }
-        }
-    }
-
-    fn handle_timeout(&mut self, now: Now) {
-        let Some(run) = &mut self.run else { return };
-        if run.deadline <= now.instant {
-            let after_seconds = u16::try_from(MEASUREMENT_MAX.as_secs()).unwrap_or(u16::MAX);
-            let silent = run.called;
-            return self.end(if silent { Absent::Silent } else { Absent::TimedOut { after_seconds } });
-        }
-        match run.line {
-            Line::Pausing { next, until } if until <= now.instant => self.ask(next, now),
-            Line::Asking { ask, tries, until } if until <= now.instant => {
-                if tries < TRIES_MAX {
-                    run.line = Line::Asking { ask, tries: tries + 1, until: now.instant + ANSWER_MAX };
-                    self.out.send(&ask.packet());
-                } else {
-                    // Asleep: it wakes when its button is pressed.
-                    run.called = true;
-                    self.out.status(Status::WakeUp);
-                    self.pause(Ask::Connect, CALL_EVERY, now);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        let run = self.run.as_ref()?;
-        let (Line::Asking { until, .. } | Line::Pausing { until, .. }) = run.line;
-        Some(until.min(run.deadline))
-    }
-
-    fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.out.poll_transmit()
-    }
-
-    fn poll_event(&mut self) -> Option<Event> {
-        self.out.poll_event()
-    }
-
-    fn buffered(&self) -> usize {
-        self.buffer.len()
-    }
+fn values([low, high, ..]: [u8; 4]) -> Result<Vec<Value>, Absent> {
+    let raw = match u16::from_le_bytes([low, high]) {
+        0 => return Err(Absent::Empty),
+        raw @ 1_000.. => raw,
+        tenths => tenths * 10,
+    };
+    Ok(vec![Value::Temperature(Temperature::from_centi_celsius(raw)?)])
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tenths_and_hundredths_of_a_degree_are_told_apart() {
+        let celsius = |data| match values(data) {
+            Ok(values) => match values[..] {
+                [Value::Temperature(temperature)] => temperature.centi_celsius(),
+                _ => panic!("a thermometer gave something else"),
+            },
+            Err(_) => 0,
+        };
+        assert_eq!(celsius([0x70, 0x01, 0, 0]), 3_680);
+        assert_eq!(celsius([0x64, 0x0E, 0, 0]), 3_684);
+        assert_eq!(values([0; 4]), Err(Absent::Empty));
+        // 99.9 and 655.35 degrees.
+        assert!(values([0xE7, 0x03, 0, 0]).is_err() && values([0xFF, 0xFF, 0, 0]).is_err());
+    }
+}

@@ -21,19 +21,23 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
 mod blood_pressure_suntech;
+mod blood_pressure_taidoc;
 mod calendar;
 pub mod card_vitale;
 pub mod control;
 mod ecg_cyton;
+mod glucose_taidoc;
 mod heart;
 mod oximeter_contec;
 mod oximeter_nonin;
+mod oximeter_taidoc;
 mod platform;
 mod pty;
 mod scale_health_o_meter;
 mod scale_mt_sics;
 mod scale_st_gs;
 mod scale_tanita;
+mod taidoc;
 mod thermometer_taidoc;
 mod usb;
 
@@ -48,6 +52,9 @@ pub const MODELS: &[&str] = &[
     "scale_st_gs",
     "thermometer_taidoc",
     "ecg_cyton",
+    "blood_pressure_taidoc",
+    "oximeter_taidoc",
+    "glucose_taidoc",
 ];
 
 /// Commands that every simulator takes.
@@ -84,6 +91,9 @@ fn device(model: &str) -> Option<Box<dyn Device>> {
         "scale_st_gs" => Box::new(scale_st_gs::Scale::new()),
         "thermometer_taidoc" => Box::new(thermometer_taidoc::Thermometer::new()),
         "ecg_cyton" => Box::new(ecg_cyton::Board::new()),
+        "blood_pressure_taidoc" => Box::new(blood_pressure_taidoc::Cuff::new()),
+        "oximeter_taidoc" => Box::new(oximeter_taidoc::Oximeter::new()),
+        "glucose_taidoc" => Box::new(glucose_taidoc::GlucoseMeter::new()),
         _ => return None,
     })
 }
@@ -98,7 +108,7 @@ struct Order {
 /// Bits a second of a model that is sold with a USB HID cable (CP2110).
 fn hid_uart_baud(model: &str) -> Option<u32> {
     match model {
-        "thermometer_taidoc" => Some(19_200),
+        "thermometer_taidoc" | "blood_pressure_taidoc" | "oximeter_taidoc" | "glucose_taidoc" => Some(19_200),
         _ => None,
     }
 }

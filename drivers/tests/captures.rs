@@ -73,12 +73,10 @@ fn words(reading: &Reading) -> String {
     let mut text = match reading.value {
         Value::Spo2(v) => format!("spo2_percent {}", v.percent()),
         Value::PulseRate(v) => format!("pulse_per_minute {}", v.per_minute()),
-        Value::BloodPressure(v) => format!(
-            "systolic_mmhg {} diastolic_mmhg {} mean_mmhg {}",
-            v.systolic().mmhg(),
-            v.diastolic().mmhg(),
-            v.mean().unwrap().mmhg()
-        ),
+        Value::BloodPressure(v) => {
+            let mean = v.mean().map_or(String::new(), |mean| format!(" mean_mmhg {}", mean.mmhg()));
+            format!("systolic_mmhg {} diastolic_mmhg {}{mean}", v.systolic().mmhg(), v.diastolic().mmhg())
+        }
         Value::Weight(v) => format!("weight_grams {}", v.grams()),
         Value::Height(v) => format!("height_millimetres {}", v.millimetres()),
         Value::PerfusionIndex(v) => format!("perfusion_hundredths_percent {}", v.hundredths_percent()),
@@ -188,6 +186,21 @@ fn the_scales_capture_gives_its_readings() {
 #[test]
 fn the_thermometers_capture_gives_its_reading() {
     gives_what_it_must("thermometer_taidoc");
+}
+
+#[test]
+fn the_taidoc_cuffs_capture_gives_its_readings() {
+    gives_what_it_must("blood_pressure_taidoc");
+}
+
+#[test]
+fn the_taidoc_oximeters_capture_gives_its_readings() {
+    gives_what_it_must("oximeter_taidoc");
+}
+
+#[test]
+fn the_glucose_meters_capture_gives_its_reading() {
+    gives_what_it_must("glucose_taidoc");
 }
 
 #[test]

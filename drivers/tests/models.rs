@@ -8,7 +8,7 @@ use drivers::capture::Capture;
 
 /// Files of `drivers` that are no model.
 const SHARED: &[&str] =
-    &["lib", "capture", "decimal", "device_clock", "electrocardiography", "fuzz", "oximetry", "weighing"];
+    &["lib", "capture", "decimal", "device_clock", "electrocardiography", "fuzz", "oximetry", "taidoc", "weighing"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

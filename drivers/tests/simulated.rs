@@ -73,7 +73,10 @@ fn numbers(events: &[PortEvent]) -> Vec<u32> {
     let number = |reading: Reading| match reading.value {
         Value::Spo2(v) => vec![v.percent().into()],
         Value::PulseRate(v) => vec![v.per_minute().into()],
-        Value::BloodPressure(v) => [v.systolic(), v.diastolic(), v.mean().unwrap()].map(|p| p.mmhg().into()).to_vec(),
+        Value::BloodPressure(v) => {
+            let pressures = [Some(v.systolic()), Some(v.diastolic()), v.mean()];
+            pressures.into_iter().flatten().map(|pressure| pressure.mmhg().into()).collect()
+        }
         Value::Weight(v) => vec![v.grams()],
         Value::Height(v) => vec![v.millimetres().into()],
         Value::Temperature(v) => vec![v.centi_celsius().into()],
@@ -371,6 +374,70 @@ fn a_thermometer_asleep_is_woken_by_the_patient() {
     assert_eq!(numbers(&bench.until_finished()), [3_680]);
 }
 
+#[test]
+fn a_taidoc_cuff_is_started_by_the_cabin_and_its_new_record_read() {
+    let bench = Bench::new("blood_pressure_taidoc", "taidoc-cuff");
+    bench.order("value systolic=141 diastolic=92 pulse=77 seconds=3 zone=60");
+    bench.port.start();
+    let events = bench.until_finished();
+    assert!(events.iter().any(|e| matches!(e, PortEvent::Status(Status::Starting))), "{events:?}");
+    assert_eq!(numbers(&events), [141, 92, 77]);
+}
+
+#[test]
+fn a_taidoc_cuff_that_the_cabin_cannot_start_is_started_by_its_button() {
+    let bench = Bench::new("blood_pressure_taidoc", "taidoc-button");
+    bench.order("value seconds=0");
+    bench.port.start();
+    let events = bench.until(|e| matches!(e, PortEvent::Status(Status::MeasureOnDevice)));
+    assert!(numbers(&events).is_empty(), "yesterday's is not taken");
+    bench.order("measure");
+    assert_eq!(numbers(&bench.until_finished()), [122, 79, 68]);
+}
+
+#[test]
+fn a_taidoc_cuff_stopped_from_the_cabin_is_switched_off() {
+    let bench = Bench::new("blood_pressure_taidoc", "taidoc-stop");
+    bench.port.start();
+    bench.until(|e| matches!(e, PortEvent::Status(Status::Starting)));
+    bench.port.stop();
+    assert!(bench.until_finished().iter().any(|e| matches!(e, PortEvent::Invalid(Absent::Stopped))));
+    bench.port.start();
+    // It sleeps: it was switched off.
+    bench.until(|e| matches!(e, PortEvent::Status(Status::ConnectDevice)));
+}
+
+#[test]
+fn the_taidoc_oximeter_gives_what_it_shows() {
+    let bench = Bench::new("oximeter_taidoc", "taidoc-oximeter");
+    bench.order("value spo2=93 pulse=131");
+    bench.order("finger out");
+    bench.port.start();
+    let events = bench.until(|e| matches!(e, PortEvent::Status(Status::Searching)));
+    assert!(!events.iter().any(|e| matches!(e, PortEvent::Live(_))), "{events:?}");
+    bench.order("finger in");
+    assert_eq!(numbers(&bench.until_finished()), [93, 131]);
+}
+
+#[test]
+fn the_glucose_meter_gives_the_record_taken_now_and_no_other_substance() {
+    let bench = Bench::new("glucose_taidoc", "glucose");
+    bench.order("value glucose=213 meal=after zone=120");
+    bench.port.start();
+    let events = bench.until(|e| matches!(e, PortEvent::Status(Status::MeasureOnDevice)));
+    assert!(numbers(&events).is_empty(), "yesterday's is not taken");
+    bench.order("measure");
+    assert_eq!(numbers(&bench.until_finished()), [213]);
+    // Ketones, in the same minute.
+    bench.order("value substance=7");
+    bench.port.start();
+    bench.until(|e| matches!(e, PortEvent::Status(Status::MeasureOnDevice)));
+    bench.order("measure");
+    let events = bench.until_finished();
+    assert!(numbers(&events).is_empty());
+    assert!(events.iter().any(|e| matches!(e, PortEvent::Invalid(Absent::OtherSubstance))), "{events:?}");
+}
+
 /// Unplugs in mid-measurement; the measurement ends well without another start.
 fn unplug_and_go_on(bench: &Bench, under_way: impl Fn(&PortEvent) -> bool) {
     bench.port.start();
@@ -449,6 +516,22 @@ fn a_thermometer_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
     unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::TakeNow)));
     bench.order("measure");
     assert_eq!(numbers(&bench.until_finished()), [3_680]);
+}
+
+#[test]
+fn taidocs_devices_unplugged_in_mid_measurement_go_on_when_they_are_back() {
+    let bench = Bench::new("glucose_taidoc", "glucose-cable");
+    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::MeasureOnDevice)));
+    bench.order("measure");
+    assert_eq!(numbers(&bench.until_finished()), [104]);
+    let bench = Bench::new("oximeter_taidoc", "taidoc-oximeter-cable");
+    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Live(_)));
+    assert_eq!(numbers(&bench.until_finished()), [97, 72]);
+    // It measures on while its cable is out.
+    let bench = Bench::new("blood_pressure_taidoc", "taidoc-cuff-cable");
+    bench.order("value seconds=3");
+    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::Starting)));
+    assert_eq!(numbers(&bench.until_finished()), [122, 79, 68]);
 }
 
 #[test]

@@ -104,6 +104,8 @@ fn every_model_that_the_cabin_knows_is_read_against_its_simulator() {
         let (orders, expected): (&[&str], _) = match model.key {
             "blood_pressure_suntech" => (&["value speed=20"], "reading  pressure 122/79, mean 93 mmHg"),
             "thermometer_taidoc" => (&["value auto=1"], "reading  temperature 36.80 Cel"),
+            "blood_pressure_taidoc" => (&["value seconds=1"], "reading  pressure 122/79 mmHg"),
+            "glucose_taidoc" => (&["value auto=1"], "reading  glucose 104 mg/dL"),
             "scale_tanita" => (&["step on"], "reading  height 172.5 cm"),
             _ if model.measurement == consult::vitals::Measurement::OxygenAndPulse => (&[], "reading  SpO2 97 %"),
             "ecg_cyton" => (&[], "recorded 10 s of I II V1 V2 V3 V4 V5 V6 at 250 Hz"),
