@@ -10,7 +10,7 @@ use crate::identity::{Identity, Place};
 use crate::physician::{Document, Physician, Summary};
 use crate::private::{Private, PrivateText};
 use crate::reason::Reason;
-use crate::site::Pharmacist;
+use crate::site::{DeviceClass, Pharmacist};
 use crate::triage::{WarningAnswer, WarningSign};
 use crate::vitals::{Measurement, Moment, Reading, Recording, RecordingKind, Value};
 
@@ -256,6 +256,8 @@ pub enum IncidentKind {
     CallInterrupted,
     /// The device for this measurement went away.
     DeviceLost(Measurement),
+    /// The place is open without a device that it should have, in a declared degraded mode.
+    WithoutDevice(DeviceClass),
     /// The cabin's program or the cabin itself stopped and came back.
     CabinRestarted,
     /// The physician says that the call was without picture for its essential part.

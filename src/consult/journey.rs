@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::dossier::{Dossier, HelpReason, Presentation};
 use crate::physician::Physician;
-use crate::site::{Pharmacist, Site};
+use crate::site::{DeviceClass, Pharmacist, Site};
 use crate::triage::{EmergencyNumber, WarningSign};
 use crate::vitals::{Measurement, Moment, Reading};
 
@@ -315,6 +315,8 @@ pub struct Journey {
     help: Help,
     online: bool,
     lost_devices: Vec<Measurement>,
+    /// What the place should have and does not, as last checked.
+    missing: Vec<DeviceClass>,
     last_active_at: Moment,
     warned_at: Option<Moment>,
     /// Time of the last input that a journal would hold: where a restart counts its incident from.
@@ -335,6 +337,7 @@ impl Journey {
             help: Help::NotAsked,
             online: true,
             lost_devices: Vec::new(),
+            missing: Vec::new(),
             last_active_at: Moment(0),
             warned_at: None,
             last_journalled_at: Moment(0),
@@ -402,6 +405,11 @@ impl Journey {
     /// Whether the cabin has a network.
     pub fn is_online(&self) -> bool {
         self.online
+    }
+
+    /// What this place should have and does not, as last checked: open, it is in its degraded mode.
+    pub fn missing_equipment(&self) -> &[DeviceClass] {
+        &self.missing
     }
 
     /// Whether the device of this measurement is fitted and plugged.

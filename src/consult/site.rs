@@ -23,6 +23,25 @@ impl Site {
     }
 }
 
+/// What a place may be bound to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DeviceClass {
+    /// Heart and lungs are heard.
+    Stethoscope,
+    /// The ear is seen.
+    Otoscope,
+    /// Oxygen and pulse.
+    Oximeter,
+    /// Blood pressure.
+    BloodPressure,
+}
+
+impl DeviceClass {
+    /// What a pharmacy must have connected (national convention of the pharmacists, 9 March 2022, art. V.I).
+    pub const OF_A_PHARMACY: [DeviceClass; 4] =
+        [DeviceClass::Stethoscope, DeviceClass::Otoscope, DeviceClass::Oximeter, DeviceClass::BloodPressure];
+}
+
 /// The person responsible on site, who opens the cabin, helps, and cleans (R8).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pharmacist {

@@ -22,6 +22,7 @@ use std::fmt;
 use consult::consent::Purpose;
 use consult::dossier::{Dossier, IncidentKind, SkipReason};
 use consult::physician::{DocumentKind as Kind, Physician, Rpps};
+use consult::site::DeviceClass;
 use consult::vitals::{DeviceIdentity, Measurement, Moment};
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, UtcOffset};
@@ -364,6 +365,10 @@ fn incident_words(kind: IncidentKind) -> (&'static str, &'static str) {
         IncidentKind::WithoutPicture => ("incident-without-picture", "Sans image pour l’essentiel de l’échange"),
         IncidentKind::BrokenOff => ("incident-broken-off", "La téléconsultation n’a pas eu lieu en entier"),
         IncidentKind::CabinRestarted => ("incident-cabin-restarted", "Redémarrage de la cabine"),
+        IncidentKind::WithoutDevice(DeviceClass::Stethoscope) => ("incident-no-stethoscope", "Sans stéthoscope"),
+        IncidentKind::WithoutDevice(DeviceClass::Otoscope) => ("incident-no-otoscope", "Sans otoscope"),
+        IncidentKind::WithoutDevice(DeviceClass::Oximeter) => ("incident-no-oximeter", "Sans oxymètre"),
+        IncidentKind::WithoutDevice(DeviceClass::BloodPressure) => ("incident-no-cuff", "Sans tensiomètre"),
         IncidentKind::DeviceLost(Measurement::OxygenAndPulse) => ("incident-oximeter-lost", "Oxymètre débranché"),
         IncidentKind::DeviceLost(Measurement::BloodPressure) => ("incident-cuff-lost", "Tensiomètre débranché"),
         IncidentKind::DeviceLost(Measurement::WeightAndHeight) => ("incident-scale-lost", "Balance débranchée"),

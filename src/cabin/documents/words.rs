@@ -3,6 +3,7 @@
 
 use consult::dossier::{IncidentKind, Language, SkipReason};
 use consult::physician::{DocumentKind, NextCare, OrderKind};
+use consult::site::DeviceClass;
 use consult::vitals::Measurement;
 use fhir::SiteKind;
 
@@ -187,6 +188,10 @@ impl Tongue {
             IncidentKind::BrokenOff => self
                 .pick("La téléconsultation n’a pas eu lieu en entier", "The consultation did not take place in full"),
             IncidentKind::CabinRestarted => self.pick("Redémarrage de la cabine", "The cabin restarted"),
+            IncidentKind::WithoutDevice(DeviceClass::Stethoscope) => self.pick("Sans stéthoscope", "No stethoscope"),
+            IncidentKind::WithoutDevice(DeviceClass::Otoscope) => self.pick("Sans otoscope", "No otoscope"),
+            IncidentKind::WithoutDevice(DeviceClass::Oximeter) => self.pick("Sans oxymètre", "No oximeter"),
+            IncidentKind::WithoutDevice(DeviceClass::BloodPressure) => self.pick("Sans tensiomètre", "No cuff"),
             IncidentKind::DeviceLost(Measurement::OxygenAndPulse) => {
                 self.pick("Oxymètre débranché", "Oximeter unplugged")
             }

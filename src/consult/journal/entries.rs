@@ -14,7 +14,7 @@ use crate::physician::{
 };
 use crate::private::{Private, PrivateText};
 use crate::reason::{BodyPart, Reason, ReasonKind};
-use crate::site::Pharmacist;
+use crate::site::{DeviceClass, Pharmacist};
 use crate::triage::WarningSign;
 use crate::vitals::{
     BloodPressure, DeviceIdentity, Glucose, GlucoseMass, GlucoseMoles, Height, Measurement, PerfusionIndex, PulseRate,
@@ -42,6 +42,7 @@ coded_enum!(NextCare {
 });
 coded_enum!(Measurement { 0 => OxygenAndPulse, 1 => BloodPressure, 2 => WeightAndHeight, 3 => Temperature, 4 => Glucose, 5 => Ecg });
 coded_enum!(RecordingKind { 0 => Ecg });
+coded_enum!(DeviceClass { 0 => Stethoscope, 1 => Otoscope, 2 => Oximeter, 3 => BloodPressure });
 coded_enum!(ReasonKind {
     0 => FeverFatigue, 1 => Breathing, 2 => EarNoseThroat, 3 => SkinWound, 4 => Urinary, 5 => Renewal,
     6 => BackJoints, 7 => MoodSleep, 8 => Other,
@@ -311,7 +312,7 @@ coded_inputs! {
         124 => PresentationReset, 125 => StoringRetried,
     }
     one {
-        1 => SignedIn, 5 => IdentityChecked, 21 => PresentationChosen, 40 => Begun, 41 => ReasonGiven,
+        1 => SignedIn, 11 => OpenedDegraded, 5 => IdentityChecked, 21 => PresentationChosen, 40 => Begun, 41 => ReasonGiven,
         45 => ContactGiven, 46 => ConsentsAnswered, 50 => Skipped, 56 => QuestionnaireAnswered,
         72 => DeviceLost, 73 => DeviceBack,
         92 => WaitingRoomNews, 93 => PhysicianOffered, 98 => MeasurementRequested,
@@ -324,6 +325,7 @@ coded_inputs! {
         70 => ReadingsTaken { measurement, readings },
         71 => MeasuringFailed { measurement, trouble },
         74 => PrintEnded { printed },
+        75 => EquipmentChecked { missing },
     }
     only_read {
         100 => SummaryReceived(SummaryWithoutKinds),

@@ -45,6 +45,8 @@ impl Journey {
     fn dispatch(&mut self, input: Input, now: Moment) -> Answer {
         match input {
             Input::SignedIn(pharmacist) => self.sign_in(pharmacist, now),
+            Input::OpenedDegraded(pharmacist) => self.open_degraded(pharmacist, now),
+            Input::EquipmentChecked { missing } => self.check_equipment(&missing, now),
             Input::ClosedByPharmacist => self.close(),
             Input::HelpAnswered => self.answer_help(now),
             Input::HelpDone => self.finish_help(),
@@ -120,6 +122,7 @@ impl Journey {
 fn source(input: &Input) -> Source {
     match input {
         Input::SignedIn(_)
+        | Input::OpenedDegraded(_)
         | Input::ClosedByPharmacist
         | Input::HelpAnswered
         | Input::HelpDone
@@ -159,6 +162,7 @@ fn source(input: &Input) -> Source {
         | Input::MeasuringFailed { .. }
         | Input::DeviceLost(_)
         | Input::DeviceBack(_)
+        | Input::EquipmentChecked { .. }
         | Input::PrintEnded { .. }
         | Input::NetworkLost
         | Input::NetworkBack

@@ -2,7 +2,9 @@
 
 use super::{Act, Answer, Effect, Emergency, Help, Input, Journey, Paper, Refused, Step};
 use crate::consent::{ConsentAnswers, Consents, Decision};
-use crate::dossier::{CONSENTS_MAX, ConsultationId, Contact, Dossier, HelpReason, Presentation, WARNING_ANSWERS_MAX};
+use crate::dossier::{
+    CONSENTS_MAX, ConsultationId, Contact, Dossier, HelpReason, IncidentKind, Presentation, WARNING_ANSWERS_MAX,
+};
 use crate::identity::{Identity, Matricule, Traits};
 use crate::reason::Reason;
 use crate::triage::{WarningAnswer, WarningSign};
@@ -21,6 +23,9 @@ impl Journey {
             Help::Answered { .. } | Help::NotAsked => Help::NotAsked,
         };
         self.dossier = Some(dossier);
+        for class in self.missing.clone() {
+            self.open_incident(IncidentKind::WithoutDevice(class), now);
+        }
         self.step = Step::Reason;
         Ok(vec![Effect::OpenJournal { preamble }])
     }
@@ -37,6 +42,9 @@ impl Journey {
             out.push((now, Input::NetworkLost));
         }
         out.extend(self.lost_devices.iter().map(|m| (now, Input::DeviceLost(*m))));
+        if !self.missing.is_empty() {
+            out.push((now, Input::EquipmentChecked { missing: self.missing.clone() }));
+        }
         if let Help::Called { at, .. } = &self.help {
             out.push((*at, Input::HelpAsked));
         }

@@ -10,7 +10,7 @@ use crate::identity::{BirthDate, CogCode, IdentityDocument, Matricule, Place, Se
 use crate::physician::{Authentication, Document, DocumentKind, NextCare, Order, OrderKind, Physician, Summary};
 use crate::private::{Private, PrivateText};
 use crate::reason::{BodyPart, Reason, ReasonKind};
-use crate::site::{Pharmacist, Site};
+use crate::site::{DeviceClass, Pharmacist, Site};
 use crate::triage::WarningSign;
 use crate::vitals::{
     BloodPressure, DeviceIdentity, Glucose, GlucoseMass, GlucoseMoles, Height, Measurement, Moment, PulseRate, Reading,
@@ -18,7 +18,7 @@ use crate::vitals::{
 };
 
 /// How many kinds of input there are; a test of the journal fails when this is not true any more.
-pub const INPUT_KINDS: usize = 64;
+pub const INPUT_KINDS: usize = 66;
 
 /// SplitMix64: the same seed gives the same sequence everywhere.
 pub struct Dice(u64);
@@ -296,6 +296,11 @@ pub fn random_input_of(dice: &mut Dice, word: &str, id: ConsultationId, now: Mom
         60 => Input::ReceiptShown,
         61 => Input::PresentationReset,
         62 => Input::NoticeReceived(PrivateText::new(word).unwrap()),
+        63 => Input::OpenedDegraded(pharmacist(dice.below(3))),
+        64 => {
+            let is_missing = |_: &DeviceClass| dice.chance(30);
+            Input::EquipmentChecked { missing: DeviceClass::OF_A_PHARMACY.into_iter().filter(is_missing).collect() }
+        }
         _ => Input::StoringRetried,
     }
 }

@@ -9,7 +9,7 @@ use crate::identity::{IdentityDocument, Matricule, Traits};
 use crate::physician::{Document, Physician, Summary};
 use crate::private::PrivateText;
 use crate::reason::Reason;
-use crate::site::Pharmacist;
+use crate::site::{DeviceClass, Pharmacist};
 use crate::triage::WarningSign;
 use crate::vitals::{Measurement, Reading};
 
@@ -20,6 +20,9 @@ pub enum Input {
     // --- the pharmacist
     /// A pharmacist's PIN was right. Opens the cabin; in an open cabin, this pharmacist is now the responsible one.
     SignedIn(Pharmacist),
+    /// A pharmacist's PIN was right, and the pharmacist opens the closed cabin although equipment is missing: the
+    /// degraded mode, which every consultation's record then says.
+    OpenedDegraded(Pharmacist),
     /// The pharmacist closes the cabin; refused while somebody is in it.
     ClosedByPharmacist,
     /// The pharmacist answers the call for help.
@@ -124,6 +127,11 @@ pub enum Input {
     DeviceLost(Measurement),
     /// It is back.
     DeviceBack(Measurement),
+    /// What this place must have was looked at.
+    EquipmentChecked {
+        /// What does not answer; empty when all is well.
+        missing: Vec<DeviceClass>,
+    },
     /// The printer finished, well or not.
     PrintEnded {
         /// On paper.
@@ -202,6 +210,7 @@ impl Input {
                 | Input::PresentationReset
                 | Input::StoringRetried
                 | Input::ClosedByPharmacist
+                | Input::OpenedDegraded(_)
                 | Input::Cleaned
         )
     }
@@ -212,6 +221,8 @@ impl Input {
     pub fn name(&self) -> &'static str {
         match self {
             Input::SignedIn(_) => "SignedIn",
+            Input::OpenedDegraded(_) => "OpenedDegraded",
+            Input::EquipmentChecked { .. } => "EquipmentChecked",
             Input::ClosedByPharmacist => "ClosedByPharmacist",
             Input::HelpAnswered => "HelpAnswered",
             Input::HelpDone => "HelpDone",

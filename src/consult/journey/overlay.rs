@@ -1,9 +1,9 @@
 //! What is there at every step: the pharmacist, help, emergency, how the screen speaks.
 
 use super::{Answer, Effect, Emergency, Help, Journey, Refused, Step};
-use crate::dossier::{HELP_CALLS_MAX, HelpCall, HelpReason, Outcome, Presentation};
+use crate::dossier::{HELP_CALLS_MAX, HelpCall, HelpReason, IncidentKind, Outcome, Presentation};
 use crate::identity::{IdentityDocument, Validation};
-use crate::site::Pharmacist;
+use crate::site::{DeviceClass, Pharmacist};
 use crate::vitals::Moment;
 
 /// Most pharmacists noted in one consultation: more than any staff.
@@ -14,6 +14,9 @@ const ASSISTED_MAX: usize = 100;
 impl Journey {
     pub(super) fn sign_in(&mut self, pharmacist: Pharmacist, now: Moment) -> Answer {
         if self.step == Step::Closed {
+            if !self.missing.is_empty() {
+                return Err(Refused::EquipmentMissing);
+            }
             self.step = Step::Welcome;
         }
         if let Some(dossier) = self.open_dossier_mut()
@@ -23,6 +26,30 @@ impl Journey {
             dossier.pharmacists.push(pharmacist.clone());
         }
         self.pharmacist = Some((pharmacist, now));
+        Ok(Vec::new())
+    }
+
+    /// Opens without what is missing.
+    pub(super) fn open_degraded(&mut self, pharmacist: Pharmacist, now: Moment) -> Answer {
+        if self.step != Step::Closed || self.missing.is_empty() {
+            return Err(Refused::NotHere);
+        }
+        self.step = Step::Welcome;
+        self.pharmacist = Some((pharmacist, now));
+        Ok(Vec::new())
+    }
+
+    /// What the place should have and does not: an open cabin stays open, and the record says since when.
+    pub(super) fn check_equipment(&mut self, missing: &[DeviceClass], now: Moment) -> Answer {
+        let is_missing = |class: &DeviceClass| missing.contains(class);
+        let now_missing: Vec<_> = DeviceClass::OF_A_PHARMACY.into_iter().filter(is_missing).collect();
+        let former = std::mem::replace(&mut self.missing, now_missing.clone());
+        for class in former.iter().filter(|class| !now_missing.contains(class)) {
+            self.close_incident(IncidentKind::WithoutDevice(*class), now);
+        }
+        for class in now_missing.iter().filter(|class| !former.contains(class)) {
+            self.open_incident(IncidentKind::WithoutDevice(*class), now);
+        }
         Ok(Vec::new())
     }
 

@@ -105,7 +105,8 @@ impl World {
             return ways[dice.below(10).min(2).min(dice.below(3))].clone();
         }
         match self.journey.step() {
-            Step::Closed => Input::SignedIn(pharmacist(dice.below(3))),
+            Step::Closed if self.journey.missing_equipment().is_empty() => Input::SignedIn(pharmacist(dice.below(3))),
+            Step::Closed => Input::OpenedDegraded(pharmacist(dice.below(3))),
             Step::Welcome => Input::Begun(self.id(self.patients + 1)),
             Step::Reason => Input::ReasonGiven(reason(&word, dice.pick(&ReasonKind::ALL))),
             Step::WarningSigns => Input::NoWarningSign,

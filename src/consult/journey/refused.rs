@@ -11,6 +11,8 @@ pub enum Refused {
     EmergencyShown,
     /// Only the pharmacist can go on after a warning sign.
     PharmacistNeeded,
+    /// Equipment that this place must have does not answer: mend it, or open in the degraded mode.
+    EquipmentMissing,
     /// Somebody is in the cabin: let them end first.
     ConsultationRunning,
     /// Going back would lose something: use Leave.
@@ -56,6 +58,7 @@ impl fmt::Display for Refused {
             Refused::NotHere => "not possible at this step",
             Refused::EmergencyShown => "the emergency screen is in front",
             Refused::PharmacistNeeded => "only the pharmacist can go on after a warning sign",
+            Refused::EquipmentMissing => "equipment that this place must have does not answer",
             Refused::ConsultationRunning => "somebody is in the cabin",
             Refused::WouldLose => "going back would lose answers: use Leave",
             Refused::TooEarly => "not yet due",

@@ -3,7 +3,7 @@
 use super::examples::*;
 use super::*;
 use crate::consent::Decision;
-use crate::dossier::{ConsultationId, Questionnaire, SkipReason};
+use crate::dossier::{ConsultationId, IncidentKind, Questionnaire, SkipReason};
 use crate::physician::Authentication;
 use crate::private::PrivateText;
 use crate::reason::ReasonKind;
@@ -41,6 +41,7 @@ fn way_to(stage: &str) -> Vec<Input> {
     let identity = || Input::IdentityGiven { traits: traits("PA"), matricule: None };
     match stage {
         "closed" => vec![],
+        "closed, equipment missing" => vec![Input::EquipmentChecked { missing: vec![DeviceClass::Otoscope] }],
         "welcome" => vec![Input::SignedIn(pharmacist(1))],
         "reason" => then("welcome", vec![Input::Begun(ConsultationId([7; 16]))]),
         "warning signs" => then("reason", vec![Input::ReasonGiven(reason("PA", ReasonKind::FeverFatigue))]),
@@ -79,12 +80,13 @@ fn way_to(stage: &str) -> Vec<Input> {
 
 /// Accepted at every stage.
 const ALWAYS: &str = "SignedIn HelpAsked Touched MoreTime ListenAsked DeviceLost DeviceBack NetworkLost NetworkBack \
-                      Restarted";
+                      Restarted EquipmentChecked";
 
-/// Stage, then what it accepts beyond [`ALWAYS`]; `>` names the step that follows when it is another one.
+/// Stage, then what it accepts beyond [`ALWAYS`] (`-`: and what not); `>` names the step that follows when it is another one.
 #[rustfmt::skip]
 const TABLE: &[(&str, &str)] = &[
     ("closed", "SignedIn>Welcome EmergencyAsked"),
+    ("closed, equipment missing", "OpenedDegraded>Welcome EmergencyAsked -SignedIn"),
     ("welcome", "Begun>Reason ClosedByPharmacist>Closed EmergencyAsked PresentationChosen"),
     ("reason", "ReasonGiven>WarningSigns Back>Welcome Left>Forgotten EmergencyAsked PresentationChosen \
                 AssistanceStarted InactivityWarned"),
@@ -156,6 +158,10 @@ fn every_step_accepts_what_it_should_and_refuses_the_rest_unchanged() {
             expected.insert(word, here.as_str());
         }
         for word in accepts.split_whitespace() {
+            if let Some(refused) = word.strip_prefix('-') {
+                expected.remove(refused);
+                continue;
+            }
             let (input, step) = word.split_once('>').unwrap_or((word, &here));
             expected.insert(input, step);
         }
@@ -432,4 +438,26 @@ fn what_the_physician_says_of_a_call_at_its_end_is_in_the_record() {
         assert_eq!((said.kind, said.ended_at), (kind, Some(now)));
         assert!(said.started_at < now, "from the moment when picture and sound were there");
     }
+}
+
+#[test]
+fn a_cabin_opens_without_its_equipment_only_when_that_is_declared_and_every_record_says_so() {
+    let mut journey = Journey::new(site(), Policy::default());
+    let missing = vec![DeviceClass::Otoscope, DeviceClass::Stethoscope];
+    journey.apply(Input::EquipmentChecked { missing }, NOW).unwrap();
+    assert_eq!(journey.apply(Input::SignedIn(pharmacist(1)), NOW), Err(Refused::EquipmentMissing));
+    journey.apply(Input::OpenedDegraded(pharmacist(1)), NOW).unwrap();
+    assert_eq!(journey.missing_equipment(), [DeviceClass::Stethoscope, DeviceClass::Otoscope]);
+
+    journey.apply(Input::Begun(ConsultationId([1; 16])), NOW).unwrap();
+    let later = Moment(NOW.0 + 1_000);
+    journey.apply(Input::EquipmentChecked { missing: vec![DeviceClass::Otoscope] }, later).unwrap();
+    let incidents = &journey.dossier().unwrap().incidents;
+    let of = |class| incidents.iter().find(|i| i.kind == IncidentKind::WithoutDevice(class)).unwrap();
+    assert_eq!(of(DeviceClass::Stethoscope).ended_at, Some(later));
+    assert_eq!(of(DeviceClass::Otoscope).ended_at, None);
+    // What fails while the cabin is open closes nobody out.
+    let all = DeviceClass::OF_A_PHARMACY.to_vec();
+    journey.apply(Input::EquipmentChecked { missing: all }, later).unwrap();
+    assert_eq!(journey.step(), &Step::Reason);
 }
