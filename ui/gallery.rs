@@ -47,10 +47,22 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "24-place-temperature", show: |app| place(app, MeasureKind::Temperature) },
     Scene { name: "24b-place-glucose", show: |app| place(app, MeasureKind::Glucose) },
     Scene { name: "24c-place-ecg", show: |app| place(app, MeasureKind::Ecg) },
+    Scene { name: "24d-place-ear", show: |app| place(app, MeasureKind::Ear) },
+    Scene { name: "24e-place-skin", show: |app| place(app, MeasureKind::Skin) },
+    Scene { name: "24f-place-auscultation", show: |app| place(app, MeasureKind::Auscultation) },
     Scene { name: "25-measuring-oxygen", show: |app| measuring(app, MeasureKind::Oxygen) },
     Scene { name: "26-measuring-pressure", show: |app| measuring(app, MeasureKind::Pressure) },
     Scene { name: "26b-measuring-glucose", show: |app| measuring(app, MeasureKind::Glucose) },
     Scene { name: "26c-measuring-ecg", show: |app| measuring(app, MeasureKind::Ecg) },
+    Scene { name: "26d-measuring-ear", show: |app| measuring(app, MeasureKind::Ear) },
+    Scene { name: "26e-measuring-auscultation", show: |app| measuring(app, MeasureKind::Auscultation) },
+    Scene {
+        name: "28b-review-ear",
+        show: |app| {
+            measuring(app, MeasureKind::Ear);
+            at(app, Screen::MeasureReview, StepName::Measures);
+        },
+    },
     Scene {
         name: "27-measuring-unplugged",
         show: |app| {
@@ -114,6 +126,8 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "45-languages", show: |app| over(app, Overlay::Languages) },
     Scene { name: "46-pharmacist-space", show: |app| at(app, Screen::PharmacistSpace, StepName::None) },
     Scene { name: "47-identity-check", show: |app| at(app, Screen::IdentityCheck, StepName::None) },
+    Scene { name: "47b-morning-check", show: |app| morning_check(app, false) },
+    Scene { name: "47c-morning-check-complete", show: |app| morning_check(app, true) },
     Scene { name: "48-technician", show: |app| at(app, Screen::Technician, StepName::None) },
     Scene {
         name: "49-not-kept",
@@ -240,6 +254,7 @@ fn at(app: &App, screen: Screen, step: StepName) {
             | Screen::SignIn
             | Screen::PharmacistSpace
             | Screen::IdentityCheck
+            | Screen::MorningCheck
             | Screen::Technician
     );
     bar.set_patient_present(inside);
@@ -252,6 +267,23 @@ fn at(app: &App, screen: Screen, step: StepName) {
 fn over(app: &App, overlay: Overlay) {
     at(app, Screen::Reason, StepName::Reason);
     app.global::<Bar>().set_overlay(overlay);
+}
+
+fn morning_check(app: &App, complete: bool) {
+    let row = |kind, answers: bool, otherwise| EquipmentRow {
+        kind,
+        state: if answers { EquipmentState::Answers } else { otherwise },
+    };
+    let rows = vec![
+        row(MeasureKind::Auscultation, complete, EquipmentState::NotBound),
+        row(MeasureKind::Ear, complete, EquipmentState::Silent),
+        row(MeasureKind::Oxygen, true, EquipmentState::Silent),
+        row(MeasureKind::Pressure, true, EquipmentState::Silent),
+    ];
+    let adapter = app.global::<MorningCheckAdapter>();
+    adapter.set_rows(ModelRc::new(VecModel::from(rows)));
+    adapter.set_complete(complete);
+    at(app, Screen::MorningCheck, StepName::None);
 }
 
 fn place(app: &App, kind: MeasureKind) {
@@ -280,12 +312,20 @@ fn measuring(app: &App, kind: MeasureKind) {
         MeasureKind::Ecg => {
             (vec![FigureValue { known: false, ..figure(FigureKind::Ecg, 0) }], "HealthyPi 5", SignalHint::Recording)
         }
+        MeasureKind::Ear | MeasureKind::Skin => (vec![], "Firefly DE550", SignalHint::Blurred),
+        MeasureKind::Auscultation => {
+            (vec![FigureValue { known: false, ..figure(FigureKind::Sound, 0) }], "Thinklabs One", SignalHint::Listening)
+        }
         _ => (vec![figure(FigureKind::Temperature, 3_680)], "TaiDoc", SignalHint::Aim),
     };
     measure.set_figures(ModelRc::new(VecModel::from(figures)));
     measure.set_device_name(name.into());
     measure.set_hint(hint);
-    measure.set_curve_present(matches!(kind, MeasureKind::Oxygen | MeasureKind::Pressure | MeasureKind::Ecg));
+    let with_curve = [MeasureKind::Oxygen, MeasureKind::Pressure, MeasureKind::Ecg, MeasureKind::Auscultation];
+    measure.set_curve_present(with_curve.contains(&kind));
+    let with_picture = matches!(kind, MeasureKind::Ear | MeasureKind::Skin);
+    measure.set_picture_present(with_picture);
+    measure.set_picture(if with_picture { portrait([188, 120, 96], [214, 150, 128]) } else { Image::default() });
     measure.set_resting_seconds(7);
     measure.set_complete(kind == MeasureKind::WeightHeight);
     measure.set_cuff_mmhg(if kind == MeasureKind::Pressure { 148 } else { 0 });

@@ -158,6 +158,11 @@ impl Devices {
         self.devices.iter().find(|device| device.model.measurement == measurement)
     }
 
+    /// How the device of a measurement is; `None` when there is none.
+    pub fn health(&self, measurement: Measurement) -> Option<&Health> {
+        self.serving(measurement).map(|device| &device.health)
+    }
+
     fn serving_mut(&mut self, measurement: Measurement) -> Option<&mut Device> {
         self.devices.iter_mut().find(|device| device.model.measurement == measurement)
     }

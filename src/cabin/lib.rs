@@ -12,6 +12,7 @@ pub mod devices;
 pub mod documents;
 pub mod drafts;
 pub mod enrolment;
+pub mod equipment;
 pub mod journal;
 pub mod pharmacists;
 pub mod physician_link;

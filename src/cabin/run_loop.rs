@@ -16,6 +16,7 @@ use std::time::Duration;
 use consult::dossier::{ConsultationId, HelpReason};
 use consult::ecg::Ecg;
 use consult::journey::{Act, CallLine, Effect, Guided, Input, Journey, Step};
+use consult::site::Pharmacist;
 use consult::vitals::{DeviceIdentity, Measurement, Moment, Reading, Recording, RecordingKind, Value};
 use drivers::ports::{Message, system_clock};
 use outbox::Client;
@@ -91,6 +92,8 @@ pub enum Front {
     Space,
     /// Comparing a document with the traits.
     IdentityCheck,
+    /// What the place must have, before it opens.
+    MorningCheck,
     /// The technician's page.
     Technician,
 }
@@ -156,6 +159,8 @@ pub struct Cabin {
     pub(crate) over: Over,
     pub(crate) help_hidden: bool,
     pub(crate) sign_in: SignInDraft,
+    /// Whose PIN was right while equipment is missing: the check is in front of this pharmacist.
+    opening: Option<Pharmacist>,
     pub(crate) print_fault: Option<PrintFault>,
     pub(crate) voice: Voice,
     pub(crate) day: Day,
@@ -266,6 +271,7 @@ impl Cabin {
             over: Over::Nothing,
             help_hidden: false,
             sign_in: SignInDraft::new(&settings),
+            opening: None,
             print_fault: None,
             voice: Voice::default(),
             day: Day::default(),
@@ -478,11 +484,11 @@ impl Cabin {
             News::Recorded { ecg, device, at } => self.record_ecg(measurement, &ecg, device, at),
             News::Lost => {
                 self.input(Input::DeviceLost(measurement));
-                self.tell_site();
+                self.equipment_changed();
             }
             News::Back => {
                 self.input(Input::DeviceBack(measurement));
-                self.tell_site();
+                self.equipment_changed();
             }
             News::Taken(readings) => {
                 self.input(Input::ReadingsTaken { measurement, readings });

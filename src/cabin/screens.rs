@@ -99,7 +99,7 @@ pub fn show(cabin: &mut Cabin) {
     patient::show(&app, cabin, screen);
     match cabin.front {
         Front::Patient => {}
-        Front::SignIn | Front::Space | Front::IdentityCheck => pharmacist::show(&app, cabin),
+        Front::SignIn | Front::Space | Front::IdentityCheck | Front::MorningCheck => pharmacist::show(&app, cabin),
         Front::Technician => technician::show(&app, cabin),
     }
     // Last, so that a screen never appears with the figures of another.
@@ -158,6 +158,7 @@ fn screen(cabin: &Cabin) -> Screen {
         Front::SignIn => return Screen::SignIn,
         Front::Space => return Screen::PharmacistSpace,
         Front::IdentityCheck => return Screen::IdentityCheck,
+        Front::MorningCheck => return Screen::MorningCheck,
         Front::Technician => return Screen::Technician,
         Front::Patient => {}
     }

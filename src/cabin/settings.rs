@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use config::{Config, DevicePort, Source};
 use consult::communes::{self, Scope};
 use consult::journey::Policy;
-use consult::site::Site;
+use consult::site::{DeviceClass, Site};
 use drivers::ports::{Address, Binding};
 use signal::{Code, Text};
 
@@ -31,6 +31,8 @@ pub struct Settings {
     pub enrol_site: signal::enrol::Site,
     /// The place, for the record.
     pub record_site: fhir::Site,
+    /// What the place must have connected to open.
+    pub compulsory: Vec<DeviceClass>,
     /// Durations of the journey. That of an unanswered call for help is R8's, and no setting.
     pub policy: Policy,
     /// The pharmacist's screens give way to the patient's without a touch for that long.
@@ -97,6 +99,10 @@ impl Settings {
                 street: config.site.address.first().cloned().unwrap_or_default(),
                 postal_code,
                 city,
+            },
+            compulsory: match config.site.kind {
+                config::SiteKind::Pharmacy => DeviceClass::OF_A_PHARMACY.to_vec(),
+                _ => Vec::new(),
             },
             policy,
             pharmacist_after: config.inactivity.pharmacist_after,

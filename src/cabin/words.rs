@@ -5,7 +5,7 @@ use consult::identity::{IdentityDocument, IdentityStatus, Sex};
 use consult::physician::{DocumentKind, NextCare, OrderKind};
 use consult::reason::{BodyPart, ReasonKind};
 use consult::triage::WarningSign;
-use consult::vitals::{Glucose, Measurement, Moment, Reading, Value};
+use consult::vitals::{Glucose, Measurement, Moment, Reading, RecordingKind, Value};
 use drivers::ports::Remedy;
 use signal::data;
 use signal::{Code, ItemId, Text};
@@ -19,6 +19,9 @@ pub fn wire_measurement(measurement: Measurement) -> data::MeasurementKind {
         Measurement::Temperature => data::MeasurementKind::Temperature,
         Measurement::Glucose => data::MeasurementKind::Glucose,
         Measurement::Ecg => data::MeasurementKind::Ecg,
+        Measurement::EarPicture => data::MeasurementKind::EarPicture,
+        Measurement::SkinPicture => data::MeasurementKind::SkinPicture,
+        Measurement::Auscultation => data::MeasurementKind::Auscultation,
     }
 }
 
@@ -261,7 +264,9 @@ fn wire_figures(value: &Value) -> Vec<data::Figure> {
         }
         Value::Recording(recording) => {
             let ms = i32::try_from(recording.duration_ms).unwrap_or(i32::MAX);
-            vec![figure(data::Quantity::Recording, ms, format!("{} s", ms / 1_000))]
+            let text =
+                if recording.kind == RecordingKind::Picture { "image".into() } else { format!("{} s", ms / 1_000) };
+            vec![figure(data::Quantity::Recording, ms, text)]
         }
     }
 }
@@ -357,7 +362,7 @@ pairs!(
 /// The screen's measurement.
 screen_measure, measure_of_screen: Measurement, ui::MeasureKind {
     OxygenAndPulse = Oxygen, BloodPressure = Pressure, WeightAndHeight = WeightHeight, Temperature = Temperature,
-    Glucose = Glucose, Ecg = Ecg,
+    Glucose = Glucose, Ecg = Ecg, EarPicture = Ear, SkinPicture = Skin, Auscultation = Auscultation,
 });
 pairs!(
 /// The screen's identity document.
@@ -461,7 +466,12 @@ pub fn screen_figures<'a>(values: impl IntoIterator<Item = &'a Value>) -> Vec<ui
                 figure(ui::FigureKind::Glucose, glucose.tenths_mmol_per_l().into(), 1)
             }
             Value::Recording(recording) => {
-                figure(ui::FigureKind::Ecg, i32::try_from(recording.duration_ms).unwrap_or(i32::MAX), 0)
+                let kind = match recording.kind {
+                    RecordingKind::Ecg => ui::FigureKind::Ecg,
+                    RecordingKind::Picture => ui::FigureKind::Picture,
+                    RecordingKind::Sound => ui::FigureKind::Sound,
+                };
+                figure(kind, i32::try_from(recording.duration_ms).unwrap_or(i32::MAX), 0)
             }
         })
         .collect()
@@ -476,6 +486,9 @@ pub fn empty_figures(measurement: Measurement) -> Vec<ui::FigureValue> {
         Measurement::Temperature => &[ui::FigureKind::Temperature],
         Measurement::Glucose => &[ui::FigureKind::Glucose],
         Measurement::Ecg => &[ui::FigureKind::Ecg],
+        // The picture itself is shown.
+        Measurement::EarPicture | Measurement::SkinPicture => &[],
+        Measurement::Auscultation => &[ui::FigureKind::Sound],
     };
     kinds.iter().map(|kind| ui::FigureValue { kind: *kind, known: false, value: 0, second: 0 }).collect()
 }

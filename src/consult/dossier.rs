@@ -552,6 +552,10 @@ pub fn value_belongs_to(value: &Value, measurement: Measurement) -> bool {
         Measurement::Ecg => {
             matches!(value, Value::Recording(Recording { kind: RecordingKind::Ecg, .. }) | Value::PulseRate(_))
         }
+        Measurement::EarPicture | Measurement::SkinPicture => {
+            matches!(value, Value::Recording(Recording { kind: RecordingKind::Picture, .. }))
+        }
+        Measurement::Auscultation => matches!(value, Value::Recording(Recording { kind: RecordingKind::Sound, .. })),
     }
 }
 

@@ -146,6 +146,10 @@ pub enum Glucose {
 pub enum RecordingKind {
     /// An electrocardiogram: the bytes are [`crate::ecg::Ecg::to_bytes`].
     Ecg,
+    /// A picture: a JPEG file, as the camera made it.
+    Picture,
+    /// A sound: a FLAC file, every sample as the stethoscope gave it.
+    Sound,
 }
 
 /// Something measured that is too large for a figure: a reading holds its name, the outbox its bytes.
@@ -159,7 +163,7 @@ pub struct Recording {
     pub sha256: [u8; 32],
     /// How many bytes.
     pub size_bytes: u32,
-    /// How long it lasted, ms.
+    /// How long it lasted, ms; 0 for a picture.
     pub duration_ms: u32,
 }
 
@@ -278,17 +282,26 @@ pub enum Measurement {
     Glucose,
     /// An electrocardiogram at rest.
     Ecg,
+    /// A picture of the ear, by otoscope.
+    EarPicture,
+    /// A picture of the skin, by dermatoscope.
+    SkinPicture,
+    /// Sounds of heart and lungs, by stethoscope.
+    Auscultation,
 }
 
 impl Measurement {
     /// Every measurement, in the order in which they are proposed.
-    pub const ALL: [Measurement; 6] = [
+    pub const ALL: [Measurement; 9] = [
         Measurement::Temperature,
         Measurement::OxygenAndPulse,
         Measurement::BloodPressure,
         Measurement::WeightAndHeight,
         Measurement::Glucose,
         Measurement::Ecg,
+        Measurement::EarPicture,
+        Measurement::SkinPicture,
+        Measurement::Auscultation,
     ];
 }
 

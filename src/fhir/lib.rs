@@ -374,6 +374,9 @@ fn incident_words(kind: IncidentKind) -> (&'static str, &'static str) {
         IncidentKind::DeviceLost(Measurement::WeightAndHeight) => ("incident-scale-lost", "Balance débranchée"),
         IncidentKind::DeviceLost(Measurement::Temperature) => ("incident-thermometer-lost", "Thermomètre débranché"),
         IncidentKind::DeviceLost(Measurement::Glucose) => ("incident-glucometer-lost", "Glucomètre débranché"),
+        IncidentKind::DeviceLost(Measurement::EarPicture) => ("incident-otoscope-lost", "Otoscope débranché"),
+        IncidentKind::DeviceLost(Measurement::SkinPicture) => ("incident-dermatoscope-lost", "Dermatoscope débranché"),
+        IncidentKind::DeviceLost(Measurement::Auscultation) => ("incident-stethoscope-lost", "Stéthoscope débranché"),
         IncidentKind::DeviceLost(Measurement::Ecg) => ("incident-ecg-lost", "Électrocardiographe débranché"),
     }
 }

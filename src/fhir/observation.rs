@@ -218,6 +218,8 @@ pub(crate) fn quantities(measurement: Measurement) -> &'static [Quantity] {
         Measurement::Temperature => &[Quantity::Temperature],
         Measurement::Glucose => &[Quantity::GlucoseMass],
         Measurement::Ecg => &[Quantity::Recording],
+        // A picture or a sound that was not made is no absent figure.
+        Measurement::EarPicture | Measurement::SkinPicture | Measurement::Auscultation => &[],
     }
 }
 

@@ -59,6 +59,12 @@ pub enum MeasurementKind {
     Glucose,
     /// Electrocardiogram.
     Ecg,
+    /// Picture of the ear.
+    EarPicture,
+    /// Picture of the skin.
+    SkinPicture,
+    /// Sounds of heart and lungs.
+    Auscultation,
 }
 
 impl MeasurementKind {
@@ -182,7 +188,7 @@ pub enum Quantity {
     GlucoseMass,
     /// Capillary glucose, tenths of `mmol/L`: `decimals` is 1.
     GlucoseMoles,
-    /// Length of a recording, ms; its curve goes by itself.
+    /// Length of a recording, ms, 0 of a picture; what it holds goes by itself.
     Recording,
 }
 

@@ -16,7 +16,7 @@ use std::fmt;
 
 use consult::dossier::{Dossier, Kept};
 use consult::physician::Summary;
-use consult::vitals::{Glucose, Moment, Reading, Value};
+use consult::vitals::{Glucose, Moment, Reading, RecordingKind, Value};
 use fhir::Site;
 use time::{OffsetDateTime, UtcOffset};
 
@@ -221,7 +221,11 @@ fn figure(reading: &Reading, tongue: Tongue) -> (Shown, String) {
         Value::Glucose(Glucose::Moles(v)) => {
             (Shown::Glucose, format!("{} mmol/L", tongue.decimal(v.tenths_mmol_per_l().into(), 1)))
         }
-        Value::Recording(v) => (Shown::Ecg, format!("{} s", v.duration_ms / 1_000)),
+        Value::Recording(v) => match v.kind {
+            RecordingKind::Ecg => (Shown::Ecg, format!("{} s", v.duration_ms / 1_000)),
+            RecordingKind::Picture => (Shown::Picture, tongue.pick("transmise", "sent").to_owned()),
+            RecordingKind::Sound => (Shown::Sound, format!("{} s", v.duration_ms / 1_000)),
+        },
         Value::BloodPressure(v) => {
             let pressures = format!("{} / {} mmHg", v.systolic().mmhg(), v.diastolic().mmhg());
             let mean = v.mean().map(|mean| format!(" ({} {})", tongue.label(Label::Mean), mean.mmhg()));

@@ -42,7 +42,7 @@ impl Tongue {
         if fraction.is_empty() { whole.to_owned() } else { format!("{whole}{sign}{fraction}") }
     }
 
-    fn pick(self, french: &'static str, english: &'static str) -> &'static str {
+    pub(super) fn pick(self, french: &'static str, english: &'static str) -> &'static str {
         match self {
             Tongue::French => french,
             Tongue::English => english,
@@ -145,6 +145,8 @@ impl Tongue {
             Shown::Perfusion => self.pick("Perfusion", "Perfusion"),
             Shown::Glucose => self.pick("Glycémie", "Blood glucose"),
             Shown::Ecg => self.pick("Électrocardiogramme", "Electrocardiogram"),
+            Shown::Picture => self.pick("Image", "Picture"),
+            Shown::Sound => self.pick("Sons du cœur et des poumons", "Sounds of heart and lungs"),
         }
     }
 
@@ -162,6 +164,9 @@ impl Tongue {
             Measurement::Temperature => self.quantity(Shown::Temperature),
             Measurement::Glucose => self.quantity(Shown::Glucose),
             Measurement::Ecg => self.quantity(Shown::Ecg),
+            Measurement::EarPicture => self.pick("Image de l’oreille", "Picture of the ear"),
+            Measurement::SkinPicture => self.pick("Image de la peau", "Picture of the skin"),
+            Measurement::Auscultation => self.quantity(Shown::Sound),
         }
     }
 
@@ -207,6 +212,13 @@ impl Tongue {
             IncidentKind::DeviceLost(Measurement::Glucose) => {
                 self.pick("Glucomètre débranché", "Glucose meter unplugged")
             }
+            IncidentKind::DeviceLost(Measurement::EarPicture) => self.pick("Otoscope débranché", "Otoscope unplugged"),
+            IncidentKind::DeviceLost(Measurement::SkinPicture) => {
+                self.pick("Dermatoscope débranché", "Dermatoscope unplugged")
+            }
+            IncidentKind::DeviceLost(Measurement::Auscultation) => {
+                self.pick("Stéthoscope débranché", "Stethoscope unplugged")
+            }
             IncidentKind::DeviceLost(Measurement::Ecg) => {
                 self.pick("Électrocardiographe débranché", "Electrocardiograph unplugged")
             }
@@ -235,6 +247,10 @@ pub enum Shown {
     Glucose,
     /// Electrocardiogram.
     Ecg,
+    /// A picture of ear or skin.
+    Picture,
+    /// Sounds of heart and lungs.
+    Sound,
 }
 
 /// A heading or a label of the sheet.

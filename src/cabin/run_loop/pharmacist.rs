@@ -8,6 +8,8 @@ use drivers::ports::system_clock;
 use zeroize::Zeroizing;
 
 use super::{Cabin, Event, Front, post};
+use crate::devices::Health;
+use crate::equipment;
 use crate::pharmacists::{self, PIN_DIGITS_MAX};
 use crate::settings::Settings;
 
@@ -151,12 +153,55 @@ impl Cabin {
         let pharmacist = Pharmacist { id: entry.id.clone(), name: entry.name.clone() };
         // Another name was chosen meanwhile: this answer opens nothing for whoever stands there now.
         let asked = self.front == Front::SignIn && self.sign_in.chosen == Some(index);
+        if asked && closed && !self.check_equipment() {
+            // The pharmacist decides with the list in front.
+            self.sign_in.reset();
+            self.opening = Some(pharmacist);
+            self.front = Front::MorningCheck;
+            return;
+        }
         if asked && self.input(Input::SignedIn(pharmacist)) {
             // Opening shows the patient's welcome; later the pharmacist comes to do something.
             self.front = if closed { Front::Patient } else { Front::Space };
         }
         self.sign_in.reset();
         self.tell_site();
+    }
+
+    /// Looks at what the place must have. True when nothing is missing.
+    pub(super) fn check_equipment(&mut self) -> bool {
+        let missing = equipment::missing(&self.settings.compulsory, &self.devices);
+        if self.journey.missing_equipment() != missing {
+            tracing::warn!(?missing, "what this place must have was checked");
+            self.input(Input::EquipmentChecked { missing });
+        }
+        self.journey.missing_equipment().is_empty()
+    }
+
+    /// A device came or went. Until each has been looked for once, nothing is said to be missing.
+    pub(super) fn equipment_changed(&mut self) {
+        if self.devices.iter().all(|device| device.health != Health::Unknown) {
+            self.check_equipment();
+        }
+        self.tell_site();
+    }
+
+    /// Opens the cabin after the check, in the degraded mode where something is missing.
+    pub fn open_after_check(&mut self) {
+        let Some(pharmacist) = self.opening.take() else { return };
+        let opened = match self.check_equipment() {
+            true => Input::SignedIn(pharmacist),
+            false => Input::OpenedDegraded(pharmacist),
+        };
+        self.input(opened);
+        self.front = Front::Patient;
+        self.tell_site();
+    }
+
+    /// Leaves the cabin closed after the check.
+    pub fn stay_closed(&mut self) {
+        self.opening = None;
+        self.front = Front::Patient;
     }
 
     /// Somebody touched the screen, whichever is in front.
@@ -169,6 +214,7 @@ impl Cabin {
         if self.front != Front::Patient && self.sign_in.lock.is_due(Instant::now()) {
             tracing::info!("the pharmacist's screen was left alone: it is locked");
             self.sign_in.reset();
+            self.opening = None;
             self.front = Front::Patient;
         }
     }

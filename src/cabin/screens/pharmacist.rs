@@ -6,13 +6,14 @@ use consult::journey::{Act, Emergency, Help, Input, Step};
 use consult::vitals::{Measurement, Moment};
 use slint::{ComponentHandle as _, SharedString};
 use ui::{
-    App, CheckMeasure, DeviceRow, DeviceState, IdentityCheckAdapter, IdentityDocument, MeasureState, PharmacistName,
-    PrinterState, RecordTrouble, SignInAdapter, SignInState, SpaceAdapter,
+    App, CheckMeasure, DeviceRow, DeviceState, EquipmentState, IdentityCheckAdapter, IdentityDocument, MeasureState,
+    MorningCheckAdapter, PharmacistName, PrinterState, RecordTrouble, SignInAdapter, SignInState, SpaceAdapter,
 };
 
 use super::patient::{device_fault, yes_no};
 use super::{desk_reach, list};
 use crate::devices::Health;
+use crate::equipment;
 use crate::run_loop::{Cabin, Front, with};
 use crate::words;
 
@@ -86,6 +87,10 @@ pub fn connect(app: &App) {
     space.on_lock(|| with(|cabin| cabin.front = Front::Patient));
     space.on_close_cabin(|| with(Cabin::close_cabin));
 
+    let morning = app.global::<MorningCheckAdapter>();
+    morning.on_open(|| with(Cabin::open_after_check));
+    morning.on_stay_closed(|| with(Cabin::stay_closed));
+
     let check = app.global::<IdentityCheckAdapter>();
     check.on_choose(|document| with(|cabin| cabin.drafts.document = words::document_of_screen(document)));
     check.on_confirm(|| {
@@ -105,6 +110,7 @@ pub fn show(app: &App, cabin: &Cabin) {
         Front::SignIn => sign_in(app, cabin),
         Front::Space => space(app, cabin),
         Front::IdentityCheck => identity_check(app, cabin),
+        Front::MorningCheck => morning_check(app, cabin),
         Front::Patient | Front::Technician => {}
     }
 }
@@ -116,6 +122,13 @@ pub fn forget(app: &App) {
     check.set_birth_place(SharedString::default());
     check.set_birth_date(ui::BirthDate::default());
     app.global::<SpaceAdapter>().set_measures(slint::ModelRc::default());
+}
+
+fn morning_check(app: &App, cabin: &Cabin) {
+    let adapter = app.global::<MorningCheckAdapter>();
+    let rows = equipment::rows(&cabin.settings.compulsory, &cabin.devices);
+    adapter.set_complete(rows.iter().all(|row| row.state == EquipmentState::Answers));
+    list(&adapter.get_rows(), rows, |rows| adapter.set_rows(rows));
 }
 
 fn sign_in(app: &App, cabin: &Cabin) {

@@ -40,8 +40,8 @@ coded_enum!(NextCare {
     0 => Nobody, 1 => UsualDoctor, 2 => Specialist, 3 => Pharmacist, 4 => Examination, 5 => Teleconsultation,
     6 => EmergencyDepartment, 7 => InPerson, 8 => Nurse,
 });
-coded_enum!(Measurement { 0 => OxygenAndPulse, 1 => BloodPressure, 2 => WeightAndHeight, 3 => Temperature, 4 => Glucose, 5 => Ecg });
-coded_enum!(RecordingKind { 0 => Ecg });
+coded_enum!(Measurement { 0 => OxygenAndPulse, 1 => BloodPressure, 2 => WeightAndHeight, 3 => Temperature, 4 => Glucose, 5 => Ecg, 6 => EarPicture, 7 => SkinPicture, 8 => Auscultation });
+coded_enum!(RecordingKind { 0 => Ecg, 1 => Picture, 2 => Sound });
 coded_enum!(DeviceClass { 0 => Stethoscope, 1 => Otoscope, 2 => Oximeter, 3 => BloodPressure });
 coded_enum!(ReasonKind {
     0 => FeverFatigue, 1 => Breathing, 2 => EarNoseThroat, 3 => SkinWound, 4 => Urinary, 5 => Renewal,

@@ -166,13 +166,19 @@ pub fn readings(dice: &mut Dice, measurement: Measurement, at: Moment) -> Vec<Re
         } else {
             Glucose::Moles(GlucoseMoles::from_tenths_mmol_per_l(number(22, 222) as u16).unwrap())
         })],
-        Measurement::Ecg => vec![Value::Recording(Recording {
-            kind: RecordingKind::Ecg,
-            blob: [number(0, 255) as u8; 16],
-            sha256: [number(0, 255) as u8; 32],
-            size_bytes: number(100, 1_000_000) as u32,
-            duration_ms: 10_000,
-        })],
+        Measurement::Ecg | Measurement::EarPicture | Measurement::SkinPicture | Measurement::Auscultation => {
+            vec![Value::Recording(Recording {
+                kind: match measurement {
+                    Measurement::Ecg => RecordingKind::Ecg,
+                    Measurement::Auscultation => RecordingKind::Sound,
+                    _ => RecordingKind::Picture,
+                },
+                blob: [number(0, 255) as u8; 16],
+                sha256: [number(0, 255) as u8; 32],
+                size_bytes: number(100, 1_000_000) as u32,
+                duration_ms: 10_000,
+            })]
+        }
     };
     let device = DeviceIdentity { model: "sim".into(), serial: Some("42".into()), firmware: None };
     let reading = |value| Reading { value, device: device.clone(), device_at: None, at, high_quality: Some(true) };

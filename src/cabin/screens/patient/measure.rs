@@ -22,6 +22,8 @@ fn usual_ms(measurement: Measurement) -> u64 {
         Measurement::Temperature => 15_000,
         Measurement::Glucose => 40_000,
         Measurement::Ecg => 20_000,
+        Measurement::EarPicture | Measurement::SkinPicture => 30_000,
+        Measurement::Auscultation => 25_000,
     }
 }
 

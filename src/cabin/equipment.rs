@@ -1,0 +1,41 @@
+//! What the place must have, and whether it answers: the check before the cabin opens.
+
+use consult::site::DeviceClass;
+use consult::vitals::Measurement;
+use ui::{EquipmentRow, EquipmentState};
+
+use crate::devices::{Devices, Health};
+use crate::words;
+
+/// The measurement that a class serves.
+fn measurement(class: DeviceClass) -> Measurement {
+    match class {
+        DeviceClass::Stethoscope => Measurement::Auscultation,
+        DeviceClass::Otoscope => Measurement::EarPicture,
+        DeviceClass::Oximeter => Measurement::OxygenAndPulse,
+        DeviceClass::BloodPressure => Measurement::BloodPressure,
+    }
+}
+
+/// How one is.
+fn state(class: DeviceClass, devices: &Devices) -> EquipmentState {
+    match devices.health(measurement(class)) {
+        None => EquipmentState::NotBound,
+        Some(Health::Ready) => EquipmentState::Answers,
+        Some(_) => EquipmentState::Silent,
+    }
+}
+
+/// Of what must be there, what does not answer.
+pub fn missing(compulsory: &[DeviceClass], devices: &Devices) -> Vec<DeviceClass> {
+    compulsory.iter().copied().filter(|class| state(*class, devices) != EquipmentState::Answers).collect()
+}
+
+/// Everything that must be there, for the screen.
+pub fn rows(compulsory: &[DeviceClass], devices: &Devices) -> Vec<EquipmentRow> {
+    let row = |class: &DeviceClass| EquipmentRow {
+        kind: words::screen_measure(measurement(*class)),
+        state: state(*class, devices),
+    };
+    compulsory.iter().map(row).collect()
+}
