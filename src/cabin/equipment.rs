@@ -5,6 +5,7 @@ use consult::vitals::Measurement;
 use ui::{EquipmentRow, EquipmentState};
 
 use crate::devices::{Devices, Health};
+use crate::instruments::Instruments;
 use crate::words;
 
 /// The measurement that a class serves.
@@ -18,8 +19,10 @@ fn measurement(class: DeviceClass) -> Measurement {
 }
 
 /// How one is.
-fn state(class: DeviceClass, devices: &Devices) -> EquipmentState {
-    match devices.health(measurement(class)) {
+fn state(class: DeviceClass, devices: &Devices, instruments: &Instruments) -> EquipmentState {
+    let measurement = measurement(class);
+    let seeing = || instruments.serving(measurement).map(|instrument| &instrument.health);
+    match devices.health(measurement).or_else(seeing) {
         None => EquipmentState::NotBound,
         Some(Health::Ready) => EquipmentState::Answers,
         Some(_) => EquipmentState::Silent,
@@ -27,15 +30,15 @@ fn state(class: DeviceClass, devices: &Devices) -> EquipmentState {
 }
 
 /// Of what must be there, what does not answer.
-pub fn missing(compulsory: &[DeviceClass], devices: &Devices) -> Vec<DeviceClass> {
-    compulsory.iter().copied().filter(|class| state(*class, devices) != EquipmentState::Answers).collect()
+pub fn missing(compulsory: &[DeviceClass], devices: &Devices, instruments: &Instruments) -> Vec<DeviceClass> {
+    compulsory.iter().copied().filter(|class| state(*class, devices, instruments) != EquipmentState::Answers).collect()
 }
 
 /// Everything that must be there, for the screen.
-pub fn rows(compulsory: &[DeviceClass], devices: &Devices) -> Vec<EquipmentRow> {
+pub fn rows(compulsory: &[DeviceClass], devices: &Devices, instruments: &Instruments) -> Vec<EquipmentRow> {
     let row = |class: &DeviceClass| EquipmentRow {
         kind: words::screen_measure(measurement(*class)),
-        state: state(*class, devices),
+        state: state(*class, devices, instruments),
     };
     compulsory.iter().map(row).collect()
 }

@@ -13,6 +13,7 @@ pub mod documents;
 pub mod drafts;
 pub mod enrolment;
 pub mod equipment;
+pub mod instruments;
 pub mod journal;
 pub mod pharmacists;
 pub mod physician_link;

@@ -6,6 +6,7 @@
 
 mod desk;
 mod effects;
+mod examining;
 mod pharmacist;
 mod physician;
 
@@ -29,6 +30,7 @@ use crate::devices::{Devices, News};
 use crate::documents::print::PrintFault;
 use crate::drafts::Drafts;
 use crate::enrolment::Identity;
+use crate::instruments::{InstrumentEvent, Instruments};
 use crate::physician_link::{PhysicianEvent, PhysicianLink};
 use crate::settings::Settings;
 use crate::voice::Voice;
@@ -46,6 +48,8 @@ const UNSAVED_MAX: usize = 64;
 const OWED_MAX: usize = 64;
 /// How often the outbox is asked how it is, and time's own inputs are tried again after it failed, ticks.
 const STATUS_TICKS: u64 = 20;
+/// How often it is looked which cameras are plugged, ticks: one is back on the screen within 2 s of its cable.
+const LOOK_TICKS: u64 = 4;
 /// Longest wait for one answer of the outbox while a person looks at the screen. Asking how it is waits longer, beside
 /// the screen's thread and on a connection of its own.
 const OUTBOX_PATIENCE: Duration = Duration::from_secs(4);
@@ -57,6 +61,8 @@ const ECG_TYPE: &str = "application/x-telecabine-ecg";
 pub enum Event {
     /// From a device's port.
     Port(Message),
+    /// From an instrument that sees.
+    Instrument(InstrumentEvent),
     /// From the line to the desk.
     Desk(DeskEvent),
     /// From the call with this number; of a former call nothing is heard.
@@ -142,6 +148,7 @@ pub struct Cabin {
     /// Whether the outbox has said if a consultation was under way.
     journal_known: bool,
     pub(crate) devices: Devices,
+    pub(crate) instruments: Instruments,
     pub(crate) link: Option<DeskLink>,
     pub(crate) desk: DeskState,
     pub(crate) physician: Option<PhysicianLink>,
@@ -256,6 +263,7 @@ impl Cabin {
             owed: VecDeque::new(),
             outbox_watch,
             journal_known,
+            instruments: Instruments::new(&settings.instruments),
             devices,
             link: None,
             desk: DeskState::default(),
@@ -294,6 +302,7 @@ impl Cabin {
     pub fn handle(&mut self, event: Event) {
         match event {
             Event::Port(message) => self.port(message),
+            Event::Instrument(event) => self.instrument(event),
             Event::Desk(event) => self.desk_event(event),
             Event::Physician(number, event) if number == self.call_number => self.physician_event(event),
             Event::Physician(..) => {}
@@ -450,6 +459,9 @@ impl Cabin {
             }
         }
         self.lock_when_quiet();
+        if self.ticks % LOOK_TICKS == 1 {
+            self.instruments.look(&self.runtime, |event| post(Event::Instrument(event)));
+        }
         // Every few seconds, off this thread: a slow disk must not stop the screen.
         if self.ticks % STATUS_TICKS == 1 {
             let outbox = self.outbox_watch.clone();

@@ -4,12 +4,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use config::{Config, DevicePort, Source};
+use config::{Config, DevicePort};
 use consult::communes::{self, Scope};
 use consult::journey::Policy;
 use consult::site::{DeviceClass, Site};
+use consult::vitals::Measurement;
 use drivers::ports::{Address, Binding};
+use exam::camera::Source;
+use exam::camera::format::{Coding, Mode};
 use signal::{Code, Text};
+
+use crate::instruments;
 
 /// A pharmacist who may open the cabin.
 #[derive(Clone, Debug)]
@@ -41,6 +46,8 @@ pub struct Settings {
     pub pharmacists: Vec<PharmacistEntry>,
     /// Devices.
     pub bindings: Vec<Binding>,
+    /// Otoscope and dermatoscope.
+    pub instruments: Vec<instruments::Setting>,
     /// Address of the desk, for the technician's screen; empty when there is none.
     pub desk_url: String,
     /// Extra authority for the desk's certificate.
@@ -69,7 +76,9 @@ impl Settings {
     pub fn load(path: &Path) -> anyhow::Result<Self> {
         let config = Config::load(path)?;
         let bindings = config.devices.iter().map(|device| binding(path, device)).collect::<anyhow::Result<Vec<_>>>()?;
-        let fitted = bindings.iter().map(|binding| binding.model.measurement).collect();
+        let instruments = instrument_settings(path, &config.instruments)?;
+        let fitted = bindings.iter().map(|binding| binding.model.measurement);
+        let fitted = fitted.chain(instruments.iter().map(|instrument| instrument.measurement)).collect();
         let address = config.site.address.join(", ");
         let (postal_code, city) = postal_line(&config.site.address, &config.site.town);
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -116,6 +125,7 @@ impl Settings {
                 })
                 .collect(),
             bindings,
+            instruments,
             desk_url: config.desk.url.clone(),
             desk_ca: config.desk.ca_file.clone(),
             call: call_settings(&config)?,
@@ -141,6 +151,26 @@ fn binding(path: &Path, device: &config::Device) -> anyhow::Result<Binding> {
         DevicePort::Usb(usb) => Address::Usb(usb.parse()?),
     };
     Ok(Binding { name: device.name.clone(), model, address })
+}
+
+fn instrument_settings(path: &Path, config: &config::Instruments) -> anyhow::Result<Vec<instruments::Setting>> {
+    let cameras = [
+        (Measurement::EarPicture, "otoscope", &config.otoscope),
+        (Measurement::SkinPicture, "dermatoscope", &config.dermatoscope),
+    ];
+    let mut settings = Vec::new();
+    for (measurement, name, text) in cameras {
+        let Some(text) = text else { continue };
+        let source = match text.as_str() {
+            "test" => Source::Test(Mode { coding: Coding::Jpeg, width: 1_280, height: 720, rate: (30, 1) }),
+            text => Source::Plugged(
+                instruments::address(text)
+                    .with_context(|| format!("{}: instruments.{name}: {text} names no camera", path.display()))?,
+            ),
+        };
+        settings.push(instruments::Setting { measurement, source });
+    }
+    Ok(settings)
 }
 
 fn wire_kind(kind: config::SiteKind) -> &'static str {
@@ -200,21 +230,21 @@ fn call_settings(config: &Config) -> anyhow::Result<call::Settings> {
     Ok(call::Settings {
         ice_servers,
         video_source: match &config.media.camera {
-            Source::Auto => call::VideoSource::Auto,
-            Source::Test => call::VideoSource::TestPicture,
-            Source::Off => call::VideoSource::Off,
-            Source::Named(name) => call::VideoSource::Device(name.clone()),
+            config::Source::Auto => call::VideoSource::Auto,
+            config::Source::Test => call::VideoSource::TestPicture,
+            config::Source::Off => call::VideoSource::Off,
+            config::Source::Named(name) => call::VideoSource::Device(name.clone()),
         },
         audio_source: match &config.media.microphone {
-            Source::Auto => call::AudioSource::Auto,
-            Source::Test => call::AudioSource::TestTone,
-            Source::Off => call::AudioSource::Off,
-            Source::Named(name) => call::AudioSource::Device(name.clone()),
+            config::Source::Auto => call::AudioSource::Auto,
+            config::Source::Test => call::AudioSource::TestTone,
+            config::Source::Off => call::AudioSource::Off,
+            config::Source::Named(name) => call::AudioSource::Device(name.clone()),
         },
         audio_sink: match &config.media.speaker {
-            Source::Auto => call::AudioSink::Auto,
-            Source::Test | Source::Off => call::AudioSink::Silent,
-            Source::Named(name) => call::AudioSink::Device(name.clone()),
+            config::Source::Auto => call::AudioSink::Auto,
+            config::Source::Test | config::Source::Off => call::AudioSink::Silent,
+            config::Source::Named(name) => call::AudioSink::Device(name.clone()),
         },
         ..call::Settings::default()
     })

@@ -1,15 +1,11 @@
-//! The configuration file, read, and changed in place: comments and order are the technician's and stay.
+//! The configuration file, as the verbs use it.
 
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use config::{Config, DevicePort};
 use drivers::MODELS;
 use drivers::ports::{Address, Binding};
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table};
 
 /// Reads a configuration and checks its models.
 pub(crate) fn load(path: &Path) -> Result<Config> {
@@ -56,47 +52,12 @@ pub(crate) fn typed_address(text: &str) -> Result<Address> {
     })
 }
 
-/// Sets the table of `[[field]]` whose `key` has that value, or adds one, and writes the file if it is then good.
-pub(crate) fn set_table(path: &Path, field: &str, key: &str, table: Table) -> Result<()> {
-    let text = fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let mut document: DocumentMut = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
-    let tables = document.entry(field).or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
-    let Some(tables) = tables.as_array_of_tables_mut() else {
-        bail!("{}: write [[{field}]] before each {field}", path.display());
-    };
-    let value = table.get(key).and_then(Item::as_str).unwrap_or_default().to_owned();
-    let at = tables.iter().position(|table| table.get(key).and_then(Item::as_str) == Some(value.as_str()));
-    match at.and_then(|at| tables.get_mut(at)) {
-        Some(there) => {
-            // The comment above a table belongs to its place.
-            let decor = there.decor().clone();
-            let position = there.position();
-            *there = table;
-            *there.decor_mut() = decor;
-            there.set_position(position);
-        }
-        None => tables.push(table),
+/// How the configuration writes where a device is plugged.
+pub(crate) fn port(address: &Address) -> DevicePort {
+    match address {
+        Address::IdPath(id_path) => DevicePort::IdPath(id_path.clone()),
+        Address::Serial(serial) => DevicePort::Serial(serial.clone()),
+        Address::Path(path) => DevicePort::Path(path.clone()),
+        Address::Usb(usb) => DevicePort::Usb(usb.to_string()),
     }
-    let text = document.to_string();
-    let config = Config::parse(&text, path).context("the file is left as it was")?;
-    config.check_models(path, &keys()).context("the file is left as it was")?;
-    replace(path, &text)
-}
-
-/// Writes beside and renames, so that a power cut leaves the old file or the new one.
-fn replace(path: &Path, text: &str) -> Result<()> {
-    let mode = fs::metadata(path)?.permissions().mode();
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let _ = fs::remove_file(&beside);
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&beside)
-        .with_context(|| format!("{} cannot be written", beside.display()))?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path).with_context(|| format!("{} cannot be replaced", path.display()))
 }

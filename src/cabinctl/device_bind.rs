@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use drivers::ports::{Address, find};
-use toml_edit::{Table, value};
 
 use crate::arguments::Arguments;
 use crate::config_file;
@@ -19,16 +18,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     drivers::model(&model)
         .with_context(|| format!("no model {model:?}; there are: {}", config_file::keys().join(", ")))?;
     let address = lasting(config_file::typed_address(&port)?);
-    let mut table = Table::new();
-    table["name"] = value(&name);
-    table["model"] = value(&model);
-    match &address {
-        Address::IdPath(id_path) => table["id_path"] = value(id_path),
-        Address::Serial(serial) => table["serial"] = value(serial),
-        Address::Path(path) => table["path"] = value(path.display().to_string()),
-        Address::Usb(usb) => table["usb"] = value(usb.to_string()),
-    }
-    config_file::set_table(&path, "device", "name", table)?;
+    config::edit::set_device(&path, &name, &model, &config_file::port(&address), &config_file::keys())?;
     writeln!(out, "{name} is the {model} at {address}")?;
     if find::resolve(&address).is_none() {
         writeln!(out, "nothing is plugged there now")?;

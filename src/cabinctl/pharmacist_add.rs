@@ -8,7 +8,6 @@ use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher as _, SaltString};
 use rand::RngCore as _;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-use toml_edit::{Table, value};
 use zeroize::Zeroizing;
 
 use crate::arguments::Arguments;
@@ -35,11 +34,7 @@ pub(crate) fn run(mut arguments: Arguments, input: &mut dyn BufRead, out: &mut d
     let pin = unseen(input)?;
     writeln!(out)?;
     check(&pin)?;
-    let mut table = Table::new();
-    table["id"] = value(&id);
-    table["name"] = value(&name);
-    table["pin_hash"] = value(hash(&pin)?);
-    config_file::set_table(&path, "pharmacist", "id", table)?;
+    config::edit::set_pharmacist(&path, &id, &name, &hash(&pin)?, &config_file::keys())?;
     writeln!(out, "{name} ({id}) can open the cabin from its next start")?;
     Ok(())
 }

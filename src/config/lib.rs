@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+pub mod edit;
 mod reader;
 mod sections;
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub media: Media,
     /// Where a carte Vitale is read; `None`: the identity is typed.
     pub card_reader: Option<CardReader>,
+    /// Otoscope, dermatoscope, stethoscope.
+    pub instruments: Instruments,
     /// Where documents are printed; `None`: shown as a code to scan.
     pub printer: Option<String>,
     /// The screen.
@@ -184,6 +187,18 @@ pub struct Media {
     pub microphone: Source,
     /// Loudspeaker or headset.
     pub speaker: Source,
+}
+
+/// Instruments that see and hear. `test`: a test picture or sound; else a file (`/dev/v4l/by-id/…`), an ALSA name
+/// (`hw:1,0`), or `usb=VENDOR:PRODUCT` with `/SERIAL` or `@SOCKET`, as `cabinctl camera list` shows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Instruments {
+    /// Looks into the ear.
+    pub otoscope: Option<String>,
+    /// Looks at the skin.
+    pub dermatoscope: Option<String>,
+    /// Hears heart and lungs.
+    pub stethoscope: Option<String>,
 }
 
 /// Which camera, microphone or loudspeaker.

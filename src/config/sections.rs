@@ -7,8 +7,8 @@ use toml::de::DeTable;
 
 use crate::reader::{Notes, Table};
 use crate::{
-    Call, CardReader, Config, DEVICES_MAX, Desk, Device, DevicePort, Inactivity, Language, Media, PHARMACISTS_MAX,
-    Pharmacist, RELAYS_MAX, Screen, Site, SiteKind, Source, Turn,
+    Call, CardReader, Config, DEVICES_MAX, Desk, Device, DevicePort, Inactivity, Instruments, Language, Media,
+    PHARMACISTS_MAX, Pharmacist, RELAYS_MAX, Screen, Site, SiteKind, Source, Turn,
 };
 
 /// Longest wait for a touch, seconds.
@@ -46,6 +46,20 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
     let mut t = root.table("card_reader", notes);
     let name = t.optional("name", "\"any\", or part of a name that cabinctl card read shows", notes, any);
     let card_reader = has_card_reader.then(|| CardReader { name: name.filter(|name| name != "any") });
+    t.end(notes);
+
+    let mut t = root.table("instruments", notes);
+    let expected = "\"test\", a file or ALSA name, or usb=VENDOR:PRODUCT as cabinctl camera list shows it";
+    let mut instrument = |field| {
+        t.optional(field, expected, notes, |text| {
+            text.strip_prefix("usb=").is_none_or(is_usb).then(|| any(text)).flatten()
+        })
+    };
+    let instruments = Instruments {
+        otoscope: instrument("otoscope"),
+        dermatoscope: instrument("dermatoscope"),
+        stethoscope: instrument("stethoscope"),
+    };
     t.end(notes);
 
     let mut t = root.table("printer", notes);
@@ -95,6 +109,7 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
         devices,
         media,
         card_reader,
+        instruments,
         printer,
         screen,
         pharmacists,

@@ -23,8 +23,11 @@ impl Cabin {
             Effect::AlarmPharmacist(why) => self.ring(why, Loudness::Loud),
             Effect::WarnInactive => bell::ring(Loudness::Soft),
             Effect::Speak => self.speak(),
-            Effect::StartMeasurement(measurement) => self.devices.start(measurement),
-            Effect::StopMeasurement(measurement) => self.devices.stop(measurement),
+            Effect::StartMeasurement(measurement) => self.start_device(measurement),
+            Effect::StopMeasurement(measurement) => {
+                self.devices.stop(measurement);
+                self.instruments.stop(measurement, &self.runtime);
+            }
             Effect::EnterWaitingRoom => self.tell_waiting(),
             Effect::LeaveWaitingRoom => self.leave_waiting_room(),
             Effect::AcceptPhysician => self.accept_physician(),
@@ -92,6 +95,7 @@ impl Cabin {
         self.voice.stop();
         self.drafts = Drafts::default();
         self.devices.forget();
+        self.instruments.forget(&self.runtime);
         self.desk.forget();
         if let Some(link) = &self.link {
             link.waiting(None);

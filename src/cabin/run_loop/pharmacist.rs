@@ -170,7 +170,7 @@ impl Cabin {
 
     /// Looks at what the place must have. True when nothing is missing.
     pub(super) fn check_equipment(&mut self) -> bool {
-        let missing = equipment::missing(&self.settings.compulsory, &self.devices);
+        let missing = equipment::missing(&self.settings.compulsory, &self.devices, &self.instruments);
         if self.journey.missing_equipment() != missing {
             tracing::warn!(?missing, "what this place must have was checked");
             self.input(Input::EquipmentChecked { missing });
@@ -180,7 +180,9 @@ impl Cabin {
 
     /// A device came or went. Until each has been looked for once, nothing is said to be missing.
     pub(super) fn equipment_changed(&mut self) {
-        if self.devices.iter().all(|device| device.health != Health::Unknown) {
+        let devices = self.devices.iter().map(|device| &device.health);
+        let instruments = self.instruments.iter().map(|instrument| &instrument.health);
+        if devices.chain(instruments).all(|health| *health != Health::Unknown) {
             self.check_equipment();
         }
         self.tell_site();

@@ -4,7 +4,7 @@ mod answers;
 pub mod call;
 mod ending;
 mod identity;
-mod measure;
+pub mod measure;
 mod welcome;
 
 use consult::journey::Step;

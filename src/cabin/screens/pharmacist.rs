@@ -126,7 +126,7 @@ pub fn forget(app: &App) {
 
 fn morning_check(app: &App, cabin: &Cabin) {
     let adapter = app.global::<MorningCheckAdapter>();
-    let rows = equipment::rows(&cabin.settings.compulsory, &cabin.devices);
+    let rows = equipment::rows(&cabin.settings.compulsory, &cabin.devices, &cabin.instruments);
     adapter.set_complete(rows.iter().all(|row| row.state == EquipmentState::Answers));
     list(&adapter.get_rows(), rows, |rows| adapter.set_rows(rows));
 }

@@ -34,6 +34,14 @@ pub fn list() -> Vec<Found> {
     nodes().into_iter().filter_map(|(class, node)| found(&class, node)).collect()
 }
 
+/// Whether the camera that an address means is plugged, by the kernel's files: nothing is opened.
+pub fn is_plugged(address: &Address) -> bool {
+    match address {
+        Address::Named(name) => fs::canonicalize(name).is_ok(),
+        Address::Usb { .. } => nodes().iter().any(|(class, _)| address.fits(&behind(class))),
+    }
+}
+
 /// The camera that an address means: of several alike, none.
 pub(crate) fn resolve(address: &Address) -> Option<Found> {
     let mut fitting = nodes().into_iter().filter(|(class, node)| match address {

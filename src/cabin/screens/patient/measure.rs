@@ -5,7 +5,9 @@ use consult::journey::{Act, Guided, Input, Step, Trouble};
 use consult::vitals::Measurement;
 use drivers::Status;
 use drivers::ports::system_clock;
-use slint::{ComponentHandle as _, ModelRc};
+use exam::picture::Advice;
+use media::Frame;
+use slint::{ComponentHandle as _, Image, ModelRc, Rgba8Pixel, SharedPixelBuffer};
 use ui::{App, DeviceFault, MeasureAdapter, SignalHint};
 
 use super::super::list;
@@ -27,7 +29,7 @@ fn usual_ms(measurement: Measurement) -> u64 {
     }
 }
 
-pub fn connect(app: &App) {
+pub(super) fn connect(app: &App) {
     let measure = app.global::<MeasureAdapter>();
     measure.on_start(|| {
         with(|cabin| {
@@ -35,6 +37,7 @@ pub fn connect(app: &App) {
         })
     });
     measure.on_stop(|| with(Cabin::back));
+    measure.on_take(|| with(Cabin::take_picture));
     measure.on_keep(|| {
         with(|cabin| {
             if cabin.input(Input::ReadingsKept) {
@@ -58,7 +61,7 @@ pub fn connect(app: &App) {
     });
 }
 
-pub fn show(app: &App, cabin: &Cabin) {
+pub(super) fn show(app: &App, cabin: &Cabin) {
     let Some(guided) = cabin.guided() else { return };
     let measure = app.global::<MeasureAdapter>();
     measure.set_kind(words::screen_measure(guided.measurement));
@@ -95,12 +98,46 @@ pub fn show(app: &App, cabin: &Cabin) {
         Some(Status::CuffPressure { mmhg, .. }) => mmhg.into(),
         _ => 0,
     });
+    if let Some(instrument) = cabin.instruments.serving(guided.measurement) {
+        measure.set_device_name(instrument.name.as_str().into());
+        measure.set_fault(match guided.act {
+            Act::CheckCable { .. } => DeviceFault::Unplugged,
+            Act::Place { trouble: Some(_) } => DeviceFault::Unreadable,
+            Act::Review { .. } => DeviceFault::None,
+            _ => device_fault(&instrument.health),
+        });
+        measure.set_complete(match guided.act {
+            Act::Review { .. } => true,
+            _ => instrument.ready && !instrument.taking,
+        });
+        measure.set_hint(match instrument.advice {
+            _ if !instrument.ready => SignalHint::Waiting,
+            None => SignalHint::Good,
+            Some(Advice::TooDark) => SignalHint::TooDark,
+            Some(Advice::TooBright) => SignalHint::TooBright,
+            Some(Advice::MoveNearer | Advice::Blurred) => SignalHint::Blurred,
+        });
+        // Brought back after a restart, the picture itself is in the outbox only.
+        if !matches!(guided.act, Act::Measuring { .. }) {
+            picture(app, instrument.frozen.as_ref().filter(|_| matches!(guided.act, Act::Review { .. })));
+        }
+    }
     let curve = device.map(curve).unwrap_or_default();
     measure.set_curve_present(curve.len() > 1);
     list(&measure.get_curve(), curve, |samples| measure.set_curve(samples));
 }
 
-pub fn forget(app: &App) {
+/// What a camera sees, or took.
+pub fn picture(app: &App, frame: Option<&Frame>) {
+    let measure = app.global::<MeasureAdapter>();
+    measure.set_picture_present(frame.is_some());
+    measure.set_picture(frame.map_or_else(Image::default, |frame| {
+        Image::from_rgba8(SharedPixelBuffer::<Rgba8Pixel>::clone_from_slice(&frame.rgba, frame.width, frame.height))
+    }));
+}
+
+pub(super) fn forget(app: &App) {
+    picture(app, None);
     let measure = app.global::<MeasureAdapter>();
     measure.set_figures(ModelRc::default());
     measure.set_curve(ModelRc::default());

@@ -1,0 +1,125 @@
+//! Changing the file in place: comments and order are the technician's and stay.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TomlError};
+
+use crate::{Config, ConfigMistakes, DevicePort};
+
+/// Why the file is left as it was.
+#[derive(Debug)]
+pub enum EditError {
+    /// It cannot be read or written: its owner and the folder's tell who may.
+    File {
+        /// Which file.
+        file: PathBuf,
+        /// The system's words.
+        error: io::Error,
+    },
+    /// It is not TOML.
+    NotToml {
+        /// Which file.
+        file: PathBuf,
+        /// Where and why.
+        error: TomlError,
+    },
+    /// What stands under that name is no list of tables: write `[[name]]` before each.
+    NoTables {
+        /// Which file.
+        file: PathBuf,
+        /// Which name.
+        field: &'static str,
+    },
+    /// It would then have these mistakes.
+    Mistakes(ConfigMistakes),
+}
+
+impl std::fmt::Display for EditError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            EditError::File { file, error } => write!(f, "{} cannot be changed: {error}", file.display()),
+            EditError::NotToml { file, error } => write!(f, "{} is not TOML: {error}", file.display()),
+            EditError::NoTables { file, field } => {
+                write!(f, "{}: write [[{field}]] before each {field}", file.display())
+            }
+            EditError::Mistakes(mistakes) => write!(f, "the file is left as it was: {mistakes}"),
+        }
+    }
+}
+
+impl std::error::Error for EditError {}
+
+/// Binds a device: sets the `[[device]]` of that name, or adds one.
+///
+/// # Errors
+/// Why the file is left as it was. `models` are the models known ([`Config::check_models`]).
+pub fn set_device(path: &Path, name: &str, model: &str, port: &DevicePort, models: &[&str]) -> Result<(), EditError> {
+    let mut table = Table::new();
+    table["name"] = toml_edit::value(name);
+    table["model"] = toml_edit::value(model);
+    let (field, text) = match port {
+        DevicePort::IdPath(id_path) => ("id_path", id_path.clone()),
+        DevicePort::Serial(serial) => ("serial", serial.clone()),
+        DevicePort::Path(path) => ("path", path.display().to_string()),
+        DevicePort::Usb(usb) => ("usb", usb.clone()),
+    };
+    table[field] = toml_edit::value(text);
+    set_table(path, "device", "name", table, models)
+}
+
+/// Adds a pharmacist, or changes the name and PIN of the one with that id.
+///
+/// # Errors
+/// Why the file is left as it was. `models` are the models known ([`Config::check_models`]).
+pub fn set_pharmacist(path: &Path, id: &str, name: &str, pin_hash: &str, models: &[&str]) -> Result<(), EditError> {
+    let mut table = Table::new();
+    table["id"] = toml_edit::value(id);
+    table["name"] = toml_edit::value(name);
+    table["pin_hash"] = toml_edit::value(pin_hash);
+    set_table(path, "pharmacist", "id", table, models)
+}
+
+/// Sets the table of `[[field]]` whose `key` has the table's value, or adds one, and writes the file if it is then good.
+fn set_table(path: &Path, field: &'static str, key: &str, table: Table, models: &[&str]) -> Result<(), EditError> {
+    let failed = |error| EditError::File { file: path.to_owned(), error };
+    let text = fs::read_to_string(path).map_err(failed)?;
+    let mut document: DocumentMut =
+        text.parse().map_err(|error| EditError::NotToml { file: path.to_owned(), error })?;
+    let tables = document.entry(field).or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
+    let Some(tables) = tables.as_array_of_tables_mut() else {
+        return Err(EditError::NoTables { file: path.to_owned(), field });
+    };
+    let value = table.get(key).and_then(Item::as_str).unwrap_or_default().to_owned();
+    let at = tables.iter().position(|table| table.get(key).and_then(Item::as_str) == Some(value.as_str()));
+    match at.and_then(|at| tables.get_mut(at)) {
+        Some(there) => {
+            // The comment above a table belongs to its place.
+            let decor = there.decor().clone();
+            let position = there.position();
+            *there = table;
+            *there.decor_mut() = decor;
+            there.set_position(position);
+        }
+        None => tables.push(table),
+    }
+    let text = document.to_string();
+    let config = Config::parse(&text, path).map_err(EditError::Mistakes)?;
+    config.check_models(path, models).map_err(EditError::Mistakes)?;
+    replace(path, &text).map_err(failed)
+}
+
+/// Writes beside and renames, so that a power cut leaves the old file or the new one.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let mode = fs::metadata(path)?.permissions().mode();
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let _ = fs::remove_file(&beside);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&beside, path)
+}
