@@ -20,6 +20,8 @@ pub(crate) enum WeightUnit {
     Gram,
     /// 0.45359237 kg.
     Pound,
+    /// A sixteenth of a pound.
+    Ounce,
 }
 
 /// What a height is written in.
@@ -50,6 +52,16 @@ impl Decimal {
         (digits > 0).then_some(decimal)
     }
 
+    /// `digits * 10^exponent`; `None` when that is more than a scale's digits.
+    pub(crate) fn scaled(digits: u16, exponent: i8) -> Option<Self> {
+        let (more, decimals) = match exponent {
+            -9..=-1 => (0, u32::from(exponent.unsigned_abs())),
+            0..=4 => (u32::from(exponent.unsigned_abs()), 0),
+            _ => return None,
+        };
+        Some(Decimal { digits: u64::from(digits) * 10u64.pow(more), decimals })
+    }
+
     pub(crate) fn is_zero(self) -> bool {
         self.digits == 0
     }
@@ -67,6 +79,7 @@ impl Decimal {
             WeightUnit::Kilogram => self.times(1000, 1),
             WeightUnit::Gram => self.times(1, 1),
             WeightUnit::Pound => self.times(45_359_237, 100_000),
+            WeightUnit::Ounce => self.times(45_359_237, 1_600_000),
         };
         grams.and_then(|grams| u32::try_from(grams).ok())
     }
@@ -100,6 +113,18 @@ mod tests {
         ] {
             assert_eq!(grams(text, unit), expected, "{text} {unit:?}");
         }
+    }
+
+    #[test]
+    fn a_power_of_ten_moves_the_point() {
+        for (digits, exponent, expected) in [(556, -1, 55_600), (55_600, -3, 55_600), (5, 1, 50_000), (70, 0, 70_000)] {
+            let decimal = Decimal::scaled(digits, exponent).unwrap();
+            assert_eq!(decimal.grams(WeightUnit::Kilogram), Some(expected), "{digits} * 10^{exponent}");
+        }
+        assert_eq!(Decimal::scaled(16, 0).unwrap().grams(WeightUnit::Ounce), Some(454));
+        assert!(
+            Decimal::scaled(1, 5).is_none() && Decimal::scaled(1, -10).is_none() && Decimal::scaled(1, -128).is_none()
+        );
     }
 
     #[test]

@@ -17,9 +17,15 @@ use std::time::Instant;
 use consult::ecg::{Ecg, Lead};
 use consult::vitals::{Implausible, Measurement, Moment, Value};
 
+pub mod blood_pressure_contec_08a;
+pub mod blood_pressure_microlife_ascii;
+pub mod blood_pressure_microlife_m;
+pub mod blood_pressure_omron;
 pub mod blood_pressure_suntech;
 pub mod blood_pressure_taidoc;
 pub mod capture;
+mod counted_report;
+pub mod cuff_memory;
 mod decimal;
 mod device_clock;
 pub mod ecg_cyton;
@@ -36,6 +42,8 @@ pub mod scale_health_o_meter;
 pub mod scale_mt_sics;
 pub mod scale_st_gs;
 pub mod scale_tanita;
+pub mod scale_usb_hid;
+mod stored;
 pub mod taidoc;
 pub mod thermometer_taidoc;
 pub mod weighing;
@@ -285,6 +293,9 @@ pub enum Absent {
     Empty,
     /// The device's clock cannot be trusted: its record could be an earlier patient's.
     ClockWrong,
+    /// The device says that it cannot measure until somebody has looked after it: broken, to be calibrated, or to be
+    /// set to zero.
+    OutOfOrder,
     /// Electrocardiograph: an electrode was off, or the signal was lost, until the time was over.
     ElectrodeOff,
     /// The meter's record is of something else than what was asked (a control solution, ketones).
@@ -597,6 +608,66 @@ pub const MODELS: &[Model] = &[
         usb: &[UsbHint::serial(0x0403, 0x6015)],
         confidence: Confidence::A,
         protocol: || Box::new(ecg_cyton::Cyton::new()),
+    },
+    Model {
+        key: "blood_pressure_omron",
+        name: "HEM-790IT, M10-IT, BP791IT",
+        maker: "Omron",
+        measurement: Measurement::BloodPressure,
+        line: None,
+        usb: &[UsbHint::hid(0x0590, 0x0028, 8)],
+        confidence: Confidence::A,
+        protocol: || Box::new(blood_pressure_omron::protocol()),
+    },
+    Model {
+        key: "blood_pressure_microlife_ascii",
+        name: "BP A6 PC, BP A200, BP 3GX1",
+        maker: "Microlife",
+        measurement: Measurement::BloodPressure,
+        line: None,
+        usb: &[UsbHint::hid(0x04B4, 0x5500, 8)],
+        confidence: Confidence::A,
+        protocol: || Box::new(blood_pressure_microlife_ascii::protocol()),
+    },
+    Model {
+        key: "blood_pressure_microlife_m",
+        name: "BP B3 Comfort PC",
+        maker: "Microlife",
+        measurement: Measurement::BloodPressure,
+        line: None,
+        usb: &[UsbHint::hid(0x04D9, 0xB554, 8)],
+        confidence: Confidence::A,
+        protocol: || Box::new(blood_pressure_microlife_m::protocol()),
+    },
+    Model {
+        key: "blood_pressure_contec_08a",
+        name: "08A, 08C",
+        maker: "Contec",
+        measurement: Measurement::BloodPressure,
+        line: None,
+        usb: &[UsbHint::hid(0x0483, 0x5750, 64)],
+        confidence: Confidence::A,
+        protocol: || Box::new(blood_pressure_contec_08a::protocol()),
+    },
+    Model {
+        key: "scale_usb_hid",
+        name: "S180, SCB-R9000 and other HID parcel scales",
+        maker: "Dymo, Fairbanks, Mettler Toledo, Stamps.com",
+        measurement: Measurement::WeightAndHeight,
+        line: None,
+        usb: &[
+            UsbHint::hid(0x0922, 0x8009, scale_usb_hid::REPORT),
+            UsbHint::hid(0x0922, 0x8003, scale_usb_hid::REPORT),
+            UsbHint::hid(0x0922, 0x8004, scale_usb_hid::REPORT),
+            UsbHint::hid(0x0B67, 0x555E, scale_usb_hid::REPORT),
+            UsbHint::hid(0x0EB8, 0xF000, scale_usb_hid::REPORT),
+            UsbHint::hid(0x0EB8, 0xF001, scale_usb_hid::REPORT),
+            UsbHint::hid(0x1446, 0x6A73, scale_usb_hid::REPORT),
+            UsbHint::hid(0x2474, 0x0550, scale_usb_hid::REPORT),
+            UsbHint::hid(0x2474, 0x3550, scale_usb_hid::REPORT),
+        ],
+        confidence: Confidence::A,
+        protocol: || Box::new(scale_usb_hid::protocol()),
     },
 ];
 

@@ -5,7 +5,7 @@
 //! weight (`S`). Its serial number is asked for when the port opens. It is never set to zero nor tared by the cabin.
 //! What settles a weight is in [`weighing`](crate::weighing).
 
-use crate::weighing::{Dialect, Figure, Said, Weighing};
+use crate::weighing::{Dialect, Figure, Framing, Said, Weighing};
 
 const SERIAL_NUMBER: &[u8] = b"I4\r\n";
 const WEIGHT_NOW: &[u8] = b"SI\r\n";
@@ -13,7 +13,12 @@ const WEIGHT_WHEN_STABLE: &[u8] = b"S\r\n";
 
 /// The protocol, before its port opens.
 pub fn protocol() -> Weighing {
-    Weighing::new(Dialect { greeting: Some(SERIAL_NUMBER), ask: &[WEIGHT_NOW, WEIGHT_WHEN_STABLE], read })
+    Weighing::new(Dialect {
+        framing: Framing::Lines,
+        greeting: Some(SERIAL_NUMBER),
+        ask: &[WEIGHT_NOW, WEIGHT_WHEN_STABLE],
+        read,
+    })
 }
 
 /// The first word, and what follows.

@@ -5,11 +5,11 @@
 //! set on the indicator: the weight that it shows is the one taken. A&D's own setting, 2400 7E1, must be changed on
 //! the indicator. What settles a weight is in [`weighing`](crate::weighing).
 
-use crate::weighing::{Dialect, Figure, Said, Weighing};
+use crate::weighing::{Dialect, Figure, Framing, Said, Weighing};
 
 /// The protocol, before its port opens.
 pub fn protocol() -> Weighing {
-    Weighing::new(Dialect { greeting: None, ask: &[], read })
+    Weighing::new(Dialect { framing: Framing::Lines, greeting: None, ask: &[], read })
 }
 
 fn read(line: &[u8]) -> Option<Said> {

@@ -1,4 +1,4 @@
-//! Weighing: when a weight is settled, and the scales that write one weight a line and know no height.
+//! Weighing: when a weight is settled, and the scales that write one weight a line (or a report) and know no height.
 //!
 //! A protocol of such a scale is its dialect: what to ask, and what a line says. Everything else is here, so that the
 //! same body gives a weight by the same rule whichever scale is plugged.
@@ -122,6 +122,8 @@ impl Listening {
 
 /// How a scale speaks.
 pub(crate) struct Dialect {
+    /// What is one thing that it says.
+    pub(crate) framing: Framing,
     /// Sent when the port opens.
     pub(crate) greeting: Option<&'static [u8]>,
     /// Ways to ask for the weight; the next is tried when the scale says that it does not know one. Empty: it sends by
@@ -129,6 +131,15 @@ pub(crate) struct Dialect {
     pub(crate) ask: &'static [&'static [u8]],
     /// What a line says, without its end; `None` for a line of nothing that the scale would write.
     pub(crate) read: fn(&[u8]) -> Option<Said>,
+}
+
+/// What is one thing that a scale says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// A line of text, ended by CR or LF or both.
+    Lines,
+    /// A report of so many bytes.
+    Reports(usize),
 }
 
 /// What a line says.
@@ -149,6 +160,8 @@ pub(crate) enum Said {
     NotUnderstood,
     /// Its serial number.
     Serial(String),
+    /// It cannot weigh until somebody has looked after it.
+    OutOfOrder,
     /// Something that has no bearing on a weight.
     Other,
 }
@@ -157,10 +170,10 @@ pub(crate) enum Said {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Figure {
     /// Below zero: the platform is lighter than when it was set to zero.
-    negative: bool,
-    decimal: Decimal,
+    pub(crate) negative: bool,
+    pub(crate) decimal: Decimal,
     /// `None`: no unit that we know.
-    unit: Option<WeightUnit>,
+    pub(crate) unit: Option<WeightUnit>,
 }
 
 impl Figure {
@@ -242,6 +255,16 @@ impl Weighing {
     }
 
     fn byte(&mut self, byte: u8, now: Instant) {
+        if let (Framing::Reports(length), Line::Coming(report)) = (self.dialect.framing, &mut self.line) {
+            report.push(byte);
+            if report.len() == length {
+                let report = std::mem::take(report);
+                if let Some(said) = (self.dialect.read)(&report) {
+                    self.said(said, now);
+                }
+            }
+            return;
+        }
         match (&mut self.line, byte) {
             (line, b'\r' | b'\n') => {
                 if let Line::Coming(text) = std::mem::replace(line, Line::Coming(Vec::new()))
@@ -260,6 +283,7 @@ impl Weighing {
         match said {
             Said::Load { stable, figure } => self.figure(stable, figure, now),
             Said::OutOfRange => self.absent(Absent::Overload),
+            Said::OutOfOrder => self.absent(Absent::OutOfOrder),
             Said::NotYet => {
                 self.unload();
                 self.settling();
@@ -360,7 +384,8 @@ impl Protocol for Weighing {
     }
 
     fn start(&mut self, now: Now) {
-        if matches!(&self.line, Line::Coming(text) if !text.is_empty()) {
+        // The rest of a line begun before is no line; the rest of a report is.
+        if self.dialect.framing == Framing::Lines && matches!(&self.line, Line::Coming(text) if !text.is_empty()) {
             self.line = Line::Skipped;
         }
         self.begin(now);
@@ -445,7 +470,12 @@ pub(crate) mod bench {
 
         /// What is said of a text from the scale.
         pub(crate) fn hear(&mut self, text: &str) -> Vec<Event> {
-            self.scale.handle_input(text.as_bytes(), self.now);
+            self.hear_bytes(text.as_bytes())
+        }
+
+        /// What is said of bytes from the scale.
+        pub(crate) fn hear_bytes(&mut self, bytes: &[u8]) -> Vec<Event> {
+            self.scale.handle_input(bytes, self.now);
             std::iter::from_fn(|| self.scale.poll_event()).collect()
         }
 

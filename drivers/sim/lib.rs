@@ -11,6 +11,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -20,6 +21,10 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
+mod blood_pressure_contec_08a;
+mod blood_pressure_microlife_ascii;
+mod blood_pressure_microlife_m;
+mod blood_pressure_omron;
 mod blood_pressure_suntech;
 mod blood_pressure_taidoc;
 mod calendar;
@@ -28,6 +33,7 @@ pub mod control;
 mod ecg_cyton;
 mod glucose_taidoc;
 mod heart;
+mod memory_cuff;
 mod oximeter_contec;
 mod oximeter_nonin;
 mod oximeter_taidoc;
@@ -37,9 +43,12 @@ mod scale_health_o_meter;
 mod scale_mt_sics;
 mod scale_st_gs;
 mod scale_tanita;
+mod scale_usb_hid;
 mod taidoc;
 mod thermometer_taidoc;
 mod usb;
+
+use usb::Plug;
 
 /// Keys of the simulated models: the names of their files, here and in `drivers`.
 pub const MODELS: &[&str] = &[
@@ -55,6 +64,11 @@ pub const MODELS: &[&str] = &[
     "blood_pressure_taidoc",
     "oximeter_taidoc",
     "glucose_taidoc",
+    "blood_pressure_omron",
+    "blood_pressure_microlife_ascii",
+    "blood_pressure_microlife_m",
+    "blood_pressure_contec_08a",
+    "scale_usb_hid",
 ];
 
 /// Commands that every simulator takes.
@@ -66,8 +80,10 @@ pub(crate) trait Device: Send {
     fn plugged(&mut self, now: Instant);
     /// The cable is out.
     fn unplugged(&mut self, _now: Instant) {}
-    /// Bytes from the host; answers go to `out`.
+    /// Bytes from the host (over HID, one output report); answers go to `out`.
     fn hear(&mut self, bytes: &[u8], now: Instant, out: &mut Vec<u8>);
+    /// The host has set the feature report of a HID device.
+    fn hear_feature(&mut self, _report: &[u8], _now: Instant, _out: &mut Vec<u8>) {}
     /// What the device says by itself.
     fn tick(&mut self, now: Instant, out: &mut Vec<u8>);
     /// When [`Device::tick`] is wanted next.
@@ -94,6 +110,11 @@ fn device(model: &str) -> Option<Box<dyn Device>> {
         "blood_pressure_taidoc" => Box::new(blood_pressure_taidoc::Cuff::new()),
         "oximeter_taidoc" => Box::new(oximeter_taidoc::Oximeter::new()),
         "glucose_taidoc" => Box::new(glucose_taidoc::GlucoseMeter::new()),
+        "blood_pressure_omron" => Box::new(blood_pressure_omron::device()),
+        "blood_pressure_microlife_ascii" => Box::new(blood_pressure_microlife_ascii::device()),
+        "blood_pressure_microlife_m" => Box::new(blood_pressure_microlife_m::device()),
+        "blood_pressure_contec_08a" => Box::new(blood_pressure_contec_08a::device()),
+        "scale_usb_hid" => Box::new(scale_usb_hid::Scale::new()),
         _ => return None,
     })
 }
@@ -105,28 +126,47 @@ struct Order {
     answer: Sender<Answer>,
 }
 
-/// Bits a second of a model that is sold with a USB HID cable (CP2110).
-fn hid_uart_baud(model: &str) -> Option<u32> {
-    match model {
-        "thermometer_taidoc" | "blood_pressure_taidoc" | "oximeter_taidoc" | "glucose_taidoc" => Some(19_200),
-        _ => None,
-    }
+/// How a model is plugged into USB, if it is.
+fn plug(model: &str) -> Option<Plug> {
+    Some(match model {
+        "thermometer_taidoc" | "blood_pressure_taidoc" | "oximeter_taidoc" | "glucose_taidoc" => {
+            Plug::HidUart { baud: 19_200 }
+        }
+        "blood_pressure_omron" => Plug::Hid(&blood_pressure_omron::KIND),
+        "blood_pressure_microlife_ascii" => Plug::Hid(&blood_pressure_microlife_ascii::KIND),
+        "blood_pressure_microlife_m" => Plug::Hid(&blood_pressure_microlife_m::KIND),
+        "blood_pressure_contec_08a" => Plug::Hid(&blood_pressure_contec_08a::KIND),
+        "scale_usb_hid" => Plug::Hid(&scale_usb_hid::KIND),
+        _ => return None,
+    })
+}
+
+/// What a device is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Bytes of a line, or an output report.
+    Bytes(Vec<u8>),
+    /// A feature report.
+    Feature(Vec<u8>),
 }
 
 /// Where a simulated device is plugged in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Socket {
     /// A pseudo-terminal behind that name.
     Link(PathBuf),
-    /// A port of vhci_hcd, and the speed of the device's line.
-    Usb { port: u8, baud: u32 },
+    /// A port of vhci_hcd.
+    Usb { port: u8, plug: Plug },
+    /// The other end of a socket that carries reports; nothing can be plugged in again.
+    Reports,
 }
 
 impl Socket {
     fn plug(&self) -> std::io::Result<Cable> {
         Ok(match self {
             Socket::Link(link) => Cable::Pty(pty::Pty::open(link)?),
-            Socket::Usb { port, baud } => Cable::Usb(usb::HidUart::plug(*port, *baud)?),
+            Socket::Usb { port, plug } => Cable::Usb(usb::Usb::plug(*port, *plug)?),
+            Socket::Reports => return Err(std::io::Error::other("its host has gone")),
         })
     }
 }
@@ -134,8 +174,14 @@ impl Socket {
 /// What joins a device to a host.
 enum Cable {
     Pty(pty::Pty),
-    Usb(usb::HidUart),
+    Usb(usb::Usb),
+    Reports(UnixDatagram, u8),
 }
+
+/// First byte of what a host sends to [`Simulator::start_on_reports`]: the report that follows is an output report.
+pub const OUTPUT_REPORT: u8 = 2;
+/// The report that follows is a feature report.
+pub const FEATURE_REPORT: u8 = 3;
 
 impl Cable {
     /// Nothing can come, and nothing tells when it can again.
@@ -143,18 +189,30 @@ impl Cable {
         match self {
             Cable::Pty(pty) => !pty.has_host(),
             Cable::Usb(usb) => usb.is_out(),
+            Cable::Reports(..) => false,
         }
     }
 
-    /// Bytes from the host; none when none came.
-    fn read(&mut self) -> Vec<u8> {
+    /// What came from the host.
+    fn read(&mut self) -> Vec<Heard> {
         match self {
             Cable::Pty(pty) => {
                 let mut buffer = [0; 512];
                 let count = pty.read(&mut buffer);
-                buffer[..count].to_vec()
+                if count == 0 { Vec::new() } else { vec![Heard::Bytes(buffer[..count].to_vec())] }
             }
             Cable::Usb(usb) => usb.read(),
+            Cable::Reports(socket, _) => {
+                let mut buffer = [0; 512];
+                let reports =
+                    std::iter::from_fn(|| socket.recv(&mut buffer).ok().map(|count| buffer[..count].to_vec()));
+                let kind = |report: Vec<u8>| match &report[..] {
+                    [OUTPUT_REPORT, report @ ..] => Some(Heard::Bytes(report.to_vec())),
+                    [FEATURE_REPORT, report @ ..] => Some(Heard::Feature(report.to_vec())),
+                    _ => None,
+                };
+                reports.filter_map(kind).collect()
+            }
         }
     }
 
@@ -163,6 +221,11 @@ impl Cable {
         match self {
             Cable::Pty(pty) => pty.write(bytes),
             Cable::Usb(usb) => usb.write(bytes),
+            Cable::Reports(socket, report_bytes) => {
+                for report in bytes.chunks(usize::from(*report_bytes)) {
+                    let _ = socket.send(report);
+                }
+            }
         }
     }
 }
@@ -172,6 +235,7 @@ impl AsFd for Cable {
         match self {
             Cable::Pty(pty) => pty.as_fd(),
             Cable::Usb(usb) => usb.as_fd(),
+            Cable::Reports(socket, _) => socket.as_fd(),
         }
     }
 }
@@ -190,7 +254,9 @@ impl Simulator {
     /// # Errors
     /// An unknown model, no pseudo-terminal left, or a folder that cannot be written.
     pub fn start(model: &str, link: &Path) -> std::io::Result<Simulator> {
-        Self::start_in(model, Socket::Link(link.to_owned()))
+        let socket = Socket::Link(link.to_owned());
+        let cable = socket.plug()?;
+        Self::start_with(model, socket, cable)
     }
 
     /// Plugs a simulated device into a USB port of this machine's kernel: `port` 0 to 7 of the module `vhci_hcd`, which
@@ -199,20 +265,35 @@ impl Simulator {
     /// # Errors
     /// A model that has no USB cable, no such port, or one that is taken.
     pub fn start_on_usb(model: &str, port: u8) -> std::io::Result<Simulator> {
-        let baud =
-            hid_uart_baud(model).ok_or_else(|| std::io::Error::other(format!("{model:?} has no USB HID cable")))?;
-        Self::start_in(model, Socket::Usb { port, baud })
+        let plug = plug(model).ok_or_else(|| std::io::Error::other(format!("{model:?} is no USB device")))?;
+        let socket = Socket::Usb { port, plug };
+        let cable = socket.plug()?;
+        Self::start_with(model, socket, cable)
     }
 
-    fn start_in(model: &str, socket: Socket) -> std::io::Result<Simulator> {
+    /// A simulated HID device without a USB port: each message of the socket is one report, those to the device with
+    /// [`OUTPUT_REPORT`] or [`FEATURE_REPORT`] before it. For tests that need no kernel.
+    ///
+    /// # Errors
+    /// A model that is no HID device, or no socket left.
+    pub fn start_on_reports(model: &str) -> std::io::Result<(Simulator, UnixDatagram)> {
+        let Some(Plug::Hid(kind)) = plug(model) else {
+            return Err(std::io::Error::other(format!("{model:?} is no HID device")));
+        };
+        let (host, device) = UnixDatagram::pair()?;
+        device.set_nonblocking(true)?;
+        let simulator = Self::start_with(model, Socket::Reports, Cable::Reports(device, kind.report_bytes))?;
+        Ok((simulator, host))
+    }
+
+    fn start_with(model: &str, socket: Socket, cable: Cable) -> std::io::Result<Simulator> {
         let device = device(model).ok_or_else(|| std::io::Error::other(format!("no simulator for {model:?}")))?;
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (orders, inbox) = mpsc::channel();
-        let cable = Some(socket.plug()?);
         let mut line = Line {
             device,
             socket: socket.clone(),
-            cable,
+            cable: Some(cable),
             silent: false,
             garble: false,
             lose: 0,
@@ -230,6 +311,7 @@ impl Simulator {
         match &self.socket {
             Socket::Link(link) => link.display().to_string(),
             Socket::Usb { port, .. } => format!("USB port {port} of vhci_hcd"),
+            Socket::Reports => "a socket of reports".into(),
         }
     }
 
@@ -296,8 +378,11 @@ impl Line {
                 self.device.tick(now, &mut out);
             }
             let heard = self.cable.as_mut().map(Cable::read).unwrap_or_default();
-            if !heard.is_empty() && !self.silent {
-                self.device.hear(&heard, now, &mut out);
+            for heard in heard.into_iter().filter(|_| !self.silent) {
+                match heard {
+                    Heard::Bytes(bytes) => self.device.hear(&bytes, now, &mut out),
+                    Heard::Feature(report) => self.device.hear_feature(&report, now, &mut out),
+                }
             }
             self.send(out);
             self.wait(wake);

@@ -1,4 +1,5 @@
-//! Every capture, replayed through a real pseudo-terminal, gives exactly the readings that its `.expected` lists.
+//! Every capture, replayed, gives exactly the readings that its `.expected` lists: through a real pseudo-terminal, or,
+//! where the model is a USB device only, to its protocol at a clock of its own.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -8,8 +9,8 @@ use std::time::{Duration, Instant};
 use consult::ecg::{Ecg, MISSING};
 use consult::vitals::{Glucose, Moment, Reading, Value};
 use drivers::capture::{Burst, Capture, Direction};
-use drivers::model;
 use drivers::ports::{Address, Binding, Port, PortEvent};
+use drivers::{Event, Measured, Model, Now, Transmit, model};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -17,11 +18,14 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 /// A test that waits longer than that for a device has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The captures were made at 2026-03-09 08:41:20 UTC; the clock goes on from there.
+/// The captures were made at 2026-03-09 08:41:20 UTC.
+const START: Moment = Moment(1_773_045_680_000);
+
+/// The clock goes on from there.
 fn clock() -> Moment {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let since = START.get_or_init(Instant::now).elapsed();
-    Moment(1_773_045_680_000 + i64::try_from(since.as_millis()).unwrap())
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    let since = BEGAN.get_or_init(Instant::now).elapsed();
+    Moment(START.0 + i64::try_from(since.as_millis()).unwrap())
 }
 
 /// The device's end of a line.
@@ -69,7 +73,7 @@ impl Device {
     }
 }
 
-fn words(reading: &Reading) -> String {
+fn words(reading: &Measured) -> String {
     let mut text = match reading.value {
         Value::Spo2(v) => format!("spo2_percent {}", v.percent()),
         Value::PulseRate(v) => format!("pulse_per_minute {}", v.per_minute()),
@@ -113,10 +117,66 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/captures")
 }
 
+fn said(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Reading(measured) => format!("reading {}\n", words(measured)),
+        Event::EcgTaken(ecg) => format!("recording {}\n", ecg_words(ecg)),
+        Event::Status(status) => format!("status {status:?}\n"),
+        Event::Invalid(absent) => format!("invalid {absent:?}\n"),
+        Event::Fault(fault) => format!("fault {fault:?}\n"),
+        Event::Finished => "finished\n".into(),
+        _ => return None,
+    })
+}
+
+/// The bench is the port: time passes only as the protocol waits, or as the recording says.
+fn replay_reports(model: &Model, capture: &Capture) -> String {
+    let mut protocol = (model.protocol)();
+    let mut now = Now { instant: Instant::now(), wall: START };
+    let pass = |now: &mut Now, time: Duration| {
+        now.instant += time;
+        now.wall.0 += i64::try_from(time.as_millis()).unwrap();
+    };
+    let mut seen = String::new();
+    protocol.port_opened(now);
+    protocol.start(now);
+    for burst in &capture.bursts {
+        let sent = match burst.direction {
+            Direction::FromDevice => {
+                pass(&mut now, Duration::from_millis(burst.after_ms));
+                while protocol.poll_timeout().is_some_and(|at| at <= now.instant) {
+                    protocol.handle_timeout(now);
+                }
+                protocol.handle_input(&burst.bytes, now);
+                None
+            }
+            Direction::ToDevice => Some(Transmit::Bytes(burst.bytes.clone())),
+            Direction::Feature => Some(Transmit::Feature(burst.bytes.clone())),
+        };
+        while let Some(expected) = &sent {
+            if let Some(sent) = protocol.poll_transmit() {
+                assert_eq!(sent, *expected, "what the cabin sends");
+                break;
+            }
+            let due = protocol.poll_timeout().unwrap_or_else(|| panic!("never sent: {expected:?}; {seen}"));
+            let left = due.saturating_duration_since(now.instant);
+            pass(&mut now, left);
+            protocol.handle_timeout(now);
+            assert!(now.wall.0 < START.0 + 3_600_000, "never sent: {expected:?}; {seen}");
+        }
+        seen.extend(std::iter::from_fn(|| protocol.poll_event()).filter_map(|event| said(&event)));
+    }
+    assert_eq!(protocol.poll_transmit(), None, "{}", model.key);
+    seen
+}
+
 fn replay(name: &str) -> String {
     let text = std::fs::read_to_string(folder().join(name).with_extension("capture")).unwrap();
     let capture = Capture::parse(&text).unwrap();
     let model = model(capture.field("model").unwrap()).unwrap();
+    if model.line.is_none() {
+        return replay_reports(model, &capture);
+    }
     let (mut device, path) = Device::open();
     let (sender, messages) = mpsc::sync_channel(4096);
     let binding = Binding { name: "test".into(), model, address: Address::Path(path) };
@@ -136,20 +196,22 @@ fn replay(name: &str) -> String {
     let mut seen = String::new();
     loop {
         let message = messages.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{}: only\n{seen}", model.key));
-        let line = match &message.event {
-            PortEvent::Reading(reading) => {
-                assert_eq!(reading.device.model, model.key);
-                format!("reading {}", words(reading))
+        let event = match message.event {
+            PortEvent::Reading(Reading { device, value, device_at, high_quality, .. }) => {
+                assert_eq!(device.model, model.key);
+                Event::Reading(Measured { value, device_at, high_quality })
             }
-            PortEvent::EcgTaken { ecg, .. } => format!("recording {}", ecg_words(ecg)),
-            PortEvent::Status(status) => format!("status {status:?}"),
-            PortEvent::Invalid(absent) => format!("invalid {absent:?}"),
-            PortEvent::Fault(fault) => format!("fault {fault:?}"),
-            PortEvent::Finished => return seen + "finished\n",
+            PortEvent::EcgTaken { ecg, .. } => Event::EcgTaken(ecg),
+            PortEvent::Status(status) => Event::Status(status),
+            PortEvent::Invalid(absent) => Event::Invalid(absent),
+            PortEvent::Fault(fault) => Event::Fault(fault),
+            PortEvent::Finished => Event::Finished,
             _ => continue,
         };
-        seen += &line;
-        seen.push('\n');
+        seen.extend(said(&event));
+        if event == Event::Finished {
+            return seen;
+        }
     }
 }
 
@@ -226,6 +288,27 @@ fn the_st_gs_indicators_capture_gives_its_weight() {
 #[test]
 fn the_cytons_capture_gives_its_recording() {
     gives_what_it_must("ecg_cyton");
+}
+
+#[test]
+fn the_omron_cuffs_capture_gives_its_readings() {
+    gives_what_it_must("blood_pressure_omron");
+}
+
+#[test]
+fn the_microlife_cuffs_captures_give_their_readings() {
+    gives_what_it_must("blood_pressure_microlife_ascii");
+    gives_what_it_must("blood_pressure_microlife_m");
+}
+
+#[test]
+fn the_contec_cuffs_capture_gives_its_readings() {
+    gives_what_it_must("blood_pressure_contec_08a");
+}
+
+#[test]
+fn the_usb_scales_capture_gives_its_weight() {
+    gives_what_it_must("scale_usb_hid");
 }
 
 #[test]

@@ -7,8 +7,20 @@ use drivers::MODELS;
 use drivers::capture::Capture;
 
 /// Files of `drivers` that are no model.
-const SHARED: &[&str] =
-    &["lib", "capture", "decimal", "device_clock", "electrocardiography", "fuzz", "oximetry", "taidoc", "weighing"];
+const SHARED: &[&str] = &[
+    "lib",
+    "capture",
+    "counted_report",
+    "cuff_memory",
+    "decimal",
+    "device_clock",
+    "electrocardiography",
+    "fuzz",
+    "oximetry",
+    "stored",
+    "taidoc",
+    "weighing",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

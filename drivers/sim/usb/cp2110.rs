@@ -7,12 +7,19 @@
 
 use std::collections::VecDeque;
 
+use super::hid::{Answer, Identity};
 use super::urb::STALL;
+use super::{Function, Heard};
 
-pub(super) const VENDOR: u16 = 0x10C4;
-pub(super) const PRODUCT: u16 = 0xEA80;
-/// Number on the label of the simulated device.
-pub(super) const SERIAL: &str = "00A1B2C3";
+const IDENTITY: Identity = Identity {
+    vendor: 0x10C4,
+    product: 0xEA80,
+    names: ["Silicon Laboratories", "CP2110 HID USB-to-UART Bridge"],
+    // Number on the label of the simulated device.
+    serial: Some("00A1B2C3"),
+    packet_bytes: PACKET,
+    has_endpoint_out: true,
+};
 
 /// Bytes of an interrupt packet: a report's number and 63 bytes.
 const PACKET: u8 = 64;
@@ -26,9 +33,6 @@ const UART_CONFIG: u8 = 0x50;
 
 /// Feature reports: number, bytes after it.
 const FEATURES: [(u8, u8); 4] = [(UART_ENABLE, 1), (PURGE, 1), (VERSION, 2), (UART_CONFIG, 8)];
-
-/// What a request of endpoint 0 gives: bytes for the host (none for a request that sends some), or a stall.
-pub(super) type Answer = Result<Vec<u8>, i32>;
 
 /// The chip, with power.
 pub(super) struct Cp2110 {
@@ -61,61 +65,6 @@ impl Cp2110 {
         self.enabled && self.set == self.line
     }
 
-    /// A request of endpoint 0.
-    pub(super) fn control(&mut self, setup: [u8; 8], data: &[u8]) -> Answer {
-        let value = u16::from_le_bytes([setup[2], setup[3]]);
-        let [number, kind] = value.to_le_bytes();
-        let most = usize::from(u16::from_le_bytes([setup[6], setup[7]]));
-        let mut answer = match (setup[0], setup[1]) {
-            // GET_DESCRIPTOR of the device, of its interface.
-            (0x80, 0x06) => self.descriptor(kind, number)?,
-            (0x81, 0x06) if kind == 0x22 => self.report_descriptor.clone(),
-            (0x81, 0x06) if kind == 0x21 => hid_descriptor(self.report_descriptor.len()).to_vec(),
-            // SET_CONFIGURATION, SET_INTERFACE, SET_IDLE, CLEAR_FEATURE of an endpoint (a halt).
-            (0x00, 0x09) | (0x01, 0x0B) | (0x21, 0x0A) | (0x02, 0x01) => Vec::new(),
-            // GET_STATUS.
-            (0x80..=0x82, 0x00) => vec![0, 0],
-            // GET_CONFIGURATION.
-            (0x80, 0x08) => vec![1],
-            // GET_REPORT, SET_REPORT of a feature.
-            (0xA1, 0x01) if kind == 3 => self.feature(number)?,
-            (0x21, 0x09) if kind == 3 && data.first() == Some(&number) => {
-                self.set_feature(number, &data[1..])?;
-                Vec::new()
-            }
-            _ => return Err(STALL),
-        };
-        answer.truncate(most);
-        Ok(answer)
-    }
-
-    fn descriptor(&self, kind: u8, number: u8) -> Answer {
-        let [vendor_low, vendor_high] = VENDOR.to_le_bytes();
-        let [product_low, product_high] = PRODUCT.to_le_bytes();
-        Ok(match (kind, number) {
-            // Device: USB 2.0, class in the interface, version 1.00, strings 1 to 3, one configuration.
-            (1, _) => {
-                let mut text = vec![18, 1, 0x00, 0x02, 0, 0, 0, 64];
-                text.extend([vendor_low, vendor_high, product_low, product_high, 0x00, 0x01, 1, 2, 3, 1]);
-                text
-            }
-            (2, 0) => {
-                // One interface of class HID, 100 mA from the bus; one endpoint in, one out, each 64 bytes every 1 ms.
-                let mut text = vec![9, 2, 41, 0, 1, 1, 0, 0x80, 50];
-                text.extend([9, 4, 0, 0, 2, 3, 0, 0, 0]);
-                text.extend(hid_descriptor(self.report_descriptor.len()));
-                text.extend([7, 5, 0x81, 3, PACKET, 0, 1]);
-                text.extend([7, 5, 0x01, 3, PACKET, 0, 1]);
-                text
-            }
-            (3, 0) => vec![4, 3, 0x09, 0x04],
-            (3, 1) => string("Silicon Laboratories"),
-            (3, 2) => string("CP2110 HID USB-to-UART Bridge"),
-            (3, 3) => string(SERIAL),
-            _ => return Err(STALL),
-        })
-    }
-
     fn feature(&self, number: u8) -> Answer {
         Ok(match number {
             UART_ENABLE => vec![number, self.enabled.into()],
@@ -144,7 +93,7 @@ impl Cp2110 {
     }
 
     /// A report that the host sent for the line: the bytes that go out on it.
-    pub(super) fn sent<'a>(&self, report: &'a [u8]) -> &'a [u8] {
+    fn for_the_line<'a>(&self, report: &'a [u8]) -> &'a [u8] {
         match report {
             [count, bytes @ ..] if self.carries() && usize::from(*count) <= bytes.len() && *count < PACKET => {
                 &bytes[..usize::from(*count)]
@@ -152,32 +101,39 @@ impl Cp2110 {
             _ => &[],
         }
     }
+}
+
+impl Function for Cp2110 {
+    fn control(&mut self, setup: [u8; 8], data: &[u8], _heard: &mut Vec<Heard>) -> Answer {
+        let [number, kind] = [setup[2], setup[3]];
+        match (setup[0], setup[1]) {
+            // GET_REPORT, SET_REPORT of a feature.
+            (0xA1, 0x01) if kind == 3 => self.feature(number),
+            (0x21, 0x09) if kind == 3 && data.first() == Some(&number) => {
+                self.set_feature(number, &data[1..])?;
+                Ok(Vec::new())
+            }
+            _ => IDENTITY.control(setup, &self.report_descriptor),
+        }
+    }
+
+    fn sent(&mut self, data: &[u8], heard: &mut Vec<Heard>) {
+        heard.push(Heard::Bytes(self.for_the_line(data).to_vec()));
+    }
 
     /// Bytes that came on the line.
-    pub(super) fn receive(&mut self, bytes: &[u8]) {
+    fn receive(&mut self, bytes: &[u8]) {
         if self.carries() {
             let room = RECEIVE_MAX - self.received.len();
             self.received.extend(bytes.iter().take(room));
         }
     }
 
-    /// The next report for the host, if bytes wait.
-    pub(super) fn report(&mut self) -> Option<Vec<u8>> {
+    fn report(&mut self) -> Option<Vec<u8>> {
         let count = self.received.len().min(usize::from(PACKET) - 1);
         let number = u8::try_from(count).ok().filter(|number| *number > 0)?;
         Some(std::iter::once(number).chain(self.received.drain(..count)).collect())
     }
-}
-
-/// HID 1.11, country 0, one report descriptor of that many bytes.
-fn hid_descriptor(length: usize) -> [u8; 9] {
-    let [low, high] = u16::try_from(length).unwrap_or(0).to_le_bytes();
-    [9, 0x21, 0x11, 0x01, 0, 1, 0x22, low, high]
-}
-
-fn string(text: &str) -> Vec<u8> {
-    let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    [&[u8::try_from(units.len() + 2).unwrap_or(u8::MAX), 3], &units[..]].concat()
 }
 
 /// Data reports 1 to 63 in and out, as many bytes as their number, and the feature reports.
@@ -200,18 +156,18 @@ mod tests {
 
     fn set(chip: &mut Cp2110, report: &[u8]) -> Answer {
         let length = u8::try_from(report.len()).unwrap();
-        chip.control([0x21, 0x09, report[0], 3, 0, 0, length, 0], report)
+        chip.control([0x21, 0x09, report[0], 3, 0, 0, length, 0], report, &mut Vec::new())
     }
 
     #[test]
     fn bytes_pass_only_when_it_is_switched_on_at_the_devices_speed() {
         let mut chip = Cp2110::new(19_200);
         let word = [2, 0x51, 0x22];
-        assert!(chip.sent(&word).is_empty());
+        assert!(chip.for_the_line(&word).is_empty());
         set(&mut chip, &[UART_ENABLE, 1]).unwrap();
-        assert!(chip.sent(&word).is_empty(), "still at its factory's speed");
+        assert!(chip.for_the_line(&word).is_empty(), "still at its factory's speed");
         set(&mut chip, &[UART_CONFIG, 0x00, 0x00, 0x4B, 0x00, 0, 0, 3, 0]).unwrap();
-        assert_eq!(chip.sent(&word), [0x51, 0x22]);
+        assert_eq!(chip.for_the_line(&word), [0x51, 0x22]);
         chip.receive(&[7; 100]);
         assert_eq!(chip.report().unwrap(), [&[63], &[7; 63][..]].concat());
         assert_eq!(chip.report().unwrap(), [&[37], &[7; 37][..]].concat());
@@ -222,18 +178,9 @@ mod tests {
     fn what_it_does_not_know_is_stalled() {
         let mut chip = Cp2110::new(9_600);
         for setup in [[0x80, 6, 0, 6, 0, 0, 10, 0], [0xC0, 1, 0, 0, 0, 0, 8, 0], [0xA1, 1, 0x99, 3, 0, 0, 8, 0]] {
-            assert_eq!(chip.control(setup, &[]), Err(STALL));
+            assert_eq!(chip.control(setup, &[], &mut Vec::new()), Err(STALL));
         }
         assert_eq!(set(&mut chip, &[UART_CONFIG, 1, 2]), Err(STALL));
-        assert!(chip.sent(&[]).is_empty() && chip.sent(&[64, 1]).is_empty());
-    }
-
-    #[test]
-    fn its_configuration_is_as_long_as_it_says() {
-        let mut chip = Cp2110::new(9_600);
-        let text = chip.control([0x80, 6, 0, 2, 0, 0, 0xFF, 0], &[]).unwrap();
-        assert_eq!(text.len(), usize::from(text[2]));
-        assert_eq!(chip.control([0x80, 6, 0, 1, 0, 0, 0xFF, 0], &[]).unwrap().len(), 18);
-        assert_eq!(chip.control([0x80, 6, 0, 1, 0, 0, 8, 0], &[]).unwrap().len(), 8, "no more than was asked for");
+        assert!(chip.for_the_line(&[]).is_empty() && chip.for_the_line(&[64, 1]).is_empty());
     }
 }

@@ -13,10 +13,14 @@ use std::time::{Duration, Instant};
 use rustix::fd::{AsFd, BorrowedFd};
 
 mod cp2110;
+pub(crate) mod hid;
 mod urb;
 
 use cp2110::Cp2110;
+use hid::Answer;
 use urb::{Ask, Submit};
+
+use crate::Heard;
 
 const VHCI: &str = "/sys/devices/platform/vhci_hcd.0";
 /// In the kernel's list of its ports: nothing is plugged in.
@@ -29,11 +33,32 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Transfers in that wait for bytes: a host has one or two.
 const WAITING_MAX: usize = 64;
 
-/// A cable between a device's serial line and a USB port, with a CP2110 in it. Unplugged when dropped.
-pub(crate) struct HidUart {
+/// How a model is plugged into USB.
+#[derive(Clone, Copy)]
+pub(crate) enum Plug {
+    /// By a cable with a CP2110 in it, in front of a serial line of that speed.
+    HidUart { baud: u32 },
+    /// It speaks HID itself.
+    Hid(&'static hid::Kind),
+}
+
+/// A device's side of its plug, with power.
+trait Function: Send {
+    /// A request of endpoint 0. What it means to the device goes to `heard`.
+    fn control(&mut self, setup: [u8; 8], data: &[u8], heard: &mut Vec<Heard>) -> Answer;
+    /// The host has sent that to the endpoint out.
+    fn sent(&mut self, data: &[u8], heard: &mut Vec<Heard>);
+    /// The device says something.
+    fn receive(&mut self, bytes: &[u8]);
+    /// The next report for the host, if there is one.
+    fn report(&mut self) -> Option<Vec<u8>>;
+}
+
+/// A device in a USB port. Unplugged when dropped.
+pub(crate) struct Usb {
     port: u8,
     kernel: UnixStream,
-    chip: Cp2110,
+    function: Box<dyn Function>,
     /// Bytes of the kernel, until a whole message is there.
     input: Vec<u8>,
     /// Numbers of the transfers in that wait for bytes, and how many bytes each takes.
@@ -42,9 +67,9 @@ pub(crate) struct HidUart {
     is_out: bool,
 }
 
-impl HidUart {
+impl Usb {
     /// Plugs it into the virtual port: the kernel begins to ask at once.
-    pub(crate) fn plug(port: u8, baud: u32) -> io::Result<HidUart> {
+    pub(crate) fn plug(port: u8, plug: Plug) -> io::Result<Usb> {
         wait_until_free(port)?;
         let (kernel, theirs) = UnixStream::pair()?;
         kernel.set_nonblocking(true)?;
@@ -52,7 +77,11 @@ impl HidUart {
         let device = 0x1_0001 + u32::from(port);
         let order = format!("{port} {} {device} {FULL_SPEED}", theirs.as_raw_fd());
         fs::write(format!("{VHCI}/attach"), order)?;
-        Ok(HidUart { port, kernel, chip: Cp2110::new(baud), input: Vec::new(), waiting: Vec::new(), is_out: false })
+        let function: Box<dyn Function> = match plug {
+            Plug::HidUart { baud } => Box::new(Cp2110::new(baud)),
+            Plug::Hid(kind) => Box::new(hid::Reports::new(kind)),
+        };
+        Ok(Usb { port, kernel, function, input: Vec::new(), waiting: Vec::new(), is_out: false })
     }
 
     /// The kernel has let go of it: nothing more can come.
@@ -61,8 +90,8 @@ impl HidUart {
     }
 
     /// Does what the kernel asks; gives what came for the device.
-    pub(crate) fn read(&mut self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+    pub(crate) fn read(&mut self) -> Vec<Heard> {
+        let mut heard = Vec::new();
         let mut buffer = [0; 4096];
         loop {
             match self.kernel.read(&mut buffer) {
@@ -76,7 +105,7 @@ impl HidUart {
             }
             loop {
                 match urb::take(&mut self.input) {
-                    Ok(Some(ask)) => self.answer(ask, &mut bytes),
+                    Ok(Some(ask)) => self.answer(ask, &mut heard),
                     Ok(None) => break,
                     Err(_) => {
                         // Nothing that follows can be understood: the kernel sees it unplugged.
@@ -87,30 +116,30 @@ impl HidUart {
                 }
             }
         }
-        bytes
+        heard
     }
 
     /// What the device says.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
-        self.chip.receive(bytes);
+        self.function.receive(bytes);
         self.deliver();
     }
 
-    fn answer(&mut self, ask: Ask, bytes: &mut Vec<u8>) {
+    fn answer(&mut self, ask: Ask, heard: &mut Vec<Heard>) {
         let answer = match ask {
             Ask::Unlink { number, of } => {
                 let at = self.waiting.iter().position(|(waiting, _)| *waiting == of);
                 urb::unlinked(number, at.map(|at| self.waiting.remove(at)).is_some())
             }
             Ask::Submit(Submit { number, endpoint: 0, is_in, setup, length, data }) => {
-                match self.chip.control(setup, &data) {
+                match self.function.control(setup, &data, heard) {
                     Ok(answer) if is_in => urb::submitted(number, 0, answer.len(), &answer),
                     Ok(_) => urb::submitted(number, 0, length, &[]),
                     Err(status) => urb::submitted(number, status, 0, &[]),
                 }
             }
             Ask::Submit(Submit { number, endpoint: 1, is_in: false, data, .. }) => {
-                bytes.extend(self.chip.sent(&data));
+                self.function.sent(&data, heard);
                 urb::submitted(number, 0, data.len(), &[])
             }
             Ask::Submit(Submit { number, endpoint: 1, is_in: true, length, .. })
@@ -127,7 +156,7 @@ impl HidUart {
 
     fn deliver(&mut self) {
         while !self.waiting.is_empty()
-            && let Some(mut report) = self.chip.report()
+            && let Some(mut report) = self.function.report()
         {
             let (number, most) = self.waiting.remove(0);
             report.truncate(most);
@@ -143,13 +172,13 @@ impl HidUart {
     }
 }
 
-impl AsFd for HidUart {
+impl AsFd for Usb {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.kernel.as_fd()
     }
 }
 
-impl Drop for HidUart {
+impl Drop for Usb {
     fn drop(&mut self) {
         let _ = self.kernel.shutdown(Shutdown::Both);
         // Once this has ended the host has been told, as when a hand has pulled the cable.

@@ -97,7 +97,8 @@ fn a_usb_device_without_a_serial_port_is_bound_by_its_vendor_and_product() {
 #[test]
 fn every_model_that_the_cabin_knows_is_read_against_its_simulator() {
     let dir = TempDir::new().unwrap();
-    for model in drivers::MODELS {
+    // Those that are USB devices only are read in a guest, where there is USB (`usb_guest.rs`).
+    for model in drivers::MODELS.iter().filter(|model| model.line.is_some()) {
         let port = dir.path().join(model.key);
         let simulator = sim::Simulator::start(model.key, &port).unwrap();
         // Quick where the device would take a minute, and somebody there where it waits for a person.
