@@ -18,7 +18,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("media", &[]),
     ("exam", &["consult", "media"]),
     ("drivers", &["consult"]),
-    ("fhir", &["consult"]),
+    ("waveforms", &["consult"]),
+    ("fhir", &["consult", "waveforms"]),
     ("desk", &["signal"]),
     ("cabinctl", &["config", "consult", "drivers", "exam", "outbox", "signal"]),
     ("cabin", &["call", "config", "consult", "drivers", "exam", "fhir", "media", "outbox", "signal", "ui"]),
@@ -32,6 +33,7 @@ const IN_TESTS: &[&str] = &["sim"];
 const PURE: &[(&str, &[&str])] = &[
     ("consult", &[]),
     ("signal", &["base64", "ed25519-dalek", "serde", "serde_json", "sha2", "thiserror"]),
+    ("waveforms", &["time", "uuid"]),
     ("fhir", &["base64", "serde", "serde_json", "sha1", "sha2", "thiserror", "time", "uuid"]),
 ];
 

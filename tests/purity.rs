@@ -11,7 +11,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
-const PURE_CRATES: &[&str] = &["consult", "fhir", "signal"];
+const PURE_CRATES: &[&str] = &["consult", "fhir", "signal", "waveforms"];
 
 /// Parts of the standard library that reach outside the program.
 const STD: &[&str] = &["fs", "net", "env", "process", "thread", "os"];
