@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use consult::dossier::Dossier;
-use consult::vitals::Moment;
+use consult::vitals::{Moment, Value};
 use drivers::ports::system_clock;
 use outbox::{BlobId, Body, Client, Submission, Upload};
 use time::{OffsetDateTime, UtcOffset};
@@ -44,7 +44,11 @@ pub fn submit(
         utc_offset_minutes: utc_offset_minutes(now),
     };
     let physician: Vec<&[u8]> = files.iter().map(|file| file.as_slice()).collect();
-    let files = fhir::Files { physician: &physician, summary: sheet.as_ref().map(|sheet| sheet.as_slice()) };
+    let recorded = recordings(outbox, dossier)?;
+    let recordings: Vec<fhir::RecordingFile<'_>> =
+        recorded.iter().map(|(blob, bytes)| fhir::RecordingFile { blob: *blob, bytes }).collect();
+    let summary = sheet.as_ref().map(|sheet| sheet.as_slice());
+    let files = fhir::Files { physician: &physician, summary, recordings: &recordings };
     let bundled = fhir::bundle(dossier, &context, files)?;
     let uploads = bundled.uploads.into_iter().map(|upload| Upload {
         path: upload.path,
@@ -75,6 +79,18 @@ pub fn papers(outbox: &Client, dossier: &Dossier, settings: &Settings) -> anyhow
         pdf,
     }));
     Ok(papers)
+}
+
+/// What was recorded and kept, by its name.
+fn recordings(outbox: &Client, dossier: &Dossier) -> anyhow::Result<Vec<([u8; 16], Zeroizing<Vec<u8>>)>> {
+    let readings = dossier.kept.iter().flat_map(|kept| &kept.readings);
+    readings
+        .filter_map(|reading| if let Value::Recording(recording) = reading.value { Some(recording.blob) } else { None })
+        .map(|blob| {
+            let id = uuid::Uuid::from_bytes(blob);
+            Ok((blob, outbox.get_blob(BlobId(id)).context("a recording is not in the outbox")?.bytes))
+        })
+        .collect()
 }
 
 fn physician_files(outbox: &Client, dossier: &Dossier) -> anyhow::Result<Vec<Zeroizing<Vec<u8>>>> {

@@ -1,4 +1,4 @@
-//! Documents: the physician's PDF files and the patient's summary, as PDSm (French MHD) describes them.
+//! Documents: the physician's PDF files, the patient's summary and what was recorded, as PDSm (French MHD) describes them.
 
 use base64::Engine;
 use sha1::{Digest, Sha1};
@@ -24,6 +24,12 @@ pub enum DocumentKind {
     Report,
     /// A letter to another professional, LOINC 96349-6.
     Letter,
+    /// An electrocardiogram, LOINC 11524-6.
+    Ecg,
+    /// A photograph, LOINC 72170-4.
+    Picture,
+    /// Sounds of heart and lungs: no LOINC code says so, so it carries one of ours.
+    Sound,
     /// Anything else the physician gave: no LOINC code says so, so it carries one of ours.
     Other,
 }
@@ -37,18 +43,59 @@ impl DocumentKind {
             DocumentKind::Certificate => (LOINC, "89601-9", "Certificat médical"),
             DocumentKind::Report => (LOINC, "11488-4", "Compte rendu de consultation"),
             DocumentKind::Letter => (LOINC, "96349-6", "Lettre d'adressage"),
+            DocumentKind::Ecg => (LOINC, "11524-6", "Électrocardiogramme"),
+            DocumentKind::Picture => (LOINC, "72170-4", "Photographie"),
+            DocumentKind::Sound => (LOCAL, "document-auscultation", "Auscultation"),
             DocumentKind::Other => (LOCAL, "document-other", "Autre document"),
         }
     }
 }
 
-/// A PDF that goes with the record.
+/// How a document's bytes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// PDF.
+    Pdf,
+    /// A DICOM file.
+    Dicom,
+    /// An EDF+ file, for which no media type is registered.
+    Edf,
+    /// A JPEG file.
+    Jpeg,
+    /// A FLAC file.
+    Flac,
+}
+
+impl Format {
+    fn content_type(self) -> &'static str {
+        match self {
+            Format::Pdf => "application/pdf",
+            Format::Dicom => "application/dicom",
+            Format::Edf => "application/octet-stream",
+            Format::Jpeg => "image/jpeg",
+            Format::Flac => "audio/flac",
+        }
+    }
+
+    /// What tells two files of one thing apart.
+    fn suffix(self) -> &'static str {
+        match self {
+            Format::Dicom => " (DICOM)",
+            Format::Edf => " (EDF+)",
+            Format::Pdf | Format::Jpeg | Format::Flac => "",
+        }
+    }
+}
+
+/// A file that goes with the record.
 #[derive(Clone)]
 pub struct Document<'a> {
     /// What it is.
     pub kind: DocumentKind,
+    /// How its bytes are written.
+    pub format: Format,
     /// Its bytes, as the physician sent them.
-    pub pdf: &'a [u8],
+    pub bytes: &'a [u8],
     /// When it was made or received.
     pub at: consult::vitals::Moment,
 }
@@ -65,19 +112,19 @@ pub(crate) struct About<'a> {
 }
 
 /// The Binary that holds the bytes, sent by PUT before the bundle: its id is ours, so sending twice changes nothing.
-pub(crate) fn binary(id: Uuid, pdf: &[u8]) -> Json {
+pub(crate) fn binary(id: Uuid, document: &Document<'_>) -> Json {
     object! {
         "resourceType": "Binary",
         "id": id.to_string(),
-        "contentType": "application/pdf",
-        "data": base64::engine::general_purpose::STANDARD.encode(pdf),
+        "contentType": document.format.content_type(),
+        "data": base64::engine::general_purpose::STANDARD.encode(document.bytes),
     }
 }
 
 pub(crate) fn reference_to(id: Uuid, binary: Uuid, document: &Document<'_>, about: &About<'_>) -> Json {
     let (system, code, title) = document.kind.code();
-    let sha1 = base64::engine::general_purpose::STANDARD.encode(Sha1::digest(document.pdf));
-    let size = i64::try_from(document.pdf.len()).unwrap_or(i64::MAX);
+    let sha1 = base64::engine::general_purpose::STANDARD.encode(Sha1::digest(document.bytes));
+    let size = i64::try_from(document.bytes.len()).unwrap_or(i64::MAX);
     object! {
         "resourceType": "DocumentReference",
         "masterIdentifier": object! { "system": URI, "value": urn(binary) },
@@ -92,12 +139,12 @@ pub(crate) fn reference_to(id: Uuid, binary: Uuid, document: &Document<'_>, abou
         "securityLabel": list![concept(vec![coding_named(CONFIDENTIALITY, "N", "normal")])],
         "content": list![object! {
             "attachment": object! {
-                "contentType": "application/pdf",
-                "language": "fr-FR",
+                "contentType": document.format.content_type(),
+                "language": (document.format == Format::Pdf).then_some("fr-FR"),
                 "url": format!("Binary/{binary}"),
                 "size": Json::decimal(size, 0),
                 "hash": sha1,
-                "title": title,
+                "title": format!("{title}{}", document.format.suffix()),
                 "creation": about.at,
             },
         }],

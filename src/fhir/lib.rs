@@ -10,6 +10,7 @@ pub mod observation;
 mod people;
 mod place;
 mod plan;
+mod recording;
 mod terms;
 mod visit;
 
@@ -21,16 +22,17 @@ use std::fmt;
 
 use consult::consent::Purpose;
 use consult::dossier::{Dossier, IncidentKind, SkipReason};
+use consult::ecg::Ecg;
 use consult::physician::{DocumentKind as Kind, Physician, Rpps};
 use consult::site::DeviceClass;
-use consult::vitals::{DeviceIdentity, Measurement, Moment};
+use consult::vitals::{DeviceIdentity, Measurement, Moment, Recording, RecordingKind, Value};
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
-use crate::document::{Document, DocumentKind};
+use crate::document::{Document, DocumentKind, Format};
 use crate::json::{Json, object};
-use crate::observation::{Absent, Common};
+use crate::observation::{Absent, Common, Recorded};
 pub use crate::place::{Site, SiteKind};
 use crate::terms::{RPPS, id_of, own_search};
 
@@ -62,6 +64,17 @@ pub struct Files<'a> {
     pub physician: &'a [&'a [u8]],
     /// The patient's sheet, as PDF; `None` when there is none. The physician's words are in the record either way.
     pub summary: Option<&'a [u8]>,
+    /// What was recorded, in any order.
+    pub recordings: &'a [RecordingFile<'a>],
+}
+
+/// The bytes of a recording that a reading of the dossier names.
+#[derive(Clone, Copy)]
+pub struct RecordingFile<'a> {
+    /// Its name in the outbox (`consult::vitals::Recording::blob`).
+    pub blob: [u8; 16],
+    /// Its bytes.
+    pub bytes: &'a [u8],
 }
 
 /// A file that is sent before the bundle, by PUT.
@@ -102,6 +115,11 @@ pub enum Unfit {
         /// Its place in `dossier.documents`.
         index: usize,
     },
+    /// The bytes given for a recording are not those that were recorded, or none were: read the blob again.
+    Recording {
+        /// Its place among the readings that are kept.
+        index: usize,
+    },
     /// The bundle would exceed [`BUNDLE_BYTES_MAX`].
     TooLong {
         /// Its length, bytes.
@@ -119,6 +137,7 @@ impl fmt::Display for Unfit {
         match self {
             Unfit::NotToBeSent => write!(f, "the patient is unknown or did not agree to care: nothing is sent"),
             Unfit::Document { index } => write!(f, "document {index} is not the one that the physician sent"),
+            Unfit::Recording { index } => write!(f, "recording {index} is not the one that was made"),
             Unfit::TooLong { bytes } => write!(f, "the record has {bytes} bytes, more than {BUNDLE_BYTES_MAX}"),
             Unfit::Offset { minutes } => write!(f, "UTC offset of {minutes} minutes: check the cabin's time zone"),
         }
@@ -189,14 +208,45 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
 
     let common = Common { patient, encounter, performer: patient, when: &when };
     let mut devices = BTreeMap::new();
+    let mut room = recording::SAMPLES_BYTES_MAX;
+    let mut recorded: Vec<(Uuid, Uuid, recording::File, Moment)> = Vec::new();
     for (seq, reading) in dossier.kept.iter().flat_map(|kept| &kept.readings).enumerate() {
         let device = *devices.entry(device_key(&reading.device)).or_insert_with(|| {
             let id = ids.of_device(&reading.device);
             entries.own(id, place::device(id, &reading.device, organization));
             id
         });
+        let mut made = None;
+        if let Value::Recording(named) = reading.value {
+            let bytes = bytes_of(&named, files.recordings).ok_or(Unfit::Recording { index: seq })?;
+            let around = recording::Around {
+                identity,
+                patient,
+                ids: waveforms::Ids {
+                    study: ids.of("study", 0),
+                    series: id_of(&[&ids.of("series", 0).to_string(), &device.to_string()]),
+                    instance: ids.of("instance", seq),
+                },
+                institution: &context.site.name,
+                software_version: context.software_version,
+                utc_offset_minutes: context.utc_offset_minutes,
+            };
+            let mut documents = Vec::new();
+            for file in recording::files(named.kind, bytes, reading, &around) {
+                let number = recorded.len();
+                let id = ids.of("recording", number);
+                documents.push(id);
+                recorded.push((id, ids.of("recording-binary", number), file, reading.at));
+            }
+            // A picture or a sound is a document and no figure.
+            if named.kind != RecordingKind::Ecg {
+                continue;
+            }
+            let samples = Ecg::from_bytes(bytes).ok().and_then(|ecg| recording::components(&ecg, &mut room));
+            made = Some(Recorded { components: samples.unwrap_or(Json::Absent), documents });
+        }
         let id = ids.of("observation", seq);
-        entries.own(id, observation::of_reading(id, reading, device, &common));
+        entries.own(id, observation::of_reading(id, reading, device, made.as_ref(), &common));
     }
     let skipped =
         dossier.skipped.iter().flat_map(|s| observation::quantities(s.measurement).iter().map(move |q| (s, *q)));
@@ -249,17 +299,23 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
             Kind::Report => DocumentKind::Report,
             Kind::Letter => DocumentKind::Letter,
         };
-        (Document { kind, pdf, at: received.at }, received.physician.rpps)
+        (Document { kind, format: Format::Pdf, bytes: pdf, at: received.at }, received.physician.rpps)
     });
     let summary = dossier.summaries.last().zip(files.summary).map(|(received, pdf)| {
-        (Document { kind: DocumentKind::Summary, pdf, at: received.at }, received.physician.rpps)
+        let (kind, format) = (DocumentKind::Summary, Format::Pdf);
+        (Document { kind, format, bytes: pdf, at: received.at }, received.physician.rpps)
     });
-    for (seq, (document, author)) in given.chain(summary).enumerate() {
-        let (id, binary) = (ids.of("document", seq), ids.of("binary", seq));
+    let written = given.chain(summary).enumerate().map(|(seq, (document, author))| {
+        (ids.of("document", seq), ids.of("binary", seq), document, practitioner(author).unwrap_or(cabin))
+    });
+    let recorded = recorded.iter().map(|(id, binary, file, at)| {
+        (*id, *binary, Document { kind: file.kind, format: file.format, bytes: &file.bytes, at: *at }, cabin)
+    });
+    for (id, binary, document, author) in written.chain(recorded) {
         let about = document::About {
             patient,
             encounter,
-            author: practitioner(author).unwrap_or(cabin),
+            author,
             custodian: organization,
             site: context.site.kind,
             period: period.clone(),
@@ -269,7 +325,7 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
         uploads.push(Upload {
             path: format!("Binary/{binary}"),
             content_type: "application/fhir+json",
-            bytes: document::binary(binary, document.pdf).to_bytes(),
+            bytes: document::binary(binary, &document).to_bytes(),
         });
     }
 
@@ -345,6 +401,12 @@ fn check_documents(dossier: &Dossier, bytes: &[&[u8]]) -> Result<(), Unfit> {
         }
     }
     Ok(())
+}
+
+/// The bytes of a recording, if they are those that were recorded.
+fn bytes_of<'a>(named: &Recording, given: &[RecordingFile<'a>]) -> Option<&'a [u8]> {
+    let file = given.iter().find(|file| file.blob == named.blob)?;
+    (Sha256::digest(file.bytes).as_slice() == named.sha256).then_some(file.bytes)
 }
 
 fn device_key(device: &DeviceIdentity) -> (&str, Option<&str>, Option<&str>) {

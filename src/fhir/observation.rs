@@ -116,10 +116,13 @@ pub fn term(quantity: Quantity) -> Term {
             name: "Glycémie capillaire",
         },
         Quantity::Recording => {
-            Term { profile: "", loinc: &["11524-6"], mdc: "131328", ucum: "ms", scale: 0, name: "Électrocardiogramme" }
+            Term { profile: "", loinc: &[ECG_STUDY], mdc: "131328", ucum: "ms", scale: 0, name: "Électrocardiogramme" }
         }
     }
 }
+
+/// LOINC "EKG study": a recording is no vital sign.
+const ECG_STUDY: &str = "11524-6";
 
 const PRESSURE_PANEL: Term = Term {
     profile: "observation-bp",
@@ -139,8 +142,22 @@ pub(crate) struct Common<'a> {
     pub(crate) when: &'a dyn Fn(consult::vitals::Moment) -> String,
 }
 
-/// One reading, with the device that gave it.
-pub(crate) fn of_reading(id: Uuid, reading: &Reading, device: Uuid, common: &Common<'_>) -> Json {
+/// What there is of a recording beside its name.
+pub(crate) struct Recorded {
+    /// Its samples; absent when they have no room here.
+    pub(crate) components: Json,
+    /// The DocumentReferences of its files.
+    pub(crate) documents: Vec<Uuid>,
+}
+
+/// One reading, with the device that gave it, and what was recorded if it is a recording.
+pub(crate) fn of_reading(
+    id: Uuid,
+    reading: &Reading,
+    device: Uuid,
+    recorded: Option<&Recorded>,
+    common: &Common<'_>,
+) -> Json {
     let exact = |quantity: Quantity, value: i64| {
         let term = term(quantity);
         object! { "value": Json::decimal(value, term.scale), "unit": term.ucum, "system": UCUM, "code": term.ucum }
@@ -165,8 +182,10 @@ pub(crate) fn of_reading(id: Uuid, reading: &Reading, device: Uuid, common: &Com
         Value::Glucose(Glucose::Moles(v)) => {
             (term(Quantity::GlucoseMoles), exact(Quantity::GlucoseMoles, v.tenths_mmol_per_l().into()), Json::Absent)
         }
-        // Its samples come in components.
-        Value::Recording(_) => (term(Quantity::Recording), Json::Absent, Json::Absent),
+        Value::Recording(_) => {
+            let components = recorded.map(|recorded| recorded.components.clone());
+            (term(Quantity::Recording), Json::Absent, components.unwrap_or(Json::Absent))
+        }
         Value::BloodPressure(v) => {
             let component = |quantity, mmhg: u16| {
                 object! { "code": code_of(&self::term(quantity), None), "valueQuantity": exact(quantity, mmhg.into()) }
@@ -180,8 +199,11 @@ pub(crate) fn of_reading(id: Uuid, reading: &Reading, device: Uuid, common: &Com
         }
     };
     // The device says how sure it is; the value itself is never touched.
-    let note = (reading.high_quality == Some(false))
-        .then(|| object! { "text": "Signal de qualité réduite d'après l'appareil." });
+    let weak = (reading.high_quality == Some(false)).then_some("Signal de qualité réduite d'après l'appareil.");
+    let elsewhere = recorded.is_some_and(|recorded| matches!(recorded.components, Json::Absent));
+    let elsewhere = elsewhere.then_some("Tracé trop long pour être ici : il est dans les documents joints.");
+    let notes = weak.into_iter().chain(elsewhere).map(|text| object! { "text": text });
+    let documents = recorded.iter().flat_map(|recorded| &recorded.documents);
     base(
         id,
         &term,
@@ -190,9 +212,10 @@ pub(crate) fn of_reading(id: Uuid, reading: &Reading, device: Uuid, common: &Com
         &(common.when)(reading.at),
         vec![
             ("valueQuantity", value),
-            ("note", Json::List(note.into_iter().collect())),
+            ("note", Json::List(notes.collect())),
             ("method", method(reading)),
             ("device", reference(device)),
+            ("derivedFrom", Json::List(documents.map(|document| reference(*document)).collect())),
             ("component", components),
         ],
     )
@@ -253,7 +276,11 @@ fn base(
     at: &str,
     rest: Vec<(&'static str, Json)>,
 ) -> Json {
-    let category = coding_named(OBSERVATION_CATEGORY, "vital-signs", "Vital Signs");
+    let (category, name) = match term.loinc {
+        [ECG_STUDY] => ("procedure", "Procedure"),
+        _ => ("vital-signs", "Vital Signs"),
+    };
+    let category = coding_named(OBSERVATION_CATEGORY, category, name);
     let mut members = vec![
         ("resourceType", Json::from("Observation")),
         ("meta", meta(&[term.profile])),

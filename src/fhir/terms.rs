@@ -64,7 +64,9 @@ pub(crate) fn concept(codings: Vec<Json>) -> Json {
 }
 
 pub(crate) fn meta(profiles: &[&str]) -> Json {
-    let profiles: Vec<Json> = profiles.iter().map(|p| Json::from(fr_core(p))).collect();
+    // What no profile describes claims none.
+    let profiles = profiles.iter().filter(|name| !name.is_empty());
+    let profiles: Vec<Json> = profiles.map(|name| Json::from(fr_core(name))).collect();
     object! { "profile": profiles }
 }
 

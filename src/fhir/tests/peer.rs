@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use fhir_peer::{Peer, Tools, fr_core_profiles, tools_or_skip, validate};
 
 use super::sample::dossier;
-use super::{Submission, record};
+use super::{Submission, all, record};
 use crate::Upload;
 
 /// Sends the uploads, then the bundle, repeating each request until it is answered. Says how often a reply was cut.
@@ -31,17 +31,17 @@ fn upload(peer: &Peer, submission: &Submission) -> u32 {
 }
 
 fn expected() -> BTreeMap<String, u64> {
-    // Of the devices four measure and one is the cabin; of the observations eight have a value or a panel, three
+    // Of the devices seven measure and one is the cabin; of the observations ten have a value or a panel, three
     // say why there is none, two are incidents.
     [
-        ("Binary", 3),
+        ("Binary", 7),
         ("CarePlan", 1),
         ("Consent", 3),
-        ("Device", 5),
-        ("DocumentReference", 3),
+        ("Device", 8),
+        ("DocumentReference", 7),
         ("Encounter", 1),
         ("Location", 1),
-        ("Observation", 12),
+        ("Observation", 14),
         ("Organization", 1),
         ("Patient", 1),
         ("Practitioner", 1),
@@ -75,6 +75,11 @@ fn a_record_sent_twice_is_stored_once_by_a_server_that_is_not_ours() {
     let stored = peer.resources().unwrap();
     let weight = stored.iter().find(|r| r["valueQuantity"]["code"] == "kg").unwrap();
     assert_eq!(weight["valueQuantity"]["value"].to_string(), "72.35");
+    let ours = record(&dossier()).1;
+    let ours =
+        all(&ours, "Observation").into_iter().find(|o| o["component"][0].get("valueSampledData").is_some()).unwrap();
+    let theirs = stored.iter().find(|r| r["component"][0].get("valueSampledData").is_some()).unwrap();
+    assert_eq!(ours["component"], theirs["component"], "every sample is kept as it was sent");
     assert!(
         weight["subject"]["reference"].as_str().unwrap().starts_with("Patient/"),
         "the server resolved the references"

@@ -5,6 +5,7 @@ use consult::dossier::{
     CallRecord, ConsultationId, Contact, Dossier, Incident, IncidentKind, Kept, Outcome, Phone, Presentation,
     Questionnaire, ReceivedDocument, ReceivedSummary, Satisfaction, SkipReason, Skipped, UsualDoctor,
 };
+use consult::ecg::{Ecg, Lead, MISSING};
 use consult::identity::{
     BirthDate, CogCode, Identity, IdentityDocument, Matricule, Place, Sex, TraitText, Traits, Validation,
 };
@@ -14,11 +15,13 @@ use consult::reason::{BodyPart, Reason, ReasonKind};
 use consult::site::Pharmacist;
 use consult::triage::{WarningAnswer, WarningSign};
 use consult::vitals::{
-    BloodPressure, DeviceIdentity, Height, Measurement, Moment, PulseRate, Reading, Spo2, Temperature, Value, Weight,
+    BloodPressure, DeviceIdentity, Height, Measurement, Moment, PulseRate, Reading, Recording, RecordingKind, Spo2,
+    Temperature, Value, Weight,
 };
 use sha2::{Digest, Sha256};
+use std::sync::OnceLock;
 
-use crate::{Context, Files, Site, SiteKind};
+use crate::{Context, Files, RecordingFile, Site, SiteKind};
 
 /// 2026-11-22, 14:05:00 in Paris.
 pub(super) const BEGAN: i64 = 1_795_352_700_000;
@@ -52,7 +55,42 @@ pub(super) fn context(site: &Site) -> Context<'_> {
 }
 
 pub(super) fn files(dossier: &Dossier) -> Files<'static> {
-    Files { physician: &PDFS[..dossier.documents.len()], summary: dossier.summaries.last().map(|_| PDFS[2]) }
+    Files {
+        physician: &PDFS[..dossier.documents.len()],
+        summary: dossier.summaries.last().map(|_| PDFS[2]),
+        recordings: recordings(),
+    }
+}
+
+/// An electrocardiogram, a picture, a sound.
+pub(super) fn recordings() -> &'static [RecordingFile<'static>] {
+    static FILES: OnceLock<Vec<RecordingFile<'static>>> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let ecg: &'static [u8] = ecg().to_bytes().leak();
+        [ecg, b"\xFF\xD8\xFF\xE0 a picture \xFF\xD9", b"fLaC a sound"]
+            .into_iter()
+            .zip(0u8..)
+            .map(|(bytes, number)| RecordingFile { blob: [number; 16], bytes })
+            .collect()
+    })
+}
+
+/// A tenth of a second of eight leads; a sample of V1 is missing.
+pub(super) fn ecg() -> Ecg {
+    let leads = [Lead::I, Lead::II, Lead::V1, Lead::V2, Lead::V3, Lead::V4, Lead::V5, Lead::V6];
+    let sample = |at: i32| if at == 42 { MISSING } else { (at - 200) * 11 };
+    Ecg::new(leads.to_vec(), 500, 44_703_489, (0..400).map(sample).collect()).unwrap()
+}
+
+fn recording(kind: RecordingKind, number: u8, duration_ms: u32) -> Value {
+    let bytes = recordings()[usize::from(number)].bytes;
+    Value::Recording(Recording {
+        kind,
+        blob: [number; 16],
+        sha256: Sha256::digest(bytes).into(),
+        size_bytes: bytes.len() as u32,
+        duration_ms,
+    })
 }
 
 pub(super) fn device(model: &str, serial: Option<&str>) -> DeviceIdentity {
@@ -123,6 +161,9 @@ pub(super) fn dossier() -> Dossier {
     let cuff = device("blood_pressure_suntech", None);
     let thermometer = device("thermometer_taidoc", Some("T-77"));
     let scale = device("scale_healthometer", Some("H/1"));
+    let electrodes = device("ecg_cyton", None);
+    let otoscope = device("camera_uvc", Some("OTO-1"));
+    let stethoscope = device("stethoscope_usb", Some("STE-1"));
     let kept =
         |measurement, readings, seconds| Kept { measurement, readings, asked_by_physician: false, at: at(seconds) };
     let skipped =
@@ -176,6 +217,20 @@ pub(super) fn dossier() -> Dossier {
                     reading(Value::Height(Height::from_millimetres(1_753).unwrap()), &scale, 400),
                 ],
                 410,
+            ),
+            kept(
+                Measurement::Ecg,
+                vec![
+                    reading(recording(RecordingKind::Ecg, 0, 100), &electrodes, 450),
+                    reading(pulse(71), &electrodes, 450),
+                ],
+                455,
+            ),
+            kept(Measurement::EarPicture, vec![reading(recording(RecordingKind::Picture, 1, 0), &otoscope, 500)], 505),
+            kept(
+                Measurement::Auscultation,
+                vec![reading(recording(RecordingKind::Sound, 2, 15_000), &stethoscope, 520)],
+                525,
             ),
         ],
         skipped: vec![
