@@ -17,5 +17,5 @@ bench: ## start, touch, reading and memory, measured on this machine
 fuzz: ## random and damaged bytes for every parser
 	@tests/tools/fuzz
 
-soak: ## one consultation after another, for MINUTES (default 60)
+soak: ## every cable pulled out 100 times, then one consultation after another for MINUTES (default 60)
 	@tests/tools/soak

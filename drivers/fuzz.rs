@@ -9,17 +9,19 @@ use crate::fixtures::card_vitale::{CardFault, Conversation, HOLDERS_MAX, Wanted}
 use crate::{BUFFER_MAX, EVENTS_MAX, Event, Model, Now, Protocol};
 
 /// Feeds `data` to a model: its first bytes choose how it is cut, when time passes, when a measurement begins and ends.
+/// Says how many readings came of it.
 ///
 /// # Panics
 /// If the protocol panics, keeps more than [`BUFFER_MAX`] bytes or [`EVENTS_MAX`] events, asks for a timeout without
 /// end, or gives a reading that its device cannot give.
-pub fn protocol(model: &Model, data: &[u8]) {
+pub fn protocol(model: &Model, data: &[u8]) -> usize {
     let mut protocol = (model.protocol)();
     let mut now = Now { instant: Instant::now(), wall: Moment(1_773_045_680_000) };
     protocol.port_opened(now);
     protocol.start(now);
     let (control, mut bytes) = data.split_at(data.len().min(8));
     let mut turn = 0usize;
+    let mut readings = 0;
     while !bytes.is_empty() {
         let choice =
             control.get(turn % 8).copied().unwrap_or(0).wrapping_add(u8::try_from(turn / 8 % 251).unwrap_or(0));
@@ -39,8 +41,9 @@ pub fn protocol(model: &Model, data: &[u8]) {
         let (now_bytes, later) = bytes.split_at(bytes.len().min(1 + usize::from(choice)));
         bytes = later;
         protocol.handle_input(now_bytes, now);
-        check(model, protocol.as_mut());
+        readings += check(model, protocol.as_mut());
     }
+    readings
 }
 
 /// Calls what is due, as a port does. A protocol that always wants to be called again at once would hang its port.
@@ -54,16 +57,17 @@ fn timeouts(protocol: &mut dyn Protocol, now: Now) {
     panic!("a timeout without end");
 }
 
-fn check(model: &Model, protocol: &mut dyn Protocol) {
+fn check(model: &Model, protocol: &mut dyn Protocol) -> usize {
     assert!(protocol.buffered() <= BUFFER_MAX, "{} keeps {} bytes", model.key, protocol.buffered());
     let mut commands = 0;
     while protocol.poll_transmit().is_some() {
         commands += 1;
     }
     assert!(commands <= 64, "{} sends without end", model.key);
-    let mut count = 0;
+    let (mut count, mut readings) = (0, 0);
     while let Some(event) = protocol.poll_event() {
         count += 1;
+        readings += usize::from(matches!(event, Event::Reading(_) | Event::EcgTaken(_)));
         match event {
             Event::Reading(measured) | Event::Live(measured) => value(model.measurement, measured.value),
             Event::Waveform(waveform) => {
@@ -75,6 +79,7 @@ fn check(model: &Model, protocol: &mut dyn Protocol) {
         }
     }
     assert!(count <= EVENTS_MAX, "{} has {count} events waiting", model.key);
+    readings
 }
 
 /// The types refuse what no device can read; here, that a device gives only what it measures, and no absence mark.
