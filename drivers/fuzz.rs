@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 
 use consult::vitals::{Glucose, Measurement, Moment, Value};
 
+use crate::fixtures::Talker;
 use crate::fixtures::card_vitale::{CardFault, Conversation, HOLDERS_MAX, Wanted};
+use crate::fixtures::door_contact::Contact;
+use crate::fixtures::light_blink1::{CabinState, Light};
+use crate::fixtures::presence_ld2410::Radar;
 use crate::{BUFFER_MAX, EVENTS_MAX, Event, Model, Now, Protocol};
 
 /// Feeds `data` to a model: its first bytes choose how it is cut, when time passes, when a measurement begins and ends.
@@ -111,6 +115,11 @@ fn value(measurement: Measurement, value: Value) {
 pub fn words(key: &str) -> &'static [&'static [u8]] {
     match key {
         "card_vitale" => &[&[0x65, 0x1E, 0x80, 0x06], b"DUBOIS", &[0x81, 0x04], b"ANNE", &[0x82, 0x08], b"19790328"],
+        "presence_ld2410" => &[
+            &[0xF4, 0xF3, 0xF2, 0xF1, 0x0D, 0x00, 0x02, 0xAA, 0x03],
+            &[0x78, 0x00, 0x3C, 0x6E, 0x00, 0x50, 0x73, 0x00],
+            &[0x55, 0x00, 0xF8, 0xF7, 0xF6, 0xF5],
+        ],
         _ => &[],
     }
 }
@@ -122,7 +131,70 @@ pub fn words(key: &str) -> &'static [&'static [u8]] {
 pub fn fixture(key: &str, data: &[u8]) {
     match key {
         "card_vitale" => card(data),
+        "presence_ld2410" => talker(&mut Radar::new(200, Duration::from_secs(10)), data),
+        "door_contact" => door(data),
+        "light_blink1" => light(data),
         _ => panic!("no fixture {key:?}"),
+    }
+}
+
+/// Bytes on a serial line, cut and at times that the first of them choose.
+fn talker(talker: &mut dyn Talker, data: &[u8]) {
+    let (control, mut bytes) = data.split_at(data.len().min(8));
+    let mut now = Instant::now();
+    talker.port_opened(now);
+    let mut turn = 0usize;
+    while !bytes.is_empty() {
+        let choice = control.get(turn % 8).copied().unwrap_or(0).wrapping_add((turn / 8 % 251) as u8);
+        turn += 1;
+        if choice % 4 == 0 {
+            now += Duration::from_millis(u64::from(choice) * 37);
+            if talker.poll_timeout().is_some_and(|at| at <= now) {
+                talker.handle_timeout(now);
+            }
+            assert!(talker.poll_timeout().is_none_or(|at| at > now), "a timeout without end");
+        }
+        let (heard, later) = bytes.split_at(bytes.len().min(1 + usize::from(choice)));
+        bytes = later;
+        talker.handle_input(heard, now);
+        assert!(talker.buffered() <= BUFFER_MAX, "it keeps {} bytes", talker.buffered());
+        let events = std::iter::from_fn(|| talker.poll_event()).count();
+        assert!(events <= EVENTS_MAX, "{events} events of {} bytes", heard.len());
+    }
+}
+
+/// Levels of a contact: it is said to move only after it did, and never twice to the same side.
+fn door(data: &[u8]) {
+    let mut contact = Contact::new(true);
+    let (mut now, mut before) = (Instant::now(), None);
+    for byte in data {
+        now += Duration::from_millis(u64::from(byte >> 1));
+        let said = contact.look(byte & 1 == 1, now);
+        if let Some(door) = said {
+            assert_ne!(before, Some(door));
+            before = Some(door);
+        }
+    }
+}
+
+/// States of the cabin, and a lamp that goes and is back.
+fn light(data: &[u8]) {
+    const STATES: [CabinState; 5] =
+        [CabinState::Free, CabinState::Occupied, CabinState::HelpCalled, CabinState::Fault, CabinState::Closed];
+    let (mut light, mut now) = (Light::new(), Instant::now());
+    for byte in data {
+        now += Duration::from_millis(u64::from(byte >> 3) * 50);
+        match byte & 7 {
+            5 => light.port_opened(now),
+            6 => light.port_lost(),
+            7 => {}
+            state => light.show(STATES[usize::from(state)], now),
+        }
+        if light.poll_timeout().is_some_and(|at| at <= now) {
+            light.handle_timeout(now);
+        }
+        assert!(light.poll_timeout().is_none_or(|at| at > now), "a timeout without end");
+        assert!(std::iter::from_fn(|| light.poll_transmit()).count() <= 32, "it sends without end");
     }
 }
 

@@ -12,6 +12,7 @@ use serialport::{ClearBuffer, DataBits, ErrorKind, FlowControl, Parity, SerialPo
 
 use super::Remedy;
 use crate::Line;
+use crate::fixtures::door_contact::ModemLine;
 
 /// Why a line did not open.
 #[derive(Debug)]
@@ -78,6 +79,24 @@ impl Tty {
             Err(error) if is_passing(&error) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+}
+
+impl Tty {
+    /// Holds both outputs up: they feed a contact between an output and an input.
+    pub(crate) fn feed(&mut self) -> io::Result<()> {
+        self.port.write_request_to_send(true)?;
+        Ok(self.port.write_data_terminal_ready(true)?)
+    }
+
+    /// Whether an input is up. An error: the adapter has gone, or has no modem lines.
+    pub(crate) fn is_up(&mut self, line: ModemLine) -> io::Result<bool> {
+        Ok(match line {
+            ModemLine::Cts => self.port.read_clear_to_send(),
+            ModemLine::Dsr => self.port.read_data_set_ready(),
+            ModemLine::Dcd => self.port.read_carrier_detect(),
+            ModemLine::Ri => self.port.read_ring_indicator(),
+        }?)
     }
 }
 

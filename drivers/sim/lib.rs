@@ -30,14 +30,17 @@ mod blood_pressure_taidoc;
 mod calendar;
 pub mod card_vitale;
 pub mod control;
+mod door_contact;
 mod ecg_cyton;
 mod glucose_taidoc;
 mod heart;
+mod light_blink1;
 mod memory_cuff;
 mod oximeter_contec;
 mod oximeter_nonin;
 mod oximeter_taidoc;
 mod platform;
+mod presence_ld2410;
 mod pty;
 mod scale_health_o_meter;
 mod scale_mt_sics;
@@ -105,6 +108,9 @@ fn device(model: &str) -> Option<Box<dyn Device>> {
         "scale_tanita" => Box::new(scale_tanita::Scale::new()),
         "scale_mt_sics" => Box::new(scale_mt_sics::Scale::new()),
         "scale_st_gs" => Box::new(scale_st_gs::Scale::new()),
+        "door_contact" => Box::new(door_contact::Door::new()),
+        "light_blink1" => Box::new(light_blink1::Lamp::new()),
+        "presence_ld2410" => Box::new(presence_ld2410::Radar::new()),
         "thermometer_taidoc" => Box::new(thermometer_taidoc::Thermometer::new()),
         "ecg_cyton" => Box::new(ecg_cyton::Board::new()),
         "blood_pressure_taidoc" => Box::new(blood_pressure_taidoc::Cuff::new()),
@@ -137,6 +143,8 @@ fn plug(model: &str) -> Option<Plug> {
         "blood_pressure_microlife_m" => Plug::Hid(&blood_pressure_microlife_m::KIND),
         "blood_pressure_contec_08a" => Plug::Hid(&blood_pressure_contec_08a::KIND),
         "scale_usb_hid" => Plug::Hid(&scale_usb_hid::KIND),
+        "light_blink1" => Plug::Hid(&light_blink1::KIND),
+        "door_contact" => Plug::Ftdi,
         _ => return None,
     })
 }

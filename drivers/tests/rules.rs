@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 
+use drivers::fixtures::{FIXTURES, Plug};
 use drivers::{MODELS, Transport};
 
 fn file() -> PathBuf {
@@ -62,6 +63,11 @@ fn every_adapter_of_a_model_has_a_rule_that_lets_the_cabin_open_it_and_nobody_el
     }
     let adapters = MODELS.iter().flat_map(|model| model.usb);
     let used: BTreeSet<_> = adapters.map(|usb| (usb.vid, usb.pid, usb.transport == Transport::Serial)).collect();
+    let fixtures = FIXTURES.iter().filter_map(|fixture| match fixture.plug {
+        Plug::Hid(vid, pid) => Some((vid, pid, false)),
+        _ => None,
+    });
+    let used = used.into_iter().chain(fixtures).collect();
     assert_eq!(known, used, "one rule an adapter");
 }
 

@@ -29,7 +29,8 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
         (None, name) => name,
         (Some(path), None) => {
             let config = config_file::load(Path::new(&path))?;
-            let reader = config.card_reader.context("the configuration has no [card_reader]: no card is read")?;
+            let reader =
+                config.fixtures.card_reader.context("the configuration has no [card_reader]: no card is read")?;
             reader.name
         }
     };

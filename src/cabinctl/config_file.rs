@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use config::{Config, DevicePort};
+use config::{Config, DevicePort, DoorLine};
 use drivers::MODELS;
+use drivers::fixtures::door_contact::ModemLine;
+use drivers::ports::fixtures::{self, DoorSettings, PresenceSettings};
 use drivers::ports::{Address, Binding};
 
 /// Reads a configuration and checks its models.
@@ -36,6 +38,31 @@ pub(crate) fn address(port: &DevicePort) -> Result<Address> {
         DevicePort::Serial(serial) => Address::Serial(serial.clone()),
         DevicePort::Path(path) => Address::Path(path.clone()),
         DevicePort::Usb(usb) => Address::Usb(usb.parse()?),
+    })
+}
+
+/// The fixtures of the configuration.
+pub(crate) fn fixtures(config: &Config) -> Result<fixtures::Settings> {
+    let all = &config.fixtures;
+    let line = |line: DoorLine| match line {
+        DoorLine::Cts => ModemLine::Cts,
+        DoorLine::Dsr => ModemLine::Dsr,
+        DoorLine::Dcd => ModemLine::Dcd,
+        DoorLine::Ri => ModemLine::Ri,
+    };
+    let door = |door: &config::Door| -> Result<DoorSettings> {
+        let address = address(&door.port)?;
+        Ok(DoorSettings { address, line: line(door.line), closed_when_up: door.closed_when_up })
+    };
+    let presence = |presence: &config::Presence| -> Result<PresenceSettings> {
+        let address = address(&presence.port)?;
+        Ok(PresenceSettings { address, within_cm: presence.within_cm, hold: presence.hold })
+    };
+    Ok(fixtures::Settings {
+        card_reader: all.card_reader.as_ref().map(|reader| reader.name.clone()),
+        light: all.light.as_ref().map(|light| light.usb.parse()).transpose()?,
+        door: all.door.as_ref().map(door).transpose()?,
+        presence: all.presence.as_ref().map(presence).transpose()?,
     })
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 pub mod edit;
+mod fixtures;
 mod reader;
 mod sections;
 
@@ -41,10 +42,10 @@ pub struct Config {
     pub devices: Vec<Device>,
     /// Camera and sound.
     pub media: Media,
-    /// Where a carte Vitale is read; `None`: the identity is typed.
-    pub card_reader: Option<CardReader>,
     /// Otoscope, dermatoscope, stethoscope.
     pub instruments: Instruments,
+    /// What else stands in it.
+    pub fixtures: Fixtures,
     /// Where documents are printed; `None`: shown as a code to scan.
     pub printer: Option<String>,
     /// The screen.
@@ -169,6 +170,61 @@ pub enum DevicePort {
     Path(PathBuf),
     /// A USB device that has no serial port: `10c4:ea80`, then `/SERIAL` or `@SOCKET` if several are alike.
     Usb(String),
+}
+
+/// What stands in the cabin and measures nobody; `None`: there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fixtures {
+    /// Where a carte Vitale is read; else the identity is typed.
+    pub card_reader: Option<CardReader>,
+    /// The lamp that tells those outside how the cabin is.
+    pub light: Option<Light>,
+    /// The door's contact.
+    pub door: Option<Door>,
+    /// The radar that notices whether somebody is in.
+    pub presence: Option<Presence>,
+}
+
+/// A lamp.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Light {
+    /// `27b8:01ed`, then `/SERIAL` or `@SOCKET` if several are alike.
+    pub usb: String,
+}
+
+/// A door's contact on a modem line of a serial adapter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// The adapter.
+    pub port: DevicePort,
+    /// The line.
+    pub line: DoorLine,
+    /// The door is closed when the line is up: the closed door makes the contact.
+    pub closed_when_up: bool,
+}
+
+/// An input of a serial adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoorLine {
+    /// Clear to send.
+    Cts,
+    /// Data set ready.
+    Dsr,
+    /// Data carrier detect.
+    Dcd,
+    /// Ring indicator.
+    Ri,
+}
+
+/// A presence radar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// Its line.
+    pub port: DevicePort,
+    /// Farther is outside, centimetres.
+    pub within_cm: u16,
+    /// Nobody is in when nobody was seen for that long.
+    pub hold: Duration,
 }
 
 /// A smart card reader.

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use crate::fixtures;
 use crate::reader::{Notes, Table};
 use crate::{
-    Call, CardReader, Config, DEVICES_MAX, Desk, Device, DevicePort, Inactivity, Instruments, Language, Media,
-    PHARMACISTS_MAX, Pharmacist, RELAYS_MAX, Screen, Site, SiteKind, Source, Turn,
+    Call, Config, DEVICES_MAX, Desk, Device, DevicePort, Inactivity, Instruments, Language, Media, PHARMACISTS_MAX,
+    Pharmacist, RELAYS_MAX, Screen, Site, SiteKind, Source, Turn,
 };
 
 /// Longest wait for a touch, seconds.
@@ -42,11 +43,7 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
     let media = Media { camera: source("camera"), microphone: source("microphone"), speaker: source("speaker") };
     t.end(notes);
 
-    let has_card_reader = root.has("card_reader");
-    let mut t = root.table("card_reader", notes);
-    let name = t.optional("name", "\"any\", or part of a name that cabinctl card read shows", notes, any);
-    let card_reader = has_card_reader.then(|| CardReader { name: name.filter(|name| name != "any") });
-    t.end(notes);
+    let fixtures = fixtures::read(&mut root, folder, &devices, notes);
 
     let mut t = root.table("instruments", notes);
     let expected = "\"test\", a file or ALSA name, or usb=VENDOR:PRODUCT as cabinctl camera list shows it";
@@ -108,7 +105,7 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
         call,
         devices,
         media,
-        card_reader,
+        fixtures,
         instruments,
         printer,
         screen,
@@ -170,6 +167,26 @@ fn device(mut t: Table<'_, '_>, folder: &Path, before: &[Device], notes: &mut No
     let line = t.line(notes);
     let name = t.required("name", "a name: small letters, digits, - and _", notes, a_name);
     let model = t.required("model", "a model's key (cabinctl device list shows them)", notes, a_name);
+    if let Some(name) = &name
+        && before.iter().any(|device| &device.name == name)
+    {
+        let at = t.at_field("name");
+        notes.note(at, "device.name", format!("another name: {name:?} is taken"));
+    }
+    let taken: Vec<_> = before.iter().map(|device| (device.name.clone(), device.port.clone())).collect();
+    let port = port(&mut t, "device", folder, &taken, notes);
+    t.end(notes);
+    Some(Device { name: name?, model: model?, port: port?, line })
+}
+
+/// Where something is plugged: exactly one of four, and no other's.
+pub(crate) fn port(
+    t: &mut Table<'_, '_>,
+    of: &str,
+    folder: &Path,
+    taken: &[(String, DevicePort)],
+    notes: &mut Notes<'_>,
+) -> Option<DevicePort> {
     let expected = "text as cabinctl device list shows it";
     let ports = [
         t.optional("id_path", expected, notes, |text| Some(DevicePort::IdPath(text.to_owned()))),
@@ -178,27 +195,23 @@ fn device(mut t: Table<'_, '_>, folder: &Path, before: &[Device], notes: &mut No
             Some(DevicePort::Path(folder.join(text)))
         }),
         t.optional("usb", "VENDOR:PRODUCT as cabinctl device list shows it, e.g. 10c4:ea80", notes, |text| {
-            is_usb(text).then(|| DevicePort::Usb(text.to_owned()))
+            a_usb(text).map(DevicePort::Usb)
         }),
     ];
+    let key = format!("{of}.port");
     let given = ["id_path", "serial", "path", "usb"].into_iter().filter(|key| t.has(key)).count();
     if given != 1 {
-        notes.note(t.at(), "device.port", format!("exactly one of id_path, serial, path, usb; there are {given}"));
+        notes.note(t.at(), key.clone(), format!("exactly one of id_path, serial, path, usb; there are {given}"));
     }
-    if let Some(name) = &name
-        && before.iter().any(|device| &device.name == name)
-    {
-        let at = t.at_field("name");
-        notes.note(at, "device.name", format!("another name: {name:?} is taken"));
+    let port = ports.into_iter().flatten().next()?;
+    if let Some((other, _)) = taken.iter().find(|(_, taken)| *taken == port) {
+        notes.note(t.at(), key, format!("another port: this one is bound to {other:?}"));
     }
-    let port = ports.into_iter().flatten().next();
-    if let Some(port) = &port
-        && let Some(other) = before.iter().find(|device| &device.port == port)
-    {
-        notes.note(t.at(), "device.port", format!("another port: this one is bound to {:?}", other.name));
-    }
-    t.end(notes);
-    Some(Device { name: name?, model: model?, port: port?, line })
+    Some(port)
+}
+
+pub(crate) fn a_usb(text: &str) -> Option<String> {
+    is_usb(text).then(|| text.to_owned())
 }
 
 /// Four hexadecimal digits, twice; then nothing, or `/` or `@` and a name.
@@ -234,7 +247,7 @@ fn pharmacist(mut t: Table<'_, '_>, before: &[Pharmacist], notes: &mut Notes<'_>
     Some(Pharmacist { id: id?, name: name?, pin_hash: pin_hash? })
 }
 
-fn any(text: &str) -> Option<String> {
+pub(crate) fn any(text: &str) -> Option<String> {
     (!text.chars().any(char::is_control)).then(|| text.to_owned())
 }
 

@@ -33,7 +33,7 @@ fn what_may_be_absent_has_a_default() {
     let config = parse(short).unwrap();
     assert_eq!(config.desk.url, "http://127.0.0.1:8080");
     assert_eq!(config.desk.ca_file.as_deref(), Some(Path::new("/etc/cabin/k/ca.pem")), "relative to the file");
-    assert_eq!((config.printer, config.card_reader), (None, None));
+    assert_eq!((config.printer, config.fixtures), (None, Fixtures::default()));
     assert_eq!(config.media.camera, Source::Auto);
     assert_eq!(config.inactivity.pharmacist_after, Duration::from_secs(120));
     assert!(config.devices.is_empty() && config.pharmacists.is_empty());
@@ -57,6 +57,11 @@ fn a_mistake_names_its_line_and_what_is_expected() {
         ("ipp://localhost", "lp0//localhost", "printer.uri", "an IPP address"),
         (hash, "123456", "pharmacist.pin_hash", "never the PIN itself"),
         ("name = \"any\"", "name = 5", "card_reader.name", "in quotes"),
+        ("\"27b8:01ed\"", "\"blink\"", "light.usb", "27b8:01ed"),
+        ("line = \"cts\"", "line = \"rts\"", "door.line", "one of \"cts\", \"dsr\""),
+        ("closed_when = \"up\"", "closed_when = true", "door.closed_when", "\"down\", in quotes"),
+        ("within_cm = 200", "within_cm = 2", "presence.within_cm", "from 30 to 600"),
+        ("hold_seconds = 15", "hold = 15", "presence.hold", "known are hold_seconds"),
         ("warn_after_seconds = 90", "warn_after_seconds = 5", "inactivity.warn_after_seconds", "from 10 to 3600"),
         ("camera = \"auto\"", "camara = \"auto\"", "media.camara", "known are camera, microphone, speaker"),
     ];
@@ -91,6 +96,17 @@ fn a_device_has_exactly_one_port() {
     assert!(two[0].expected.contains("there are 2"), "{two:?}");
     let same = mistakes("id_path = \"pci-0000:00:14.0-usb-0:3:1.0\"", "id_path = \"pci-0000:00:14.0-usb-0:1:1.0\"");
     assert!(same[0].expected.contains("bound to \"oximeter\""), "{same:?}");
+}
+
+#[test]
+fn a_fixture_has_one_port_and_it_is_no_devices() {
+    let none = mistakes("path = \"/dev/ttyS1\"", "");
+    assert_eq!(none[0].key, "door.port");
+    assert!(none[0].expected.contains("there are 0"), "{none:?}");
+    let same = mistakes("path = \"/dev/ttyS1\"", "path = \"/dev/ttyS0\"");
+    assert!(same[0].expected.contains("bound to \"thermometer\""), "{same:?}");
+    let same = mistakes("id_path = \"pci-0000:00:14.0-usb-0:4:1.0\"", "path = \"/dev/ttyS1\"");
+    assert!(same[0].key == "presence.port" && same[0].expected.contains("bound to \"door\""), "{same:?}");
 }
 
 #[test]

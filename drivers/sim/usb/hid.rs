@@ -85,7 +85,7 @@ fn hid_descriptor(length: usize) -> [u8; 9] {
     [9, 0x21, 0x11, 0x01, 0, 1, 0x22, low, high]
 }
 
-fn string(text: &str) -> Vec<u8> {
+pub(super) fn string(text: &str) -> Vec<u8> {
     let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     [&[u8::try_from(units.len() + 2).unwrap_or(u8::MAX), 3], &units[..]].concat()
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::fd::{AsFd, BorrowedFd};
 
 mod cp2110;
+pub(crate) mod ftdi;
 pub(crate) mod hid;
 mod urb;
 
@@ -38,6 +39,8 @@ const WAITING_MAX: usize = 64;
 pub(crate) enum Plug {
     /// By a cable with a CP2110 in it, in front of a serial line of that speed.
     HidUart { baud: u32 },
+    /// By a serial adapter (FT232BM) whose modem lines it joins.
+    Ftdi,
     /// It speaks HID itself.
     Hid(&'static hid::Kind),
 }
@@ -79,6 +82,7 @@ impl Usb {
         fs::write(format!("{VHCI}/attach"), order)?;
         let function: Box<dyn Function> = match plug {
             Plug::HidUart { baud } => Box::new(Cp2110::new(baud)),
+            Plug::Ftdi => Box::new(ftdi::Ftdi::new()),
             Plug::Hid(kind) => Box::new(hid::Reports::new(kind)),
         };
         Ok(Usb { port, kernel, function, input: Vec::new(), waiting: Vec::new(), is_out: false })

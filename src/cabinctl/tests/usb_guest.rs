@@ -45,6 +45,7 @@ mod guest {
     use drivers::ports::{Address, Binding, MESSAGES_MAX, Port, PortEvent};
     use sim::Simulator;
 
+    mod fixtures;
     mod hid;
 
     /// A test that waits longer than that has failed.

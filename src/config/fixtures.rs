@@ -1,0 +1,62 @@
+//! What stands in the cabin and measures nobody: card reader, lamp, door, radar. Each table may be absent.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::reader::{Notes, Table};
+use crate::sections::{a_usb, any, port};
+use crate::{CardReader, Device, DevicePort, Door, DoorLine, Fixtures, Light, Presence};
+
+/// A blink(1), as its maker sells it.
+const BLINK1: &str = "27b8:01ed";
+/// A radar's reach, centimetres: a cabin is smaller, and the LD2410 sees no farther than 6 m.
+const WITHIN_CM: std::ops::Range<u32> = 30..601;
+
+pub(crate) fn read(root: &mut Table<'_, '_>, folder: &Path, devices: &[Device], notes: &mut Notes<'_>) -> Fixtures {
+    let mut taken: Vec<(String, DevicePort)> =
+        devices.iter().map(|device| (device.name.clone(), device.port.clone())).collect();
+    let mut bound = |t: &mut Table<'_, '_>, name: &'static str, notes: &mut Notes<'_>| {
+        let port = port(t, name, folder, &taken, notes)?;
+        taken.push((name.into(), port.clone()));
+        Some(port)
+    };
+
+    let card_reader = table(root, "card_reader", notes, |t, notes| {
+        let name = t.optional("name", "\"any\", or part of a name that cabinctl card read shows", notes, any);
+        Some(CardReader { name: name.filter(|name| name != "any") })
+    });
+    let light = table(root, "light", notes, |t, notes| {
+        let usb = t.optional("usb", "VENDOR:PRODUCT of a blink(1), 27b8:01ed, then /SERIAL if several", notes, a_usb);
+        Some(Light { usb: usb.unwrap_or_else(|| BLINK1.into()) })
+    });
+    let door = table(root, "door", notes, |t, notes| {
+        let port = bound(t, "door", notes);
+        let lines = [("cts", DoorLine::Cts), ("dsr", DoorLine::Dsr), ("dcd", DoorLine::Dcd), ("ri", DoorLine::Ri)];
+        let line = t.one_of("line", &lines, Some(DoorLine::Cts), notes);
+        let closed_when_up = t.one_of("closed_when", &[("up", true), ("down", false)], Some(true), notes);
+        Some(Door { port: port?, line: line?, closed_when_up: closed_when_up? })
+    });
+    let presence = table(root, "presence", notes, |t, notes| {
+        let port = bound(t, "presence", notes);
+        let within_cm = u16::try_from(t.number("within_cm", WITHIN_CM, 200, notes)).unwrap_or(u16::MAX);
+        let hold = Duration::from_secs(t.number("hold_seconds", 2..601, 15, notes).into());
+        Some(Presence { port: port?, within_cm, hold })
+    });
+    Fixtures { card_reader, light, door, presence }
+}
+
+/// A table that may be absent: without it the cabin has no such thing.
+fn table<T>(
+    root: &mut Table<'_, '_>,
+    name: &'static str,
+    notes: &mut Notes<'_>,
+    read: impl FnOnce(&mut Table<'_, '_>, &mut Notes<'_>) -> Option<T>,
+) -> Option<T> {
+    if !root.has(name) {
+        return None;
+    }
+    let mut t = root.table(name, notes);
+    let fixture = read(&mut t, notes);
+    t.end(notes);
+    fixture
+}
