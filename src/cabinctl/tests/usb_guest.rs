@@ -47,6 +47,7 @@ mod guest {
 
     mod fixtures;
     mod hid;
+    mod hid_uart;
 
     /// A test that waits longer than that has failed.
     const PATIENCE: Duration = Duration::from_secs(30);
