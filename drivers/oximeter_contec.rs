@@ -1,4 +1,4 @@
-//! Contec CMS50D+ (2012 on), CMS50E, CMS50F: oxygen saturation, pulse and pulse curve, protocol V7.0.
+//! Contec CMS50D+ (2012 on), CMS50E, CMS50F: oxygen saturation, pulse, perfusion index and pulse curve, protocol V7.0.
 //!
 //! Source: "Communication protocol of pulse oximeter V7.0" (`devices.md` 2.2). 115200 8N1; 60 packets a second once
 //! asked for. A packet begins with the only byte whose top bit is 0 (its type); the second byte carries the top bits
@@ -46,6 +46,10 @@ const SEARCHING: u8 = 0x80;
 const PULSE_ABSENT: u8 = 0xFF;
 /// The device's mark of an absent saturation.
 const SPO2_ABSENT: u8 = 0x7F;
+/// Third byte: the perfusion index is none.
+const PERFUSION_INVALID: u8 = 0x10;
+/// The device's mark of an absent perfusion index.
+const PERFUSION_ABSENT: u16 = 0xFFFF;
 
 /// Bytes of a packet of this type, type and top bits included; `None` for no type of this protocol.
 fn length(kind: u8) -> Option<usize> {
@@ -85,6 +89,8 @@ pub struct Contec {
     session: Session,
     /// Saturation and pulse of the packet before.
     former: (u8, u8),
+    /// Its perfusion index.
+    former_perfusion: Option<u16>,
     packets: u32,
     oximetry: Oximetry,
 }
@@ -102,6 +108,7 @@ impl Contec {
             buffer: Vec::with_capacity(PACKET_MAX),
             session: Session::Closed,
             former: (SPO2_ABSENT, PULSE_ABSENT),
+            former_perfusion: None,
             packets: 0,
             oximetry: Oximetry::new(RATE_HZ, NOISE_BYTES),
         }
@@ -154,7 +161,11 @@ impl Contec {
         }
     }
 
-    fn real_time(&mut self, [signal, wave, _bar, pulse, spo2, _, _]: [u8; PACKET_MAX - 2]) {
+    fn real_time(&mut self, [signal, wave, bar, pulse, spo2, low, high]: [u8; PACKET_MAX - 2]) {
+        let perfusion = u16::from_le_bytes([low, high]);
+        let perfusion = (bar & PERFUSION_INVALID == 0 && perfusion != PERFUSION_ABSENT).then_some(perfusion);
+        let agreed_perfusion = perfusion.filter(|_| self.former_perfusion == perfusion);
+        self.former_perfusion = perfusion;
         let agreed = std::mem::replace(&mut self.former, (spo2, pulse)) == (spo2, pulse);
         if signal & FINGER_OUT == 0 {
             self.oximetry.sample(u16::from(wave & 0x7F), FULL_SCALE);
@@ -173,7 +184,7 @@ impl Contec {
         }
         // Two that differ: between two beats, or a bit that tipped over on the line. The next packets say which.
         if agreed {
-            self.oximetry.figures(spo2, pulse.into(), None, false);
+            self.oximetry.figures(spo2, pulse.into(), agreed_perfusion, None, false);
         }
     }
 
@@ -189,6 +200,7 @@ impl Protocol for Contec {
     fn port_opened(&mut self, now: Now) {
         self.buffer.clear();
         self.former = (SPO2_ABSENT, PULSE_ABSENT);
+        self.former_perfusion = None;
         self.oximetry.port_opened(now);
         self.oximetry.out.forget_commands();
         for code in [STOP_STORED, STOP, HELLO] {
@@ -280,6 +292,7 @@ mod tests {
         let number = |measured: Measured| match measured.value {
             Value::Spo2(spo2) => spo2.percent().into(),
             Value::PulseRate(pulse) => pulse.per_minute(),
+            Value::PerfusionIndex(index) => index.hundredths_percent(),
             _ => panic!("an oximeter gave something else"),
         };
         events.iter().filter_map(wanted).map(number).collect()
@@ -291,7 +304,7 @@ mod tests {
 
     #[test]
     fn the_packets_of_the_specification_are_read() {
-        for (packet, expected) in [(RATE_72, [97, 72]), (RATE_130, [95, 130])] {
+        for (packet, expected) in [(RATE_72, [97, 72, 345]), (RATE_130, [95, 130, 300])] {
             let seen = events(&mut streaming(), &packet.repeat(2 * FIGURES_EVERY as usize));
             assert!(figures(&seen, false).ends_with(&expected), "{seen:?}");
             assert!(figures(&seen, true).is_empty(), "nothing was started");
@@ -341,7 +354,7 @@ mod tests {
         }
         assert!(figures(&seen, true).is_empty());
         seen.extend(events(&mut contec, &third));
-        assert_eq!(figures(&seen, true), [95, 130]);
+        assert_eq!(figures(&seen, true), [95, 130, 300]);
         assert_eq!(seen.last(), Some(&Event::Finished));
     }
 
@@ -357,6 +370,31 @@ mod tests {
             assert!(!seen.iter().any(|event| matches!(event, Event::Live(_) | Event::Reading(_))), "{data:02x?}");
             assert_eq!(seen.iter().filter(|event| matches!(event, Event::Invalid(_))).count(), 1, "said once");
         }
+    }
+
+    #[test]
+    fn the_perfusion_index_is_exact_or_absent() {
+        // FFFF; the bit that says it is none; nought; 30.01 %. Bits 2, 5 and 6 of the second byte are their top bits.
+        for data in
+            [[0xE0, 0x87, 0xFF, 0xFF], [0x80, 0x97, 0xD9, 0x81], [0x80, 0x87, 0x80, 0x80], [0xA0, 0x87, 0xB9, 0x8B]]
+        {
+            let [tops, bar, low, high] = data;
+            let packet = [0x01, tops, 0xC5, 0xC0, bar, 0xC8, 0xE1, low, high];
+            let mut contec = streaming();
+            contec.start(now());
+            let seen = events(&mut contec, &packet.repeat(STABLE * FIGURES_EVERY as usize));
+            assert_eq!(figures(&seen, true), [97, 72], "{data:02x?}");
+        }
+        // One that no two packets agree on is none; the other figures are.
+        let mut contec = streaming();
+        contec.start(now());
+        let mut seen = Vec::new();
+        for place in 0..STABLE * FIGURES_EVERY as usize {
+            let mut packet = RATE_72;
+            packet[7] ^= place as u8 & 1;
+            seen.extend(events(&mut contec, &packet));
+        }
+        assert_eq!(figures(&seen, true), [97, 72]);
     }
 
     #[test]
@@ -380,7 +418,7 @@ mod tests {
         bytes.remove(50);
         bytes.insert(100, 0x33);
         let seen = events(&mut streaming(), &bytes);
-        assert!(figures(&seen, false).chunks(2).all(|pair| pair == [97, 72]));
+        assert!(figures(&seen, false).chunks(3).all(|all| all == [97, 72, 345]));
         let lost: u16 = seen.iter().map(|event| if let Event::Waveform(curve) = event { curve.lost } else { 0 }).sum();
         assert_eq!(lost, 2);
     }

@@ -220,7 +220,7 @@ impl Nonin {
         if packet.status & OUT_OF_TRACK != 0 || pulse == PULSE_ABSENT || spo2 == SPO2_ABSENT {
             return self.oximetry.no_figures(Status::Searching, Absent::NotTracked);
         }
-        self.oximetry.figures(spo2, pulse, high_quality, packet.status & ARTEFACT != 0);
+        self.oximetry.figures(spo2, pulse, None, high_quality, packet.status & ARTEFACT != 0);
     }
 
     fn battery(&mut self, is_low: bool) {
@@ -303,7 +303,7 @@ impl Nonin {
         } else if figures.out_of_track || pulse == PULSE_ABSENT || spo2 == SPO2_ABSENT {
             self.oximetry.no_figures(Status::Searching, Absent::NotTracked);
         } else {
-            self.oximetry.figures(spo2, pulse, Some(figures.high_quality), figures.artefact);
+            self.oximetry.figures(spo2, pulse, None, Some(figures.high_quality), figures.artefact);
         }
     }
 

@@ -52,7 +52,7 @@ impl TaiDocOximeter {
         if spo2 == 0 || pulse == 0 {
             return self.oximetry.no_figures(Status::Searching, Absent::NotTracked);
         }
-        self.oximetry.figures(spo2, pulse.into(), None, false);
+        self.oximetry.figures(spo2, pulse.into(), None, None, false);
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use consult::vitals::{Moment, PulseRate, Spo2, Value};
+use consult::vitals::{Moment, PerfusionIndex, PulseRate, Spo2, Value};
 
 use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Status, Waveform, WaveformKind};
 
@@ -35,7 +35,7 @@ const RARE_SILENCE_MAX: Duration = Duration::from_secs(5);
 struct Run {
     deadline: Instant,
     /// Figures of the last seconds, all tracked, newest last.
-    figures: VecDeque<(Spo2, PulseRate)>,
+    figures: VecDeque<(Spo2, PulseRate, Option<PerfusionIndex>)>,
     /// Figures in a row.
     tracked: usize,
 }
@@ -58,21 +58,26 @@ impl Run {
     }
 
     /// The next figures, of so many a second. Says whether they are the reading.
-    fn take(&mut self, spo2: Spo2, pulse: PulseRate, hz: usize) -> bool {
+    fn take(&mut self, spo2: Spo2, pulse: PulseRate, perfusion: Option<PerfusionIndex>, hz: usize) -> bool {
         self.tracked += 1;
-        self.figures.push_back((spo2, pulse));
+        self.figures.push_back((spo2, pulse, perfusion));
         while self.figures.len() > STABLE_SECONDS * hz {
             self.figures.pop_front();
         }
         self.figures.len() == STABLE_SECONDS * hz && (self.tracked >= STABLE_MAX_SECONDS * hz || self.is_settled())
     }
 
+    /// The newest of the figures taken together.
+    fn perfusion(&self) -> Option<PerfusionIndex> {
+        self.figures.iter().rev().find_map(|(_, _, perfusion)| *perfusion)
+    }
+
     fn is_settled(&self) -> bool {
         fn spread(values: impl Iterator<Item = u16> + Clone) -> u16 {
             values.clone().max().unwrap_or(0) - values.min().unwrap_or(0)
         }
-        spread(self.figures.iter().map(|(s, _)| s.percent().into())) <= u16::from(SPO2_SPREAD_MAX)
-            && spread(self.figures.iter().map(|(_, p)| p.per_minute())) <= PULSE_SPREAD_MAX
+        spread(self.figures.iter().map(|(s, ..)| s.percent().into())) <= u16::from(SPO2_SPREAD_MAX)
+            && spread(self.figures.iter().map(|(_, p, _)| p.per_minute())) <= PULSE_SPREAD_MAX
     }
 }
 
@@ -211,23 +216,36 @@ impl Oximetry {
         }
     }
 
-    /// The next figures of a tracked pulse, [`FIGURES_HZ`] times a second. `moving`: of a finger that moves.
-    pub(crate) fn figures(&mut self, spo2_percent: u8, per_minute: u16, high_quality: Option<bool>, moving: bool) {
+    /// The next figures of a tracked pulse, as often as [`Oximetry::speaks`] says. `perfusion_hundredths`: hundredths of
+    /// a percent, where the device gives it. `moving`: of a finger that moves.
+    pub(crate) fn figures(
+        &mut self,
+        spo2_percent: u8,
+        per_minute: u16,
+        perfusion_hundredths: Option<u16>,
+        high_quality: Option<bool>,
+        moving: bool,
+    ) {
         let (spo2, pulse) = match (Spo2::from_percent(spo2_percent), PulseRate::from_per_minute(per_minute)) {
             (Ok(spo2), Ok(pulse)) => (spo2, pulse),
             (Err(refused), _) | (_, Err(refused)) => return self.no_figures(Status::Searching, refused.into()),
         };
+        let perfusion = perfusion_hundredths.and_then(|index| PerfusionIndex::from_hundredths_percent(index).ok());
         self.absent = None;
         self.out.status(if moving { Status::Artefact } else { Status::Tracking });
         let measured = |value| Measured { value, device_at: None, high_quality };
-        let values = [Value::Spo2(spo2), Value::PulseRate(pulse)].map(measured);
-        values.into_iter().for_each(|value| self.out.event(Event::Live(value)));
+        let values = |perfusion: Option<PerfusionIndex>| {
+            let values = [Some(Value::Spo2(spo2)), Some(Value::PulseRate(pulse)), perfusion.map(Value::PerfusionIndex)];
+            values.into_iter().flatten().map(measured)
+        };
+        values(perfusion).for_each(|value| self.out.event(Event::Live(value)));
         let Some(run) = &mut self.run else { return };
         if moving {
             return run.moved();
         }
-        if run.take(spo2, pulse, self.figures_hz.unwrap_or(1)) {
-            self.read(values);
+        if run.take(spo2, pulse, perfusion, self.figures_hz.unwrap_or(1)) {
+            let perfusion = run.perfusion();
+            self.read(values(perfusion));
         }
     }
 
@@ -237,15 +255,15 @@ impl Oximetry {
             (Ok(spo2), Ok(pulse)) => {
                 let (device_at, high_quality) = (Some(device_at), Some(high_quality));
                 let measured = |value| Measured { value, device_at, high_quality };
-                self.read([Value::Spo2(spo2), Value::PulseRate(pulse)].map(measured));
+                self.read([Value::Spo2(spo2), Value::PulseRate(pulse)].into_iter().map(measured));
             }
             (Err(refused), _) | (_, Err(refused)) => self.no_figures(Status::Searching, refused.into()),
         }
     }
 
-    fn read(&mut self, values: [Measured; 2]) {
+    fn read(&mut self, values: impl Iterator<Item = Measured>) {
         if self.run.take().is_some() {
-            values.into_iter().for_each(|value| self.out.event(Event::Reading(value)));
+            values.for_each(|value| self.out.event(Event::Reading(value)));
             self.out.event(Event::Finished);
         }
     }

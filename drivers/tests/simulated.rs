@@ -178,10 +178,10 @@ fn an_oximeter_whose_battery_was_changed_has_its_clock_set_before_a_spot_check_i
 fn the_contec_oximeter_gives_what_it_shows() {
     let bench = Bench::new("oximeter_contec", "contec");
     // A pulse above 127 needs the byte of the top bits.
-    bench.order("value spo2=88 pulse=131");
+    bench.order("value spo2=88 pulse=131 perfusion=1207");
     bench.port.start();
     let events = bench.until_finished();
-    assert_eq!(numbers(&events), [88, 131]);
+    assert_eq!(numbers(&events), [88, 131, 1_207]);
     let samples: usize = events.iter().map(|e| if let PortEvent::Waveform(w) = e { w.samples.len() } else { 0 }).sum();
     // Six seconds at 60 a second, less the first third of a second.
     assert!(samples >= 340, "{samples}");
@@ -197,7 +197,7 @@ fn the_contec_oximeter_says_that_the_finger_is_out_and_gives_no_figure() {
     bench.order("finger in");
     let events = bench.until(|e| matches!(e, PortEvent::Status(Status::Tracking)));
     assert!(!events.iter().any(|e| matches!(e, PortEvent::Live(_) | PortEvent::Reading(_))), "{events:?}");
-    assert_eq!(numbers(&bench.until_finished()), [97, 72]);
+    assert_eq!(numbers(&bench.until_finished()), [97, 72, 345]);
 }
 
 #[test]
@@ -487,7 +487,7 @@ fn a_scale_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
 fn a_contec_oximeter_unplugged_in_mid_measurement_is_asked_to_stream_again() {
     let bench = Bench::new("oximeter_contec", "contec-cable");
     unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Live(_)));
-    assert_eq!(numbers(&bench.until_finished()), [97, 72]);
+    assert_eq!(numbers(&bench.until_finished()), [97, 72, 345]);
 }
 
 #[test]
