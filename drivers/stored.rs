@@ -118,8 +118,8 @@ impl<R: Record> Stored<R> {
         if now.instant.saturating_duration_since(self.began) < MEMORY_KNOWN_WITHIN {
             return Verdict::Nothing;
         }
-        // Its clock is cut, too: what it showed was at most one step ago.
-        let after = self.began_shown().map(|began| began + self.resolution_seconds);
+        // Its clock is cut, too: it showed that for less than one step.
+        let after = self.began_shown().map(|began| began + self.resolution_seconds - 1);
         self.newest_within(records, after, now)
     }
 

@@ -2,14 +2,8 @@
 //!
 //! Sources: `glucometer-protocols` (TD-42xx: packets, clock, memory), `advmeds-bluetooth-lib` (the other kinds' values,
 //! the start of a cuff). Packets of 8 bytes, `51 command d0 d1 d2 d3 A3|A5 sum8`. The device measures and stores; the
-//! cabin asks for its newest record. The memory holds earlier patients' records, so that a record is taken only when it
-//! is shown to be this patient's:
-//! * the memory was read after the measurement began, and the record was not in it then; and
-//! * by the device's own clock it was taken no earlier than that reading of the memory, and not later than now.
-//!
-//! A device that sleeps until its button is pressed shows its memory with the new record already in it. That record
-//! is taken if its minute is strictly later than that of the start (the device's clock has no seconds) by a clock that
-//! was right all along; otherwise the patient is asked to measure once more. Nothing is ever erased from the device.
+//! cabin asks for its newest record, and for those behind it until one that was there before. Which of them is this
+//! patient's is in [`stored`](crate::stored). Nothing is ever erased from the device.
 //!
 //! The device's clock is local time without a zone. It is set only when it cannot be any zone's (more than 15 hours
 //! off), and then to UTC.
@@ -20,6 +14,7 @@ use std::time::{Duration, Instant};
 use consult::vitals::{Moment, Value};
 
 use crate::device_clock::{Civil, DeviceTime};
+use crate::stored::{Record, Stored, Verdict};
 use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Protocol, Status, Transmit, sum8};
 
 /// Bytes of every packet.
@@ -44,8 +39,10 @@ const TRIES_MAX: u8 = 2;
 const CALL_EVERY: Duration = Duration::from_millis(1_000);
 /// The memory is looked at that often during a measurement.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Nobody can measure and have it stored within that time of the start: what is in the memory then is older.
-const MEMORY_KNOWN_WITHIN: Duration = Duration::from_secs(3);
+/// Its dates have no seconds.
+const RESOLUTION_SECONDS: i64 = 60;
+/// Records looked at for those that are new: nobody measures as often in one measurement.
+const NEW_MAX: u16 = 8;
 /// Time for a measurement, from its start or from the return of the port.
 const MEASUREMENT_MAX: Duration = Duration::from_secs(120);
 
@@ -101,11 +98,18 @@ impl Minute {
     }
 }
 
-/// The newest record of the memory, and how many there are. What tells two states of the memory apart.
+/// A record of the memory.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Memory {
-    count: u16,
-    newest: Option<(Minute, [u8; 4])>,
+struct Kept {
+    /// `None`: the date in it is none.
+    at: Option<Minute>,
+    data: [u8; 4],
+}
+
+impl Record for Kept {
+    fn at(&self) -> Option<DeviceTime> {
+        self.at.map(Minute::time)
+    }
 }
 
 /// The question put to the device.
@@ -116,8 +120,16 @@ enum Ask {
     Clock,
     SetClock(Minute),
     Count,
-    Time { count: u16 },
-    Value { count: u16, time: Minute },
+    /// Record 0 is the newest.
+    Time {
+        count: u16,
+        index: u16,
+    },
+    Value {
+        count: u16,
+        index: u16,
+        at: Option<Minute>,
+    },
     Measure,
 }
 
@@ -136,8 +148,11 @@ impl Ask {
     }
 
     fn packet(self) -> [u8; PACKET] {
-        // Record 0 is the newest.
         let data = match self {
+            Ask::Time { index, .. } | Ask::Value { index, .. } => {
+                let [low, high] = index.to_le_bytes();
+                [low, high, 0, 0]
+            }
             Ask::SetClock(minute) => minute.write().unwrap_or_default(),
             Ask::Measure => [0, 0, 1, 1],
             _ => [0; 4],
@@ -193,16 +208,14 @@ enum Line {
 }
 
 struct Run {
-    started: Instant,
     deadline: Instant,
     line: Line,
-    /// The device's clock when the measurement began.
-    clock: Option<Minute>,
-    /// Device clock minus ours, minutes.
-    offset_minutes: i64,
+    stored: Stored<Kept>,
     clock_was_set: bool,
-    /// The memory as it was first read in this measurement.
-    before: Option<Memory>,
+    /// Records in the memory when it was first read.
+    count_before: u16,
+    /// What is read of the memory at this look.
+    found: Vec<Kept>,
     /// The cabin has told it to measure.
     was_started: bool,
     called: bool,
@@ -331,74 +344,70 @@ impl TaiDoc {
             Ask::SetClock(_) => self.ask(Ask::Clock, now),
             Ask::Count => {
                 let count = u16::from_le_bytes([data[0], data[1]]);
+                run.found.clear();
                 if count == 0 {
-                    self.memory(Memory { count, newest: None }, now);
+                    self.memory(count, now);
                 } else {
-                    self.ask(Ask::Time { count }, now);
+                    self.ask(Ask::Time { count, index: 0 }, now);
                 }
             }
-            Ask::Time { count } => match Minute::read(data) {
-                Some(time) => self.ask(Ask::Value { count, time }, now),
-                None => self.pause(Ask::Count, LOOK_EVERY, now),
-            },
-            Ask::Value { count, time } => self.memory(Memory { count, newest: Some((time, data)) }, now),
+            Ask::Time { count, index } => self.ask(Ask::Value { count, index, at: Minute::read(data) }, now),
+            Ask::Value { count, index, at } => {
+                let kept = Kept { at, data };
+                run.found.push(kept);
+                // The same figure twice in a minute looks like the record that was there: the count tells.
+                let is_new = run.stored.before().is_some_and(|before| !before.contains(&kept))
+                    || run.stored.before().is_some() && run.count_before + index < count;
+                if is_new && index + 1 < count.min(NEW_MAX) {
+                    self.ask(Ask::Time { count, index: index + 1 }, now);
+                } else {
+                    self.memory(count, now);
+                }
+            }
             Ask::Measure => self.pause(Ask::Count, LOOK_EVERY, now),
         }
     }
 
     fn clock(&mut self, data: [u8; 4], now: Now) {
         let Some(run) = &mut self.run else { return };
-        let ours = Minute::of(now.wall);
-        let read = Minute::read(data);
-        match read.and_then(|clock| Some((clock, clock.time().minutes_ahead(Moment(ours.0 * 60_000))?))) {
-            Some((clock, minutes)) => {
-                // The clock of the start, not of a later look after the cable was out.
-                run.clock.get_or_insert(clock);
-                run.offset_minutes = minutes;
-                self.ask(Ask::Count, now);
-            }
-            _ if run.clock_was_set => self.end(Absent::ClockWrong),
-            _ => {
-                run.clock_was_set = true;
-                run.clock = None;
-                self.ask(Ask::SetClock(ours), now);
-            }
+        let shown = Minute::read(data).map(Minute::time);
+        if shown.is_some_and(|shown| run.stored.clock(shown, run.clock_was_set, now)) {
+            self.ask(Ask::Count, now);
+        } else if run.clock_was_set {
+            self.end(Absent::ClockWrong);
+        } else {
+            run.clock_was_set = true;
+            self.ask(Ask::SetClock(Minute::of(now.wall)), now);
         }
     }
 
-    fn memory(&mut self, memory: Memory, now: Now) {
+    /// The memory has been read, as far as it matters.
+    fn memory(&mut self, count: u16, now: Now) {
         let Some(run) = &mut self.run else { return };
-        let Some(clock) = run.clock else { return };
-        // The device's clock now, by the offset found at the start; a minute more, for both are whole minutes.
-        let latest = Minute(Minute::of(now.wall).0 + run.offset_minutes + 1);
-        let ours = match run.before {
-            Some(before) => memory.newest.filter(|(time, _)| before != memory && *time >= clock && *time <= latest),
-            None => {
-                run.before = Some(memory);
-                // The device's clock when the measurement began was at most this.
-                let since_ms = i64::try_from(now.instant.saturating_duration_since(run.started).as_millis());
-                let began = Minute((clock.0 * 60_000 + 59_999 - since_ms.unwrap_or(0)).div_euclid(60_000));
-                let woken_late = run.started + MEMORY_KNOWN_WITHIN < now.instant && !run.clock_was_set;
-                let ours = memory.newest.filter(|(time, _)| woken_late && *time > began && *time <= latest);
-                if ours.is_none() && self.kind.is_started {
-                    return self.inflate(now);
+        let is_first = run.stored.before().is_none();
+        if is_first {
+            run.count_before = count;
+        }
+        match run.stored.look(&run.found, now) {
+            Verdict::ClockWrong => self.over(Absent::ClockWrong, now),
+            Verdict::Nothing if is_first && self.kind.is_started => self.inflate(now),
+            Verdict::Nothing => {
+                if is_first {
+                    self.out.status(self.kind.ready);
                 }
-                self.out.status(self.kind.ready);
-                ours
+                self.pause(Ask::Count, LOOK_EVERY, now);
             }
-        };
-        let Some((time, data)) = ours else { return self.pause(Ask::Count, LOOK_EVERY, now) };
-
-        match (self.kind.values)(data) {
-            Err(why) => self.end(why),
-            Ok(values) => {
-                let device_at = Some(time.time().moment(run.offset_minutes));
-                self.run = None;
-                for value in values {
-                    self.out.event(Event::Reading(Measured { value, device_at, high_quality: None }));
+            Verdict::Ours(kept, at) => match (self.kind.values)(kept.data) {
+                Err(why) => self.end(why),
+                Ok(values) => {
+                    self.run = None;
+                    for value in values {
+                        let measured = Measured { value, device_at: Some(at), high_quality: None };
+                        self.out.event(Event::Reading(measured));
+                    }
+                    self.out.event(Event::Finished);
                 }
-                self.out.event(Event::Finished);
-            }
+            },
         }
     }
 }
@@ -413,6 +422,7 @@ impl Protocol for TaiDoc {
         }
         if let Some(run) = &mut self.run {
             run.deadline = now.instant + MEASUREMENT_MAX;
+            run.stored.port_opened();
             self.ask(Ask::Connect, now);
         }
     }
@@ -422,13 +432,12 @@ impl Protocol for TaiDoc {
         self.out.forget_commands();
         self.out.forget_status();
         self.run = Some(Run {
-            started: now.instant,
             deadline: now.instant + MEASUREMENT_MAX,
             line: Line::Pausing { next: Ask::Connect, until: now.instant },
-            clock: None,
-            offset_minutes: 0,
+            stored: Stored::new(now, RESOLUTION_SECONDS),
             clock_was_set: false,
-            before: None,
+            count_before: 0,
+            found: Vec::new(),
             was_started: false,
             called: false,
         });

@@ -385,15 +385,19 @@ impl Line {
             if self.device.due().is_some_and(|at| at <= now) {
                 self.device.tick(now, &mut out);
             }
-            let heard = self.cable.as_mut().map(Cable::read).unwrap_or_default();
-            for heard in heard.into_iter().filter(|_| !self.silent) {
-                match heard {
-                    Heard::Bytes(bytes) => self.device.hear(&bytes, now, &mut out),
-                    Heard::Feature(report) => self.device.hear_feature(&report, now, &mut out),
-                }
-            }
+            self.hear(now, &mut out);
             self.send(out);
             self.wait(wake);
+        }
+    }
+
+    fn hear(&mut self, now: Instant, out: &mut Vec<u8>) {
+        let heard = self.cable.as_mut().map(Cable::read).unwrap_or_default();
+        for heard in heard.into_iter().filter(|_| !self.silent) {
+            match heard {
+                Heard::Bytes(bytes) => self.device.hear(&bytes, now, out),
+                Heard::Feature(report) => self.device.hear_feature(&report, now, out),
+            }
         }
     }
 
@@ -445,6 +449,8 @@ impl Line {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         match words[..] {
             ["unplug"] => {
+                // What the host had sent has arrived; the answer is lost.
+                self.hear(now, &mut Vec::new());
                 if self.cable.take().is_some() {
                     self.device.unplugged(now);
                 }

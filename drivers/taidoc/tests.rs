@@ -62,7 +62,8 @@ impl Bench {
                 if !self.device.awake {
                     continue;
                 }
-                let newest = self.device.records.last();
+                let index = usize::from(u16::from_le_bytes([question[2], question[3]]));
+                let record = self.device.records.iter().rev().nth(index);
                 let data = match question[1] {
                     CONNECT => [0; 4],
                     GET_MODEL => [0x41, 0x12, 0, 0],
@@ -73,8 +74,8 @@ impl Bench {
                         [0; 4]
                     }
                     RECORD_COUNT => [u8::try_from(self.device.records.len()).unwrap(), 0, 0, 0],
-                    RECORD_TIME => newest.unwrap().0.write().unwrap(),
-                    RECORD_VALUE => newest.unwrap().1.to_le_bytes(),
+                    RECORD_TIME => record.unwrap().0.write().unwrap(),
+                    RECORD_VALUE => record.unwrap().1.to_le_bytes(),
                     MEASURE if self.device.is_started => {
                         self.device.starts += 1;
                         [0; 4]
@@ -202,6 +203,29 @@ fn a_full_memory_still_shows_its_newest() {
     bench.device.records.remove(0);
     bench.device.records.push((bench.minute(), 372));
     assert_eq!(reading(&bench.run(Duration::from_secs(2))), Some(3720));
+}
+
+#[test]
+fn the_same_figure_twice_in_a_minute_is_read_twice() {
+    let mut bench = Bench::new(0, vec![(OLD, 370)]);
+    for _ in 0..2 {
+        bench.host.start(bench.now);
+        bench.run(Duration::from_secs(1));
+        bench.device.records.push((bench.minute(), 368));
+        assert_eq!(reading(&bench.run(Duration::from_secs(2))), Some(3680));
+    }
+}
+
+#[test]
+fn what_another_device_on_the_same_cable_has_stored_is_not_taken() {
+    let mut bench = Bench::new(0, vec![(OLD, 370)]);
+    bench.host.start(bench.now);
+    bench.run(Duration::from_secs(1));
+    bench.device.records = vec![(OLD, 391), (bench.minute(), 395)];
+    bench.host.port_opened(bench.now);
+    assert_eq!(reading(&bench.run(Duration::from_secs(5))), None);
+    bench.device.records.push((bench.minute(), 368));
+    assert_eq!(reading(&bench.run(Duration::from_secs(2))), Some(3680));
 }
 
 #[test]

@@ -53,6 +53,12 @@ fn every_hid_model_is_read_over_its_unplugging_in_mid_transfer_and_given_back() 
         eprintln!("  {key}");
         let (sim, device) = plugged(key, &address);
         let before = (kernel_driver(&device), hidraw_nodes());
+        let listed = Command::new(env!("CARGO_BIN_EXE_cabinctl")).args(["device", "list"]).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        assert!(
+            listed.contains(&format!("usb={address}@1-1")) && listed.contains(&format!("may be: {key}")),
+            "{listed}"
+        );
         if key == "scale_usb_hid" {
             sim.command("step off").unwrap();
         } else {
