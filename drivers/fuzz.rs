@@ -10,6 +10,7 @@ use crate::fixtures::card_vitale::{CardFault, Conversation, HOLDERS_MAX, Wanted}
 use crate::fixtures::door_contact::Contact;
 use crate::fixtures::light_blink1::{CabinState, Light};
 use crate::fixtures::presence_ld2410::Radar;
+use crate::fixtures::printer_escpos::{CodePage, Paper, PrinterStatus, Ticket};
 use crate::{BUFFER_MAX, EVENTS_MAX, Event, Model, Now, Protocol};
 
 /// Feeds `data` to a model: its first bytes choose how it is cut, when time passes, when a measurement begins and ends.
@@ -134,6 +135,7 @@ pub fn fixture(key: &str, data: &[u8]) {
         "presence_ld2410" => talker(&mut Radar::new(200, Duration::from_secs(10)), data),
         "door_contact" => door(data),
         "light_blink1" => light(data),
+        "printer_escpos" => printer(data),
         _ => panic!("no fixture {key:?}"),
     }
 }
@@ -174,6 +176,24 @@ fn door(data: &[u8]) {
             assert_ne!(before, Some(door));
             before = Some(door);
         }
+    }
+}
+
+/// What a printer answers; and text, of which nothing may become a command.
+fn printer(data: &[u8]) {
+    for answers in data.chunks_exact(4) {
+        if let Some(status) = PrinterStatus::parse([answers[0], answers[1], answers[2], answers[3]]) {
+            assert!(!status.to_string().is_empty());
+        }
+    }
+    let text = String::from_utf8_lossy(data);
+    for paper in [Paper::WIDE, Paper { code_page: CodePage::Cp1252, ..Paper::NARROW }] {
+        let empty = Ticket::new(paper).finish().len();
+        let bytes = Ticket::new(paper).line(&text).finish();
+        let end = bytes.len() - (empty - 5);
+        assert!(bytes[5..end].iter().all(|byte| *byte >= 0x20 || *byte == b'\n'), "a command in a text");
+        let longest = bytes[5..end].split(|byte| *byte == b'\n').map(<[u8]>::len).max();
+        assert!(longest.is_some_and(|longest| longest <= usize::from(paper.columns)), "a line too long");
     }
 }
 

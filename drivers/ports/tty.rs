@@ -83,6 +83,11 @@ impl Tty {
 }
 
 impl Tty {
+    /// Writes what the line takes now.
+    pub(crate) fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.port.write(bytes)
+    }
+
     /// Holds both outputs up: they feed a contact between an output and an input.
     pub(crate) fn feed(&mut self) -> io::Result<()> {
         self.port.write_request_to_send(true)?;

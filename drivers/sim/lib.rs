@@ -41,6 +41,7 @@ mod oximeter_nonin;
 mod oximeter_taidoc;
 mod platform;
 mod presence_ld2410;
+mod printer_escpos;
 mod pty;
 mod scale_health_o_meter;
 mod scale_mt_sics;
@@ -110,6 +111,7 @@ fn device(model: &str) -> Option<Box<dyn Device>> {
         "scale_st_gs" => Box::new(scale_st_gs::Scale::new()),
         "door_contact" => Box::new(door_contact::Door::new()),
         "light_blink1" => Box::new(light_blink1::Lamp::new()),
+        "printer_escpos" => Box::new(printer_escpos::Printer::new()),
         "presence_ld2410" => Box::new(presence_ld2410::Radar::new()),
         "thermometer_taidoc" => Box::new(thermometer_taidoc::Thermometer::new()),
         "ecg_cyton" => Box::new(ecg_cyton::Board::new()),

@@ -5,8 +5,11 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use drivers::fixtures::presence_ld2410::Presence;
+use drivers::fixtures::printer_escpos::{Paper, PrinterStatus, Receipt};
 use drivers::fixtures::{FixtureEvent, Message};
-use drivers::ports::fixtures::{DoorSettings, Fixtures, PresenceSettings, Settings};
+use drivers::ports::fixtures::{
+    DoorSettings, Fixtures, PresenceSettings, Printed, PrinterAddress, PrinterFault, Settings, print, printer_status,
+};
 use drivers::ports::{Address, Remedy};
 use sim::Simulator;
 
@@ -98,4 +101,104 @@ fn a_door_on_a_line_without_modem_lines_is_refused_with_what_to_do() {
     let door = Some(DoorSettings { address: socket.address(), line, closed_when_up: true });
     let (_fixtures, messages) = Fixtures::open(Settings { door, ..Settings::default() });
     assert_eq!(next(&messages), FixtureEvent::Refused { path: socket.0.clone(), remedy: Remedy::NotAPort });
+}
+
+fn receipt() -> Receipt {
+    Receipt {
+        place: "Pharmacie des Halles".into(),
+        lines: vec!["49000 Angers".into(), "22 novembre 2026, 10 h 30".into()],
+        code: Some(("Vos papiers :".into(), "https://desk.example.org/p/1#cl\u{e9}".into())),
+        next: vec!["Montrez l’ordonnance au comptoir, où l'on vous aidera. Payé : 0 €".into()],
+    }
+}
+
+fn on(socket: &Socket) -> PrinterAddress {
+    PrinterAddress::Serial { address: socket.address(), baud: 9_600 }
+}
+
+/// What is on its paper, once that is there: it reads as it likes.
+fn paper(printer: &Simulator, end: &str) -> String {
+    let give_up_at = std::time::Instant::now() + PATIENCE;
+    loop {
+        let paper = printer.command("values").unwrap();
+        if paper.ends_with(end) {
+            return paper;
+        }
+        assert!(std::time::Instant::now() < give_up_at, "{paper:?} does not end with {end:?}");
+    }
+}
+
+#[test]
+fn a_receipt_is_on_paper_as_it_was_written_and_the_printer_confirms_it() {
+    let socket = Socket::new("printer");
+    let printer = Simulator::start("printer_escpos", &socket.0).unwrap();
+    assert_eq!(printer_status(&on(&socket)), Ok(Some(PrinterStatus::default())));
+    let ticket = receipt().print(Paper::WIDE).unwrap();
+    assert_eq!(print(&on(&socket), &ticket), Ok(Printed::Confirmed));
+    let expected = "{centre}{size 2x2}{bold}Pharmacie des Halles\n{size 1x1}{/bold}49000 Angers\n\
+                    22 novembre 2026, 10 h 30\n\nVos papiers :\n{centre}{code https://desk.example.org/p/1#cl\u{e9}}\n\
+                    {left}Montrez l'ordonnance au comptoir, où l'on vous\naidera. Payé : 0 €\n{cut}";
+    assert_eq!(paper(&printer, "{cut}"), expected);
+}
+
+#[test]
+fn a_printer_that_cannot_print_says_why_and_prints_nothing() {
+    let socket = Socket::new("empty");
+    let printer = Simulator::start("printer_escpos", &socket.0).unwrap();
+    let ticket = receipt().print(Paper::WIDE).unwrap();
+    for (wrong, right, words) in [("paper out", "paper in", "put a roll in"), ("cover open", "cover close", "close it")]
+    {
+        printer.command(wrong).unwrap();
+        let fault = print(&on(&socket), &ticket).unwrap_err();
+        assert!(matches!(fault, PrinterFault::NotReady(_)) && fault.to_string().contains(words), "{fault}");
+        printer.command(right).unwrap();
+    }
+    assert_eq!(printer.command("values").unwrap(), "");
+    // The roll ends within the receipt.
+    printer.command("value left=60").unwrap();
+    let fault = print(&on(&socket), &ticket).unwrap_err();
+    assert!(fault.to_string().contains("put a roll in"), "{fault}");
+    printer.command("paper in").unwrap();
+    printer.command("paper low").unwrap();
+    assert_eq!(print(&on(&socket), &ticket), Ok(Printed::Confirmed));
+}
+
+#[test]
+fn a_printer_that_tells_nothing_is_printed_on_and_never_confirmed() {
+    let socket = Socket::new("mute");
+    let printer = Simulator::start("printer_escpos", &socket.0).unwrap();
+    printer.command("mute").unwrap();
+    assert_eq!(printer_status(&on(&socket)), Ok(None));
+    assert_eq!(print(&on(&socket), &receipt().print(Paper::NARROW).unwrap()), Ok(Printed::Sent));
+    paper(&printer, "\n\n\n\n\n");
+    printer.command("unplug").unwrap();
+    let fault = print(&on(&socket), b"x").unwrap_err();
+    assert!(matches!(fault, PrinterFault::Missing(_)), "{fault}");
+}
+
+#[test]
+fn a_printer_is_reached_by_its_file_and_over_the_network() {
+    let socket = Socket::new("lp");
+    let printer = Simulator::start("printer_escpos", &socket.0).unwrap();
+    let ticket = receipt().print(Paper::WIDE).unwrap();
+    assert_eq!(print(&PrinterAddress::File(socket.0.clone()), &ticket), Ok(Printed::Confirmed));
+    printer.command("tear").unwrap();
+
+    // A print server: what comes from the network goes to the printer, and back.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let line = socket.0.clone();
+    let server = std::thread::spawn(move || {
+        let (client, _) = listener.accept().unwrap();
+        let port = std::fs::OpenOptions::new().read(true).write(true).open(line).unwrap();
+        let (mut from, mut to) = (client.try_clone().unwrap(), port.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+        let _ = std::io::copy(&mut &port, &mut &client);
+    });
+    assert_eq!(print(&PrinterAddress::Network(host), &ticket), Ok(Printed::Confirmed));
+    paper(&printer, "{cut}");
+    printer.command("unplug").unwrap();
+    server.join().unwrap();
+    let nobody = PrinterAddress::Network("127.0.0.1:1".into());
+    assert!(matches!(print(&nobody, &ticket), Err(PrinterFault::Missing(_))));
 }

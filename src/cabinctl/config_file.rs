@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result};
 use config::{Config, DevicePort, DoorLine};
 use drivers::MODELS;
 use drivers::fixtures::door_contact::ModemLine;
-use drivers::ports::fixtures::{self, DoorSettings, PresenceSettings};
+use drivers::fixtures::printer_escpos::{CodePage, Paper};
+use drivers::ports::fixtures::{self, DoorSettings, PresenceSettings, PrinterAddress};
 use drivers::ports::{Address, Binding};
 
 /// Reads a configuration and checks its models.
@@ -64,6 +65,18 @@ pub(crate) fn fixtures(config: &Config) -> Result<fixtures::Settings> {
         door: all.door.as_ref().map(door).transpose()?,
         presence: all.presence.as_ref().map(presence).transpose()?,
     })
+}
+
+/// Where receipts are printed, and on what paper.
+pub(crate) fn receipt_printer(printer: &config::ReceiptPrinter) -> Result<(PrinterAddress, Paper)> {
+    let at = match &printer.at {
+        config::PrinterPort::Serial { port, baud } => PrinterAddress::Serial { address: address(port)?, baud: *baud },
+        config::PrinterPort::File(path) => PrinterAddress::File(path.clone()),
+        config::PrinterPort::Network(host) => PrinterAddress::Network(host.clone()),
+    };
+    let paper = if printer.is_wide { Paper::WIDE } else { Paper::NARROW };
+    let code_page = if printer.is_windows { CodePage::Cp1252 } else { CodePage::Cp858 };
+    Ok((at, Paper { code_page, cuts: printer.cuts, ..paper }))
 }
 
 /// A port as typed: `id_path=…`, `serial=…`, `usb=…`, or a file.

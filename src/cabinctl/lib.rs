@@ -17,6 +17,7 @@ mod device_record;
 mod fixture_watch;
 mod outbox_status;
 mod pharmacist_add;
+mod printer_test;
 
 use arguments::Arguments;
 
@@ -35,6 +36,7 @@ cabinctl card read [--config FILE | --reader NAME] [--within SECONDS] [--show]
                                                          reads one carte Vitale; prints what is on it with --show only
 cabinctl fixture watch --config FILE [--light free|occupied|help|fault|closed] [--within SECONDS]
                                                          shows that on the lamp, prints what door and radar say
+cabinctl printer test --config FILE                      prints a receipt without a patient
 cabinctl pharmacist add NAME --config FILE [--id ID] [--replace]
                                                          asks for a PIN of 6 to 12 digits on standard input
 cabinctl config check FILE                               names every mistake
@@ -54,6 +56,7 @@ pub fn run(words: Vec<String>, input: &mut dyn BufRead, out: &mut dyn Write) -> 
         (Some("device"), Some("record")) => device_record::run(arguments, out),
         (Some("card"), Some("read")) => card_read::run(arguments, out),
         (Some("fixture"), Some("watch")) => fixture_watch::run(arguments, out),
+        (Some("printer"), Some("test")) => printer_test::run(arguments, out),
         (Some("pharmacist"), Some("add")) => pharmacist_add::run(arguments, input, out),
         (Some("config"), Some("check")) => config_check::run(arguments, out),
         (Some("outbox"), Some("status")) => outbox_status::run(arguments, out),

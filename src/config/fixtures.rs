@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::reader::{Notes, Table};
-use crate::sections::{a_usb, any, port};
-use crate::{CardReader, Device, DevicePort, Door, DoorLine, Fixtures, Light, Presence};
+use crate::sections::{a_usb, any, host, port};
+use crate::{CardReader, Device, DevicePort, Door, DoorLine, Fixtures, Light, Presence, PrinterPort, ReceiptPrinter};
 
 /// A blink(1), as its maker sells it.
 const BLINK1: &str = "27b8:01ed";
@@ -42,7 +42,28 @@ pub(crate) fn read(root: &mut Table<'_, '_>, folder: &Path, devices: &[Device], 
         let hold = Duration::from_secs(t.number("hold_seconds", 2..601, 15, notes).into());
         Some(Presence { port: port?, within_cm, hold })
     });
-    Fixtures { card_reader, light, door, presence }
+    let receipt_printer = table(root, "receipt_printer", notes, |t, notes| {
+        let expected = "host or host:port of a network printer";
+        let network = t.optional("host", expected, notes, |text| host(text).map(|_| text.to_owned()));
+        let file = t.optional("file", "a USB printer's file, e.g. /dev/usb/lp0", notes, |text| Some(folder.join(text)));
+        let at = match (t.has("host"), t.has("file")) {
+            (true, false) => network.map(PrinterPort::Network),
+            (false, true) => file.map(PrinterPort::File),
+            (true, true) => {
+                notes.note(t.at(), "receipt_printer.port", "host or file, not both");
+                None
+            }
+            (false, false) => {
+                let baud = t.number("baud", 1_200..230_401, 9_600, notes);
+                bound(t, "receipt_printer", notes).map(|port| PrinterPort::Serial { port, baud })
+            }
+        };
+        let is_wide = t.one_of("paper", &[("80mm", true), ("58mm", false)], Some(true), notes);
+        let is_windows = t.one_of("letters", &[("cp858", false), ("cp1252", true)], Some(false), notes);
+        let cuts = t.flag("cuts", true, notes);
+        Some(ReceiptPrinter { at: at?, is_wide: is_wide?, is_windows: is_windows?, cuts })
+    });
+    Fixtures { card_reader, light, door, presence, receipt_printer }
 }
 
 /// A table that may be absent: without it the cabin has no such thing.

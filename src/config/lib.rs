@@ -183,6 +183,37 @@ pub struct Fixtures {
     pub door: Option<Door>,
     /// The radar that notices whether somebody is in.
     pub presence: Option<Presence>,
+    /// Where receipts are printed.
+    pub receipt_printer: Option<ReceiptPrinter>,
+}
+
+/// An ESC/POS printer of receipts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptPrinter {
+    /// Where it is.
+    pub at: PrinterPort,
+    /// Its paper is 80 mm wide; else 58 mm.
+    pub is_wide: bool,
+    /// Its letters are Windows-1252; else code page 858.
+    pub is_windows: bool,
+    /// It has a knife.
+    pub cuts: bool,
+}
+
+/// Where a receipt printer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PrinterPort {
+    /// A serial line.
+    Serial {
+        /// The port.
+        port: DevicePort,
+        /// Bits a second.
+        baud: u32,
+    },
+    /// The file of the kernel's USB printer driver.
+    File(PathBuf),
+    /// Host, and perhaps `:port`.
+    Network(String),
 }
 
 /// A lamp.

@@ -283,7 +283,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// The host of `host[:port][/path]`, if it can be one.
-fn host(rest: &str) -> Option<&str> {
+pub(crate) fn host(rest: &str) -> Option<&str> {
     let authority = rest.split(['/', '?', '#']).next()?;
     let (host, port) = match authority.strip_prefix('[') {
         Some(v6) => {

@@ -43,3 +43,26 @@ fn a_cabin_without_fixtures_says_so() {
     let said = String::from_utf8(output.unwrap().stderr).unwrap();
     assert!(said.contains("no [light], [door] nor [presence]"), "{said}");
 }
+
+#[test]
+fn a_receipt_without_a_patient_is_printed_and_a_closed_cover_asked_for() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let port = dir.path().join("printer");
+    let printer = sim::Simulator::start("printer_escpos", &port).unwrap();
+    let config = dir.path().join("cabin.toml");
+    std::fs::write(&config, CONFIG.replace("host = \"192.168.1.40:9100\"", &format!("path = {port:?}"))).unwrap();
+    let test = || {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_cabinctl")).args(["printer", "test", "--config"]).arg(&config).output();
+        let output = output.unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    };
+    let (good, said, why) = test();
+    assert!(good && said.contains("status   ready") && said.contains("on paper"), "{said}{why}");
+    let paper = printer.command("values").unwrap();
+    assert!(paper.contains("Pharmacie des Halles\n") && paper.contains("{code https://example.org/essai}"), "{paper}");
+    printer.command("cover open").unwrap();
+    let (good, said, why) = test();
+    assert!(!good && said.contains("cover is open") && why.contains("close it"), "{said}{why}");
+}
