@@ -33,6 +33,7 @@ mod electrocardiography;
 pub mod fixtures;
 pub mod fuzz;
 pub mod glucose_taidoc;
+pub mod oximeter_bci;
 pub mod oximeter_contec;
 pub mod oximeter_nonin;
 pub mod oximeter_taidoc;
@@ -381,11 +382,29 @@ pub enum Fault {
     Recovered,
 }
 
-/// How the line is set. All devices so far are 8 data bits, no parity, 1 stop bit, no flow control.
+/// How the line is set. All devices so far are 8 data bits, 1 stop bit, no flow control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
     /// Bits a second.
     pub baud: u32,
+    /// The bit that follows the eight.
+    pub parity: Parity,
+}
+
+/// What the bit after the data bits is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parity {
+    /// There is none.
+    None,
+    /// It makes the number of ones odd.
+    Odd,
+}
+
+impl Line {
+    /// That many bits a second, without parity.
+    pub const fn at(baud: u32) -> Self {
+        Line { baud, parity: Parity::None }
+    }
 }
 
 /// What carries a device's bytes to the cabin.
@@ -493,7 +512,7 @@ pub const MODELS: &[Model] = &[
         name: "Xpod 3012LP, OEM III, WristOx2 3150, Onyx II 9560",
         maker: "Nonin",
         measurement: Measurement::OxygenAndPulse,
-        line: Some(Line { baud: 9600 }),
+        line: Some(Line::at(9600)),
         usb: &[UsbHint::serial(0x0403, 0x6001)],
         confidence: Confidence::A,
         protocol: || Box::new(oximeter_nonin::Nonin::new()),
@@ -503,17 +522,27 @@ pub const MODELS: &[Model] = &[
         name: "CMS50D+, CMS50E, CMS50F",
         maker: "Contec",
         measurement: Measurement::OxygenAndPulse,
-        line: Some(Line { baud: 115_200 }),
+        line: Some(Line::at(115_200)),
         usb: &[UsbHint::serial(0x10C4, 0xEA60)],
         confidence: Confidence::A,
         protocol: || Box::new(oximeter_contec::Contec::new()),
+    },
+    Model {
+        key: "oximeter_bci",
+        name: "CMS50D+ before 2012, CMS50E v2 and v3",
+        maker: "Contec",
+        measurement: Measurement::OxygenAndPulse,
+        line: Some(Line { baud: 19_200, parity: Parity::Odd }),
+        usb: &[UsbHint::serial(0x10C4, 0xEA60)],
+        confidence: Confidence::A,
+        protocol: || Box::new(oximeter_bci::Bci::new()),
     },
     Model {
         key: "blood_pressure_suntech",
         name: "Advantage OEM, Advantage A+",
         maker: "SunTech",
         measurement: Measurement::BloodPressure,
-        line: Some(Line { baud: 9600 }),
+        line: Some(Line::at(9600)),
         usb: &[UsbHint::serial(0x0403, 0x6001), UsbHint::serial(0x067B, 0x2303)],
         confidence: Confidence::A,
         protocol: || Box::new(blood_pressure_suntech::SunTech::new()),
@@ -523,7 +552,7 @@ pub const MODELS: &[Model] = &[
         name: "600KL and other KL scales",
         maker: "Health o meter Professional",
         measurement: Measurement::WeightAndHeight,
-        line: Some(Line { baud: 9600 }),
+        line: Some(Line::at(9600)),
         usb: &[UsbHint::serial(0x10C4, 0xEA60)],
         confidence: Confidence::A,
         protocol: || Box::new(scale_health_o_meter::HealthOMeter::new()),
@@ -533,7 +562,7 @@ pub const MODELS: &[Model] = &[
         name: "WB-3000, SC-240",
         maker: "Tanita",
         measurement: Measurement::WeightAndHeight,
-        line: Some(Line { baud: 9600 }),
+        line: Some(Line::at(9600)),
         usb: &[],
         // The line is the maker's; its speed and its checksum are known from one device each.
         confidence: Confidence::B,
@@ -544,7 +573,7 @@ pub const MODELS: &[Model] = &[
         name: "MT-SICS scales",
         maker: "Mettler Toledo",
         measurement: Measurement::WeightAndHeight,
-        line: Some(Line { baud: 9600 }),
+        line: Some(Line::at(9600)),
         usb: &[],
         confidence: Confidence::A,
         protocol: || Box::new(scale_mt_sics::protocol()),
@@ -554,7 +583,7 @@ pub const MODELS: &[Model] = &[
         name: "ST,GS indicators",
         maker: "A&D and others",
         measurement: Measurement::WeightAndHeight,
-        line: Some(Line { baud: 9600 }),
+        line: Some(Line::at(9600)),
         usb: &[],
         confidence: Confidence::B,
         protocol: || Box::new(scale_st_gs::protocol()),
@@ -564,7 +593,7 @@ pub const MODELS: &[Model] = &[
         name: "TD-1241, TD-1261, IR42 (serial or USB cable)",
         maker: "TaiDoc / FORA",
         measurement: Measurement::Temperature,
-        line: Some(Line { baud: 19200 }),
+        line: Some(Line::at(19200)),
         usb: &[UsbHint::serial(0x10C4, 0xEA60), UsbHint::serial(0x1A86, 0x7523), CP2110],
         confidence: Confidence::B,
         protocol: || Box::new(thermometer_taidoc::protocol()),
@@ -574,7 +603,7 @@ pub const MODELS: &[Model] = &[
         name: "TD-3128, TD-3140, P30 Plus (serial or USB cable)",
         maker: "TaiDoc / FORA",
         measurement: Measurement::BloodPressure,
-        line: Some(Line { baud: 19200 }),
+        line: Some(Line::at(19200)),
         usb: &[UsbHint::serial(0x10C4, 0xEA60), UsbHint::serial(0x1A86, 0x7523), CP2110],
         confidence: Confidence::B,
         protocol: || Box::new(blood_pressure_taidoc::protocol()),
@@ -584,7 +613,7 @@ pub const MODELS: &[Model] = &[
         name: "TD-8201, TD-8255 (serial or USB cable)",
         maker: "TaiDoc / FORA",
         measurement: Measurement::OxygenAndPulse,
-        line: Some(Line { baud: 19200 }),
+        line: Some(Line::at(19200)),
         usb: &[UsbHint::serial(0x10C4, 0xEA60), UsbHint::serial(0x1A86, 0x7523), CP2110],
         confidence: Confidence::B,
         protocol: || Box::new(oximeter_taidoc::TaiDocOximeter::new()),
@@ -594,7 +623,7 @@ pub const MODELS: &[Model] = &[
         name: "TD-4277, TD-4235: GlucoRx Nexus, GlucoMen Nexus (USB or serial)",
         maker: "TaiDoc / FORA",
         measurement: Measurement::Glucose,
-        line: Some(Line { baud: 19200 }),
+        line: Some(Line::at(19200)),
         usb: &[UsbHint::serial(0x10C4, 0xEA60), UsbHint::serial(0x1A86, 0x7523), CP2110],
         confidence: Confidence::A,
         protocol: || Box::new(glucose_taidoc::protocol()),
@@ -604,7 +633,7 @@ pub const MODELS: &[Model] = &[
         name: "Cyton biosensing board",
         maker: "OpenBCI",
         measurement: Measurement::Ecg,
-        line: Some(Line { baud: 115_200 }),
+        line: Some(Line::at(115_200)),
         usb: &[UsbHint::serial(0x0403, 0x6015)],
         confidence: Confidence::A,
         protocol: || Box::new(ecg_cyton::Cyton::new()),

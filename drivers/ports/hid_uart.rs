@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::tty::NotOpened;
 use super::usb::{self, Incoming, Interface, Report};
-use crate::Line;
+use crate::{Line, Parity};
 
 /// Feature reports.
 const UART_ENABLE: u8 = 0x41;
@@ -67,12 +67,21 @@ impl AsRawFd for HidUart {
 
 /// Sets the line, forgets what waited in the chip (it may be an earlier patient's), switches it on.
 fn set(chip: &Interface, line: Line) -> rusb::Result<()> {
-    let [a, b, c, d] = line.baud.to_be_bytes();
     let set = |report: &[u8]| chip.set_report(Report::Feature, report[0], report);
-    // No parity, no flow control, 8 data bits, 1 stop bit.
-    set(&[UART_CONFIG, a, b, c, d, 0, 0, 3, 0])?;
+    set(&config(line))?;
     set(&[UART_ENABLE, 1])?;
     set(&[PURGE_FIFOS, PURGE_BOTH])
+}
+
+/// The report that sets the line.
+fn config(line: Line) -> [u8; 9] {
+    let [a, b, c, d] = line.baud.to_be_bytes();
+    let parity = match line.parity {
+        Parity::None => 0,
+        Parity::Odd => 2,
+    };
+    // No flow control, 8 data bits, 1 stop bit.
+    [UART_CONFIG, a, b, c, d, parity, 0, 3, 0]
 }
 
 /// The bytes of a data report; none of any other, or of one that is cut.
@@ -88,6 +97,13 @@ fn bytes_of(report: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_line_is_set_as_the_model_says() {
+        assert_eq!(config(Line::at(19_200)), [0x50, 0x00, 0x00, 0x4B, 0x00, 0, 0, 3, 0]);
+        let odd = Line { baud: 115_200, parity: Parity::Odd };
+        assert_eq!(config(odd), [0x50, 0x00, 0x01, 0xC2, 0x00, 2, 0, 3, 0]);
+    }
 
     #[test]
     fn only_whole_data_reports_carry_bytes() {

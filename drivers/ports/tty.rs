@@ -35,7 +35,10 @@ impl Tty {
         let name = path.to_str().ok_or_else(|| refused(Remedy::NotAPort))?;
         let port = serialport::new(name, line.baud)
             .data_bits(DataBits::Eight)
-            .parity(Parity::None)
+            .parity(match line.parity {
+                crate::Parity::None => Parity::None,
+                crate::Parity::Odd => Parity::Odd,
+            })
             .stop_bits(StopBits::One)
             .flow_control(FlowControl::None)
             .timeout(Duration::ZERO)
@@ -143,7 +146,7 @@ mod tests {
         grantpt(&device).unwrap();
         unlockpt(&device).unwrap();
         let path = PathBuf::from(ptsname(&device, Vec::new()).unwrap().into_string().unwrap());
-        let mut tty = Tty::open(&path, Line { baud: 9600 }).unwrap();
+        let mut tty = Tty::open(&path, Line::at(9600)).unwrap();
         // Far more than a line holds.
         for _ in 0..4096 {
             tty.write(&[0x55; 64]).unwrap();
@@ -159,7 +162,7 @@ mod tests {
         grantpt(&device).unwrap();
         unlockpt(&device).unwrap();
         let path = PathBuf::from(ptsname(&device, Vec::new()).unwrap().into_string().unwrap());
-        let tty = Tty::open(&path, Line { baud: 19_200 }).unwrap();
+        let tty = Tty::open(&path, Line::at(19_200)).unwrap();
         assert_eq!(tty.port.baud_rate().unwrap(), 19_200);
         assert_eq!(tty.port.data_bits().unwrap(), DataBits::Eight);
         assert_eq!(tty.port.flow_control().unwrap(), FlowControl::None);

@@ -36,6 +36,7 @@ mod glucose_taidoc;
 mod heart;
 mod light_blink1;
 mod memory_cuff;
+mod oximeter_bci;
 mod oximeter_contec;
 mod oximeter_nonin;
 mod oximeter_taidoc;
@@ -58,6 +59,7 @@ use usb::Plug;
 pub const MODELS: &[&str] = &[
     "oximeter_nonin",
     "oximeter_contec",
+    "oximeter_bci",
     "blood_pressure_suntech",
     "scale_health_o_meter",
     "scale_tanita",
@@ -103,6 +105,7 @@ pub(crate) trait Device: Send {
 fn device(model: &str) -> Option<Box<dyn Device>> {
     Some(match model {
         "oximeter_nonin" => Box::new(oximeter_nonin::Oximeter::new()),
+        "oximeter_bci" => Box::new(oximeter_bci::Oximeter::new()),
         "oximeter_contec" => Box::new(oximeter_contec::Oximeter::new()),
         "blood_pressure_suntech" => Box::new(blood_pressure_suntech::Cuff::new()),
         "scale_health_o_meter" => Box::new(scale_health_o_meter::Scale::new()),

@@ -266,6 +266,11 @@ fn the_glucose_meters_capture_gives_its_reading() {
 }
 
 #[test]
+fn the_older_contec_oximeters_capture_gives_its_readings() {
+    gives_what_it_must("oximeter_bci");
+}
+
+#[test]
 fn the_contec_oximeters_capture_gives_its_readings() {
     gives_what_it_must("oximeter_contec");
 }

@@ -188,6 +188,17 @@ fn the_contec_oximeter_gives_what_it_shows() {
 }
 
 #[test]
+fn the_older_contec_oximeter_gives_what_it_shows_and_goes_on_when_its_cable_is_back() {
+    let bench = Bench::new("oximeter_bci", "bci");
+    // A pulse above 127 needs the bit in another byte.
+    bench.order("value spo2=88 pulse=131");
+    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Live(_)));
+    assert_eq!(numbers(&bench.until_finished()), [88, 131]);
+    bench.order("finger out");
+    bench.until(|e| matches!(e, PortEvent::Status(Status::FingerOut)));
+}
+
+#[test]
 fn the_contec_oximeter_says_that_the_finger_is_out_and_gives_no_figure() {
     let bench = Bench::new("oximeter_contec", "contec-finger");
     bench.port.start();
