@@ -17,7 +17,7 @@ use crate::{BUFFER_MAX, EVENTS_MAX, Event, Model, Now, Protocol};
 /// Says how many readings came of it.
 ///
 /// # Panics
-/// If the protocol panics, keeps more than [`BUFFER_MAX`] bytes or [`EVENTS_MAX`] events, asks for a timeout without
+/// If the protocol panics, keeps more than [`Protocol::buffer_max`] bytes or [`EVENTS_MAX`] events, asks for a timeout without
 /// end, or gives a reading that its device cannot give.
 pub fn protocol(model: &Model, data: &[u8]) -> usize {
     let mut protocol = (model.protocol)();
@@ -63,7 +63,7 @@ fn timeouts(protocol: &mut dyn Protocol, now: Now) {
 }
 
 fn check(model: &Model, protocol: &mut dyn Protocol) -> usize {
-    assert!(protocol.buffered() <= BUFFER_MAX, "{} keeps {} bytes", model.key, protocol.buffered());
+    assert!(protocol.buffered() <= protocol.buffer_max(), "{} keeps {} bytes", model.key, protocol.buffered());
     let mut commands = 0;
     while protocol.poll_transmit().is_some() {
         commands += 1;

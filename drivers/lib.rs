@@ -6,8 +6,8 @@
 //! Rules that every protocol keeps:
 //! * a value reaches [`Event::Reading`] bit-exact, in integers, or not at all ([`Event::Invalid`] says why);
 //! * any byte string is accepted: garbage is skipped, a frame cut or damaged costs that frame only;
-//! * nothing grows: what is held of the past is bounded by [`BUFFER_MAX`] bytes and [`EVENTS_MAX`] events, and a
-//!   recording under way by its own length;
+//! * nothing grows: what is held of the past is bounded by [`Protocol::buffer_max`] bytes and [`EVENTS_MAX`] events, and
+//!   a recording under way by its own length;
 //! * a reading belongs to the measurement that was [`Protocol::start`]ed last, never to an earlier patient's.
 #![forbid(unsafe_code)]
 
@@ -21,6 +21,7 @@ pub mod blood_pressure_contec_08a;
 pub mod blood_pressure_microlife_ascii;
 pub mod blood_pressure_microlife_m;
 pub mod blood_pressure_omron;
+pub mod blood_pressure_phd;
 pub mod blood_pressure_suntech;
 pub mod blood_pressure_taidoc;
 pub mod capture;
@@ -32,24 +33,30 @@ pub mod ecg_cyton;
 mod electrocardiography;
 pub mod fixtures;
 pub mod fuzz;
+pub mod glucose_phd;
 pub mod glucose_taidoc;
 pub mod oximeter_bci;
 pub mod oximeter_contec;
 pub mod oximeter_nonin;
+pub mod oximeter_phd;
 pub mod oximeter_taidoc;
 mod oximetry;
+mod personal_health;
 pub mod ports;
 pub mod scale_health_o_meter;
 pub mod scale_mt_sics;
+pub mod scale_phd;
 pub mod scale_st_gs;
 pub mod scale_tanita;
 pub mod scale_usb_hid;
 mod stored;
 pub mod taidoc;
+pub mod thermometer_phd;
 pub mod thermometer_taidoc;
 pub mod weighing;
 
-/// Most bytes of a device's past that a protocol keeps. Older bytes are skipped as garbage.
+/// Most bytes of a device's past that a protocol keeps, unless its device may send longer messages
+/// ([`Protocol::buffer_max`]). Older bytes are skipped as garbage.
 pub const BUFFER_MAX: usize = 1024;
 
 /// Most events waiting in a protocol. Past it the oldest curve or live figure is dropped: it can only happen when
@@ -105,8 +112,13 @@ pub trait Protocol: Send {
         None
     }
 
-    /// Bytes of the past held now: never more than [`BUFFER_MAX`].
+    /// Bytes of the past held now: never more than [`Protocol::buffer_max`].
     fn buffered(&self) -> usize;
+
+    /// Most bytes of the past that are ever held: the longest message of the device that is a message.
+    fn buffer_max(&self) -> usize {
+        BUFFER_MAX
+    }
 }
 
 /// What a protocol sends.
@@ -273,6 +285,8 @@ pub enum Absent {
     Implausible(Quality),
     /// The scale says over- or underload.
     Overload,
+    /// The device's figure has more digits than our unit holds: it is not rounded. Set the device to show fewer.
+    Inexact(Quality),
     /// The scale's packet has no unit that we know: a figure without its unit is not taken.
     UnitUnknown,
     /// The rod was not lowered.
@@ -505,6 +519,9 @@ impl PartialEq for Model {
 
 impl Eq for Model {}
 
+/// Personal health devices are on USB or TCP; on a serial line, nothing says at which speed.
+const PERSONAL_HEALTH_LINE: Line = Line::at(115_200);
+
 /// Every model that the cabin knows. A test fails until each has its driver, simulator, capture and fuzz target.
 pub const MODELS: &[Model] = &[
     Model {
@@ -548,6 +565,26 @@ pub const MODELS: &[Model] = &[
         protocol: || Box::new(blood_pressure_suntech::SunTech::new()),
     },
     Model {
+        key: "oximeter_phd",
+        name: "IEEE 11073 oximeters (Continua)",
+        maker: "any",
+        measurement: Measurement::OxygenAndPulse,
+        line: Some(PERSONAL_HEALTH_LINE),
+        usb: &[],
+        confidence: Confidence::A,
+        protocol: || Box::new(oximeter_phd::OximeterPhd::new()),
+    },
+    Model {
+        key: "blood_pressure_phd",
+        name: "IEEE 11073 cuffs (Continua)",
+        maker: "any",
+        measurement: Measurement::BloodPressure,
+        line: Some(PERSONAL_HEALTH_LINE),
+        usb: &[],
+        confidence: Confidence::A,
+        protocol: blood_pressure_phd::protocol,
+    },
+    Model {
         key: "scale_health_o_meter",
         name: "600KL and other KL scales",
         maker: "Health o meter Professional",
@@ -587,6 +624,36 @@ pub const MODELS: &[Model] = &[
         usb: &[],
         confidence: Confidence::B,
         protocol: || Box::new(scale_st_gs::protocol()),
+    },
+    Model {
+        key: "scale_phd",
+        name: "IEEE 11073 scales (Continua)",
+        maker: "any",
+        measurement: Measurement::WeightAndHeight,
+        line: Some(PERSONAL_HEALTH_LINE),
+        usb: &[],
+        confidence: Confidence::A,
+        protocol: scale_phd::protocol,
+    },
+    Model {
+        key: "thermometer_phd",
+        name: "IEEE 11073 thermometers (Continua)",
+        maker: "any",
+        measurement: Measurement::Temperature,
+        line: Some(PERSONAL_HEALTH_LINE),
+        usb: &[],
+        confidence: Confidence::A,
+        protocol: thermometer_phd::protocol,
+    },
+    Model {
+        key: "glucose_phd",
+        name: "IEEE 11073 glucose meters (Continua)",
+        maker: "any",
+        measurement: Measurement::Glucose,
+        line: Some(PERSONAL_HEALTH_LINE),
+        usb: &[],
+        confidence: Confidence::A,
+        protocol: glucose_phd::protocol,
     },
     Model {
         key: "thermometer_taidoc",

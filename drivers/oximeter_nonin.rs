@@ -331,7 +331,7 @@ impl Nonin {
             return self.oximetry.no_figures(Status::Searching, Absent::NotTracked);
         }
         let device_at = time.moment(clock.minutes_ahead);
-        self.oximetry.spot_check(record.spo2, record.pulse, device_at, record.high_quality);
+        self.oximetry.spot_check(record.spo2, record.pulse, Some(device_at), Some(record.high_quality));
     }
 }
 

@@ -250,10 +250,15 @@ impl Oximetry {
     }
 
     /// The figures that the device itself has settled on, at the end of a spot check.
-    pub(crate) fn spot_check(&mut self, spo2_percent: u8, per_minute: u16, device_at: Moment, high_quality: bool) {
+    pub(crate) fn spot_check(
+        &mut self,
+        spo2_percent: u8,
+        per_minute: u16,
+        device_at: Option<Moment>,
+        high_quality: Option<bool>,
+    ) {
         match (Spo2::from_percent(spo2_percent), PulseRate::from_per_minute(per_minute)) {
             (Ok(spo2), Ok(pulse)) => {
-                let (device_at, high_quality) = (Some(device_at), Some(high_quality));
                 let measured = |value| Measured { value, device_at, high_quality };
                 self.read([Value::Spo2(spo2), Value::PulseRate(pulse)].into_iter().map(measured));
             }

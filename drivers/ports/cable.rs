@@ -1,4 +1,4 @@
-//! What an open device's bytes come through: a tty, or a USB chip.
+//! What an open device's bytes come through: a tty, a USB chip, a network.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -7,6 +7,7 @@ use super::Remedy;
 use super::find::{self, Address, Found};
 use super::hid::Hid;
 use super::hid_uart::HidUart;
+use super::tcp::Tcp;
 use super::tty::{NotOpened, Tty};
 use crate::{Model, Transport};
 
@@ -15,6 +16,7 @@ pub(crate) enum Cable {
     Tty(Tty),
     HidUart(HidUart),
     Hid(Hid),
+    Tcp(Tcp),
 }
 
 impl Cable {
@@ -23,6 +25,9 @@ impl Cable {
         let not_bound_well = |found: &Found| NotOpened::Refused { path: found.path.clone(), remedy: Remedy::NotAPort };
         let Address::Usb(usb) = address else {
             let found = find::resolve(address).ok_or(NotOpened::Missing)?;
+            if let Address::Tcp(host) = address {
+                return Ok((Cable::Tcp(Tcp::open(host)?), found));
+            }
             let line = model.line.ok_or_else(|| not_bound_well(&found))?;
             return Ok((Cable::Tty(Tty::open(&found.path, line)?), found));
         };
@@ -47,6 +52,7 @@ impl Cable {
             Cable::Tty(tty) => tty.read(buffer),
             Cable::HidUart(chip) => chip.read(buffer),
             Cable::Hid(device) => device.read(buffer),
+            Cable::Tcp(stream) => stream.read(buffer),
         }
     }
 
@@ -56,6 +62,7 @@ impl Cable {
             Cable::Tty(tty) => tty.write(bytes),
             Cable::HidUart(chip) => chip.write(bytes),
             Cable::Hid(device) => device.write(bytes),
+            Cable::Tcp(stream) => stream.write(bytes),
         }
     }
 
@@ -63,7 +70,7 @@ impl Cable {
     pub(crate) fn set_feature(&mut self, report: &[u8]) -> io::Result<()> {
         match self {
             Cable::Hid(device) => device.set_feature(report),
-            Cable::Tty(_) | Cable::HidUart(_) => Ok(()),
+            Cable::Tty(_) | Cable::HidUart(_) | Cable::Tcp(_) => Ok(()),
         }
     }
 }
@@ -75,6 +82,7 @@ impl AsRawFd for Cable {
             Cable::Tty(tty) => tty.as_raw_fd(),
             Cable::HidUart(chip) => chip.as_raw_fd(),
             Cable::Hid(device) => device.as_raw_fd(),
+            Cable::Tcp(stream) => stream.as_raw_fd(),
         }
     }
 }

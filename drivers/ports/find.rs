@@ -26,6 +26,8 @@ pub enum Address {
     Path(PathBuf),
     /// A USB device that has no serial port: a chip that is spoken to over HID.
     Usb(UsbAddress),
+    /// `host:port` of a network: for tests, and for devices on a wire of their own.
+    Tcp(String),
 }
 
 /// A USB device: `10c4:ea80`, `10c4:ea80/SERIAL` or `10c4:ea80@SOCKET`.
@@ -137,6 +139,8 @@ pub fn resolve_in(root: &Path, address: &Address) -> Option<Found> {
         }
         Address::IdPath(id_path) => known_in(root).into_iter().find(|f| f.id_path.as_ref() == Some(id_path)),
         Address::Serial(serial) => known_in(root).into_iter().find(|f| f.serial.as_ref() == Some(serial)),
+        // Whether it is there is known only by connecting to it.
+        Address::Tcp(host) => Some(Found { path: host.into(), ..Found::default() }),
         Address::Usb(address) => match &mut usb_devices_in(root, address)[..] {
             [found] => Some(std::mem::take(found)),
             _ => None,

@@ -33,6 +33,7 @@ pub mod find;
 pub mod fixtures;
 mod hid;
 mod hid_uart;
+mod tcp;
 mod tty;
 mod usb;
 mod worker;

@@ -331,6 +331,7 @@ impl std::fmt::Display for Address {
             Address::Serial(serial) => write!(f, "serial {serial}"),
             Address::Path(path) => write!(f, "path {}", path.display()),
             Address::Usb(usb) => write!(f, "usb {usb}"),
+            Address::Tcp(host) => write!(f, "tcp {host}"),
         }
     }
 }

@@ -25,6 +25,7 @@ mod blood_pressure_contec_08a;
 mod blood_pressure_microlife_ascii;
 mod blood_pressure_microlife_m;
 mod blood_pressure_omron;
+mod blood_pressure_phd;
 mod blood_pressure_suntech;
 mod blood_pressure_taidoc;
 mod calendar;
@@ -32,6 +33,7 @@ pub mod card_vitale;
 pub mod control;
 mod door_contact;
 mod ecg_cyton;
+mod glucose_phd;
 mod glucose_taidoc;
 mod heart;
 mod light_blink1;
@@ -39,17 +41,22 @@ mod memory_cuff;
 mod oximeter_bci;
 mod oximeter_contec;
 mod oximeter_nonin;
+mod oximeter_phd;
 mod oximeter_taidoc;
+mod personal_health;
 mod platform;
 mod presence_ld2410;
 mod printer_escpos;
 mod pty;
 mod scale_health_o_meter;
 mod scale_mt_sics;
+mod scale_phd;
 mod scale_st_gs;
 mod scale_tanita;
 mod scale_usb_hid;
 mod taidoc;
+mod tcp;
+mod thermometer_phd;
 mod thermometer_taidoc;
 mod usb;
 
@@ -58,6 +65,11 @@ use usb::Plug;
 /// Keys of the simulated models: the names of their files, here and in `drivers`.
 pub const MODELS: &[&str] = &[
     "oximeter_nonin",
+    "oximeter_phd",
+    "blood_pressure_phd",
+    "scale_phd",
+    "thermometer_phd",
+    "glucose_phd",
     "oximeter_contec",
     "oximeter_bci",
     "blood_pressure_suntech",
@@ -106,6 +118,11 @@ fn device(model: &str) -> Option<Box<dyn Device>> {
     Some(match model {
         "oximeter_nonin" => Box::new(oximeter_nonin::Oximeter::new()),
         "oximeter_bci" => Box::new(oximeter_bci::Oximeter::new()),
+        "oximeter_phd" => Box::new(oximeter_phd::agent()),
+        "blood_pressure_phd" => Box::new(blood_pressure_phd::agent()),
+        "scale_phd" => Box::new(scale_phd::agent()),
+        "thermometer_phd" => Box::new(thermometer_phd::agent()),
+        "glucose_phd" => Box::new(glucose_phd::agent()),
         "oximeter_contec" => Box::new(oximeter_contec::Oximeter::new()),
         "blood_pressure_suntech" => Box::new(blood_pressure_suntech::Cuff::new()),
         "scale_health_o_meter" => Box::new(scale_health_o_meter::Scale::new()),
@@ -172,6 +189,8 @@ enum Socket {
     Usb { port: u8, plug: Plug },
     /// The other end of a socket that carries reports; nothing can be plugged in again.
     Reports,
+    /// `host:port` that it listens on.
+    Tcp(String),
 }
 
 impl Socket {
@@ -180,6 +199,7 @@ impl Socket {
             Socket::Link(link) => Cable::Pty(pty::Pty::open(link)?),
             Socket::Usb { port, plug } => Cable::Usb(usb::Usb::plug(*port, *plug)?),
             Socket::Reports => return Err(std::io::Error::other("its host has gone")),
+            Socket::Tcp(address) => Cable::Tcp(tcp::Tcp::listen(address)?),
         })
     }
 }
@@ -189,6 +209,7 @@ enum Cable {
     Pty(pty::Pty),
     Usb(usb::Usb),
     Reports(UnixDatagram, u8),
+    Tcp(tcp::Tcp),
 }
 
 /// First byte of what a host sends to [`Simulator::start_on_reports`]: the report that follows is an output report.
@@ -202,8 +223,13 @@ impl Cable {
         match self {
             Cable::Pty(pty) => !pty.has_host(),
             Cable::Usb(usb) => usb.is_out(),
-            Cable::Reports(..) => false,
+            Cable::Reports(..) | Cable::Tcp(_) => false,
         }
+    }
+
+    /// Another host has come than the one before.
+    fn is_new(&mut self) -> bool {
+        if let Cable::Tcp(tcp) = self { tcp.is_new() } else { false }
     }
 
     /// What came from the host.
@@ -226,6 +252,10 @@ impl Cable {
                 };
                 reports.filter_map(kind).collect()
             }
+            Cable::Tcp(tcp) => {
+                let bytes = tcp.read();
+                if bytes.is_empty() { Vec::new() } else { vec![Heard::Bytes(bytes)] }
+            }
         }
     }
 
@@ -239,6 +269,7 @@ impl Cable {
                     let _ = socket.send(report);
                 }
             }
+            Cable::Tcp(tcp) => tcp.write(bytes),
         }
     }
 }
@@ -249,6 +280,7 @@ impl AsFd for Cable {
             Cable::Pty(pty) => pty.as_fd(),
             Cable::Usb(usb) => usb.as_fd(),
             Cable::Reports(socket, _) => socket.as_fd(),
+            Cable::Tcp(tcp) => tcp.as_fd(),
         }
     }
 }
@@ -299,6 +331,16 @@ impl Simulator {
         Ok((simulator, host))
     }
 
+    /// Puts a simulated device on the network: it listens on `address` (`host:port`) and takes one host at a time.
+    ///
+    /// # Errors
+    /// An unknown model, or an address that cannot be listened on.
+    pub fn start_on_tcp(model: &str, address: &str) -> std::io::Result<Simulator> {
+        let socket = Socket::Tcp(address.to_owned());
+        let cable = socket.plug()?;
+        Self::start_with(model, socket, cable)
+    }
+
     fn start_with(model: &str, socket: Socket, cable: Cable) -> std::io::Result<Simulator> {
         let device = device(model).ok_or_else(|| std::io::Error::other(format!("no simulator for {model:?}")))?;
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
@@ -325,6 +367,7 @@ impl Simulator {
             Socket::Link(link) => link.display().to_string(),
             Socket::Usb { port, .. } => format!("USB port {port} of vhci_hcd"),
             Socket::Reports => "a socket of reports".into(),
+            Socket::Tcp(address) => address.clone(),
         }
     }
 
@@ -398,6 +441,9 @@ impl Line {
 
     fn hear(&mut self, now: Instant, out: &mut Vec<u8>) {
         let heard = self.cable.as_mut().map(Cable::read).unwrap_or_default();
+        if self.cable.as_mut().is_some_and(Cable::is_new) {
+            self.device.plugged(now);
+        }
         for heard in heard.into_iter().filter(|_| !self.silent) {
             match heard {
                 Heard::Bytes(bytes) => self.device.hear(&bytes, now, out),

@@ -236,6 +236,31 @@ fn the_oximeters_capture_without_a_curve_gives_its_readings() {
 }
 
 #[test]
+fn the_personal_health_oximeters_capture_gives_its_readings() {
+    gives_what_it_must("oximeter_phd");
+}
+
+#[test]
+fn the_personal_health_cuffs_capture_gives_this_patients_pressure() {
+    gives_what_it_must("blood_pressure_phd");
+}
+
+#[test]
+fn the_personal_health_thermometers_capture_gives_this_patients_temperature() {
+    gives_what_it_must("thermometer_phd");
+}
+
+#[test]
+fn the_personal_health_scales_capture_is_read_by_the_layout_that_it_announced() {
+    gives_what_it_must("scale_phd");
+}
+
+#[test]
+fn the_personal_health_meters_store_gives_this_patients_glucose() {
+    gives_what_it_must("glucose_phd");
+}
+
+#[test]
 fn the_cuffs_capture_gives_its_readings() {
     gives_what_it_must("blood_pressure_suntech");
 }

@@ -302,7 +302,9 @@ fn trouble(absent: Absent) -> Trouble {
         Absent::SensorOff | Absent::NotTracked | Absent::NoHeight | Absent::Empty | Absent::Silent => Trouble::NoSignal,
         Absent::Implausible(_) | Absent::Overload => Trouble::Implausible,
         Absent::TimedOut { .. } => Trouble::TookTooLong,
-        Absent::UnitUnknown | Absent::Busy | Absent::ClockWrong | Absent::OutOfOrder => Trouble::DeviceFault,
+        Absent::UnitUnknown | Absent::Inexact(_) | Absent::Busy | Absent::ClockWrong | Absent::OutOfOrder => {
+            Trouble::DeviceFault
+        },
         Absent::ElectrodeOff => Trouble::NoSignal,
         Absent::OtherSubstance | Absent::OutOfMeterRange => Trouble::Implausible,
         Absent::Stopped => Trouble::NoSignal,

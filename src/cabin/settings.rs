@@ -149,6 +149,7 @@ fn binding(path: &Path, device: &config::Device) -> anyhow::Result<Binding> {
         DevicePort::Serial(serial) => Address::Serial(serial.clone()),
         DevicePort::Path(file) => Address::Path(file.clone()),
         DevicePort::Usb(usb) => Address::Usb(usb.parse()?),
+        DevicePort::Tcp(host) => Address::Tcp(host.clone()),
     };
     Ok(Binding { name: device.name.clone(), model, address })
 }

@@ -39,6 +39,7 @@ pub(crate) fn address(port: &DevicePort) -> Result<Address> {
         DevicePort::Serial(serial) => Address::Serial(serial.clone()),
         DevicePort::Path(path) => Address::Path(path.clone()),
         DevicePort::Usb(usb) => Address::Usb(usb.parse()?),
+        DevicePort::Tcp(host) => Address::Tcp(host.clone()),
     })
 }
 
@@ -79,7 +80,7 @@ pub(crate) fn receipt_printer(printer: &config::ReceiptPrinter) -> Result<(Print
     Ok((at, Paper { code_page, cuts: printer.cuts, ..paper }))
 }
 
-/// A port as typed: `id_path=…`, `serial=…`, `usb=…`, or a file.
+/// A port as typed: `id_path=…`, `serial=…`, `usb=…`, `tcp=…`, or a file.
 pub(crate) fn typed_address(text: &str) -> Result<Address> {
     Ok(if let Some(id_path) = text.strip_prefix("id_path=") {
         Address::IdPath(id_path.into())
@@ -87,6 +88,8 @@ pub(crate) fn typed_address(text: &str) -> Result<Address> {
         Address::Serial(serial.into())
     } else if let Some(usb) = text.strip_prefix("usb=") {
         Address::Usb(usb.parse().with_context(|| format!("usb={usb}"))?)
+    } else if let Some(host) = text.strip_prefix("tcp=") {
+        Address::Tcp(host.into())
     } else {
         Address::Path(text.into())
     })
@@ -99,5 +102,6 @@ pub(crate) fn port(address: &Address) -> DevicePort {
         Address::Serial(serial) => DevicePort::Serial(serial.clone()),
         Address::Path(path) => DevicePort::Path(path.clone()),
         Address::Usb(usb) => DevicePort::Usb(usb.to_string()),
+        Address::Tcp(host) => DevicePort::Tcp(host.clone()),
     }
 }

@@ -26,7 +26,8 @@ pub const USAGE: &str = "\
 cabinctl device list [--config FILE]                     ports of this machine, and models they suggest
 cabinctl device bind NAME MODEL PORT --config FILE       binds a port to a model
                                                          PORT: /dev/ttyUSB0, id_path=..., serial=..., or
-                                                         usb=10c4:ea80, with /SERIAL or @SOCKET of several
+                                                         usb=10c4:ea80, with /SERIAL or @SOCKET of several,
+                                                         tcp=HOST:PORT
 cabinctl device read NAME --config FILE                  takes one measurement and prints what comes
 cabinctl device read --model MODEL --port PORT
 cabinctl device record NAME --config FILE --out CAPTURE  the same, and keeps the bytes in a file

@@ -65,6 +65,7 @@ pub fn set_device(path: &Path, name: &str, model: &str, port: &DevicePort, model
         DevicePort::Serial(serial) => ("serial", serial.clone()),
         DevicePort::Path(path) => ("path", path.display().to_string()),
         DevicePort::Usb(usb) => ("usb", usb.clone()),
+        DevicePort::Tcp(host) => ("tcp", host.clone()),
     };
     table[field] = toml_edit::value(text);
     set_table(path, "device", "name", table, models)

@@ -170,6 +170,8 @@ pub enum DevicePort {
     Path(PathBuf),
     /// A USB device that has no serial port: `10c4:ea80`, then `/SERIAL` or `@SOCKET` if several are alike.
     Usb(String),
+    /// `host:port`: a simulator, or a device on a network of its own.
+    Tcp(String),
 }
 
 /// What stands in the cabin and measures nobody; `None`: there is none.

@@ -197,11 +197,14 @@ pub(crate) fn port(
         t.optional("usb", "VENDOR:PRODUCT as cabinctl device list shows it, e.g. 10c4:ea80", notes, |text| {
             a_usb(text).map(DevicePort::Usb)
         }),
+        t.optional("tcp", "host:port", notes, |text| {
+            host(text).filter(|_| text.contains(':')).map(|_| DevicePort::Tcp(text.to_owned()))
+        }),
     ];
     let key = format!("{of}.port");
-    let given = ["id_path", "serial", "path", "usb"].into_iter().filter(|key| t.has(key)).count();
+    let given = ["id_path", "serial", "path", "usb", "tcp"].into_iter().filter(|key| t.has(key)).count();
     if given != 1 {
-        notes.note(t.at(), key.clone(), format!("exactly one of id_path, serial, path, usb; there are {given}"));
+        notes.note(t.at(), key.clone(), format!("exactly one of id_path, serial, path, usb, tcp; there are {given}"));
     }
     let port = ports.into_iter().flatten().next()?;
     if let Some((other, _)) = taken.iter().find(|(_, taken)| *taken == port) {

@@ -93,7 +93,7 @@ fn a_missing_table_or_field_is_named() {
 #[test]
 fn a_device_has_exactly_one_port() {
     let none = mistakes("path = \"/dev/ttyS0\"\n", "");
-    assert!(none[0].expected.contains("exactly one of id_path, serial, path, usb; there are 0"), "{none:?}");
+    assert!(none[0].expected.contains("exactly one of id_path, serial, path, usb, tcp; there are 0"), "{none:?}");
     let two = mistakes("path = \"/dev/ttyS0\"", "path = \"/dev/ttyS0\"\nserial = \"x\"");
     assert!(two[0].expected.contains("there are 2"), "{two:?}");
     let same = mistakes("id_path = \"pci-0000:00:14.0-usb-0:3:1.0\"", "id_path = \"pci-0000:00:14.0-usb-0:1:1.0\"");

@@ -95,6 +95,18 @@ fn a_usb_device_without_a_serial_port_is_bound_by_its_vendor_and_product() {
 }
 
 #[test]
+fn a_device_on_a_network_is_bound_and_read() {
+    let cabin = Cabin::new();
+    // A port that nobody listens on, as far as can be known.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let _sim = sim::Simulator::start_on_tcp("oximeter_phd", &address).unwrap();
+    cabin.ctl(&["device", "bind", "oximeter", "oximeter_phd", &format!("tcp={address}")], "").unwrap();
+    assert!(cabin.text().contains(&format!("tcp = \"{address}\"")));
+    let printed = cabin.ctl(&["device", "read", "oximeter"], "").unwrap();
+    assert!(printed.contains("reading  SpO2 97 %  serial DE124567  firmware 1.4.2"), "{printed}");
+}
+
+#[test]
 fn every_model_that_the_cabin_knows_is_read_against_its_simulator() {
     let dir = TempDir::new().unwrap();
     // Those that are USB devices only are read in a guest, where there is USB (`usb_guest.rs`).
@@ -107,6 +119,10 @@ fn every_model_that_the_cabin_knows_is_read_against_its_simulator() {
             "thermometer_taidoc" => (&["value auto=1"], "reading  temperature 36.80 Cel"),
             "blood_pressure_taidoc" => (&["value seconds=1"], "reading  pressure 122/79 mmHg"),
             "glucose_taidoc" => (&["value auto=1"], "reading  glucose 104 mg/dL"),
+            "blood_pressure_phd" => (&["value auto=1"], "reading  pressure 122/79, mean 93 mmHg"),
+            "thermometer_phd" => (&["value auto=1"], "reading  temperature 36.80 Cel"),
+            "glucose_phd" => (&["value auto=1"], "reading  glucose 104 mg/dL"),
+            "scale_phd" => (&["value auto=1"], "reading  height 172.5 cm"),
             "scale_tanita" => (&["step on"], "reading  height 172.5 cm"),
             _ if model.measurement == consult::vitals::Measurement::OxygenAndPulse => (&[], "reading  SpO2 97 %"),
             "ecg_cyton" => (&[], "recorded 10 s of I II V1 V2 V3 V4 V5 V6 at 250 Hz"),
