@@ -378,3 +378,67 @@ impl Protocol for MemoryCuff {
         self.input.len() + self.dialect.buffered()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{blood_pressure_contec_08a, blood_pressure_microlife_ascii};
+
+    /// What is said, and how many commands are sent, until the measurement ends or `time` has passed.
+    fn run(cuff: &mut MemoryCuff, time: Duration, answer: impl Fn(&[u8]) -> Vec<u8>) -> (Vec<Event>, usize) {
+        let mut now = Now { instant: Instant::now(), wall: Moment(1_773_045_680_000) };
+        let until = now.instant + time;
+        let (mut events, mut sent) = (Vec::new(), 0);
+        cuff.port_opened(now);
+        cuff.start(now);
+        loop {
+            while let Some(transmit) = cuff.poll_transmit() {
+                sent += 1;
+                cuff.handle_input(&answer(transmit.bytes()), now);
+            }
+            events.extend(std::iter::from_fn(|| cuff.poll_event()));
+            let Some(at) = cuff.poll_timeout().filter(|at| *at <= until) else { return (events, sent) };
+            let passed = at.saturating_duration_since(now.instant);
+            now.instant += passed;
+            now.wall.0 += i64::try_from(passed.as_millis()).unwrap();
+            cuff.handle_timeout(now);
+        }
+    }
+
+    #[test]
+    fn a_cuff_that_never_answers_is_called_until_the_time_is_over() {
+        let mut cuff = blood_pressure_contec_08a::protocol();
+        let (events, sent) = run(&mut cuff, 2 * MEASUREMENT_MAX, |_| Vec::new());
+        let expected = [Event::Status(Status::ConnectDevice), Event::Invalid(Absent::Silent), Event::Finished];
+        assert_eq!(events, expected);
+        assert!((300..=1_000).contains(&sent), "{sent} commands in five minutes");
+        assert_eq!(cuff.poll_timeout(), None, "and then left alone");
+    }
+
+    #[test]
+    fn a_cuff_that_answers_nonsense_is_another_device() {
+        let mut cuff = blood_pressure_microlife_ascii::protocol();
+        let (events, _) = run(&mut cuff, Duration::from_secs(30), |_| vec![7; 8]);
+        assert_eq!(events, [Event::Fault(Fault::Garbled), Event::Status(Status::ConnectDevice)]);
+    }
+
+    #[test]
+    fn a_clock_that_stays_wrong_when_it_is_set_ends_the_measurement() {
+        let digits = b"01012010000000";
+        let text = [&[6], &digits[..], format!("{:02X}", crate::sum8(digits)).as_bytes()].concat();
+        let report = |part: &[u8]| {
+            let mut report = [&[part.len() as u8], part].concat();
+            report.resize(8, 0);
+            report
+        };
+        // 1 January 2010, whatever it is told.
+        let answer = |asked: &[u8]| match asked {
+            [4, 0x12, 0x16, 0x18, 0x26] => text.chunks(7).flat_map(report).collect(),
+            [4, 0x12, 0x16, 0x18, 0x27] => report(&[6]),
+            _ => Vec::new(),
+        };
+        let mut cuff = blood_pressure_microlife_ascii::protocol();
+        let (events, _) = run(&mut cuff, MEASUREMENT_MAX, answer);
+        assert_eq!(events, [Event::Invalid(Absent::ClockWrong), Event::Finished]);
+    }
+}

@@ -11,8 +11,8 @@ pub(crate) static KIND: Kind = Kind {
         names: ["Cypress Semiconductor", "Microlife BPM"],
         serial: None,
         packet_bytes: 8,
-        // A low-speed chip: what it is sent comes as a control request.
-        has_endpoint_out: false,
+        // The kernel's driver of this chip (cypress_m8) wants one.
+        has_endpoint_out: true,
     },
     report_bytes: 8,
     feature_bytes: 2,

@@ -11,7 +11,8 @@ pub(crate) static KIND: Kind = Kind {
         names: ["Microlife", "BP B3 Comfort PC"],
         serial: Some("B3-000417"),
         packet_bytes: 8,
-        has_endpoint_out: true,
+        // Not known of the real one; without one, control requests are tried, too.
+        has_endpoint_out: false,
     },
     report_bytes: 8,
     feature_bytes: 0,
