@@ -25,6 +25,7 @@ pub mod blood_pressure_phd;
 pub mod blood_pressure_suntech;
 pub mod blood_pressure_taidoc;
 pub mod capture;
+mod contec_stream;
 mod counted_report;
 pub mod cuff_memory;
 mod decimal;

@@ -8,16 +8,12 @@
 
 use std::time::Instant;
 
-use crate::oximetry::{FIGURES_HZ, Oximetry};
-use crate::{Absent, Event, Now, Protocol, Status, Transmit};
+use crate::contec_stream::{ContecStream, FULL_SCALE, Packet, RATE_HZ};
+use crate::oximetry::Oximetry;
+use crate::{Event, Now, Protocol, Transmit};
 
-/// Frames a second.
-pub const RATE_HZ: u16 = 60;
-/// Figures are looked at every so many frames.
-const FIGURES_EVERY: u32 = RATE_HZ as u32 / FIGURES_HZ as u32;
+/// Bytes of a frame.
 const FRAME: usize = 5;
-/// Largest sample of the curve.
-const FULL_SCALE: u16 = 127;
 /// So many bytes without a frame are noise, and not silence.
 const NOISE_BYTES: usize = 8 * FRAME;
 
@@ -27,18 +23,11 @@ const NO_SIGNAL: u8 = 0x10;
 const NO_FINGER: u8 = 0x10;
 const SEARCHING: u8 = 0x20;
 const PULSE_TOP: u8 = 0x40;
-/// The device's mark of an absent pulse.
-const PULSE_ABSENT: u8 = 0xFF;
-/// The device's mark of an absent saturation.
-const SPO2_ABSENT: u8 = 0x7F;
-
 /// The protocol.
 pub struct Bci {
     /// A frame as far as it has come.
     buffer: Vec<u8>,
-    /// Saturation and pulse of the frame before.
-    former: (u8, u8),
-    frames: u32,
+    stream: ContecStream,
     oximetry: Oximetry,
 }
 
@@ -53,8 +42,7 @@ impl Bci {
     pub fn new() -> Self {
         Self {
             buffer: Vec::with_capacity(FRAME),
-            former: (SPO2_ABSENT, PULSE_ABSENT),
-            frames: 0,
+            stream: ContecStream::default(),
             oximetry: Oximetry::new(RATE_HZ, NOISE_BYTES),
         }
     }
@@ -79,33 +67,24 @@ impl Bci {
 
     fn frame(&mut self, [signal, wave, bar, pulse, spo2]: [u8; FRAME]) {
         let pulse = pulse | (bar & PULSE_TOP) << 1;
-        let agreed = std::mem::replace(&mut self.former, (spo2, pulse)) == (spo2, pulse);
-        if bar & NO_FINGER == 0 {
-            self.oximetry.sample(wave.into(), FULL_SCALE);
-        }
-        self.frames = self.frames.wrapping_add(1);
-        if !self.frames.is_multiple_of(FIGURES_EVERY) {
-            return;
-        }
-        self.oximetry.flush(FULL_SCALE);
-        if bar & NO_FINGER != 0 {
-            return self.oximetry.no_figures(Status::FingerOut, Absent::SensorOff);
-        }
-        let searching = bar & SEARCHING != 0 || signal & NO_SIGNAL != 0;
         // Older ones say nought where there is none.
-        if searching || pulse == PULSE_ABSENT || spo2 == SPO2_ABSENT || pulse == 0 || spo2 == 0 {
-            return self.oximetry.no_figures(Status::Searching, Absent::NotTracked);
-        }
-        if agreed {
-            self.oximetry.figures(spo2, pulse.into(), None, None, false);
-        }
+        let nought = pulse == 0 || spo2 == 0;
+        let packet = Packet {
+            sample: wave,
+            finger_out: bar & NO_FINGER != 0,
+            searching: bar & SEARCHING != 0 || signal & NO_SIGNAL != 0 || nought,
+            spo2,
+            pulse,
+            perfusion: None,
+        };
+        self.stream.packet(packet, &mut self.oximetry);
     }
 }
 
 impl Protocol for Bci {
     fn port_opened(&mut self, now: Now) {
         self.buffer.clear();
-        self.former = (SPO2_ABSENT, PULSE_ABSENT);
+        self.stream.clear();
         self.oximetry.port_opened(now);
     }
 
@@ -152,8 +131,9 @@ mod tests {
     use consult::vitals::{Moment, Value};
 
     use super::*;
-    use crate::Fault;
+    use crate::contec_stream::FIGURES_EVERY;
     use crate::oximetry::{SILENCE_MAX, STABLE};
+    use crate::{Fault, Status};
 
     const RATE_72: [u8; FRAME] = [0xC5, 0x3C, 0x07, 0x48, 0x61];
     const RATE_130: [u8; FRAME] = [0x85, 0x3C, 0x47, 0x02, 0x5F];

@@ -9,17 +9,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::oximetry::{FIGURES_HZ, Oximetry};
-use crate::{Absent, Event, Now, Protocol, Status, Transmit};
+use crate::contec_stream::{ContecStream, FULL_SCALE, Packet, RATE_HZ};
+use crate::oximetry::Oximetry;
+use crate::{Event, Now, Protocol, Transmit};
 
-/// Packets a second, as the maker says; 58 to 62 were seen.
-pub const RATE_HZ: u16 = 60;
-/// Figures are looked at every so many packets.
-const FIGURES_EVERY: u32 = RATE_HZ as u32 / FIGURES_HZ as u32;
 /// The longest packet, and every command.
 const PACKET_MAX: usize = 9;
-/// Largest sample of the curve.
-const FULL_SCALE: u16 = 127;
 /// The device says that it has stopped within that time; then it is asked to stream.
 const STOP_MAX: Duration = Duration::from_secs(1);
 /// Without that call some models stop after tens of seconds.
@@ -42,10 +37,6 @@ const FINGER_OUT: u8 = 0x80;
 const SEARCHING_LONG: u8 = 0x10;
 /// Second byte: looking for a pulse.
 const SEARCHING: u8 = 0x80;
-/// The device's mark of an absent pulse.
-const PULSE_ABSENT: u8 = 0xFF;
-/// The device's mark of an absent saturation.
-const SPO2_ABSENT: u8 = 0x7F;
 /// Third byte: the perfusion index is none.
 const PERFUSION_INVALID: u8 = 0x10;
 /// The device's mark of an absent perfusion index.
@@ -87,11 +78,7 @@ pub struct Contec {
     /// A packet as far as it has come; begins with its type.
     buffer: Vec<u8>,
     session: Session,
-    /// Saturation and pulse of the packet before.
-    former: (u8, u8),
-    /// Its perfusion index.
-    former_perfusion: Option<u16>,
-    packets: u32,
+    stream: ContecStream,
     oximetry: Oximetry,
 }
 
@@ -107,14 +94,12 @@ impl Contec {
         Self {
             buffer: Vec::with_capacity(PACKET_MAX),
             session: Session::Closed,
-            former: (SPO2_ABSENT, PULSE_ABSENT),
-            former_perfusion: None,
-            packets: 0,
+            stream: ContecStream::default(),
             oximetry: Oximetry::new(RATE_HZ, NOISE_BYTES),
         }
     }
 
-    fn stream(&mut self, now: Now) {
+    fn ask_to_stream(&mut self, now: Now) {
         self.oximetry.out.send(&command(START));
         self.session = Session::Streaming(now.instant + KEEP_ALIVE_EVERY);
     }
@@ -151,7 +136,7 @@ impl Contec {
         }
         let data = packet[2..].iter().enumerate().map(|(bit, low)| low & 0x7F | ((tops >> bit) & 1) << 7);
         match (kind, self.session) {
-            (FREE, Session::Stopping(_)) => self.stream(now),
+            (FREE, Session::Stopping(_)) => self.ask_to_stream(now),
             (REAL_TIME, Session::Streaming(_)) => {
                 let mut bytes = [0; PACKET_MAX - 2];
                 bytes.iter_mut().zip(data).for_each(|(byte, value)| *byte = value);
@@ -164,28 +149,15 @@ impl Contec {
     fn real_time(&mut self, [signal, wave, bar, pulse, spo2, low, high]: [u8; PACKET_MAX - 2]) {
         let perfusion = u16::from_le_bytes([low, high]);
         let perfusion = (bar & PERFUSION_INVALID == 0 && perfusion != PERFUSION_ABSENT).then_some(perfusion);
-        let agreed_perfusion = perfusion.filter(|_| self.former_perfusion == perfusion);
-        self.former_perfusion = perfusion;
-        let agreed = std::mem::replace(&mut self.former, (spo2, pulse)) == (spo2, pulse);
-        if signal & FINGER_OUT == 0 {
-            self.oximetry.sample(u16::from(wave & 0x7F), FULL_SCALE);
-        }
-        self.packets = self.packets.wrapping_add(1);
-        if !self.packets.is_multiple_of(FIGURES_EVERY) {
-            return;
-        }
-        self.oximetry.flush(FULL_SCALE);
-        if signal & FINGER_OUT != 0 {
-            return self.oximetry.no_figures(Status::FingerOut, Absent::SensorOff);
-        }
-        let searching = wave & SEARCHING != 0 || signal & SEARCHING_LONG != 0;
-        if searching || pulse == PULSE_ABSENT || spo2 == SPO2_ABSENT {
-            return self.oximetry.no_figures(Status::Searching, Absent::NotTracked);
-        }
-        // Two that differ: between two beats, or a bit that tipped over on the line. The next packets say which.
-        if agreed {
-            self.oximetry.figures(spo2, pulse.into(), agreed_perfusion, None, false);
-        }
+        let packet = Packet {
+            sample: wave & 0x7F,
+            finger_out: signal & FINGER_OUT != 0,
+            searching: wave & SEARCHING != 0 || signal & SEARCHING_LONG != 0,
+            spo2,
+            pulse,
+            perfusion,
+        };
+        self.stream.packet(packet, &mut self.oximetry);
     }
 
     fn session_at(&self) -> Option<Instant> {
@@ -199,8 +171,7 @@ impl Contec {
 impl Protocol for Contec {
     fn port_opened(&mut self, now: Now) {
         self.buffer.clear();
-        self.former = (SPO2_ABSENT, PULSE_ABSENT);
-        self.former_perfusion = None;
+        self.stream.clear();
         self.oximetry.port_opened(now);
         self.oximetry.out.forget_commands();
         for code in [STOP_STORED, STOP, HELLO] {
@@ -228,7 +199,7 @@ impl Protocol for Contec {
 
     fn handle_timeout(&mut self, now: Now) {
         match self.session {
-            Session::Stopping(at) if at <= now.instant => self.stream(now),
+            Session::Stopping(at) if at <= now.instant => self.ask_to_stream(now),
             Session::Streaming(at) if at <= now.instant => {
                 let silent = self.oximetry.is_silent(now);
                 // One that fell asleep is asked to stream, one that streams only to go on.
@@ -262,8 +233,9 @@ mod tests {
     use consult::vitals::{Moment, Value};
 
     use super::*;
+    use crate::contec_stream::FIGURES_EVERY;
     use crate::oximetry::{SILENCE_MAX, STABLE};
-    use crate::{Fault, Measured};
+    use crate::{Absent, Fault, Measured, Status};
 
     fn now() -> Now {
         Now { instant: Instant::now(), wall: Moment(1_800_000_000_000) }

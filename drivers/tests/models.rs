@@ -10,6 +10,7 @@ use drivers::capture::Capture;
 const SHARED: &[&str] = &[
     "lib",
     "capture",
+    "contec_stream",
     "counted_report",
     "cuff_memory",
     "decimal",
