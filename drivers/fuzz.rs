@@ -11,6 +11,7 @@ use crate::fixtures::door_contact::Contact;
 use crate::fixtures::light_blink1::{CabinState, Light};
 use crate::fixtures::presence_ld2410::Radar;
 use crate::fixtures::printer_escpos::{CodePage, Paper, PrinterStatus, Ticket};
+use crate::fixtures::scanner_codes::{Accept, Gs1, InsCode, Scan, Scanner};
 use crate::{BUFFER_MAX, EVENTS_MAX, Event, Model, Now, Protocol};
 
 /// Feeds `data` to a model: its first bytes choose how it is cut, when time passes, when a measurement begins and ends.
@@ -116,6 +117,18 @@ fn value(measurement: Measurement, value: Value) {
 pub fn words(key: &str) -> &'static [&'static [u8]] {
     match key {
         "card_vitale" => &[&[0x65, 0x1E, 0x80, 0x06], b"DUBOIS", &[0x81, 0x04], b"ANNE", &[0x82, 0x08], b"19790328"],
+        "scanner_codes" => &[
+            b"IS010000000000000000000000",
+            b"S1279035121518989S21.2.250.1.213.1.4.8\x1d",
+            b"S3ANNE\x1d",
+            b"S4DUBOIS\x1d",
+            b"S5FS628-03-1979S751215",
+            b"\r\n",
+            b"]d20103453120000011",
+            b"17191125",
+            b"10",
+            b"\x1d",
+        ],
         "presence_ld2410" => &[
             &[0xF4, 0xF3, 0xF2, 0xF1, 0x0D, 0x00, 0x02, 0xAA, 0x03],
             &[0x78, 0x00, 0x3C, 0x6E, 0x00, 0x50, 0x73, 0x00],
@@ -136,6 +149,13 @@ pub fn fixture(key: &str, data: &[u8]) {
         "door_contact" => door(data),
         "light_blink1" => light(data),
         "printer_escpos" => printer(data),
+        "scanner_codes" => {
+            talker(&mut Scanner::new(Accept::TestsToo), data);
+            // Straight to the codes, as a camera gives them.
+            let _ = Scan::of(data, Accept::Real);
+            let _ = InsCode::parse(&[b"IS010000000000000000000000", data].concat());
+            let _ = Gs1::parse(data);
+        }
         _ => panic!("no fixture {key:?}"),
     }
 }

@@ -54,6 +54,7 @@ mod scale_phd;
 mod scale_st_gs;
 mod scale_tanita;
 mod scale_usb_hid;
+mod scanner_codes;
 mod taidoc;
 mod tcp;
 mod thermometer_phd;
@@ -132,6 +133,7 @@ fn device(model: &str) -> Option<Box<dyn Device>> {
         "door_contact" => Box::new(door_contact::Door::new()),
         "light_blink1" => Box::new(light_blink1::Lamp::new()),
         "printer_escpos" => Box::new(printer_escpos::Printer::new()),
+        "scanner_codes" => Box::new(scanner_codes::Scanner::new()),
         "presence_ld2410" => Box::new(presence_ld2410::Radar::new()),
         "thermometer_taidoc" => Box::new(thermometer_taidoc::Thermometer::new()),
         "ecg_cyton" => Box::new(ecg_cyton::Board::new()),

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use drivers::fixtures::presence_ld2410::Presence;
 use drivers::fixtures::printer_escpos::{Paper, PrinterStatus, Receipt};
+use drivers::fixtures::scanner_codes::{Accept, InsRefused, Scan};
 use drivers::fixtures::{FixtureEvent, Message};
 use drivers::ports::fixtures::{
-    DoorSettings, Fixtures, PresenceSettings, Printed, PrinterAddress, PrinterFault, Settings, print, printer_status,
+    DoorSettings, Fixtures, PresenceSettings, Printed, PrinterAddress, PrinterFault, ScannerSettings, Settings, print,
+    printer_status,
 };
 use drivers::ports::{Address, Remedy};
 use sim::Simulator;
@@ -201,4 +203,34 @@ fn a_printer_is_reached_by_its_file_and_over_the_network() {
     server.join().unwrap();
     let nobody = PrinterAddress::Network("127.0.0.1:1".into());
     assert!(matches!(print(&nobody, &ticket), Err(PrinterFault::Missing(_))));
+}
+
+#[test]
+fn a_scanned_ins_code_fills_the_form_however_the_scanner_is_set() {
+    let socket = Socket::new("scanner");
+    let scanner = Simulator::start("scanner_codes", &socket.0).unwrap();
+    let settings = ScannerSettings { address: socket.address(), baud: 9_600, accept: Accept::Real };
+    let (_fixtures, messages) = Fixtures::open(Settings { scanner: Some(settings), ..Settings::default() });
+    assert!(matches!(next(&messages), FixtureEvent::Opened { .. }));
+    let scan = |what: &str| {
+        scanner.command(&format!("scan {what}")).unwrap();
+        match next(&messages) {
+            FixtureEvent::Scanned(scan) => scan,
+            other => panic!("{other:?}"),
+        }
+    };
+    for setting in ["kind=on end=crlf", "kind=off end=cr", "kind=on end=lf", "kind=off end=none"] {
+        scanner.command(&format!("value {setting}")).unwrap();
+        let Scan::Ins(prefill) = scan("ins") else { panic!("not read with {setting}") };
+        assert_eq!(prefill.birth_name(), Some("D'ESSAI"));
+        assert_eq!(prefill.given_names(), Some("JEAN-BAPTISTE LOUIS"));
+        assert_eq!(prefill.birth_date(), Some((1985, Some(5), Some(17))));
+        assert_eq!(prefill.matricule(), Some("185057800608491"));
+    }
+    scanner.command("value kind=on end=crlf").unwrap();
+    assert_eq!(scan("test"), Scan::InsRefused(InsRefused::Test));
+    assert_eq!(scan("damaged"), Scan::InsRefused(InsRefused::Block(1)));
+    assert_eq!(scan("apcv"), Scan::Unknown);
+    let Scan::Gs1(product) = scan("box") else { panic!("no product") };
+    assert_eq!((product.gtin.as_str(), product.lot.as_deref()), ("03453120000011", Some("ABCD1234")));
 }

@@ -7,7 +7,8 @@ use config::{Config, DevicePort, DoorLine};
 use drivers::MODELS;
 use drivers::fixtures::door_contact::ModemLine;
 use drivers::fixtures::printer_escpos::{CodePage, Paper};
-use drivers::ports::fixtures::{self, DoorSettings, PresenceSettings, PrinterAddress};
+use drivers::fixtures::scanner_codes::Accept;
+use drivers::ports::fixtures::{self, DoorSettings, PresenceSettings, PrinterAddress, ScannerSettings};
 use drivers::ports::{Address, Binding};
 
 /// Reads a configuration and checks its models.
@@ -60,11 +61,16 @@ pub(crate) fn fixtures(config: &Config) -> Result<fixtures::Settings> {
         let address = address(&presence.port)?;
         Ok(PresenceSettings { address, within_cm: presence.within_cm, hold: presence.hold })
     };
+    let scanner = |scanner: &config::Scanner| -> Result<ScannerSettings> {
+        let accept = if scanner.takes_tests { Accept::TestsToo } else { Accept::Real };
+        Ok(ScannerSettings { address: address(&scanner.port)?, baud: scanner.baud, accept })
+    };
     Ok(fixtures::Settings {
         card_reader: all.card_reader.as_ref().map(|reader| reader.name.clone()),
         light: all.light.as_ref().map(|light| light.usb.parse()).transpose()?,
         door: all.door.as_ref().map(door).transpose()?,
         presence: all.presence.as_ref().map(presence).transpose()?,
+        scanner: all.scanner.as_ref().map(scanner).transpose()?,
     })
 }
 

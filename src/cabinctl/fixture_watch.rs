@@ -1,4 +1,4 @@
-//! `cabinctl fixture watch --config FILE [--light STATE] [--within SECONDS]`: what the lamp, the door and the radar say.
+//! `cabinctl fixture watch --config FILE [--light STATE] [--within SECONDS]`: what door, radar and scanner say.
 
 use std::io::Write;
 use std::path::Path;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use drivers::fixtures::FixtureEvent;
 use drivers::fixtures::light_blink1::CabinState;
+use drivers::fixtures::scanner_codes::Scan;
 use drivers::ports::fixtures::Fixtures;
 
 use crate::arguments::Arguments;
@@ -34,8 +35,9 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let mut settings = config_file::fixtures(&config)?;
     // A card is read by its own verb, with its own consent.
     settings.card_reader = None;
-    if settings.light.is_none() && settings.door.is_none() && settings.presence.is_none() {
-        bail!("the configuration has no [light], [door] nor [presence]");
+    let nothing = settings.light.is_none() && settings.door.is_none();
+    if nothing && settings.presence.is_none() && settings.scanner.is_none() {
+        bail!("the configuration has no [light], [door], [presence] nor [scanner]");
     }
     let (fixtures, messages) = Fixtures::open(settings);
     fixtures.show(state.transpose()?.unwrap_or(CabinState::Free));
@@ -52,6 +54,12 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
             FixtureEvent::Refused { path, remedy } => format!("refused  {}: {remedy}", path.display()),
             FixtureEvent::Door(door) => format!("door     {door:?}"),
             FixtureEvent::Presence(presence) => format!("presence {presence:?}"),
+            // What is in a code is a patient's.
+            FixtureEvent::Scanned(Scan::Ins(_)) => "scanned  the INS code of a document".into(),
+            FixtureEvent::Scanned(Scan::InsRefused(why)) => format!("scanned  {why}"),
+            FixtureEvent::Scanned(Scan::Gs1(product)) => format!("scanned  product {}", product.gtin),
+            FixtureEvent::Scanned(Scan::Gs1Refused(why)) => format!("scanned  {why}"),
+            FixtureEvent::Scanned(Scan::Unknown) => "scanned  a code that the cabin does not know".into(),
             FixtureEvent::Card(_) => continue,
         };
         writeln!(out, "{:<16} {words}", message.fixture)?;

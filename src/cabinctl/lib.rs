@@ -36,7 +36,7 @@ cabinctl device check --config FILE                      the morning check: list
 cabinctl card read [--config FILE | --reader NAME] [--within SECONDS] [--show]
                                                          reads one carte Vitale; prints what is on it with --show only
 cabinctl fixture watch --config FILE [--light free|occupied|help|fault|closed] [--within SECONDS]
-                                                         shows that on the lamp, prints what door and radar say
+                                                         shows that on the lamp, prints what door, radar and scanner say
 cabinctl printer test --config FILE                      prints a receipt without a patient
 cabinctl pharmacist add NAME --config FILE [--id ID] [--replace]
                                                          asks for a PIN of 6 to 12 digits on standard input

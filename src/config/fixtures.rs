@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::reader::{Notes, Table};
 use crate::sections::{a_usb, any, host, port};
-use crate::{CardReader, Device, DevicePort, Door, DoorLine, Fixtures, Light, Presence, PrinterPort, ReceiptPrinter};
+use crate::{
+    CardReader, Device, DevicePort, Door, DoorLine, Fixtures, Light, Presence, PrinterPort, ReceiptPrinter, Scanner,
+};
 
 /// A blink(1), as its maker sells it.
 const BLINK1: &str = "27b8:01ed";
@@ -42,6 +44,12 @@ pub(crate) fn read(root: &mut Table<'_, '_>, folder: &Path, devices: &[Device], 
         let hold = Duration::from_secs(t.number("hold_seconds", 2..601, 15, notes).into());
         Some(Presence { port: port?, within_cm, hold })
     });
+    let scanner = table(root, "scanner", notes, |t, notes| {
+        let port = bound(t, "scanner", notes);
+        let baud = t.number("baud", 1_200..230_401, 9_600, notes);
+        let takes_tests = t.flag("takes_tests", false, notes);
+        Some(Scanner { port: port?, baud, takes_tests })
+    });
     let receipt_printer = table(root, "receipt_printer", notes, |t, notes| {
         let expected = "host or host:port of a network printer";
         let network = t.optional("host", expected, notes, |text| host(text).map(|_| text.to_owned()));
@@ -63,7 +71,7 @@ pub(crate) fn read(root: &mut Table<'_, '_>, folder: &Path, devices: &[Device], 
         let cuts = t.flag("cuts", true, notes);
         Some(ReceiptPrinter { at: at?, is_wide: is_wide?, is_windows: is_windows?, cuts })
     });
-    Fixtures { card_reader, light, door, presence, receipt_printer }
+    Fixtures { card_reader, light, door, presence, scanner, receipt_printer }
 }
 
 /// A table that may be absent: without it the cabin has no such thing.

@@ -185,8 +185,21 @@ pub struct Fixtures {
     pub door: Option<Door>,
     /// The radar that notices whether somebody is in.
     pub presence: Option<Presence>,
+    /// The scanner of codes.
+    pub scanner: Option<Scanner>,
     /// Where receipts are printed.
     pub receipt_printer: Option<ReceiptPrinter>,
+}
+
+/// A code scanner on a serial line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scanner {
+    /// Its line.
+    pub port: DevicePort,
+    /// Bits a second.
+    pub baud: u32,
+    /// Identities for tests are taken too: never where patients are.
+    pub takes_tests: bool,
 }
 
 /// An ESC/POS printer of receipts.

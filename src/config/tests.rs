@@ -61,6 +61,7 @@ fn a_mistake_names_its_line_and_what_is_expected() {
         ("line = \"cts\"", "line = \"rts\"", "door.line", "one of \"cts\", \"dsr\""),
         ("closed_when = \"up\"", "closed_when = true", "door.closed_when", "\"down\", in quotes"),
         ("within_cm = 200", "within_cm = 2", "presence.within_cm", "from 30 to 600"),
+        ("takes_tests = false", "takes_tests = \"no\"", "scanner.takes_tests", "true or false"),
         ("paper = \"80mm\"", "paper = 80", "receipt_printer.paper", "one of \"80mm\", \"58mm\""),
         ("192.168.1.40:9100", "192.168.1.40:port", "receipt_printer.host", "host or host:port"),
         ("hold_seconds = 15", "hold = 15", "presence.hold", "known are hold_seconds"),

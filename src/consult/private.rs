@@ -43,6 +43,19 @@ impl<T: Wipe> Private<T> {
     }
 }
 
+impl Private<Vec<u8>> {
+    /// Adds a byte. Where there is no room left, what was there is wiped behind it.
+    pub fn push(&mut self, byte: u8) {
+        if self.0.len() == self.0.capacity() {
+            let mut longer = Vec::with_capacity(2 * self.0.len().max(32));
+            longer.extend_from_slice(&self.0);
+            self.0.wipe();
+            self.0 = longer;
+        }
+        self.0.push(byte);
+    }
+}
+
 impl<T: Wipe> Drop for Private<T> {
     fn drop(&mut self) {
         self.0.wipe();
@@ -142,6 +155,13 @@ mod tests {
         let mut text = String::from("DURAND");
         text.wipe();
         assert!(text.is_empty());
+    }
+
+    #[test]
+    fn bytes_added_one_by_one_are_all_there() {
+        let mut bytes = Private::new(Vec::new());
+        (0..200u8).for_each(|byte| bytes.push(byte));
+        assert!(bytes.reveal().iter().copied().eq(0..200));
     }
 
     #[test]

@@ -17,7 +17,7 @@ fn what_the_radar_says_is_printed_as_it_comes() {
     let dir = tempfile::TempDir::new().unwrap();
     let port = dir.path().join("radar");
     let _radar = sim::Simulator::start("presence_ld2410", &port).unwrap();
-    let text = without(&without(CONFIG, "light"), "door");
+    let text = ["light", "door", "scanner"].iter().fold(CONFIG.to_owned(), |text, table| without(&text, table));
     let text = text.replace("id_path = \"pci-0000:00:14.0-usb-0:4:1.0\"", &format!("path = {port:?}"));
     let config = dir.path().join("cabin.toml");
     std::fs::write(&config, text).unwrap();
@@ -37,11 +37,15 @@ fn what_the_radar_says_is_printed_as_it_comes() {
 fn a_cabin_without_fixtures_says_so() {
     let dir = tempfile::TempDir::new().unwrap();
     let config = dir.path().join("cabin.toml");
-    std::fs::write(&config, without(&without(&without(CONFIG, "light"), "door"), "presence")).unwrap();
+    std::fs::write(
+        &config,
+        ["light", "door", "presence", "scanner"].iter().fold(CONFIG.to_owned(), |text, table| without(&text, table)),
+    )
+    .unwrap();
     let output =
         Command::new(env!("CARGO_BIN_EXE_cabinctl")).args(["fixture", "watch", "--config"]).arg(&config).output();
     let said = String::from_utf8(output.unwrap().stderr).unwrap();
-    assert!(said.contains("no [light], [door] nor [presence]"), "{said}");
+    assert!(said.contains("no [light], [door], [presence] nor [scanner]"), "{said}");
 }
 
 #[test]
