@@ -2,12 +2,18 @@
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use consult::vitals::Moment;
-use exam::Device;
 use exam::sound::clip::{self, ClipError};
 use exam::sound::flac;
 use exam::sound::measures::{Advice, Gap};
+use exam::sound::{EVENTS_MAX, Source, Stethoscope, StethoscopeEvent};
+use exam::{Address, Device};
+
+/// A test that waits longer than that has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn device() -> Device {
     Device { name: "test sound".into(), usb: None }
@@ -83,4 +89,34 @@ fn a_clip_with_a_gap_says_that_it_is_to_be_taken_again() {
     let gap = Gap { at: 100, milliseconds: 40 };
     let clip = clip::pack(&heart(48_000, 1), 48_000, Moment(5), device(), vec![gap]).expect("a clip");
     assert_eq!((clip.advice, &clip.gaps[..]), (Some(Advice::Gaps), &[gap][..]));
+}
+
+#[test]
+fn a_clip_of_the_test_sound_is_as_long_as_it_was_asked_for() {
+    let (events, heard) = mpsc::sync_channel(EVENTS_MAX);
+    let stethoscope = Stethoscope::open(Source::Test, events).expect("a stethoscope");
+    let opened = heard.recv_timeout(PATIENCE).expect("an event");
+    assert!(matches!(opened, StethoscopeEvent::Opened { rate: 48_000, .. }), "{opened:?}");
+    let first = stethoscope.clip(Duration::from_millis(1_500)).expect("an order");
+    let second = stethoscope.clip(Duration::from_millis(500)).expect("an order");
+    assert_eq!(second.recv_timeout(PATIENCE).expect("an answer").err(), Some(ClipError::Busy));
+    let clip = first.recv_timeout(PATIENCE).expect("an answer").expect("a clip");
+    assert_eq!((clip.measures.samples, clip.rate, clip.gaps.len()), (72_000, 48_000, 0));
+    assert_eq!(clip.advice, None, "{:?}", clip.measures);
+    assert_eq!(unpacked_elsewhere(clip.flac.reveal()).len(), 72_000);
+    let curve = stethoscope.curve();
+    assert!(curve.borrow().number > 50 && curve.borrow().points.iter().any(|(low, high)| high > low));
+    drop(stethoscope);
+    assert!(curve.borrow().points.is_empty() || curve.has_changed().is_err());
+}
+
+#[test]
+fn a_stethoscope_that_is_not_there_gives_no_clip_and_says_so() {
+    let (events, _heard) = mpsc::sync_channel(EVENTS_MAX);
+    let nowhere = Address::Named("hw:nowhere,0".into());
+    let stethoscope = Stethoscope::open(Source::Plugged(nowhere), events).expect("a stethoscope");
+    let answer = stethoscope.clip(clip::CLIP).expect("an order").recv_timeout(PATIENCE).expect("an answer");
+    assert_eq!(answer.err(), Some(ClipError::Lost));
+    let too_long = clip::CLIP_MAX + Duration::from_millis(1);
+    assert_eq!(stethoscope.clip(too_long).err(), Some(ClipError::Length(too_long)));
 }

@@ -1,0 +1,61 @@
+//! Which microphones are there: the kernel's list of sound cards that can capture. A sound server, which mixes,
+//! resamples and cleans, is not asked.
+
+use std::path::{Path, PathBuf};
+
+use crate::device::{self, Address, Device};
+
+const CLASS: &str = "/sys/class/sound";
+const PROC: &str = "/proc/asound";
+
+/// A microphone that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its ALSA name, without any conversion: `hw:1,0`.
+    pub name: String,
+    /// What it is.
+    pub device: Device,
+}
+
+/// The microphones of this machine, in the kernel's order.
+pub fn list() -> Vec<Found> {
+    let mut found = Vec::new();
+    for (card, class) in device::numbered(CLASS, "card") {
+        let named = device::text(&class.join("id")).unwrap_or_else(|| format!("card {card}"));
+        let folder = Path::new(PROC).join(format!("card{card}"));
+        let device = device::behind(&class, &named);
+        for number in captures(&folder) {
+            found.push(Found { name: format!("hw:{card},{number}"), device: device.clone() });
+        }
+    }
+    found
+}
+
+/// The microphone that an address means: of several alike, none.
+pub(crate) fn resolve(address: &Address) -> Option<Found> {
+    let mut fitting = list().into_iter().filter(|found| match address {
+        Address::Named(name) => *name == found.name || *name == by_id(found),
+        Address::Usb { .. } => address.fits(&found.device),
+    });
+    let first = fitting.next()?;
+    // A card with two inputs is one device: the first of them is its microphone.
+    fitting.all(|other| other.device == first.device).then_some(first)
+}
+
+/// The same with the card's name in place of its number, which depends on the order of plugging.
+fn by_id(found: &Found) -> String {
+    let number = found.name.trim_start_matches("hw:").split(',').next().unwrap_or_default();
+    let id = device::text(&PathBuf::from(CLASS).join(format!("card{number}")).join("id")).unwrap_or_default();
+    found.name.replacen(&format!("hw:{number},"), &format!("hw:{id},"), 1)
+}
+
+/// `pcm0c` is what captures; `pcm0p` plays.
+fn captures(card: &Path) -> Vec<u32> {
+    let folder = card.to_str().unwrap_or_default();
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut numbers: Vec<u32> = entries
+        .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("pcm")?.strip_suffix('c')?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    numbers
+}
