@@ -61,6 +61,7 @@ mod thermometer_phd;
 mod thermometer_taidoc;
 mod usb;
 
+pub use usb::stream::{CameraMode, Stream};
 use usb::Plug;
 
 /// Keys of the simulated models: the names of their files, here and in `drivers`.

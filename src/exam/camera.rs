@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 pub mod find;
 pub mod format;
+mod pool;
 pub mod still;
 
 use crate::button::Button;
@@ -30,8 +31,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const SILENT_MAX: Duration = Duration::from_secs(5);
 /// A live picture is drawn no wider than that.
 const SCREEN_WIDTH_MAX: u32 = 1_280;
-/// Live pictures a second at most: what an eye needs to aim.
-const SCREEN_RATE_MAX: u32 = 20;
+/// Live pictures come at least that far apart: twenty a second are what an eye needs to aim.
+const SCREEN_EVERY: Duration = Duration::from_millis(45);
 /// How long ago a picture may have been sharper than the still, in looks at sharpness; there are 5 a second.
 const BEST_OF: usize = 10;
 const SHARPNESS_EVERY: Duration = Duration::from_millis(200);
@@ -205,12 +206,10 @@ impl Worker {
     fn run(self) {
         let mut refused = None;
         loop {
-            if let Some(target) = self.target(&mut refused) {
-                let ended = self.use_it(&target, &mut refused);
-                self.forget();
-                if ended {
-                    return;
-                }
+            if let Some(target) = self.target(&mut refused)
+                && self.use_it(&target, &mut refused)
+            {
+                return;
             }
             let until = Instant::now() + LOOK_EVERY;
             loop {
@@ -255,9 +254,11 @@ impl Worker {
 
     /// Gives pictures until the camera is gone; whether the whole is to end.
     fn use_it(&self, target: &Target, refused: &mut Option<String>) -> bool {
-        let running = match self.start(target) {
+        let pool = pool::Pool::default();
+        let running = match self.start(target, &pool) {
             Ok(running) => running,
             Err(why) => {
+                self.forget();
                 self.refuse(&target.node, why, refused);
                 return false;
             }
@@ -288,6 +289,12 @@ impl Worker {
             }
         };
         drop((running, button));
+        // A picture that is drawn without being converted may still be held by the screen.
+        if target.mode.coding != Coding::Raw("RGBA".to_owned()) {
+            pool.give_back();
+        }
+        // Before it is told: whoever hears of the loss finds no picture any more.
+        self.forget();
         match lost {
             None => true,
             Some(why) if opened => {
@@ -330,7 +337,7 @@ impl Worker {
         }
     }
 
-    fn start(&self, target: &Target) -> Result<Running, String> {
+    fn start(&self, target: &Target, pool: &pool::Pool) -> Result<Running, String> {
         let broke = self.orders.clone();
         let lost = move |why| {
             let _ = broke.try_send(News::Broke(why));
@@ -343,11 +350,15 @@ impl Worker {
                 named::<gst::Element>(pipeline, "source")?.set_property("device", node);
             }
             let (shared, came) = (Arc::clone(&self.shared), self.orders.clone());
-            on_sample(pipeline, "full", move |sample| {
-                keep(&shared, &sample)?;
+            keep_each(pipeline, pool.clone(), move |sent| {
+                let mut newest = shared.lock();
+                newest.number += 1;
+                newest.sent = Some(sent);
+                shared.came.notify_all();
+                drop(newest);
                 let _ = came.try_send(News::Came);
-                Ok(())
             })?;
+            thin_out(pipeline)?;
             let (shared, slot) = (Arc::clone(&self.shared), self.slot.clone());
             let mut next_look = Instant::now();
             on_sample(pipeline, "screen", move |sample| {
@@ -362,19 +373,43 @@ impl Worker {
     }
 }
 
-/// The newest full picture, copied: the driver has few buffers, and one that is kept is one less for it to fill.
-fn keep(shared: &Shared, sample: &gst::Sample) -> Result<(), gst::FlowError> {
-    let map = sample.buffer().ok_or(gst::FlowError::Error)?.map_readable().map_err(|_| gst::FlowError::Error)?;
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let sent = Sent {
-        bytes: Bytes::copy_from_slice(&map),
-        caps: sample.caps_owned().ok_or(gst::FlowError::NotNegotiated)?,
-        at: Moment(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
-    };
-    let mut newest = shared.lock();
-    newest.number += 1;
-    newest.sent = Some(sent);
-    shared.came.notify_all();
+/// Lets pass what the screen can draw. Not by `videorate`, which keeps one of the driver's few buffers.
+fn thin_out(pipeline: &gst::Pipeline) -> Result<(), String> {
+    let queue: gst::Element = named(pipeline, "thinned")?;
+    let pad = queue.static_pad("sink").ok_or("a queue without an entry")?;
+    let next = Mutex::new(Instant::now());
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if now < *next {
+            return gst::PadProbeReturn::Drop;
+        }
+        *next = now + SCREEN_EVERY;
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
+}
+
+/// Hands each full picture on, copied: the driver has few buffers, and one that is kept is one less for it to fill. Not
+/// by an `appsink`, which keeps the last of them for longer than the camera is open.
+fn keep_each(
+    pipeline: &gst::Pipeline,
+    pool: pool::Pool,
+    take: impl Fn(Sent) + Send + Sync + 'static,
+) -> Result<(), String> {
+    let asked: gst::Element = named(pipeline, "asked")?;
+    let pad = asked.static_pad("src").ok_or("a filter without an exit")?;
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        if let (Some(buffer), Some(caps)) = (info.buffer(), pad.current_caps())
+            && let Ok(map) = buffer.map_readable()
+        {
+            pool.of(buffer);
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let at = Moment(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+            take(Sent { bytes: Bytes::copy_from_slice(&map), caps, at });
+        }
+        gst::PadProbeReturn::Ok
+    });
     Ok(())
 }
 
@@ -392,7 +427,7 @@ fn look(shared: &Shared, slot: &FrameSlot) {
     }
 }
 
-/// Each picture goes two ways: as it is, the newest only; and decoded, smaller and less often, for the screen.
+/// Each picture goes two ways: as it is, where it is asked for; and decoded, smaller and less often, to the screen.
 fn description(source: &Source, mode: &Mode) -> String {
     let head = match (source, &mode.coding) {
         (Source::Plugged(_), _) => "v4l2src name=source",
@@ -416,11 +451,8 @@ fn body(mode: &Mode) -> String {
     let height = ((u64::from(mode.height) * u64::from(width) / u64::from(mode.width.max(1))) as u32).max(2) & !1;
     let decode = if mode.coding == Coding::Jpeg { "jpegdec ! " } else { "" };
     format!(
-        "capsfilter name=asked ! tee name=split \
-         split. ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! \
-         appsink name=full sync=false async=false max-buffers=1 drop=true \
-         split. ! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 ! \
-         videorate drop-only=true max-rate={SCREEN_RATE_MAX} ! {decode}videoscale ! videoconvert ! \
+        "capsfilter name=asked ! queue name=thinned leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 ! \
+         {decode}videoscale ! videoconvert ! \
          video/x-raw,format=RGBA,width={width},height={height} ! \
          appsink name=screen sync=false async=false max-buffers=1 drop=true"
     )

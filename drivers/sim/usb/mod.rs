@@ -1,7 +1,8 @@
 //! Simulated devices on USB: this machine's own kernel enumerates them on the virtual ports of `vhci_hcd`, binds its
 //! drivers and gives them to programs as it does with what is on a cable.
 //!
-//! What is not simulated is the pace of the bus: a transfer is done as soon as it can be.
+//! What is not simulated is the pace of the bus: a transfer is done as soon as it can be, but for a device that streams,
+//! which keeps its own.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -12,9 +13,12 @@ use std::time::{Duration, Instant};
 
 use rustix::fd::{AsFd, BorrowedFd};
 
+mod camera;
 mod cp2110;
 pub(crate) mod ftdi;
 pub(crate) mod hid;
+mod stethoscope;
+pub(crate) mod stream;
 mod urb;
 
 use cp2110::Cp2110;
