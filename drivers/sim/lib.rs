@@ -61,8 +61,8 @@ mod thermometer_phd;
 mod thermometer_taidoc;
 mod usb;
 
-pub use usb::stream::{CameraMode, Stream};
 use usb::Plug;
+pub use usb::stream::{CameraMode, Stream};
 
 /// Keys of the simulated models: the names of their files, here and in `drivers`.
 pub const MODELS: &[&str] = &[

@@ -403,6 +403,5 @@ pub(super) fn configuration(parts: &[u8]) -> Vec<u8> {
 /// String 0 lists the languages: English alone.
 pub(super) fn string(number: u8, texts: [&str; 3]) -> Option<Vec<u8>> {
     let Some(at) = number.checked_sub(1) else { return Some(vec![4, 3, 0x09, 0x04]) };
-    let units: Vec<u8> = texts.get(usize::from(at))?.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    Some([&[u8::try_from(units.len() + 2).unwrap_or(u8::MAX), 3], &units[..]].concat())
+    texts.get(usize::from(at)).map(|text| super::hid::string(text))
 }
