@@ -66,7 +66,7 @@ mod guest {
     /// A device is back within that time of its cable: the aim is 2 s, which an emulated processor beside other tests
     /// is not held to. What it took is printed.
     const BACK_WITHIN: Duration = Duration::from_secs(15);
-    const ROUNDS: usize = 4;
+    const ROUNDS: usize = 6;
 
     fn is_here() -> bool {
         std::env::var_os("IN_USB_GUEST").is_some()
@@ -191,7 +191,6 @@ mod guest {
         until(&events, "the camera", is_open);
         assert_eq!(camera.still(PATIENCE).unwrap().sha256, sum);
         let mut counts = Vec::new();
-        let mut most: Option<(usize, usize)> = None;
         for _ in 0..ROUNDS {
             otoscope.command("unplug").unwrap();
             until(&events, "its loss", |event| matches!(event, CameraEvent::Lost { .. }));
@@ -204,23 +203,13 @@ mod guest {
             eprintln!("  back {} ms after the plug", back_after.as_millis());
             assert!(back_after < BACK_WITHIN);
             assert_eq!(camera.still(PATIENCE).unwrap().sha256, sum);
-            // What made the still takes a moment to go; then there are as many as after the first time.
-            let give_up_at = Instant::now() + PATIENCE;
-            let count = loop {
-                let count = (open_files(), threads());
-                let first = *most.get_or_insert(count);
-                if (count.0 <= first.0 && count.1 <= first.1) || Instant::now() > give_up_at {
-                    break count;
-                }
-                std::thread::yield_now();
-            };
-            counts.push(count);
+            counts.push((open_files(), threads()));
         }
         eprintln!("  files and threads: {counts:?}");
-        assert!(
-            most.is_some_and(|most| counts.iter().all(|count| count.0 <= most.0 && count.1 <= most.1)),
-            "{counts:?}"
-        );
+        // GStreamer keeps an idle thread and its files for a while: one or two more or less are no leak, which grows by
+        // one each time.
+        let (first, last) = (counts[0], counts[ROUNDS - 1]);
+        assert!(last.0 <= first.0 + 2 && last.1 <= first.1 + 2, "{counts:?}");
         drop(camera);
         assert_eq!(devices_held(), Vec::<PathBuf>::new());
     }
