@@ -34,6 +34,8 @@ const MONTAGE: Montage = Montage {
     leads: &[Lead::I, Lead::II, Lead::V1, Lead::V2, Lead::V3, Lead::V4, Lead::V5, Lead::V6],
     femtovolts_per_step: FEMTOVOLTS_PER_STEP,
     rail: RAIL,
+    // Its numbers count to 255.
+    rows_unnumbered: 256,
 };
 /// Rates that are read, Hz. A board that is faster is asked for the slowest.
 const RATES_HZ: [u16; 3] = [250, 500, 1_000];

@@ -25,8 +25,6 @@ const FLAT_MS: u32 = 500;
 /// A line that damages bytes damages samples too, and no protocol here has a checksum: after damage, rows are recorded
 /// again once so much of them came without any.
 const DISTRUST: Duration = Duration::from_secs(1);
-/// Rows further apart than that by the cabin's clock do not follow each other, whatever their numbers say.
-const APART_MAX: Duration = Duration::from_millis(500);
 /// Time for a measurement, from its start or from the return of the port.
 const MEASUREMENT_MAX: Duration = Duration::from_secs(120);
 /// A board that streams says something many times a second: that long without a good frame is a fault.
@@ -41,6 +39,8 @@ pub(crate) struct Montage {
     pub(crate) femtovolts_per_step: u64,
     /// From that value on, either way, the converter is at its end and the true value unknown: the electrode is off.
     pub(crate) rail: i32,
+    /// So many rows lost at once would not show in the board's own numbers: only the cabin's clock tells.
+    pub(crate) rows_unnumbered: u16,
 }
 
 /// A measurement under way.
@@ -48,6 +48,8 @@ struct Run {
     deadline: Instant,
     /// Rows of good signal, and the few that were lost among them. At most [`RECORDING_S`] of them.
     samples: Vec<i32>,
+    /// When the first of them came.
+    began: Instant,
     /// Rows lost among them.
     lost: usize,
     /// A good frame came since it began.
@@ -56,7 +58,7 @@ struct Run {
 
 impl Run {
     fn new(now: Now) -> Self {
-        Self { deadline: now.instant + MEASUREMENT_MAX, samples: Vec::new(), lost: 0, heard: false }
+        Self { deadline: now.instant + MEASUREMENT_MAX, samples: Vec::new(), began: now.instant, lost: 0, heard: false }
     }
 
     /// The signal is not good now: what follows begins anew.
@@ -83,7 +85,6 @@ pub(crate) struct Electrocardiography {
     /// The block being filled.
     block: Vec<i32>,
     still: Vec<Still>,
-    last_row_at: Option<Instant>,
     /// Rows yet that are shown and not recorded.
     distrusted: usize,
     /// When the last good frame came, or frames began to be expected; `None` while none are.
@@ -103,7 +104,6 @@ impl Electrocardiography {
             run: None,
             block: Vec::new(),
             still: vec![Still::default(); montage.leads.len()],
-            last_row_at: None,
             distrusted: 0,
             heard_at: None,
             unheard: 0,
@@ -207,11 +207,6 @@ impl Electrocardiography {
 
     /// The next row, one sample of each lead. True when it completes the recording and the measurement with it.
     pub(crate) fn row(&mut self, row: &[i32], now: Now) -> bool {
-        let apart = self.last_row_at.is_some_and(|at| now.instant.saturating_duration_since(at) > APART_MAX);
-        if apart {
-            self.discontinuity();
-        }
-        self.last_row_at = Some(now.instant);
         let rail = self.montage.rail;
         let row: Vec<i32> =
             row.iter().map(|&sample| if sample >= rail || sample <= -rail { MISSING } else { sample }).collect();
@@ -241,6 +236,9 @@ impl Electrocardiography {
         if distrusted {
             return false;
         }
+        if run.samples.is_empty() {
+            run.began = now.instant;
+        }
         run.samples.extend(&row);
         let rows = run.samples.len() / leads;
         if rows < rows_wanted {
@@ -248,12 +246,19 @@ impl Electrocardiography {
             self.out.status(Status::RecordingEcg { seconds_left: u16::try_from(left).unwrap_or(RECORDING_S) });
             return false;
         }
+        // A little less than what would not show: a cabin that was busy reads late, and has caught up by then.
+        let took = now.instant.saturating_duration_since(run.began).as_millis();
+        let late_max = 900 * u128::from(self.montage.rows_unnumbered) / u128::from(self.rate_hz.max(1));
+        if took > 1_000 * u128::from(RECORDING_S) + late_max {
+            run.interrupted();
+            return false;
+        }
         let samples = std::mem::take(&mut run.samples);
         self.run = None;
         self.flush();
         // A row of every lead at a rate that a board has: always an electrocardiogram.
         match self.ecg(samples) {
-            Some(ecg) => self.out.event(Event::EcgTaken(ecg)),
+            Some(ecg) => self.out.event(Event::EcgTaken { ecg, device_at: None }),
             None => self.out.event(Event::Invalid(Absent::Empty)),
         }
         self.out.event(Event::Finished);
@@ -267,7 +272,6 @@ impl Electrocardiography {
 
     /// What comes next does not follow what came before.
     fn discontinuity(&mut self) {
-        self.last_row_at = None;
         self.still.fill(Still::default());
         if let Some(run) = &mut self.run {
             run.interrupted();
@@ -338,7 +342,8 @@ mod tests {
 
     use super::*;
 
-    const MONTAGE: Montage = Montage { leads: &[Lead::I, Lead::II], femtovolts_per_step: 5_000_000_000, rail: 30_000 };
+    const MONTAGE: Montage =
+        Montage { leads: &[Lead::I, Lead::II], femtovolts_per_step: 5_000_000_000, rail: 30_000, rows_unnumbered: 50 };
     const RATE: u16 = 100;
 
     struct Bench {
@@ -379,7 +384,7 @@ mod tests {
     }
 
     fn taken(events: &[Event]) -> Option<&Ecg> {
-        events.iter().find_map(|event| if let Event::EcgTaken(ecg) = event { Some(ecg) } else { None })
+        events.iter().find_map(|event| if let Event::EcgTaken { ecg, .. } = event { Some(ecg) } else { None })
     }
 
     fn live(events: &[Event]) -> Vec<i32> {
@@ -487,13 +492,23 @@ mod tests {
     }
 
     #[test]
-    fn rows_far_apart_do_not_follow_each_other() {
+    fn a_loss_that_no_number_shows_is_seen_by_the_clock_and_a_busy_cabin_is_none() {
         let mut bench = Bench::new();
         bench.good(600);
         bench.now.instant += Duration::from_millis(600);
-        bench.good(999);
+        bench.good(400);
         assert!(taken(&bench.events()).is_none());
-        bench.good(1);
+        bench.good(1_000);
+        assert!(taken(&bench.events()).is_some());
+        // What the cabin was late for comes all at once.
+        let mut bench = Bench::new();
+        bench.good(600);
+        bench.now.instant += Duration::from_millis(600);
+        for _ in 0..60 {
+            bench.now.instant -= Duration::from_millis(10);
+            bench.good(1);
+        }
+        bench.good(340);
         assert!(taken(&bench.events()).is_some());
     }
 

@@ -73,14 +73,14 @@ fn check(model: &Model, protocol: &mut dyn Protocol) -> usize {
     let (mut count, mut readings) = (0, 0);
     while let Some(event) = protocol.poll_event() {
         count += 1;
-        readings += usize::from(matches!(event, Event::Reading(_) | Event::EcgTaken(_)));
+        readings += usize::from(matches!(event, Event::Reading(_) | Event::EcgTaken { .. }));
         match event {
             Event::Reading(measured) | Event::Live(measured) => value(model.measurement, measured.value),
             Event::Waveform(waveform) => {
                 assert!(!waveform.samples.is_empty() && waveform.samples.len() <= usize::from(waveform.rate_hz));
                 assert!(waveform.samples.iter().all(|s| *s <= waveform.full_scale));
             }
-            Event::Ecg(ecg) | Event::EcgTaken(ecg) => assert_eq!(model.measurement, Measurement::Ecg, "{ecg:?}"),
+            Event::Ecg(ecg) | Event::EcgTaken { ecg, .. } => assert_eq!(model.measurement, Measurement::Ecg, "{ecg:?}"),
             Event::Status(_) | Event::Invalid(_) | Event::Finished | Event::Fault(_) => {}
         }
     }

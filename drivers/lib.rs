@@ -30,7 +30,9 @@ mod counted_report;
 pub mod cuff_memory;
 mod decimal;
 mod device_clock;
+pub mod ecg_contec_ecg90a;
 pub mod ecg_cyton;
+pub mod ecg_pc80b;
 mod electrocardiography;
 pub mod fixtures;
 pub mod fuzz;
@@ -44,6 +46,7 @@ pub mod oximeter_taidoc;
 mod oximetry;
 mod personal_health;
 pub mod ports;
+mod recorder;
 pub mod scale_health_o_meter;
 pub mod scale_mt_sics;
 pub mod scale_phd;
@@ -179,7 +182,12 @@ pub enum Event {
     /// Samples of an electrocardiogram as they come: to be shown, never kept.
     Ecg(Ecg),
     /// The electrocardiogram of this measurement, whole: to be reviewed, then kept or taken again.
-    EcgTaken(Ecg),
+    EcgTaken {
+        /// All of it.
+        ecg: Ecg,
+        /// When it began, by the device's own clock, when it has one.
+        device_at: Option<Moment>,
+    },
     /// What the device is doing, or what the person should do. Sent when it changes.
     Status(Status),
     /// A value of this measurement is absent, and why. Never accompanied by a number.
@@ -497,6 +505,12 @@ pub struct Model {
 }
 
 impl Model {
+    /// Whether it records by itself and is read from the files that it shows as a memory stick: it has neither a line
+    /// nor a USB identity that would tell it from any other stick.
+    pub fn is_read_from_files(&self) -> bool {
+        self.line.is_none() && self.usb.is_empty()
+    }
+
     /// Over what it is read when it is a USB device of that identity without a serial port. An identity that is not
     /// known is taken as the model's first: a maker may sell the same device under another.
     pub fn transport(&self, vid: u16, pid: u16) -> Option<Transport> {
@@ -705,6 +719,26 @@ pub const MODELS: &[Model] = &[
         usb: &[UsbHint::serial(0x0403, 0x6015)],
         confidence: Confidence::A,
         protocol: || Box::new(ecg_cyton::Cyton::new()),
+    },
+    Model {
+        key: "ecg_contec_ecg90a",
+        name: "ECG90A",
+        maker: "Contec",
+        measurement: Measurement::Ecg,
+        line: None,
+        usb: &[],
+        confidence: Confidence::A,
+        protocol: || Box::new(ecg_contec_ecg90a::protocol()),
+    },
+    Model {
+        key: "ecg_pc80b",
+        name: "PC-80B, Easy ECG",
+        maker: "Heal Force / Creative",
+        measurement: Measurement::Ecg,
+        line: None,
+        usb: &[],
+        confidence: Confidence::B,
+        protocol: || Box::new(ecg_pc80b::protocol()),
     },
     Model {
         key: "blood_pressure_omron",

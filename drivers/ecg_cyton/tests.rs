@@ -24,6 +24,8 @@ struct Bench {
     now: Now,
     number: u8,
     n: i32,
+    /// Between packets.
+    period: Duration,
 }
 
 impl Bench {
@@ -32,7 +34,7 @@ impl Bench {
         let mut cyton = Cyton::new();
         cyton.port_opened(now);
         cyton.start(now);
-        Self { cyton, now, number: 0, n: 0 }
+        Self { cyton, now, number: 0, n: 0, period: Duration::from_millis(4) }
     }
 
     fn streaming(rate: &str) -> Self {
@@ -53,7 +55,7 @@ impl Bench {
     fn next(&mut self) -> Vec<u8> {
         self.n += 1;
         self.number = self.number.wrapping_add(1);
-        self.now.instant += Duration::from_millis(4);
+        self.now.instant += self.period;
         packet(self.number, row(self.n))
     }
 
@@ -76,7 +78,7 @@ impl Bench {
 }
 
 fn taken(events: &[Event]) -> Option<Ecg> {
-    events.iter().find_map(|event| if let Event::EcgTaken(ecg) = event { Some(ecg.clone()) } else { None })
+    events.iter().find_map(|event| if let Event::EcgTaken { ecg, .. } = event { Some(ecg.clone()) } else { None })
 }
 
 #[test]
@@ -146,6 +148,7 @@ fn ten_seconds_are_recorded_bit_by_bit_in_any_division() {
 #[test]
 fn a_packet_that_the_radio_lost_is_missing_and_nothing_is_made_up() {
     let mut bench = Bench::streaming("Sample rate is 500Hz$$$");
+    bench.period = Duration::from_millis(2);
     bench.good(2_000);
     bench.next();
     bench.next();

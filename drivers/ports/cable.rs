@@ -1,10 +1,11 @@
-//! What an open device's bytes come through: a tty, a USB chip, a network.
+//! What an open device's bytes come through: a tty, a USB chip, a network, or a folder of files.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
 use super::Remedy;
 use super::find::{self, Address, Found};
+use super::folder::Folder;
 use super::hid::Hid;
 use super::hid_uart::HidUart;
 use super::tcp::Tcp;
@@ -17,12 +18,22 @@ pub(crate) enum Cable {
     HidUart(HidUart),
     Hid(Hid),
     Tcp(Tcp),
+    Folder(Folder),
 }
 
 impl Cable {
     /// Opens the model at that address, and says what was opened.
     pub(crate) fn open(address: &Address, model: &Model) -> Result<(Cable, Found), NotOpened> {
         let not_bound_well = |found: &Found| NotOpened::Refused { path: found.path.clone(), remedy: Remedy::NotAPort };
+        if model.is_read_from_files() {
+            let Address::Path(path) = address else {
+                let found = find::resolve(address).ok_or(NotOpened::Missing)?;
+                return Err(not_bound_well(&found));
+            };
+            // Open whether or not a recorder is connected: it is taken off to be used.
+            let folder = Folder::open(path).map_err(|_| NotOpened::Missing)?;
+            return Ok((Cable::Folder(folder), Found { path: path.clone(), ..Found::default() }));
+        }
         let Address::Usb(usb) = address else {
             let found = find::resolve(address).ok_or(NotOpened::Missing)?;
             if let Address::Tcp(host) = address {
@@ -53,6 +64,7 @@ impl Cable {
             Cable::HidUart(chip) => chip.read(buffer),
             Cable::Hid(device) => device.read(buffer),
             Cable::Tcp(stream) => stream.read(buffer),
+            Cable::Folder(folder) => Ok(folder.read(buffer)),
         }
     }
 
@@ -63,6 +75,10 @@ impl Cable {
             Cable::HidUart(chip) => chip.write(bytes),
             Cable::Hid(device) => device.write(bytes),
             Cable::Tcp(stream) => stream.write(bytes),
+            Cable::Folder(folder) => {
+                folder.write(bytes);
+                Ok(())
+            }
         }
     }
 
@@ -70,7 +86,7 @@ impl Cable {
     pub(crate) fn set_feature(&mut self, report: &[u8]) -> io::Result<()> {
         match self {
             Cable::Hid(device) => device.set_feature(report),
-            Cable::Tty(_) | Cable::HidUart(_) | Cable::Tcp(_) => Ok(()),
+            Cable::Tty(_) | Cable::HidUart(_) | Cable::Tcp(_) | Cable::Folder(_) => Ok(()),
         }
     }
 }
@@ -83,6 +99,7 @@ impl AsRawFd for Cable {
             Cable::HidUart(chip) => chip.as_raw_fd(),
             Cable::Hid(device) => device.as_raw_fd(),
             Cable::Tcp(stream) => stream.as_raw_fd(),
+            Cable::Folder(folder) => folder.as_raw_fd(),
         }
     }
 }

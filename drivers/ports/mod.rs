@@ -31,6 +31,7 @@ use crate::{Absent, Event, Fault, Measured, Model, Status, Waveform};
 mod cable;
 pub mod find;
 pub mod fixtures;
+mod folder;
 mod hid;
 mod hid_uart;
 mod tcp;
@@ -133,6 +134,8 @@ pub enum PortEvent {
         ecg: Ecg,
         /// The device.
         device: DeviceIdentity,
+        /// When it began, by the device's own clock, when it has one.
+        device_at: Option<Moment>,
         /// When its last byte arrived.
         at: Moment,
     },
@@ -316,7 +319,7 @@ pub(crate) fn dress(event: Event, device: DeviceIdentity, at: Moment) -> PortEve
         Event::Reading(measured) => PortEvent::Reading(reading(measured)),
         Event::Waveform(waveform) => PortEvent::Waveform(waveform),
         Event::Ecg(ecg) => PortEvent::Ecg(ecg),
-        Event::EcgTaken(ecg) => PortEvent::EcgTaken { ecg, device, at },
+        Event::EcgTaken { ecg, device_at } => PortEvent::EcgTaken { ecg, device, device_at, at },
         Event::Status(status) => PortEvent::Status(status),
         Event::Invalid(absent) => PortEvent::Invalid(absent),
         Event::Finished => PortEvent::Finished,

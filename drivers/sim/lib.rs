@@ -32,7 +32,9 @@ mod calendar;
 pub mod card_vitale;
 pub mod control;
 mod door_contact;
+mod ecg_contec_ecg90a;
 mod ecg_cyton;
+mod ecg_pc80b;
 mod glucose_phd;
 mod glucose_taidoc;
 mod heart;
@@ -55,6 +57,7 @@ mod scale_st_gs;
 mod scale_tanita;
 mod scale_usb_hid;
 mod scanner_codes;
+mod stick;
 mod taidoc;
 mod tcp;
 mod thermometer_phd;
@@ -81,6 +84,8 @@ pub const MODELS: &[&str] = &[
     "scale_st_gs",
     "thermometer_taidoc",
     "ecg_cyton",
+    "ecg_contec_ecg90a",
+    "ecg_pc80b",
     "blood_pressure_taidoc",
     "oximeter_taidoc",
     "glucose_taidoc",
@@ -138,6 +143,8 @@ fn device(model: &str) -> Option<Box<dyn Device>> {
         "presence_ld2410" => Box::new(presence_ld2410::Radar::new()),
         "thermometer_taidoc" => Box::new(thermometer_taidoc::Thermometer::new()),
         "ecg_cyton" => Box::new(ecg_cyton::Board::new()),
+        "ecg_contec_ecg90a" => Box::new(ecg_contec_ecg90a::device()),
+        "ecg_pc80b" => Box::new(ecg_pc80b::device()),
         "blood_pressure_taidoc" => Box::new(blood_pressure_taidoc::Cuff::new()),
         "oximeter_taidoc" => Box::new(oximeter_taidoc::Oximeter::new()),
         "glucose_taidoc" => Box::new(glucose_taidoc::GlucoseMeter::new()),
@@ -188,6 +195,8 @@ pub(crate) enum Heard {
 enum Socket {
     /// A pseudo-terminal behind that name.
     Link(PathBuf),
+    /// A folder of that name: a recorder that shows its files as a memory stick.
+    Folder(PathBuf),
     /// A port of vhci_hcd.
     Usb { port: u8, plug: Plug },
     /// The other end of a socket that carries reports; nothing can be plugged in again.
@@ -200,6 +209,7 @@ impl Socket {
     fn plug(&self) -> std::io::Result<Cable> {
         Ok(match self {
             Socket::Link(link) => Cable::Pty(pty::Pty::open(link)?),
+            Socket::Folder(path) => Cable::Folder(stick::Folder::plug(path)?),
             Socket::Usb { port, plug } => Cable::Usb(usb::Usb::plug(*port, *plug)?),
             Socket::Reports => return Err(std::io::Error::other("its host has gone")),
             Socket::Tcp(address) => Cable::Tcp(tcp::Tcp::listen(address)?),
@@ -210,6 +220,7 @@ impl Socket {
 /// What joins a device to a host.
 enum Cable {
     Pty(pty::Pty),
+    Folder(stick::Folder),
     Usb(usb::Usb),
     Reports(UnixDatagram, u8),
     Tcp(tcp::Tcp),
@@ -226,7 +237,7 @@ impl Cable {
         match self {
             Cable::Pty(pty) => !pty.has_host(),
             Cable::Usb(usb) => usb.is_out(),
-            Cable::Reports(..) | Cable::Tcp(_) => false,
+            Cable::Reports(..) | Cable::Tcp(_) | Cable::Folder(_) => false,
         }
     }
 
@@ -243,6 +254,7 @@ impl Cable {
                 let count = pty.read(&mut buffer);
                 if count == 0 { Vec::new() } else { vec![Heard::Bytes(buffer[..count].to_vec())] }
             }
+            Cable::Folder(_) => Vec::new(),
             Cable::Usb(usb) => usb.read(),
             Cable::Reports(socket, _) => {
                 let mut buffer = [0; 512];
@@ -266,6 +278,7 @@ impl Cable {
     fn write(&mut self, bytes: &[u8]) {
         match self {
             Cable::Pty(pty) => pty.write(bytes),
+            Cable::Folder(folder) => folder.write(bytes),
             Cable::Usb(usb) => usb.write(bytes),
             Cable::Reports(socket, report_bytes) => {
                 for report in bytes.chunks(usize::from(*report_bytes)) {
@@ -281,6 +294,7 @@ impl AsFd for Cable {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Cable::Pty(pty) => pty.as_fd(),
+            Cable::Folder(folder) => folder.as_fd(),
             Cable::Usb(usb) => usb.as_fd(),
             Cable::Reports(socket, _) => socket.as_fd(),
             Cable::Tcp(tcp) => tcp.as_fd(),
@@ -297,12 +311,14 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Plugs a simulated device in: `link` becomes a symbolic link to its pseudo-terminal.
+    /// Plugs a simulated device in: `link` becomes a symbolic link to its pseudo-terminal, or the folder of a recorder
+    /// that shows its files as a memory stick.
     ///
     /// # Errors
     /// An unknown model, no pseudo-terminal left, or a folder that cannot be written.
     pub fn start(model: &str, link: &Path) -> std::io::Result<Simulator> {
-        let socket = Socket::Link(link.to_owned());
+        let is_recorder = ["ecg_contec_ecg90a", "ecg_pc80b"].contains(&model);
+        let socket = if is_recorder { Socket::Folder(link.to_owned()) } else { Socket::Link(link.to_owned()) };
         let cable = socket.plug()?;
         Self::start_with(model, socket, cable)
     }
@@ -367,7 +383,7 @@ impl Simulator {
     /// The name of its pseudo-terminal, or its USB port, for a person.
     pub fn place(&self) -> String {
         match &self.socket {
-            Socket::Link(link) => link.display().to_string(),
+            Socket::Link(link) | Socket::Folder(link) => link.display().to_string(),
             Socket::Usb { port, .. } => format!("USB port {port} of vhci_hcd"),
             Socket::Reports => "a socket of reports".into(),
             Socket::Tcp(address) => address.clone(),

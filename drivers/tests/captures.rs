@@ -120,7 +120,10 @@ fn folder() -> PathBuf {
 fn said(event: &Event) -> Option<String> {
     Some(match event {
         Event::Reading(measured) => format!("reading {}\n", words(measured)),
-        Event::EcgTaken(ecg) => format!("recording {}\n", ecg_words(ecg)),
+        Event::EcgTaken { ecg, device_at } => {
+            let at = device_at.map_or(String::new(), |at| format!(", device_at {}", at.0));
+            format!("recording {}{at}\n", ecg_words(ecg))
+        }
         Event::Status(status) => format!("status {status:?}\n"),
         Event::Invalid(absent) => format!("invalid {absent:?}\n"),
         Event::Fault(fault) => format!("fault {fault:?}\n"),
@@ -201,7 +204,7 @@ fn replay(name: &str) -> String {
                 assert_eq!(device.model, model.key);
                 Event::Reading(Measured { value, device_at, high_quality })
             }
-            PortEvent::EcgTaken { ecg, .. } => Event::EcgTaken(ecg),
+            PortEvent::EcgTaken { ecg, device_at, .. } => Event::EcgTaken { ecg, device_at },
             PortEvent::Status(status) => Event::Status(status),
             PortEvent::Invalid(absent) => Event::Invalid(absent),
             PortEvent::Fault(fault) => Event::Fault(fault),
@@ -339,6 +342,12 @@ fn the_contec_cuffs_capture_gives_its_readings() {
 #[test]
 fn the_usb_scales_capture_gives_its_weight() {
     gives_what_it_must("scale_usb_hid");
+}
+
+#[test]
+fn the_recorders_captures_give_what_was_recorded_now() {
+    gives_what_it_must("ecg_contec_ecg90a");
+    gives_what_it_must("ecg_pc80b");
 }
 
 #[test]

@@ -18,6 +18,7 @@ const SHARED: &[&str] = &[
     "electrocardiography",
     "fuzz",
     "oximetry",
+    "recorder",
     "stored",
     "taidoc",
     "weighing",
@@ -72,7 +73,8 @@ fn every_model_stands_in_the_readme_with_what_was_never_seen() {
     for model in drivers::MODELS {
         let row = readme.lines().find(|line| line.starts_with('|') && line.contains(&format!("`{}`", model.key)));
         let cells = row.unwrap_or_else(|| panic!("{} has no row in the README's table of devices", model.key));
-        let link = model.line.map_or("USB HID".to_owned(), |line| format!("serial {}", line.baud));
+        let without_line = if model.is_read_from_files() { "USB storage" } else { "USB HID" };
+        let link = model.line.map_or(without_line.to_owned(), |line| format!("serial {}", line.baud));
         let confidence = format!("({:?})", model.confidence);
         assert!(cells.contains(&link) && cells.contains(&confidence), "{}: {cells}", model.key);
     }

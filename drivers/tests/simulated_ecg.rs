@@ -1,4 +1,5 @@
-//! The electrocardiographs against their simulators on real pseudo-terminals: every sample, at the rate of a real one.
+//! The electrocardiographs against their simulators: live ones on real pseudo-terminals, every sample at the rate of a
+//! real one; recorders as folders of files that come and go.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
@@ -174,6 +175,72 @@ fn a_recording_stopped_by_a_person_is_none() {
     let events = bench.until_finished();
     assert!(events.iter().any(|event| matches!(event, PortEvent::Invalid(Absent::Stopped))));
     assert!(taken(&events).is_none());
+}
+
+#[test]
+fn a_recorder_is_connected_used_and_connected_again() {
+    for (key, rate, rows, leads) in [("ecg_contec_ecg90a", 800, 8_000, 8), ("ecg_pc80b", 150, 1_500, 1)] {
+        let bench = Bench::new(key, key);
+        bench.order("value zone=60");
+        bench.port.start();
+        bench.until(|event| matches!(event, PortEvent::Status(Status::MeasureOnDevice)));
+        bench.order("unplug");
+        bench.until(|event| matches!(event, PortEvent::Status(Status::ConnectDevice)));
+        bench.order("measure");
+        bench.order("plug");
+        let events = bench.until_finished();
+        let ecg = taken(&events).unwrap();
+        assert_eq!((ecg.rate_hz(), ecg.rows(), ecg.leads().len()), (rate, rows, leads));
+        let begun = events.iter().find_map(|event| match event {
+            PortEvent::EcgTaken { device_at, at, device, .. } => {
+                assert_eq!((device.model.as_str(), &device.serial), (key, &None));
+                Some(at.0 - device_at.unwrap().0)
+            }
+            _ => None,
+        });
+        // It began ten seconds before it was read, by a clock an hour ahead.
+        assert!((10_000..14_000).contains(&begun.unwrap()), "{begun:?}");
+        assert!(!format!("{events:?}").contains("MARTINE"));
+    }
+}
+
+#[test]
+fn what_is_on_a_recorder_already_is_an_earlier_patients() {
+    let bench = Bench::new("ecg_contec_ecg90a", "recorder-before");
+    bench.order("value ago=60");
+    bench.order("measure");
+    bench.order("value ago=0");
+    // It is on the stick before the measurement begins.
+    let until = Instant::now() + PATIENCE;
+    while !bench.dir.join("port/0000003.ECG").exists() {
+        assert!(Instant::now() < until, "never written");
+        std::thread::yield_now();
+    }
+    bench.port.start();
+    bench.until(|event| matches!(event, PortEvent::Status(Status::MeasureOnDevice)));
+    bench.order("value seconds=6");
+    bench.order("electrode off");
+    bench.order("measure");
+    let events = bench.until_finished();
+    let ecg = taken(&events).unwrap();
+    assert_eq!(ecg.rows(), 4_800, "the one made now, of six seconds");
+    assert_eq!(ecg.lead(Lead::V2).unwrap().filter(|sample| *sample == MISSING).count(), 1_600);
+}
+
+#[test]
+fn a_file_that_is_half_written_when_the_stick_is_pulled_out_is_taken_when_it_is_whole() {
+    for key in ["ecg_contec_ecg90a", "ecg_pc80b"] {
+        let bench = Bench::new(key, &format!("cut-{key}"));
+        bench.port.start();
+        bench.until(|event| matches!(event, PortEvent::Status(Status::MeasureOnDevice)));
+        bench.order("cut");
+        bench.order("measure");
+        bench.order("unplug");
+        let events = bench.until(|event| matches!(event, PortEvent::Status(Status::ConnectDevice)));
+        assert!(taken(&events).is_none());
+        bench.order("plug");
+        assert!(taken(&bench.until_finished()).is_some());
+    }
 }
 
 #[test]

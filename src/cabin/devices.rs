@@ -120,6 +120,8 @@ pub enum News {
         ecg: Ecg,
         /// The device.
         device: DeviceIdentity,
+        /// When it began, by the device's own clock, when it has one.
+        device_at: Option<Moment>,
         /// When its last byte arrived.
         at: Moment,
     },
@@ -253,8 +255,8 @@ impl Devices {
                 device.draw(samples, ECG_SECONDS);
                 News::Ecg(ecg)
             }
-            PortEvent::EcgTaken { ecg, device: identity, at } if device.measuring => {
-                News::Recorded { ecg, device: identity, at }
+            PortEvent::EcgTaken { ecg, device: identity, device_at, at } if device.measuring => {
+                News::Recorded { ecg, device: identity, device_at, at }
             }
             PortEvent::EcgTaken { .. } => News::Picture,
             PortEvent::Status(status) => {

@@ -493,7 +493,9 @@ impl Cabin {
             News::Picture => {}
             News::Curve(samples) => self.share_curve(measurement, &samples),
             News::Ecg(ecg) => self.share_ecg(measurement, &ecg, arrived),
-            News::Recorded { ecg, device, at } => self.record_ecg(measurement, &ecg, device, at),
+            News::Recorded { ecg, device, device_at, at } => {
+                self.record_ecg(measurement, &ecg, device, device_at, at);
+            }
             News::Lost => {
                 self.input(Input::DeviceLost(measurement));
                 self.equipment_changed();
@@ -513,7 +515,14 @@ impl Cabin {
     }
 
     /// Keeps a recording: it is a reading only once the outbox has it.
-    fn record_ecg(&mut self, measurement: Measurement, ecg: &Ecg, device: DeviceIdentity, at: Moment) {
+    fn record_ecg(
+        &mut self,
+        measurement: Measurement,
+        ecg: &Ecg,
+        device: DeviceIdentity,
+        device_at: Option<Moment>,
+        at: Moment,
+    ) {
         let bytes = Zeroizing::new(ecg.to_bytes());
         let blob = match self.outbox.put_blob("ecg", ECG_TYPE, &bytes) {
             Ok(blob) => blob,
@@ -528,7 +537,7 @@ impl Cabin {
             duration_ms: ecg.duration_ms(),
         };
         let value = Value::Recording(recording);
-        self.devices.recorded(measurement, Reading { value, device, device_at: None, at, high_quality: None });
+        self.devices.recorded(measurement, Reading { value, device, device_at, at, high_quality: None });
     }
 
     /// The guided measurement in front of the patient.

@@ -191,7 +191,7 @@ pub(crate) fn port(
     let ports = [
         t.optional("id_path", expected, notes, |text| Some(DevicePort::IdPath(text.to_owned()))),
         t.optional("serial", expected, notes, |text| Some(DevicePort::Serial(text.to_owned()))),
-        t.optional("path", "the file of a port, e.g. /dev/ttyS0", notes, |text| {
+        t.optional("path", "the file of a port, e.g. /dev/ttyS0, or the folder of a recorder", notes, |text| {
             Some(DevicePort::Path(folder.join(text)))
         }),
         t.optional("usb", "VENDOR:PRODUCT as cabinctl device list shows it, e.g. 10c4:ea80", notes, |text| {
