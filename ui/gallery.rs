@@ -129,6 +129,10 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "47b-morning-check", show: |app| morning_check(app, false) },
     Scene { name: "47c-morning-check-complete", show: |app| morning_check(app, true) },
     Scene { name: "48-technician", show: |app| at(app, Screen::Technician, StepName::None) },
+    Scene { name: "48b-binding-port", show: |app| binding(app, BindingState::ChoosingPort) },
+    Scene { name: "48c-binding-model", show: |app| binding(app, BindingState::ChoosingModel) },
+    Scene { name: "48d-binding-trial", show: |app| binding(app, BindingState::Trying) },
+    Scene { name: "48e-binding-kept", show: |app| binding(app, BindingState::Kept) },
     Scene {
         name: "49-not-kept",
         show: |app| {
@@ -256,6 +260,7 @@ fn at(app: &App, screen: Screen, step: StepName) {
             | Screen::IdentityCheck
             | Screen::MorningCheck
             | Screen::Technician
+            | Screen::Binding
     );
     bar.set_patient_present(inside);
     bar.set_back_possible(inside && !matches!(screen, Screen::WaitingRoom | Screen::MeetPhysician | Screen::Emergency));
@@ -267,6 +272,37 @@ fn at(app: &App, screen: Screen, step: StepName) {
 fn over(app: &App, overlay: Overlay) {
     at(app, Screen::Reason, StepName::Reason);
     app.global::<Bar>().set_overlay(overlay);
+}
+
+fn binding(app: &App, state: BindingState) {
+    let adapter = app.global::<BindingAdapter>();
+    let plugged = |product: &str, place: &str, bound: &str| PluggedRow {
+        product: product.into(),
+        place: place.into(),
+        bound: bound.into(),
+    };
+    adapter.set_plugged(ModelRc::new(VecModel::from(vec![
+        plugged("CP2102 USB to UART Bridge Controller", "id_path pci-0000:00:14.0-usb-0:3:1.0", ""),
+        plugged("FT232R USB UART", "id_path pci-0000:00:14.0-usb-0:1:1.0", "oximeter"),
+        plugged("", "path /dev/ttyS0", ""),
+    ])));
+    let model = |kind, name: &str, likely| ModelRow { kind, name: name.into(), likely };
+    adapter.set_models(ModelRc::new(VecModel::from(vec![
+        model(MeasureKind::Oxygen, "Contec CMS50D+, CMS50E, CMS50F", true),
+        model(MeasureKind::WeightHeight, "Health o meter Professional 600KL and other KL scales", true),
+        model(MeasureKind::Temperature, "TaiDoc / FORA TD-1241, TD-1261, IR42 (serial or USB cable)", true),
+        model(MeasureKind::Pressure, "SunTech Advantage OEM, Advantage A+", false),
+    ])));
+    adapter.set_product("CP2102 USB to UART Bridge Controller".into());
+    adapter.set_place("id_path pci-0000:00:14.0-usb-0:3:1.0".into());
+    adapter.set_kind(MeasureKind::Oxygen);
+    adapter.set_model_name("Contec CMS50D+, CMS50E, CMS50F".into());
+    adapter.set_device(DeviceState::Ready);
+    adapter
+        .set_figures(ModelRc::new(VecModel::from(vec![figure(FigureKind::Oxygen, 97), figure(FigureKind::Pulse, 72)])));
+    adapter.set_curve(ModelRc::new(VecModel::from(pulse())));
+    adapter.set_state(state);
+    at(app, Screen::Binding, StepName::None);
 }
 
 fn morning_check(app: &App, complete: bool) {

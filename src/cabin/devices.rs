@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use consult::ecg::{Ecg, Lead, MISSING};
 use consult::journey::Trouble;
 use consult::vitals::{DeviceIdentity, Measurement, Moment, Reading, Value};
-use drivers::ports::{Binding, Message, PortEvent, Ports, Remedy};
+use drivers::ports::{Binding, Message, Port, PortEvent, Ports, Remedy};
 use drivers::{Absent, CuffErrorKind, Fault, Status};
 
 /// Seconds of curve kept for the screen.
@@ -148,6 +148,11 @@ impl Devices {
         let (ports, inbox) = Ports::open(bindings);
         std::thread::Builder::new().name("devices".into()).spawn(move || inbox.into_iter().for_each(messages))?;
         Ok(Self { ports, devices })
+    }
+
+    /// The port of a name.
+    pub fn port(&self, name: &str) -> Option<&Port> {
+        self.ports.port(name)
     }
 
     /// Every device.

@@ -4,6 +4,7 @@
 //! Everything here runs on the screen's thread; what may take time (call, desk, printing, PIN) runs elsewhere and posts
 //! events. The one wait is for the outbox to say that an answer is durable: the screen promises nothing before that.
 
+mod binding;
 mod desk;
 mod effects;
 mod examining;
@@ -36,6 +37,7 @@ use crate::settings::Settings;
 use crate::voice::Voice;
 use crate::{journal, screens};
 
+pub use binding::{BindingDraft, Trouble as BindingTroubleKind};
 pub use desk::DeskState;
 pub use pharmacist::SignInDraft;
 
@@ -61,6 +63,10 @@ const ECG_TYPE: &str = "application/x-telecabine-ecg";
 pub enum Event {
     /// From a device's port.
     Port(Message),
+    /// What is plugged in, for the technician who asked.
+    Plugged(Vec<drivers::ports::Found>),
+    /// From the device that the technician tries.
+    Trial(Message),
     /// From an instrument that sees.
     Instrument(InstrumentEvent),
     /// From the line to the desk.
@@ -102,6 +108,8 @@ pub enum Front {
     MorningCheck,
     /// The technician's page.
     Technician,
+    /// Binding a device to where it is plugged.
+    Binding,
 }
 
 /// What lies over the patient's screen by the patient's own touch.
@@ -149,6 +157,7 @@ pub struct Cabin {
     journal_known: bool,
     pub(crate) devices: Devices,
     pub(crate) instruments: Instruments,
+    pub(crate) binding: BindingDraft,
     pub(crate) link: Option<DeskLink>,
     pub(crate) desk: DeskState,
     pub(crate) physician: Option<PhysicianLink>,
@@ -264,6 +273,7 @@ impl Cabin {
             outbox_watch,
             journal_known,
             instruments: Instruments::new(&settings.instruments),
+            binding: BindingDraft::default(),
             devices,
             link: None,
             desk: DeskState::default(),
@@ -302,6 +312,8 @@ impl Cabin {
     pub fn handle(&mut self, event: Event) {
         match event {
             Event::Port(message) => self.port(message),
+            Event::Plugged(found) => self.plugged(found),
+            Event::Trial(message) => self.trial(message),
             Event::Instrument(event) => self.instrument(event),
             Event::Desk(event) => self.desk_event(event),
             Event::Physician(number, event) if number == self.call_number => self.physician_event(event),

@@ -101,6 +101,7 @@ pub fn show(cabin: &mut Cabin) {
         Front::Patient => {}
         Front::SignIn | Front::Space | Front::IdentityCheck | Front::MorningCheck => pharmacist::show(&app, cabin),
         Front::Technician => technician::show(&app, cabin),
+        Front::Binding => technician::show_binding(&app, cabin),
     }
     // Last, so that a screen never appears with the figures of another.
     bar.set_screen(screen);
@@ -160,6 +161,7 @@ fn screen(cabin: &Cabin) -> Screen {
         Front::IdentityCheck => return Screen::IdentityCheck,
         Front::MorningCheck => return Screen::MorningCheck,
         Front::Technician => return Screen::Technician,
+        Front::Binding => return Screen::Binding,
         Front::Patient => {}
     }
     if cabin.journey.emergency().is_some() {

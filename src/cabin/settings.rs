@@ -30,6 +30,8 @@ pub struct PharmacistEntry {
 /// Everything that the run loop needs to know before it starts.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The file itself, which the technician's screen changes.
+    pub file: PathBuf,
     /// The place, for the journey and the emergency screen.
     pub site: Site,
     /// The place, for the desk.
@@ -91,6 +93,7 @@ impl Settings {
         };
         let policy = policy.checked().with_context(|| format!("{}: [inactivity]", path.display()))?;
         Ok(Self {
+            file: path.to_owned(),
             site: Site { name: config.site.name.clone(), address: address.clone(), fitted },
             enrol_site: signal::enrol::Site {
                 name: Text::cut(&config.site.name),

@@ -367,6 +367,19 @@ impl Journey {
         self.dossier.as_ref()
     }
 
+    /// Other devices are fitted from now on: the technician bound one.
+    ///
+    /// # Errors
+    /// [`Refused::ConsultationRunning`]: what a patient was shown does not change under their hands.
+    pub fn refit(&mut self, fitted: Vec<Measurement>) -> Result<(), Refused> {
+        if self.dossier.is_some() {
+            return Err(Refused::ConsultationRunning);
+        }
+        self.lost_devices.retain(|measurement| fitted.contains(measurement));
+        self.site.fitted = fitted;
+        Ok(())
+    }
+
     /// Where the cabin stands.
     pub fn site(&self) -> &Site {
         &self.site

@@ -103,7 +103,7 @@ impl Cabin {
         self.over = Over::Nothing;
         self.help_hidden = false;
         self.print_fault = None;
-        if self.front != Front::Technician {
+        if !matches!(self.front, Front::Technician | Front::Binding) {
             self.front = Front::Patient;
         }
         screens::forget(&self.app);

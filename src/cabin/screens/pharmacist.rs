@@ -111,7 +111,7 @@ pub fn show(app: &App, cabin: &Cabin) {
         Front::Space => space(app, cabin),
         Front::IdentityCheck => identity_check(app, cabin),
         Front::MorningCheck => morning_check(app, cabin),
-        Front::Patient | Front::Technician => {}
+        Front::Patient | Front::Technician | Front::Binding => {}
     }
 }
 

@@ -1,17 +1,29 @@
 //! The technician's screen: every part and its state at a glance.
 
 use slint::{ComponentHandle as _, ModelRc, VecModel};
-use ui::{App, DeviceLine, DeviceRemedy, MediaSource, MediaState, RecordLine, TechnicianAdapter};
+use ui::{
+    App, BindingAdapter, BindingState, BindingTrouble, DeviceLine, DeviceRemedy, MediaSource, MediaState, ModelRow,
+    PluggedRow, RecordLine, TechnicianAdapter,
+};
 
 use super::patient::{curve, device_fault};
 use super::pharmacist::{count, device_state};
 use super::{desk_reach, list};
 use crate::devices::Health;
-use crate::run_loop::{Cabin, Front, with};
+use crate::run_loop::{BindingTroubleKind as Trouble, Cabin, Front, with};
 use crate::words;
 
 pub fn connect(app: &App) {
     app.global::<TechnicianAdapter>().on_back(|| with(|cabin| cabin.front = Front::Space));
+    app.global::<TechnicianAdapter>().on_bind(|| with(Cabin::open_binding));
+    let binding = app.global::<BindingAdapter>();
+    binding.on_look(|| with(Cabin::look_for_devices));
+    binding.on_back(|| with(Cabin::binding_back));
+    binding.on_choose_port(|index| with(|cabin| cabin.choose_port(usize::try_from(index).unwrap_or(usize::MAX))));
+    binding.on_choose_model(|index| with(|cabin| cabin.choose_model(usize::try_from(index).unwrap_or(usize::MAX))));
+    binding.on_measure(|| with(Cabin::try_measuring));
+    binding.on_record(|| with(Cabin::record_trial));
+    binding.on_keep(|| with(Cabin::keep_binding));
 }
 
 pub fn show(app: &App, cabin: &Cabin) {
@@ -44,6 +56,55 @@ pub fn show(app: &App, cabin: &Cabin) {
     media(&adapter, cabin);
     records(&adapter, cabin.outbox_status.as_ref());
     adapter.set_version(env!("CARGO_PKG_VERSION").into());
+}
+
+/// What is plugged in, which model it may be, and how it answers.
+pub fn show_binding(app: &App, cabin: &Cabin) {
+    let adapter = app.global::<BindingAdapter>();
+    let draft = &cabin.binding;
+    adapter.set_looking(draft.looking);
+    let plugged = draft.plugged.iter().map(|place| PluggedRow {
+        product: place.product.as_str().into(),
+        place: place.address.to_string().into(),
+        bound: place.bound.as_deref().unwrap_or_default().into(),
+    });
+    list(&adapter.get_plugged(), plugged.collect(), |rows| adapter.set_plugged(rows));
+    let models = draft.models.iter().map(|(model, likely)| ModelRow {
+        kind: words::screen_measure(model.measurement),
+        name: format!("{} {}", model.maker, model.name).into(),
+        likely: *likely,
+    });
+    list(&adapter.get_models(), models.collect(), |rows| adapter.set_models(rows));
+    let chosen = draft.chosen();
+    adapter.set_product(chosen.map(|place| place.product.as_str()).unwrap_or_default().into());
+    adapter.set_place(chosen.map(|place| place.address.to_string()).unwrap_or_default().into());
+    adapter.set_state(match (&draft.trial, draft.kept, chosen) {
+        (_, true, _) => BindingState::Kept,
+        (Some(_), ..) => BindingState::Trying,
+        (None, _, Some(_)) => BindingState::ChoosingModel,
+        (None, _, None) => BindingState::ChoosingPort,
+    });
+    if let Some(model) = draft.model {
+        adapter.set_kind(words::screen_measure(model.measurement));
+        adapter.set_model_name(format!("{} {}", model.maker, model.name).into());
+    }
+    if let Some(device) = draft.trial.as_ref().and_then(|trial| trial.iter().next()) {
+        adapter.set_device(device_state(&device.health));
+        adapter.set_fault(device_fault(&device.health));
+        let figures = words::screen_figures(if draft.taken.is_empty() { &device.live } else { &draft.taken });
+        list(&adapter.get_figures(), figures, |rows| adapter.set_figures(rows));
+        list(&adapter.get_curve(), curve(device), |rows| adapter.set_curve(rows));
+    }
+    adapter.set_measuring(draft.measuring);
+    adapter.set_recording(draft.recording);
+    adapter.set_capture(draft.capture.as_ref().map(|path| path.display().to_string()).unwrap_or_default().into());
+    let (trouble, detail) = match &draft.trouble {
+        None => (BindingTrouble::None, String::new()),
+        Some(Trouble::PatientPresent) => (BindingTrouble::PatientPresent, String::new()),
+        Some(Trouble::NotWritten(error)) => (BindingTrouble::NotWritten, error.clone()),
+    };
+    adapter.set_trouble(trouble);
+    adapter.set_trouble_detail(detail.into());
 }
 
 /// What is configured, and what the call found: nothing is opened to look, a camera lights up when it is.

@@ -1,0 +1,288 @@
+//! Binding a device by touch: look what is plugged in, choose the model, see it speak, keep it in the configuration.
+
+use std::path::PathBuf;
+
+use config::DevicePort;
+use consult::vitals::{Measurement, Value};
+use drivers::ports::{Address, Binding, Found, Message, PortEvent, UsbAddress, Which, find, system_clock};
+use drivers::{MODELS, Model};
+
+use super::{Cabin, Event, Front, post};
+use crate::devices::Devices;
+
+/// Name of the binding that is tried, which no configuration can hold: names there are small letters.
+const TRIAL: &str = "Trial";
+
+/// Something that is plugged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plugged {
+    /// As it names itself; empty when it does not.
+    pub product: String,
+    /// Where it is, in the way that lasts longest.
+    pub address: Address,
+    /// Vendor and product.
+    usb: Option<(u16, u16)>,
+    /// Name of the device that the configuration has there.
+    pub bound: Option<String>,
+}
+
+/// Why a binding was not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Somebody is in the cabin.
+    PatientPresent,
+    /// The file was not changed; its own words.
+    NotWritten(String),
+}
+
+/// How far the technician is.
+#[derive(Default)]
+pub struct BindingDraft {
+    /// Looking.
+    pub looking: bool,
+    /// What is plugged in.
+    pub plugged: Vec<Plugged>,
+    chosen: Option<usize>,
+    /// Models that it may be, and whether its identity says so; those first.
+    pub models: Vec<(&'static Model, bool)>,
+    /// The model chosen.
+    pub model: Option<&'static Model>,
+    /// The device, open as that model.
+    pub trial: Option<Devices>,
+    /// What a trial measurement gave.
+    pub taken: Vec<Value>,
+    /// A trial measurement is under way.
+    pub measuring: bool,
+    /// The exchange is being recorded.
+    pub recording: bool,
+    /// Where the last recording is.
+    pub capture: Option<PathBuf>,
+    /// Why it was not kept.
+    pub trouble: Option<Trouble>,
+    /// It is in the configuration.
+    pub kept: bool,
+}
+
+impl BindingDraft {
+    /// What was chosen of what is plugged in.
+    pub fn chosen(&self) -> Option<&Plugged> {
+        self.chosen.and_then(|index| self.plugged.get(index))
+    }
+}
+
+impl Cabin {
+    /// Opens the screen and looks.
+    pub fn open_binding(&mut self) {
+        self.binding = BindingDraft::default();
+        self.front = Front::Binding;
+        self.look_for_devices();
+    }
+
+    /// Looks what is plugged in, off the screen's thread: asking a serial port what it is takes time.
+    pub fn look_for_devices(&mut self) {
+        self.binding.looking = true;
+        self.runtime.spawn_blocking(|| {
+            let mut found = find::list();
+            found.extend(find::list_usb());
+            post(Event::Plugged(found));
+        });
+    }
+
+    pub(super) fn plugged(&mut self, found: Vec<Found>) {
+        let bindings = &self.settings.bindings;
+        let plugged = found.into_iter().map(|found| {
+            let is_there = |binding: &&Binding| find::resolve(&binding.address).is_some_and(|at| at.path == found.path);
+            Plugged {
+                bound: bindings.iter().find(is_there).map(|binding| binding.name.clone()),
+                address: lasting(&found),
+                product: found.product.clone().unwrap_or_default(),
+                usb: found.usb,
+            }
+        });
+        self.binding.plugged = plugged.collect();
+        self.binding.looking = false;
+        self.binding.chosen = None;
+    }
+
+    /// Chooses one of what is plugged in.
+    pub fn choose_port(&mut self, index: usize) {
+        let Some(place) = self.binding.plugged.get(index) else { return };
+        let is_likely = |model: &Model| {
+            place.usb.is_some_and(|(vid, pid)| model.usb.iter().any(|hint| (hint.vid, hint.pid) == (vid, pid)))
+        };
+        // A device without a serial port is one of those that its identity names, and no other.
+        let only_likely = matches!(place.address, Address::Usb(_));
+        let mut models: Vec<_> = MODELS.iter().map(|model| (model, is_likely(model))).collect();
+        models.retain(|(_, likely)| *likely || !only_likely);
+        models.sort_by_key(|(_, likely)| !likely);
+        self.binding.models = models;
+        self.binding.chosen = Some(index);
+    }
+
+    /// Opens the device as that model, to see whether it speaks.
+    pub fn choose_model(&mut self, index: usize) {
+        let (Some((model, _)), Some(place)) = (self.binding.models.get(index).copied(), self.binding.chosen()) else {
+            return;
+        };
+        let address = place.address.clone();
+        // The cabin's own port on it would hold it.
+        if let Some(name) = place.bound.clone() {
+            let others = self.settings.bindings.iter().filter(|binding| binding.name != name).cloned();
+            self.reopen_devices(others.collect());
+        }
+        let binding = Binding { name: TRIAL.to_owned(), model, address };
+        match Devices::open(vec![binding], |message| post(Event::Trial(message))) {
+            Ok(trial) => self.binding.trial = Some(trial),
+            Err(error) => tracing::error!(%error, "a device cannot be tried"),
+        }
+        (self.binding.model, self.binding.taken) = (Some(model), Vec::new());
+        (self.binding.measuring, self.binding.recording, self.binding.trouble) = (false, false, None);
+    }
+
+    pub(super) fn trial(&mut self, message: Message) {
+        let Some(trial) = &mut self.binding.trial else { return };
+        match &message.event {
+            PortEvent::Reading(reading) => self.binding.taken.push(reading.value),
+            PortEvent::Finished => self.binding.measuring = false,
+            _ => {}
+        }
+        trial.take(message);
+    }
+
+    /// Begins or ends a measurement with the device that is tried. What it gives is the technician's own.
+    pub fn try_measuring(&mut self) {
+        let Some(port) = self.binding.trial.as_ref().and_then(|trial| trial.port(TRIAL)) else { return };
+        if self.binding.measuring {
+            port.stop();
+        } else {
+            port.start();
+        }
+        self.binding.measuring = !self.binding.measuring;
+        self.binding.taken.clear();
+    }
+
+    /// Begins or ends the recording of what is said on the line: for whoever mends a driver. Never with a patient.
+    pub fn record_trial(&mut self) {
+        let (Some(trial), Some(model)) = (&self.binding.trial, self.binding.model) else { return };
+        let Some(port) = trial.port(TRIAL) else { return };
+        if self.binding.recording {
+            port.end_record();
+            self.binding.recording = false;
+            return;
+        }
+        if self.journey.dossier().is_some() {
+            self.binding.trouble = Some(Trouble::PatientPresent);
+            return;
+        }
+        let folder = self.settings.data_dir.join("captures");
+        if let Err(error) = std::fs::create_dir_all(&folder) {
+            self.binding.trouble = Some(Trouble::NotWritten(format!("{}: {error}", folder.display())));
+            return;
+        }
+        let file = folder.join(format!("{}-{}.capture", model.key, system_clock().0 / 1_000));
+        port.record(file.clone());
+        (self.binding.capture, self.binding.recording) = (Some(file), true);
+    }
+
+    /// Writes the binding into the configuration and uses it from now on.
+    pub fn keep_binding(&mut self) {
+        let (Some(place), Some(model)) = (self.binding.chosen(), self.binding.model) else { return };
+        if self.journey.dossier().is_some() {
+            self.binding.trouble = Some(Trouble::PatientPresent);
+            return;
+        }
+        let name = self.name_for(place, model);
+        let address = place.address.clone();
+        let keys: Vec<_> = MODELS.iter().map(|model| model.key).collect();
+        if let Err(error) = config::edit::set_device(&self.settings.file, &name, model.key, &port(&address), &keys) {
+            tracing::warn!(%error, "a binding was not kept");
+            self.binding.trouble = Some(Trouble::NotWritten(error.to_string()));
+            return;
+        }
+        tracing::info!(name, model = model.key, %address, "bound by the technician");
+        let mut bindings = self.settings.bindings.clone();
+        let binding = Binding { name, model, address };
+        match bindings.iter_mut().find(|known| known.name == binding.name) {
+            Some(known) => *known = binding,
+            None => bindings.push(binding),
+        }
+        self.settings.bindings = bindings.clone();
+        self.binding.trial = None;
+        self.reopen_devices(bindings);
+        (self.binding.kept, self.binding.trouble) = (true, None);
+    }
+
+    /// A device that measures the same is replaced: parts are swapped more often than doubled.
+    fn name_for(&self, place: &super::binding::Plugged, model: &Model) -> String {
+        let same = |binding: &&Binding| binding.model.measurement == model.measurement;
+        let known = self.settings.bindings.iter().find(same).map(|binding| binding.name.clone());
+        place.bound.clone().or(known).unwrap_or_else(|| usual_name(model.measurement).to_owned())
+    }
+
+    fn reopen_devices(&mut self, bindings: Vec<Binding>) {
+        let instruments = self.settings.instruments.iter().map(|instrument| instrument.measurement);
+        let fitted = bindings.iter().map(|binding| binding.model.measurement).chain(instruments).collect();
+        if let Err(refused) = self.journey.refit(fitted) {
+            return tracing::warn!(%refused, "the devices stay as they are");
+        }
+        match Devices::open(Vec::new(), |_| {}) {
+            // The former ports are closed before the new ones open: each port has one reader.
+            Ok(none) => drop(std::mem::replace(&mut self.devices, none)),
+            Err(error) => return tracing::error!(%error, "the devices cannot be opened again: restart the cabin"),
+        }
+        match Devices::open(bindings, |message| post(Event::Port(message))) {
+            Ok(devices) => self.devices = devices,
+            Err(error) => tracing::error!(%error, "the devices cannot be opened again: restart the cabin"),
+        }
+    }
+
+    /// One step back; what was tried is closed, and the cabin's own device opened again.
+    pub fn binding_back(&mut self) {
+        if self.binding.kept || self.binding.chosen.is_none() {
+            self.binding = BindingDraft::default();
+            self.front = Front::Technician;
+        } else if self.binding.trial.take().is_some() {
+            if self.binding.chosen().is_some_and(|place| place.bound.is_some()) {
+                self.reopen_devices(self.settings.bindings.clone());
+            }
+            (self.binding.measuring, self.binding.recording, self.binding.trouble) = (false, false, None);
+        } else {
+            self.binding.chosen = None;
+        }
+    }
+}
+
+fn usual_name(measurement: Measurement) -> &'static str {
+    match measurement {
+        Measurement::OxygenAndPulse => "oximeter",
+        Measurement::BloodPressure => "cuff",
+        Measurement::WeightAndHeight => "scale",
+        Measurement::Temperature => "thermometer",
+        Measurement::Glucose => "glucose_meter",
+        Measurement::Ecg => "ecg",
+        Measurement::EarPicture => "otoscope",
+        Measurement::SkinPicture => "dermatoscope",
+        Measurement::Auscultation => "stethoscope",
+    }
+}
+
+/// Where it is, in the way that lasts longest: a file like /dev/ttyUSB0 is another device's after the next start.
+fn lasting(found: &Found) -> Address {
+    match (&found.id_path, &found.socket, &found.serial, found.usb) {
+        (Some(id_path), ..) => Address::IdPath(id_path.clone()),
+        (None, Some(socket), _, Some((vid, pid))) => {
+            Address::Usb(UsbAddress { vid, pid, which: Which::Socket(socket.clone()) })
+        }
+        (None, None, Some(serial), _) => Address::Serial(serial.clone()),
+        _ => Address::Path(found.path.clone()),
+    }
+}
+
+fn port(address: &Address) -> DevicePort {
+    match address {
+        Address::IdPath(id_path) => DevicePort::IdPath(id_path.clone()),
+        Address::Serial(serial) => DevicePort::Serial(serial.clone()),
+        Address::Path(path) => DevicePort::Path(path.clone()),
+        Address::Usb(usb) => DevicePort::Usb(usb.to_string()),
+    }
+}
