@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::Simulator;
 
-/// Names under which the four models are plugged, and their models.
+/// Names under which four models are always plugged, and their models.
 pub const NAMES: [(&str, &str); 4] = [
     ("oximeter", "oximeter_nonin"),
     ("cuff", "blood_pressure_suntech"),
@@ -25,22 +25,24 @@ const LINE_MAX: u64 = 1024;
 
 /// Simulated devices of one control socket. Dropping it unplugs them and removes the socket.
 pub struct Bench {
-    simulators: Arc<Vec<(&'static str, Simulator)>>,
+    simulators: Arc<Vec<(String, Simulator)>>,
     socket: PathBuf,
     ended: Arc<AtomicBool>,
     listener: Option<JoinHandle<()>>,
 }
 
 impl Bench {
-    /// Plugs all four in: `dir/oximeter`, `dir/cuff`, `dir/scale`, `dir/thermometer`, and listens on `dir/control`.
+    /// Plugs all four in, and `more` (names and models): `dir/oximeter`, `dir/cuff`, `dir/scale`, `dir/thermometer`,
+    /// and listens on `dir/control`.
     ///
     /// # Errors
-    /// A folder that cannot be written, or no pseudo-terminal left.
-    pub fn start(dir: &Path) -> io::Result<Bench> {
+    /// A folder that cannot be written, a model that is none, or no pseudo-terminal left.
+    pub fn start(dir: &Path, more: &[(&str, &str)]) -> io::Result<Bench> {
         std::fs::create_dir_all(dir)?;
         let simulators = NAMES
-            .into_iter()
-            .map(|(name, model)| Ok((name, Simulator::start(model, &dir.join(name))?)))
+            .iter()
+            .chain(more)
+            .map(|(name, model)| Ok(((*name).to_owned(), Simulator::start(model, &dir.join(name))?)))
             .collect::<io::Result<Vec<_>>>()?;
         Self::obey(dir, simulators)
     }
@@ -51,10 +53,10 @@ impl Bench {
     /// A folder that cannot be written, or no virtual USB port.
     pub fn start_on_usb(dir: &Path) -> io::Result<Bench> {
         std::fs::create_dir_all(dir)?;
-        Self::obey(dir, vec![("thermometer", Simulator::start_on_usb("thermometer_taidoc", 0)?)])
+        Self::obey(dir, vec![("thermometer".to_owned(), Simulator::start_on_usb("thermometer_taidoc", 0)?)])
     }
 
-    fn obey(dir: &Path, simulators: Vec<(&'static str, Simulator)>) -> io::Result<Bench> {
+    fn obey(dir: &Path, simulators: Vec<(String, Simulator)>) -> io::Result<Bench> {
         let simulators = Arc::new(simulators);
         let socket = dir.join("control");
         // One left by a simulator that was killed.
@@ -76,7 +78,12 @@ impl Bench {
         Ok(Bench { simulators, socket, ended, listener: Some(thread) })
     }
 
-    /// One of them, by its name in [`NAMES`].
+    /// All of them, with their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Simulator)> {
+        self.simulators.iter().map(|(name, simulator)| (name.as_str(), simulator))
+    }
+
+    /// One of them, by its name.
     pub fn simulator(&self, name: &str) -> Option<&Simulator> {
         self.simulators.iter().find(|(n, _)| *n == name).map(|(_, simulator)| simulator)
     }
@@ -94,7 +101,7 @@ impl Drop for Bench {
     }
 }
 
-fn serve(stream: &UnixStream, simulators: &[(&'static str, Simulator)]) -> io::Result<()> {
+fn serve(stream: &UnixStream, simulators: &[(String, Simulator)]) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let mut lines = BufReader::new(stream);
     loop {
@@ -105,7 +112,10 @@ fn serve(stream: &UnixStream, simulators: &[(&'static str, Simulator)]) -> io::R
         let answer = match line.trim().split_once(' ') {
             Some((name, command)) => match simulators.iter().find(|(n, _)| *n == name) {
                 Some((_, simulator)) => simulator.command(command),
-                None => Err(format!("no device {name:?}: oximeter, cuff, scale, thermometer")),
+                None => {
+                    let names: Vec<_> = simulators.iter().map(|(name, _)| name.as_str()).collect();
+                    Err(format!("no device {name:?}: {}", names.join(", ")))
+                }
             },
             None => Err(format!("expected: NAME COMMAND, with {}", crate::COMMANDS)),
         };

@@ -1,14 +1,13 @@
-//! `sim --dir DIR`: four simulated devices. `sim --usb DIR`: one on USB. `sim ctl DIR NAME COMMAND...`: makes them misbehave.
+//! `sim --dir DIR`: four simulated devices, and more by their models. `sim --usb DIR`: one on USB. `sim ctl DIR NAME COMMAND...`: makes them misbehave.
 #![allow(clippy::print_stdout)] // a command line program: its output is its purpose
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use sim::control::{Bench, NAMES, ask};
+use sim::control::{Bench, ask};
 
 const USAGE: &str = "\
-sim --dir DIR [NAME.key=value ...]   plugs four simulated devices into DIR until Ctrl-C
+sim --dir DIR [+NAME=MODEL ...] [NAME.key=value ...]   plugs four simulated devices, and more, into DIR until Ctrl-C
     DIR/oximeter DIR/cuff DIR/scale DIR/thermometer are the ports, DIR/control the control socket
 sim --usb DIR [NAME.key=value ...]   plugs the thermometer, with its USB HID cable, into this machine's kernel
     (module vhci_hcd; superuser); DIR/control is the control socket
@@ -29,8 +28,8 @@ fn main() -> ExitCode {
         ["ctl", dir, ref command @ ..] if !command.is_empty() => {
             ask(dir.as_ref(), &command.join(" ")).map(|answer| println!("{answer}"))
         }
-        ["--dir", dir, ref settings @ ..] => run(dir.into(), settings, Bench::start),
-        ["--usb", dir, ref settings @ ..] => run(dir.into(), settings, Bench::start_on_usb),
+        ["--dir", dir, ref settings @ ..] => run(settings, |more| Bench::start(dir.as_ref(), more)),
+        ["--usb", dir, ref settings @ ..] => run(settings, |_| Bench::start_on_usb(dir.as_ref())),
         _ => Err(USAGE.into()),
     };
     match done {
@@ -42,7 +41,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(dir: PathBuf, settings: &[&str], start: fn(&Path) -> io::Result<Bench>) -> Result<(), String> {
+fn run(settings: &[&str], start: impl Fn(&[(&str, &str)]) -> io::Result<Bench>) -> Result<(), String> {
     // Before anything that would have to be cleaned up.
     let mut signals = signal_hook::iterator::Signals::new([
         signal_hook::consts::SIGINT,
@@ -50,17 +49,20 @@ fn run(dir: PathBuf, settings: &[&str], start: fn(&Path) -> io::Result<Bench>) -
         signal_hook::consts::SIGHUP,
     ])
     .map_err(|error| error.to_string())?;
-    let bench = start(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    let (more, settings): (Vec<&str>, Vec<&str>) = settings.iter().partition(|word| word.starts_with('+'));
+    let more: Vec<(&str, &str)> = more
+        .iter()
+        .map(|word| word[1..].split_once('=').ok_or_else(|| format!("expected +NAME=MODEL: {word}")))
+        .collect::<Result<_, _>>()?;
+    let bench = start(&more).map_err(|error| error.to_string())?;
     let simulator = |name: &str| bench.simulator(name).ok_or_else(|| format!("no device {name:?}"));
     simulator("thermometer")?.command(THERMOMETER_AUTO)?;
     for setting in settings {
         let (name, value) = setting.split_once('.').ok_or_else(|| format!("expected NAME.key=value: {setting}"))?;
         simulator(name)?.command(&format!("value {value}"))?;
     }
-    for (name, model) in NAMES {
-        if let Some(simulator) = bench.simulator(name) {
-            println!("{model:<24} {}", simulator.place());
-        }
+    for (name, simulator) in bench.iter() {
+        println!("{name:<24} {}", simulator.place());
     }
     signals.forever().next();
     Ok(())

@@ -5,7 +5,7 @@ use sim::control::{Bench, NAMES, ask};
 #[test]
 fn a_folder_of_simulators_obeys_its_socket_and_leaves_nothing_behind() {
     let dir = std::env::temp_dir().join(format!("sim-control-{}", std::process::id()));
-    let bench = Bench::start(&dir).unwrap();
+    let bench = Bench::start(&dir, &[]).unwrap();
     for (name, _) in NAMES {
         assert!(dir.join(name).exists(), "{name} is not plugged in");
     }

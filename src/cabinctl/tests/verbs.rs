@@ -65,7 +65,7 @@ fn bind_all(cabin: &Cabin, dir: &Path) {
 #[test]
 fn every_model_is_read_by_its_name_in_the_configuration() {
     let cabin = Cabin::new();
-    let bench = Bench::start(&cabin.file("site")).unwrap();
+    let bench = Bench::start(&cabin.file("site"), &[]).unwrap();
     bind_all(&cabin, &cabin.file("site"));
     bench.simulator("cuff").unwrap().command("value speed=20").unwrap();
     bench.simulator("thermometer").unwrap().command("value auto=1").unwrap();
@@ -140,7 +140,7 @@ fn every_model_that_the_cabin_knows_is_read_against_its_simulator() {
 #[test]
 fn the_morning_check_names_the_device_that_must_be_looked_after_and_starts_none() {
     let cabin = Cabin::new();
-    let bench = Bench::start(&cabin.file("site")).unwrap();
+    let bench = Bench::start(&cabin.file("site"), &[]).unwrap();
     bind_all(&cabin, &cabin.file("site"));
     let printed = cabin.ctl(&["device", "check"], "").unwrap();
     assert!(printed.contains("all 4 devices are good") && printed.contains("UTC, "), "{printed}");
