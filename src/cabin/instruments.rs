@@ -1,16 +1,17 @@
-//! The instruments that see: otoscope and dermatoscope. Each is open only while a person uses it, so that no lamp burns
-//! and no camera looks at anybody else; whether it is plugged is read from the kernel's files.
+//! The instruments that see and hear: otoscope, dermatoscope, stethoscope. Each is open only while a person uses it, so
+//! that no lamp burns and nobody else is seen or heard; whether it is plugged is read from the kernel's files.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{Duration, Instant};
 
 use consult::vitals::{DeviceIdentity, Measurement};
 use exam::camera::still::{Still, StillError};
-use exam::camera::{Camera, CameraEvent, EVENTS_MAX, Source, find};
-use exam::picture::Advice;
-use exam::{Address, Device};
+use exam::camera::{self, Camera, CameraEvent};
+use exam::sound::clip::{CLIP, Clip, ClipError};
+use exam::sound::{self, Curve, Stethoscope, StethoscopeEvent};
+use exam::{Address, Device, picture};
 use media::Frame;
 use tokio::runtime::Handle;
 
@@ -19,23 +20,75 @@ use crate::devices::Health;
 /// A camera that sends gives its next picture within that time.
 const STILL_WITHIN: Duration = Duration::from_secs(3);
 
+/// Where an instrument is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A camera.
+    Camera(camera::Source),
+    /// A stethoscope.
+    Stethoscope(sound::Source),
+}
+
 /// Which instrument, as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     /// What it is for.
     pub measurement: Measurement,
-    /// Which camera.
+    /// Where it is.
     pub source: Source,
+}
+
+impl Setting {
+    fn is_plugged(&self) -> bool {
+        match &self.source {
+            Source::Camera(camera::Source::Test(_)) | Source::Stethoscope(sound::Source::Test) => true,
+            Source::Camera(camera::Source::Plugged(address)) => camera::find::is_plugged(address),
+            Source::Stethoscope(sound::Source::Plugged(address)) => sound::find::is_plugged(address),
+        }
+    }
+
+    fn name(&self) -> String {
+        match &self.source {
+            Source::Camera(camera::Source::Plugged(address)) | Source::Stethoscope(sound::Source::Plugged(address)) => {
+                address.to_string()
+            }
+            Source::Camera(camera::Source::Test(_)) | Source::Stethoscope(sound::Source::Test) => "test".to_owned(),
+        }
+    }
 }
 
 /// What an instrument does.
 pub enum InstrumentEvent {
     /// What is plugged was looked at: of each instrument, whether it is there.
     Seen(Vec<(Measurement, bool)>),
-    /// The open camera says something.
-    Camera(Measurement, CameraEvent),
+    /// It is open and gives its picture or sound.
+    Opened(Measurement, Device),
+    /// Its cable was pulled out, or it stopped; the kernel's words.
+    Lost(Measurement, String),
+    /// It is there and cannot be used; what to do.
+    Refused(Measurement, String),
+    /// Its button was pressed.
+    Pressed,
+    /// What the stethoscope hears; the flag is cleared once it is drawn.
+    Hears(Measurement, Curve, Arc<AtomicBool>),
     /// A picture was taken, or not.
     Taken(Measurement, Box<Result<Still, StillError>>),
+    /// A sound was recorded, or not.
+    Recorded(Measurement, Box<Result<Clip, ClipError>>),
+}
+
+/// What a person should do for a better picture or sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// For a better picture.
+    Picture(picture::Advice),
+    /// For a better sound.
+    Sound(sound::measures::Advice),
+}
+
+enum Open {
+    Camera(Arc<Camera>),
+    Stethoscope(Stethoscope),
 }
 
 /// One instrument.
@@ -46,15 +99,17 @@ pub struct Instrument {
     pub health: Health,
     /// Its name, once it was open.
     pub name: String,
-    /// What a person should do for a better picture.
+    /// What a person should do for a better picture or sound.
     pub advice: Option<Advice>,
-    /// The first picture has come.
+    /// It is open and gives something.
     pub ready: bool,
-    /// A picture is being taken.
-    pub taking: bool,
+    /// A picture or a sound is being taken; a sound until then.
+    pub taking: Option<Instant>,
     /// What was taken, as it is drawn.
     pub frozen: Option<Frame>,
-    open: Option<Arc<Camera>>,
+    /// What the stethoscope hears, lowest and highest of each fiftieth of a second.
+    pub curve: Curve,
+    open: Option<Open>,
 }
 
 /// All instruments of the cabin.
@@ -69,14 +124,12 @@ impl Instruments {
         let instrument = |setting: &Setting| Instrument {
             setting: setting.clone(),
             health: Health::Unknown,
-            name: match &setting.source {
-                Source::Plugged(address) => address.to_string(),
-                Source::Test(_) => "test".to_owned(),
-            },
+            name: setting.name(),
             advice: None,
             ready: false,
-            taking: false,
+            taking: None,
             frozen: None,
+            curve: Curve::default(),
             open: None,
         };
         Self { all: settings.iter().map(instrument).collect() }
@@ -96,7 +149,7 @@ impl Instruments {
         self.all.iter()
     }
 
-    /// Looks which are plugged, off the screen's thread; the answer is an event. An open camera says by itself when it
+    /// Looks which are plugged, off the screen's thread; the answer is an event. An open one says by itself when it
     /// goes.
     pub fn look(&self, runtime: &Handle, events: impl Fn(InstrumentEvent) + Send + 'static) {
         let closed: Vec<_> = self.all.iter().filter(|i| i.open.is_none()).map(|i| i.setting.clone()).collect();
@@ -104,11 +157,8 @@ impl Instruments {
             return;
         }
         runtime.spawn_blocking(move || {
-            let is_there = |setting: &Setting| match &setting.source {
-                Source::Test(_) => true,
-                Source::Plugged(address) => find::is_plugged(address),
-            };
-            events(InstrumentEvent::Seen(closed.iter().map(|s| (s.measurement, is_there(s))).collect()));
+            let seen = closed.iter().map(|setting| (setting.measurement, setting.is_plugged()));
+            events(InstrumentEvent::Seen(seen.collect()));
         });
     }
 
@@ -126,94 +176,91 @@ impl Instruments {
         changed
     }
 
-    /// Opens the camera of a measurement. Live pictures go to `show`, which clears the flag once it has drawn one.
+    /// Opens the instrument of a measurement. Live pictures go to `show`, which clears the flag once one is drawn.
     pub fn start(
         &mut self,
         measurement: Measurement,
         runtime: &Handle,
-        events: impl Fn(InstrumentEvent) + Send + 'static,
+        events: impl Fn(InstrumentEvent) + Clone + Send + 'static,
         show: impl Fn(Option<Frame>, Arc<AtomicBool>) + Send + 'static,
     ) {
         let Some(instrument) = self.serving_mut(measurement) else { return };
-        (instrument.advice, instrument.ready, instrument.taking, instrument.frozen) = (None, false, false, None);
-        let (sender, receiver) = sync_channel(EVENTS_MAX);
-        let camera = match Camera::open(instrument.setting.source.clone(), sender) {
-            Ok(camera) => camera,
-            Err(error) => return tracing::error!(%error, "a camera cannot be opened"),
+        instrument.forget();
+        let opened = match &instrument.setting.source {
+            Source::Camera(source) => open_camera(source.clone(), measurement, runtime, events, show),
+            Source::Stethoscope(source) => open_stethoscope(source.clone(), measurement, runtime, events),
         };
-        let mut live = camera.live();
-        runtime.spawn(async move {
-            let busy = Arc::new(AtomicBool::new(false));
-            while live.changed().await.is_ok() {
-                let frame = live.borrow_and_update().clone();
-                if !busy.swap(true, Ordering::AcqRel) {
-                    show(frame, Arc::clone(&busy));
-                }
-            }
-        });
-        // Ends with the camera, whose end of the channel it is.
-        runtime.spawn_blocking(move || {
-            for event in receiver {
-                events(InstrumentEvent::Camera(measurement, event));
-            }
-        });
-        instrument.open = Some(Arc::new(camera));
+        match opened {
+            Ok(open) => instrument.open = Some(open),
+            Err(error) => tracing::error!(%error, "an instrument cannot be opened"),
+        }
     }
 
     /// Closes it, off the screen's thread.
     pub fn stop(&mut self, measurement: Measurement, runtime: &Handle) {
         if let Some(instrument) = self.serving_mut(measurement) {
-            (instrument.advice, instrument.ready, instrument.taking) = (None, false, false);
-            if let Some(camera) = instrument.open.take() {
-                runtime.spawn_blocking(move || drop(camera));
+            (instrument.ready, instrument.taking) = (false, None);
+            if let Some(open) = instrument.open.take() {
+                runtime.spawn_blocking(move || drop(open));
             }
         }
     }
 
-    /// Takes a picture; it comes as an event.
+    /// Takes a picture, or begins a recording; it comes as an event.
     pub fn take(
         &mut self,
         measurement: Measurement,
         runtime: &Handle,
         events: impl Fn(InstrumentEvent) + Send + 'static,
     ) {
-        let Some(instrument) = self.serving_mut(measurement).filter(|i| i.ready && !i.taking) else { return };
-        let Some(camera) = instrument.open.clone() else { return };
-        instrument.taking = true;
-        runtime.spawn_blocking(move || {
-            let still = camera.still(STILL_WITHIN);
-            events(InstrumentEvent::Taken(measurement, Box::new(still)));
-        });
-    }
-
-    /// What an open camera said; whether its device came or went by it.
-    pub fn camera(&mut self, measurement: Measurement, event: &CameraEvent) -> Option<bool> {
-        let instrument = self.serving_mut(measurement).filter(|instrument| instrument.open.is_some())?;
-        let was = instrument.health.clone();
-        match event {
-            CameraEvent::Opened { device, .. } => {
-                (instrument.health, instrument.ready) = (Health::Ready, true);
-                instrument.name.clone_from(&device.name);
+        let Some(instrument) = self.serving_mut(measurement).filter(|i| i.ready && i.taking.is_none()) else { return };
+        match &instrument.open {
+            None => {}
+            Some(Open::Camera(camera)) => {
+                let camera = camera.clone();
+                instrument.taking = Some(Instant::now());
+                runtime.spawn_blocking(move || {
+                    let still = camera.still(STILL_WITHIN);
+                    events(InstrumentEvent::Taken(measurement, Box::new(still)));
+                });
             }
-            CameraEvent::Lost { why } => {
-                tracing::warn!(why, "an instrument's camera is gone: check its cable");
-                (instrument.health, instrument.ready, instrument.taking) = (Health::Unplugged, false, false);
-            }
-            CameraEvent::Refused { why, .. } => {
-                tracing::warn!(why, "an instrument's camera cannot be used");
-                (instrument.health, instrument.ready, instrument.taking) = (Health::AtFault, false, false);
-            }
-            CameraEvent::Pressed => {}
+            Some(Open::Stethoscope(stethoscope)) => match stethoscope.clip(CLIP) {
+                Err(error) => events(InstrumentEvent::Recorded(measurement, Box::new(Err(error)))),
+                Ok(done) => {
+                    instrument.taking = Some(Instant::now() + CLIP);
+                    runtime.spawn_blocking(move || recorded(&done, measurement, events));
+                }
+            },
         }
-        (was != instrument.health).then_some(instrument.health == Health::Ready)
     }
 
-    /// A still that was taken: what is drawn of it, and what could be better.
-    pub fn taken(&mut self, measurement: Measurement, still: Option<&Still>) {
+    /// An instrument gives its picture or sound. True when that is news.
+    pub fn opened(&mut self, measurement: Measurement, device: &Device) -> bool {
+        let Some(instrument) = self.serving_mut(measurement).filter(|i| i.open.is_some()) else { return false };
+        instrument.ready = true;
+        instrument.name.clone_from(&device.name);
+        std::mem::replace(&mut instrument.health, Health::Ready) != Health::Ready
+    }
+
+    /// An instrument is gone or cannot be used. True when that is news.
+    pub fn gone(&mut self, measurement: Measurement, health: Health) -> bool {
+        let Some(instrument) = self.serving_mut(measurement).filter(|i| i.open.is_some()) else { return false };
+        (instrument.ready, instrument.taking, instrument.advice) = (false, None, None);
+        let was = std::mem::replace(&mut instrument.health, health);
+        was == Health::Ready
+    }
+
+    /// What the stethoscope hears.
+    pub fn hears(&mut self, measurement: Measurement, curve: Curve) {
+        if let Some(instrument) = self.serving_mut(measurement).filter(|i| i.open.is_some()) {
+            instrument.curve = curve;
+        }
+    }
+
+    /// What was taken: what is drawn of it, and what could be better.
+    pub fn taken(&mut self, measurement: Measurement, frozen: Option<Frame>, advice: Option<Advice>) {
         if let Some(instrument) = self.serving_mut(measurement) {
-            instrument.taking = false;
-            instrument.advice = still.and_then(|still| still.advice);
-            instrument.frozen = still.map(|still| still.frozen.clone());
+            (instrument.taking, instrument.frozen, instrument.advice) = (None, frozen, advice);
         }
     }
 
@@ -223,13 +270,89 @@ impl Instruments {
         for measurement in measurements {
             self.stop(measurement, runtime);
         }
-        for instrument in &mut self.all {
-            instrument.frozen = None;
-        }
+        self.all.iter_mut().for_each(Instrument::forget);
     }
 }
 
-/// Which camera a text of the configuration names: a file, or `usb=VENDOR:PRODUCT`, with `/SERIAL` or `@SOCKET`.
+impl Instrument {
+    fn forget(&mut self) {
+        (self.advice, self.ready, self.taking, self.frozen) = (None, false, None, None);
+        self.curve = Curve::default();
+    }
+}
+
+fn open_camera(
+    source: camera::Source,
+    measurement: Measurement,
+    runtime: &Handle,
+    events: impl Fn(InstrumentEvent) + Send + 'static,
+    show: impl Fn(Option<Frame>, Arc<AtomicBool>) + Send + 'static,
+) -> std::io::Result<Open> {
+    let (sender, receiver) = sync_channel(camera::EVENTS_MAX);
+    let camera = Camera::open(source, sender)?;
+    let mut live = camera.live();
+    runtime.spawn(async move {
+        let busy = Arc::new(AtomicBool::new(false));
+        while live.changed().await.is_ok() {
+            let frame = live.borrow_and_update().clone();
+            if !busy.swap(true, Ordering::AcqRel) {
+                show(frame, Arc::clone(&busy));
+            }
+        }
+    });
+    // Ends with the camera, whose end of the channel it is.
+    runtime.spawn_blocking(move || {
+        for event in receiver {
+            events(match event {
+                CameraEvent::Opened { device, .. } => InstrumentEvent::Opened(measurement, device),
+                CameraEvent::Lost { why } => InstrumentEvent::Lost(measurement, why),
+                CameraEvent::Refused { why, .. } => InstrumentEvent::Refused(measurement, why),
+                CameraEvent::Pressed => InstrumentEvent::Pressed,
+            });
+        }
+    });
+    Ok(Open::Camera(Arc::new(camera)))
+}
+
+fn open_stethoscope(
+    source: sound::Source,
+    measurement: Measurement,
+    runtime: &Handle,
+    events: impl Fn(InstrumentEvent) + Clone + Send + 'static,
+) -> std::io::Result<Open> {
+    let (sender, receiver) = sync_channel(sound::EVENTS_MAX);
+    let stethoscope = Stethoscope::open(source, sender)?;
+    let mut heard = stethoscope.curve();
+    let curves = events.clone();
+    runtime.spawn(async move {
+        let busy = Arc::new(AtomicBool::new(false));
+        while heard.changed().await.is_ok() {
+            let curve = heard.borrow_and_update().clone();
+            if !busy.swap(true, Ordering::AcqRel) {
+                curves(InstrumentEvent::Hears(measurement, curve, Arc::clone(&busy)));
+            }
+        }
+    });
+    runtime.spawn_blocking(move || {
+        for event in receiver {
+            events(match event {
+                StethoscopeEvent::Opened { device, .. } => InstrumentEvent::Opened(measurement, device),
+                StethoscopeEvent::Lost { why } => InstrumentEvent::Lost(measurement, why),
+                StethoscopeEvent::Refused { why } => InstrumentEvent::Refused(measurement, why),
+            });
+        }
+    });
+    Ok(Open::Stethoscope(stethoscope))
+}
+
+/// Waits for a clip; a stethoscope that was closed meanwhile gives none.
+fn recorded(done: &Receiver<Result<Clip, ClipError>>, measurement: Measurement, events: impl Fn(InstrumentEvent)) {
+    let clip = done.recv().unwrap_or(Err(ClipError::Lost));
+    events(InstrumentEvent::Recorded(measurement, Box::new(clip)));
+}
+
+/// Which camera or microphone a text of the configuration names: a file or ALSA name, or `usb=VENDOR:PRODUCT`, with
+/// `/SERIAL` or `@SOCKET`.
 pub fn address(text: &str) -> Option<Address> {
     let Some(usb) = text.strip_prefix("usb=") else { return Some(Address::Named(text.to_owned())) };
     let usb: drivers::ports::UsbAddress = usb.parse().ok()?;
@@ -241,7 +364,7 @@ pub fn address(text: &str) -> Option<Address> {
     Some(Address::Usb { vendor: usb.vid, product: usb.pid, serial, socket })
 }
 
-/// A camera, as a record names a device.
+/// An instrument, as a record names a device.
 pub fn identity(measurement: Measurement, device: &Device) -> DeviceIdentity {
     let kind = match measurement {
         Measurement::EarPicture => "otoscope_uvc",

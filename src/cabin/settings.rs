@@ -10,8 +10,8 @@ use consult::journey::Policy;
 use consult::site::{DeviceClass, Site};
 use consult::vitals::Measurement;
 use drivers::ports::{Address, Binding};
-use exam::camera::Source;
 use exam::camera::format::{Coding, Mode};
+use exam::{camera, sound};
 use signal::{Code, Text};
 
 use crate::instruments;
@@ -48,7 +48,7 @@ pub struct Settings {
     pub pharmacists: Vec<PharmacistEntry>,
     /// Devices.
     pub bindings: Vec<Binding>,
-    /// Otoscope and dermatoscope.
+    /// Otoscope, dermatoscope, stethoscope.
     pub instruments: Vec<instruments::Setting>,
     /// Address of the desk, for the technician's screen; empty when there is none.
     pub desk_url: String,
@@ -158,6 +158,10 @@ fn binding(path: &Path, device: &config::Device) -> anyhow::Result<Binding> {
 }
 
 fn instrument_settings(path: &Path, config: &config::Instruments) -> anyhow::Result<Vec<instruments::Setting>> {
+    let address = |name: &str, text: &str| {
+        instruments::address(text)
+            .with_context(|| format!("{}: instruments.{name}: {text} names no device", path.display()))
+    };
     let cameras = [
         (Measurement::EarPicture, "otoscope", &config.otoscope),
         (Measurement::SkinPicture, "dermatoscope", &config.dermatoscope),
@@ -166,13 +170,18 @@ fn instrument_settings(path: &Path, config: &config::Instruments) -> anyhow::Res
     for (measurement, name, text) in cameras {
         let Some(text) = text else { continue };
         let source = match text.as_str() {
-            "test" => Source::Test(Mode { coding: Coding::Jpeg, width: 1_280, height: 720, rate: (30, 1) }),
-            text => Source::Plugged(
-                instruments::address(text)
-                    .with_context(|| format!("{}: instruments.{name}: {text} names no camera", path.display()))?,
-            ),
+            "test" => camera::Source::Test(Mode { coding: Coding::Jpeg, width: 1_280, height: 720, rate: (30, 1) }),
+            text => camera::Source::Plugged(address(name, text)?),
         };
-        settings.push(instruments::Setting { measurement, source });
+        settings.push(instruments::Setting { measurement, source: instruments::Source::Camera(source) });
+    }
+    if let Some(text) = &config.stethoscope {
+        let source = match text.as_str() {
+            "test" => sound::Source::Test,
+            text => sound::Source::Plugged(address("stethoscope", text)?),
+        };
+        let source = instruments::Source::Stethoscope(source);
+        settings.push(instruments::Setting { measurement: Measurement::Auscultation, source });
     }
     Ok(settings)
 }

@@ -236,6 +236,15 @@ impl Cabin {
         }
     }
 
+    /// Leaves the screen: what was tried is closed, and the cabin's own devices are its own again.
+    pub(super) fn close_binding(&mut self) {
+        let draft = std::mem::take(&mut self.binding);
+        if draft.trial.is_some() && draft.chosen().is_some_and(|place| place.bound.is_some()) {
+            drop(draft);
+            self.reopen_devices(self.settings.bindings.clone());
+        }
+    }
+
     /// One step back; what was tried is closed, and the cabin's own device opened again.
     pub fn binding_back(&mut self) {
         if self.binding.kept || self.binding.chosen.is_none() {

@@ -217,6 +217,7 @@ impl Cabin {
             tracing::info!("the pharmacist's screen was left alone: it is locked");
             self.sign_in.reset();
             self.opening = None;
+            self.close_binding();
             self.front = Front::Patient;
         }
     }

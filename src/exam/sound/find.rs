@@ -31,6 +31,11 @@ pub fn list() -> Vec<Found> {
     found
 }
 
+/// Whether the microphone that an address means is plugged, by the kernel's files: nothing is opened.
+pub fn is_plugged(address: &Address) -> bool {
+    resolve(address).is_some()
+}
+
 /// The microphone that an address means: of several alike, none.
 pub(crate) fn resolve(address: &Address) -> Option<Found> {
     let mut fitting = list().into_iter().filter(|found| match address {

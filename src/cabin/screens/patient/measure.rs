@@ -1,19 +1,26 @@
 //! The guided measurement: place, live, review, skip.
 
+use std::time::Instant;
+
 use consult::dossier::SkipReason;
 use consult::journey::{Act, Guided, Input, Step, Trouble};
 use consult::vitals::Measurement;
 use drivers::Status;
 use drivers::ports::system_clock;
-use exam::picture::Advice;
+use exam::picture;
+use exam::sound::measures;
 use media::Frame;
 use slint::{ComponentHandle as _, Image, ModelRc, Rgba8Pixel, SharedPixelBuffer};
 use ui::{App, DeviceFault, MeasureAdapter, SignalHint};
 
 use super::super::list;
 use crate::devices::{Device, Health};
+use crate::instruments::{Advice, Instrument, Source};
 use crate::run_loop::{Cabin, with};
 use crate::words;
+
+/// Below that a stethoscope hears nothing but itself, hundredths of a decibel of full scale.
+const QUIET_CENTIBELS: i32 = -6_000;
 
 /// How long a measurement takes when all goes well, ms, for the bar that fills.
 fn usual_ms(measurement: Measurement) -> u64 {
@@ -37,7 +44,7 @@ pub(super) fn connect(app: &App) {
         })
     });
     measure.on_stop(|| with(Cabin::back));
-    measure.on_take(|| with(Cabin::take_picture));
+    measure.on_take(|| with(Cabin::take_recording));
     measure.on_keep(|| {
         with(|cabin| {
             if cabin.input(Input::ReadingsKept) {
@@ -108,27 +115,45 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
         });
         measure.set_complete(match guided.act {
             Act::Review { .. } => true,
-            _ => instrument.ready && !instrument.taking,
+            _ => instrument.ready && instrument.taking.is_none(),
         });
-        measure.set_hint(match instrument.advice {
-            _ if !instrument.ready => SignalHint::Waiting,
-            None => SignalHint::Good,
-            Some(Advice::TooDark) => SignalHint::TooDark,
-            Some(Advice::TooBright) => SignalHint::TooBright,
-            Some(Advice::MoveNearer | Advice::Blurred) => SignalHint::Blurred,
-        });
+        measure.set_hint(instrument_hint(instrument));
+        let until = instrument.taking.map_or(0, |until| until.saturating_duration_since(Instant::now()).as_secs() + 1);
+        measure.set_resting_seconds(i32::try_from(until).unwrap_or(0));
         // Brought back after a restart, the picture itself is in the outbox only.
         if !matches!(guided.act, Act::Measuring { .. }) {
-            picture(app, instrument.frozen.as_ref().filter(|_| matches!(guided.act, Act::Review { .. })));
+            show_picture(app, instrument.frozen.as_ref().filter(|_| matches!(guided.act, Act::Review { .. })));
         }
     }
-    let curve = device.map(curve).unwrap_or_default();
+    let heard = cabin.instruments.serving(guided.measurement).map(sound_curve).unwrap_or_default();
+    let curve = device.map_or(heard, curve);
     measure.set_curve_present(curve.len() > 1);
     list(&measure.get_curve(), curve, |samples| measure.set_curve(samples));
 }
 
+fn instrument_hint(instrument: &Instrument) -> SignalHint {
+    let hears = matches!(instrument.setting.source, Source::Stethoscope(_));
+    match instrument.advice {
+        _ if !instrument.ready => SignalHint::Waiting,
+        _ if hears && instrument.taking.is_some() => SignalHint::Listening,
+        _ if hears && instrument.curve.rms_centibels < QUIET_CENTIBELS => SignalHint::TooQuiet,
+        None => SignalHint::Good,
+        Some(Advice::Picture(picture::Advice::TooDark)) => SignalHint::TooDark,
+        Some(Advice::Picture(picture::Advice::TooBright)) => SignalHint::TooBright,
+        Some(Advice::Picture(picture::Advice::MoveNearer | picture::Advice::Blurred)) => SignalHint::Blurred,
+        Some(Advice::Sound(measures::Advice::TooLoud)) => SignalHint::TooLoud,
+        Some(Advice::Sound(_)) => SignalHint::TooQuiet,
+    }
+}
+
+/// What the stethoscope hears between 0 and 1: the lowest and the highest of each moment in turn.
+fn sound_curve(instrument: &Instrument) -> Vec<f32> {
+    let points = instrument.curve.points.iter().flat_map(|(low, high)| [*low, *high]);
+    points.map(|sample| (f32::from(sample) - f32::from(i16::MIN)) / f32::from(u16::MAX)).collect()
+}
+
 /// What a camera sees, or took.
-pub fn picture(app: &App, frame: Option<&Frame>) {
+pub fn show_picture(app: &App, frame: Option<&Frame>) {
     let measure = app.global::<MeasureAdapter>();
     measure.set_picture_present(frame.is_some());
     measure.set_picture(frame.map_or_else(Image::default, |frame| {
@@ -137,7 +162,7 @@ pub fn picture(app: &App, frame: Option<&Frame>) {
 }
 
 pub(super) fn forget(app: &App) {
-    picture(app, None);
+    show_picture(app, None);
     let measure = app.global::<MeasureAdapter>();
     measure.set_figures(ModelRc::default());
     measure.set_curve(ModelRc::default());
