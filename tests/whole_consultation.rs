@@ -5,6 +5,7 @@
 
 mod another_patient;
 mod call;
+mod examined;
 mod interruptions;
 mod missing;
 mod papers;
@@ -63,8 +64,18 @@ impl Visit {
         browser: Browser,
         before: impl FnOnce(&mut Site) -> Result<()>,
     ) -> Result<Self> {
+        Self::open_at(name, Site::open()?, (width, height), browser, before)
+    }
+
+    /// With a site of its own.
+    fn open_at(
+        name: &'static str,
+        mut site: Site,
+        (width, height): (u16, u16),
+        browser: Browser,
+        before: impl FnOnce(&mut Site) -> Result<()>,
+    ) -> Result<Self> {
         let began = Instant::now();
-        let mut site = Site::open()?;
         DEVICES.iter().try_for_each(|command| site.device(command).map(drop))?;
         let printer = Printer::off(site.folder())?;
         site.set_printer(&printer.address());

@@ -5,6 +5,8 @@
 //! often, to try the bench itself.
 #![allow(clippy::print_stdout, reason = "a command line answers on standard output")]
 
+mod devices;
+mod ecg;
 mod machine;
 #[path = "../whole_consultation/patient.rs"]
 #[allow(dead_code, reason = "the bench walks only as far as the call, the test to the end")]
@@ -56,11 +58,12 @@ struct Times {
     /// Three text sizes: a multiple of three ends as it began.
     whole_screens: usize,
     reading_rounds: usize,
+    device_looks: usize,
 }
 
 impl Times {
-    const FULL: Times = Times { starts: 10, touches: 40, whole_screens: 18, reading_rounds: 7 };
-    const QUICK: Times = Times { starts: 2, touches: 8, whole_screens: 3, reading_rounds: 1 };
+    const FULL: Times = Times { starts: 10, touches: 40, whole_screens: 18, reading_rounds: 7, device_looks: 8 };
+    const QUICK: Times = Times { starts: 2, touches: 8, whole_screens: 3, reading_rounds: 1, device_looks: 2 };
 }
 
 /// The parts of the site that is measured; the steps of the whole-consultation test are its own.
@@ -136,7 +139,8 @@ fn measure() -> Result<Table> {
     let began = Instant::now();
     let times = if std::env::var("QUICK").is_ok_and(|quick| quick == "1") { Times::QUICK } else { Times::FULL };
     let mut table = Table::new(machine::facts()?);
-    let mut site = Site::open()?;
+    let mut site = Site::open_with(&[("ecg", "ecg_cyton")])?;
+    site.device("ecg value rate=500")?;
     DEVICES.iter().try_for_each(|command| site.device(command).map(drop))?;
     site.prepare_cabin(WIDTH, HEIGHT)?;
     let token = site.upload_token();
@@ -169,6 +173,7 @@ fn measure() -> Result<Table> {
     visit.meet()?;
     let (readings, in_call) = reading::rows(&visit, times.reading_rounds)?;
     table.rows.extend(readings);
+    table.rows.push(ecg::row(&visit)?);
     table.rows.push(Row::new("memory of the cabin (PSS), idle on Welcome", "MiB", Some(200), idle));
     table.rows.push(Row::new("memory of the cabin (PSS), in a 640x480 call", "MiB", Some(200), in_call));
 
@@ -178,6 +183,8 @@ fn measure() -> Result<Table> {
     // The site looks for what was left running: the display and the browser end before it.
     drop((physician, window, screen));
     site.close()?;
+    say(began, "twelve devices");
+    table.rows.extend(devices::rows(WIDTH, HEIGHT, times.device_looks)?);
     table.finish(began.elapsed())?;
     Ok(table)
 }

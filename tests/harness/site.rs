@@ -46,6 +46,7 @@ pub struct Site {
     invite: String,
     desk_port: u16,
     printer: Option<String>,
+    more: Vec<(&'static str, &'static str)>,
     folder: TempDir,
 }
 
@@ -55,6 +56,14 @@ impl Site {
     /// # Errors
     /// Names the program that is not built or did not start, with its last words.
     pub fn open() -> Result<Self> {
+        Self::open_with(&[])
+    }
+
+    /// [`Site::open`] with more simulated devices: names and models.
+    ///
+    /// # Errors
+    /// As [`Site::open`].
+    pub fn open_with(more: &[(&'static str, &'static str)]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("whole-cabin-").tempdir()?;
         let desk_port = free_port()?;
         let mut init = Command::new(program("desk")?);
@@ -72,6 +81,7 @@ impl Site {
             invite,
             desk_port,
             printer: None,
+            more: more.to_vec(),
             folder,
         };
         site.start_desk()?;
@@ -151,8 +161,9 @@ impl Site {
     fn start_simulators(&mut self) -> Result<()> {
         let mut command = Command::new(program("sim")?);
         command.arg("--dir").arg(self.devices_folder());
+        command.args(self.more.iter().map(|(name, model)| format!("+{name}={model}")));
         let mut simulators = Process::start("sim", command, self.folder())?;
-        simulators.wait_for_line("thermometer")?;
+        simulators.wait_for_line(self.more.last().map_or("thermometer", |(name, _)| name))?;
         self.simulators = Some(simulators);
         Ok(())
     }
@@ -255,6 +266,10 @@ impl Site {
             .replace("@HEIGHT@", &height.to_string());
         if let Some(printer) = &self.printer {
             settings.push_str(&format!("\n[printer]\nuri = {printer:?}\n"));
+        }
+        for (name, model) in &self.more {
+            let path = self.devices_folder().join(name);
+            settings.push_str(&format!("\n[[device]]\nname = {name:?}\nmodel = {model:?}\npath = {path:?}\n"));
         }
         fs::write(self.cabin_settings(), settings)?;
         let mut add = Command::new(program("cabinctl")?);

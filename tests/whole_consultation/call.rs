@@ -118,7 +118,7 @@ impl Visit {
     }
 
     /// Waits until the page shows this value on the card of a quantity.
-    fn reads(&self, quantity: &str, value: &str) -> Result<()> {
+    pub fn reads(&self, quantity: &str, value: &str) -> Result<()> {
         let what = format!("{value:?} on the card of {quantity}");
         self.physician.text_that(&what, &format!("#vital-{quantity} b"), |text| text == value).map(drop)
     }

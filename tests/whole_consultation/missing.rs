@@ -1,7 +1,7 @@
 //! A cabin to which nearly everything is missing: it runs, says what is missing and to whom it matters, and goes on by
 //! itself when it is there.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use whole_cabin::process::free_port;
 use whole_cabin::screen::containing;
 
@@ -16,7 +16,14 @@ fn without_devices_camera_printer_desk_and_fhir_server_the_cabin_runs_says_so_an
         site.start_outbox(&format!("http://127.0.0.1:{nobody}/fhir"), None)?;
         site.kill_desk()
     })?;
-    visit.pharmacist_opens()?;
+    visit.step("a pharmacy without its devices opens in the degraded mode only, and every record says so");
+    visit.pharmacist_signs_in("Ouvrir la cabine", "Entrer", "chiffre")?;
+    visit.window.find("Contrôle avant l’ouverture")?;
+    visit.window.find(containing("Pince du doigt : ne répond pas"))?;
+    visit.window.press("Laisser fermé")?;
+    visit.pharmacist_signs_in("Ouvrir la cabine", "Entrer", "chiffre")?;
+    visit.window.press("Ouvrir en mode dégradé")?;
+    visit.window.find("Commencer")?;
 
     visit.step("the pharmacist and the technician read what is missing");
     visit.pharmacist_signs_in("Espace pharmacien", "Entrer", "chiffre")?;
@@ -76,5 +83,9 @@ fn without_devices_camera_printer_desk_and_fhir_server_the_cabin_runs_says_so_an
     start_outbox_to_the_desk(&mut visit.site)?;
     visit.window.find(containing("Tous les dossiers sont arrivés"))?;
     visit.outbox_is_drained()?;
+    let record = serde_json::to_string(&visit.resources_at_the_desk()?)?;
+    for said in ["Sans oxymètre", "Sans tensiomètre"] {
+        ensure!(record.contains(said), "the record does not say {said:?}");
+    }
     visit.close()
 }

@@ -3,9 +3,9 @@
 import { $, newId, node } from "./dom.js";
 import { clock, figureText, word } from "./words.js";
 
-const MEASUREMENTS = ["oxygen_and_pulse", "blood_pressure", "temperature", "weight_and_height", "glucose", "ecg"];
+const MEASUREMENTS = ["oxygen_and_pulse", "blood_pressure", "temperature", "weight_and_height", "glucose", "ecg", "ear_picture", "skin_picture", "auscultation"];
 /// Cards in this order; the cuff has a pulse of its own beside the oximeter's.
-const CARDS = ["spo2", "pulse_rate", "systolic", "pulse_rate_cuff", "temperature", "weight", "height", "glucose_mass", "glucose_moles", "perfusion_index", "recording"];
+const CARDS = ["spo2", "pulse_rate", "systolic", "pulse_rate_cuff", "temperature", "weight", "height", "glucose_mass", "glucose_moles", "perfusion_index", "ecg", "ear_picture", "skin_picture", "auscultation"];
 /// A consultation has a few dozen; more would be a cabin that repeats itself.
 const READINGS_MAX = 500;
 
@@ -45,7 +45,8 @@ export class Vitals {
     const latest = new Map();
     for (const reading of this.#readings.values()) {
       for (const { quantity } of reading.figures) {
-        const key = quantity === "pulse_rate" && reading.measurement === "blood_pressure" ? "pulse_rate_cuff" : quantity;
+        const key = quantity === "recording" ? reading.measurement
+          : quantity === "pulse_rate" && reading.measurement === "blood_pressure" ? "pulse_rate_cuff" : quantity;
         const former = latest.get(key);
         // One that was set aside is shown only while there is no other.
         const better = !former || reading.retaken === former.retaken ? reading.at >= (former?.at ?? -Infinity) : former.retaken;
@@ -60,8 +61,10 @@ export class Vitals {
 
   #card(key, reading) {
     const of = (quantity) => reading.figures.find((figure) => figure.quantity === quantity);
-    const figure = of(key === "pulse_rate_cuff" ? "pulse_rate" : key);
-    const text = key === "systolic" ? [figure, of("diastolic")].filter(Boolean).map(figureText).join(" / ") : figureText(figure);
+    const figure = of(key === "pulse_rate_cuff" ? "pulse_rate" : key) ?? of("recording");
+    const isPicture = key.endsWith("_picture");
+    const text = key === "systolic" ? [figure, of("diastolic")].filter(Boolean).map(figureText).join(" / ")
+      : isPicture ? "au dossier" : figureText(figure);
     const mean = key === "systolic" && of("mean_pressure");
     const note = [
       reading.retaken && "non retenue", mean && `moyenne ${figureText(mean)}`,
@@ -74,7 +77,7 @@ export class Vitals {
     Object.assign(card.dataset, { key, value: text, at: reading.at, note });
     card.replaceChildren(
       node("span", { textContent: word("quantity", key) }),
-      node("b", { textContent: `${text} ${word("unit", figure.unit)}` }),
+      node("b", { textContent: isPicture ? text : `${text} ${word("unit", figure.unit)}` }),
       node("small", { textContent: note }));
     // For the bench: when the text was there to be painted, by this page's clock.
     if (isNew) card.dataset.drawn = String(performance.timeOrigin + performance.now());

@@ -23,11 +23,13 @@ const WORDS = {
   measurement: {
     oxygen_and_pulse: "Oxygène et pouls", blood_pressure: "Tension", weight_and_height: "Poids et taille",
     temperature: "Température", glucose: "Glycémie", ecg: "Électrocardiogramme",
+    ear_picture: "Image de l’oreille", skin_picture: "Image de la peau", auscultation: "Écoute du cœur et des poumons",
   },
   quantity: {
     spo2: "Oxygène", pulse_rate: "Pouls", systolic: "Tension", diastolic: "Tension", mean_pressure: "Moyenne",
     weight: "Poids", height: "Taille", temperature: "Température", pulse_rate_cuff: "Pouls au bras",
-    glucose_mass: "Glycémie", glucose_moles: "Glycémie", perfusion_index: "Indice de perfusion", recording: "Électrocardiogramme",
+    glucose_mass: "Glycémie", glucose_moles: "Glycémie", perfusion_index: "Indice de perfusion", ecg: "Électrocardiogramme",
+    ear_picture: "Image de l’oreille", skin_picture: "Image de la peau", auscultation: "Cœur et poumons",
   },
   unit: { "%": "%", "/min": "/min", "mm[Hg]": "mmHg", g: "kg", mm: "cm", Cel: "°C", "mg/dL": "mg/dL", "mmol/L": "mmol/L", ms: "s" },
   progress: {

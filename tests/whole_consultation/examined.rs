@@ -1,0 +1,129 @@
+//! The physician examines from afar: an electrocardiogram live and without a loss, the ear, heart and lungs. All of it
+//! is in the record, bit by bit.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use whole_cabin::physician::Browser;
+use whole_cabin::process::{PATIENCE, until};
+use whole_cabin::screen::containing;
+use whole_cabin::site::Site;
+
+use super::{Visit, start_outbox_to_the_desk};
+
+/// Leads of the simulated board.
+const LEADS: u64 = 8;
+/// Rows that a recording of ten seconds has at least.
+const ROWS: u64 = 5_000;
+
+/// Keeps every message of the `ecg` channel, as the page receives it.
+const LISTEN: &str = "window.ecgBlocks = [];
+const create = RTCPeerConnection.prototype.createDataChannel;
+RTCPeerConnection.prototype.createDataChannel = function (label, options) {
+  const channel = create.call(this, label, options);
+  if (label === 'ecg') channel.addEventListener('message', ({ data }) => window.ecgBlocks.push(data));
+  return channel;
+};
+return true;";
+
+/// The simulated board counts on every channel: a sample that is not one more than the one before was lost. Gives what
+/// the page received and what it drew.
+const CHECK: &str = "let rows = 0, wrong = 0, last = null, rate = 0, leads = 0;
+for (const data of window.ecgBlocks) {
+  const view = new DataView(data);
+  const count = view.getUint16(24, true);
+  [rate, leads] = [view.getUint16(6, true), view.getUint8(26)];
+  for (let row = 0; row < count; row++) {
+    const sample = (lead) => view.getInt16(27 + leads + 2 * (row * leads + lead), true) * 2 ** view.getUint8(1);
+    const now = sample(0);
+    if (last !== null && now !== last + 1) wrong++;
+    for (let lead = 1; lead < leads; lead++) if (sample(lead) !== now + 1000 * lead) wrong++;
+    last = now;
+    rows++;
+  }
+}
+const { rows: drawn, lost, ages } = document.querySelector('#ecg').dataset;
+return { rows, wrong, rate, leads, drawn: Number(drawn), lost: Number(lost), ages: (ages ?? '').trim().split(' ').map(Number) };";
+
+#[test]
+fn an_electrocardiogram_reaches_the_page_without_a_lost_sample_and_ear_and_heart_are_in_the_record() -> Result<()> {
+    let site = Site::open_with(&[("ecg", "ecg_cyton")])?;
+    site.device("ecg value rate=500 signal=count")?;
+    let mut visit = Visit::open_at("examined", site, (1280, 800), Browser::Chromium, start_outbox_to_the_desk)?;
+    visit.pharmacist_opens()?;
+    visit.patient_says_why()?;
+    visit.patient_says_who()?;
+    visit.patient_agrees()?;
+    for measurement in ["Température", "Oxygène et pouls", "Tension"] {
+        visit.window.find(measurement)?;
+        visit.window.press("Passer cette mesure")?;
+        visit.window.press("Je ne veux pas")?;
+        visit.window.press("Continuer")?;
+        visit.window.gone(measurement)?;
+    }
+    visit.physician_signs_in()?;
+    visit.physician.evaluate(LISTEN, &[])?;
+    visit.window.find("Vous êtes dans la salle d’attente")?;
+    visit.patient_is_taken_and_seen()?;
+
+    visit.step("an electrocardiogram, live");
+    visit.physician_asks("Électrocardiogramme")?;
+    visit.keep()?;
+    visit.reads("ecg", "10,0 s")?;
+    // What is still on its way when the recording is whole arrives too.
+    let seen = until("every row of the recording on the page", PATIENCE, || {
+        let seen = visit.physician.evaluate(CHECK, &[])?;
+        Ok((seen["rows"].as_u64() >= Some(ROWS) && seen["rows"] == seen["drawn"]).then_some(seen))
+    })?;
+    ensure!(seen["wrong"] == 0 && seen["lost"] == 0, "samples were lost or changed: {seen}");
+    ensure!(seen["leads"] == LEADS && seen["rate"] == 500, "not the leads of the board: {seen}");
+    let mut ages: Vec<f64> = seen["ages"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+    ages.sort_by(f64::total_cmp);
+    eprintln!(
+        "from the port to the page, ms: median {:?}, p95 {:?}",
+        ages.get(ages.len() / 2),
+        ages.get(ages.len() * 95 / 100)
+    );
+
+    visit.step("the ear");
+    visit.physician_asks("Image de l’oreille")?;
+    visit.window.press("Prendre l’image")?;
+    visit.keep()?;
+
+    visit.step("heart and lungs");
+    visit.physician_asks("Écoute du cœur et des poumons")?;
+    visit.window.press("Enregistrer")?;
+    visit.keep()?;
+
+    visit.physician_concludes()?;
+    visit.window.find("Vos papiers")?;
+    visit.patient_takes_leave()?;
+    visit.outbox_is_drained()?;
+
+    visit.step("all of it is in the record");
+    let resources = visit.resources_at_the_desk()?;
+    let record = serde_json::to_string(&resources)?;
+    for part in ["11524-6", "SampledData", "application/dicom", "application/edf", "image/jpeg", "audio/flac"] {
+        // A member of that type is written valueSampledData.
+        ensure!(record.contains(part), "the record has no {part}");
+    }
+    let first = resources
+        .iter()
+        .filter(|resource| resource["resourceType"] == "Observation")
+        .flat_map(|resource| resource["component"].as_array().cloned().unwrap_or_default())
+        .find(|component| component["valueSampledData"].is_object())
+        .context("the samples of the first lead")?;
+    let data = first["valueSampledData"]["data"].as_str().context("samples")?;
+    let counts: Vec<i64> = data.split(' ').map(str::parse).collect::<Result<_, _>>().context("a sample is missing")?;
+    ensure!(counts.len() as u64 >= ROWS, "{} samples", counts.len());
+    ensure!(counts.windows(2).all(|pair| pair[1] == pair[0] + 1), "the record's samples are not those of the board");
+    visit.close()
+}
+
+impl Visit {
+    /// The physician asks, and the patient places the device.
+    fn physician_asks(&self, measurement: &str) -> Result<()> {
+        self.physician.press(measurement)?;
+        self.window.find(containing("Le médecin demande cette mesure"))?;
+        self.measure(measurement)
+    }
+}
