@@ -19,10 +19,11 @@ const TABLE: &[(&str, &[&str])] = &[
     ("exam", &["consult", "media"]),
     ("drivers", &["consult"]),
     ("waveforms", &["consult"]),
+    ("wiring", &["config", "drivers"]),
     ("fhir", &["consult", "waveforms"]),
     ("desk", &["signal"]),
-    ("cabinctl", &["config", "consult", "drivers", "exam", "outbox", "signal"]),
-    ("cabin", &["call", "config", "consult", "drivers", "exam", "fhir", "media", "outbox", "signal", "ui"]),
+    ("cabinctl", &["config", "consult", "drivers", "exam", "outbox", "signal", "wiring"]),
+    ("cabin", &["call", "config", "consult", "drivers", "exam", "fhir", "media", "outbox", "signal", "ui", "wiring"]),
 ];
 
 /// What the tests of a crate may depend on beside the table: the simulators, which are outside the cabin.

@@ -21,6 +21,20 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "06-reason-words", show: |app| at(app, Screen::ReasonWords, StepName::Reason) },
     Scene { name: "07-warning-signs", show: |app| at(app, Screen::WarningSigns, StepName::Reason) },
     Scene { name: "08-emergency", show: |app| at(app, Screen::Emergency, StepName::None) },
+    Scene { name: "08b-card", show: |app| at(app, Screen::VitaleCard, StepName::Identity) },
+    Scene {
+        name: "08c-card-holders",
+        show: |app| {
+            let holder = |name: &str, day, month, year| CardHolder {
+                name: name.into(),
+                birth_date: BirthDate { day, month, year },
+            };
+            let holders =
+                vec![holder("PAT-TROIS DOMINIQUE MARIE-LOUISE", 28, 3, 1979), holder("PAT-TROIS LÉO", 2, 11, 2015)];
+            app.global::<IdentityAdapter>().set_card_holders(ModelRc::new(VecModel::from(holders)));
+            at(app, Screen::VitaleCard, StepName::Identity);
+        },
+    },
     Scene { name: "09-birth-name", show: |app| at(app, Screen::BirthName, StepName::Identity) },
     Scene { name: "10-given-names", show: |app| at(app, Screen::GivenNames, StepName::Identity) },
     Scene { name: "11-sex", show: |app| at(app, Screen::Sex, StepName::Identity) },

@@ -311,7 +311,7 @@ fn trouble(absent: Absent) -> Trouble {
         Absent::TimedOut { .. } => Trouble::TookTooLong,
         Absent::UnitUnknown | Absent::Inexact(_) | Absent::Busy | Absent::ClockWrong | Absent::OutOfOrder => {
             Trouble::DeviceFault
-        },
+        }
         Absent::ElectrodeOff => Trouble::NoSignal,
         Absent::OtherSubstance | Absent::OutOfMeterRange => Trouble::Implausible,
         Absent::Stopped => Trouble::NoSignal,

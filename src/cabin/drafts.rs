@@ -7,6 +7,7 @@ use consult::identity::{
 };
 use consult::reason::{BodyPart, ReasonKind};
 use consult::vitals::Moment;
+use drivers::fixtures::CardEvent;
 use zeroize::Zeroize;
 
 use crate::documents::papers::{Telephone, UnderWay};
@@ -106,9 +107,20 @@ pub struct ReasonDraft {
     pub words: String,
 }
 
+/// What a carte Vitale says, until the patient chose.
+#[derive(Clone, Debug, Default)]
+pub struct CardDraft {
+    /// The patient types, or has chosen: the card is not asked for again.
+    pub passed: bool,
+    /// What the reader last said.
+    pub said: Option<CardEvent>,
+}
+
 /// The identity.
 #[derive(Clone, Debug, Default)]
 pub struct IdentityDraft {
+    /// The card.
+    pub card: CardDraft,
     /// Page shown.
     pub page: IdentityPage,
     /// Changing one answer from the review: back there afterwards.

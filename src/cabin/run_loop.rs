@@ -8,6 +8,7 @@ mod binding;
 mod desk;
 mod effects;
 mod examining;
+mod fixtures;
 mod pharmacist;
 mod physician;
 
@@ -20,6 +21,8 @@ use consult::ecg::Ecg;
 use consult::journey::{Act, CallLine, Effect, Guided, Input, Journey, Step};
 use consult::site::Pharmacist;
 use consult::vitals::{DeviceIdentity, Measurement, Moment, Reading, Recording, RecordingKind, Value};
+use drivers::fixtures::light_blink1::CabinState;
+use drivers::ports::fixtures::Fixtures;
 use drivers::ports::{Message, system_clock};
 use outbox::Client;
 use sha2::{Digest as _, Sha256};
@@ -65,6 +68,8 @@ pub enum Event {
     Port(Message),
     /// What is plugged in, for the technician who asked.
     Plugged(Vec<drivers::ports::Found>),
+    /// From the card reader, the door or the radar.
+    Fixture(drivers::fixtures::Message),
     /// From the device that the technician tries.
     Trial(Message),
     /// From an instrument that sees.
@@ -158,6 +163,11 @@ pub struct Cabin {
     pub(crate) devices: Devices,
     pub(crate) instruments: Instruments,
     pub(crate) binding: BindingDraft,
+    pub(crate) fixtures: Fixtures,
+    /// A card is looked for.
+    card_wanted: bool,
+    /// What the lamp outside was last told.
+    lamp: Option<CabinState>,
     pub(crate) link: Option<DeskLink>,
     pub(crate) desk: DeskState,
     pub(crate) physician: Option<PhysicianLink>,
@@ -254,6 +264,10 @@ impl Cabin {
         let outbox = Client::with_patience(&settings.outbox_socket, OUTBOX_PATIENCE);
         let outbox_watch = Client::new(&settings.outbox_socket);
         let devices = Devices::open(settings.bindings.clone(), |message| post(Event::Port(message)))?;
+        let (fixtures, said) = Fixtures::open(settings.fixtures.clone());
+        std::thread::Builder::new()
+            .name("fixtures".into())
+            .spawn(move || said.into_iter().for_each(|message| post(Event::Fixture(message))))?;
         let found = journal::read_back(&outbox, &settings);
         let journal_known = found.is_ok();
         let found = found.unwrap_or_default();
@@ -274,6 +288,9 @@ impl Cabin {
             journal_known,
             instruments: Instruments::new(&settings.instruments),
             binding: BindingDraft::default(),
+            fixtures,
+            card_wanted: false,
+            lamp: None,
             devices,
             link: None,
             desk: DeskState::default(),
@@ -313,6 +330,7 @@ impl Cabin {
         match event {
             Event::Port(message) => self.port(message),
             Event::Plugged(found) => self.plugged(found),
+            Event::Fixture(message) => self.fixture(message),
             Event::Trial(message) => self.trial(message),
             Event::Instrument(event) => self.instrument(event),
             Event::Desk(event) => self.desk_event(event),
@@ -471,6 +489,7 @@ impl Cabin {
             }
         }
         self.lock_when_quiet();
+        self.tend_fixtures();
         if self.ticks % LOOK_TICKS == 1 {
             self.instruments.look(&self.runtime, |event| post(Event::Instrument(event)));
         }

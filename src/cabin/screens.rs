@@ -187,6 +187,7 @@ fn screen(cabin: &Cabin) -> Screen {
         },
         Step::WarningSigns => Screen::WarningSigns,
         Step::Identity => match cabin.drafts.identity.page {
+            IdentityPage::BirthName if cabin.offers_card() => Screen::VitaleCard,
             IdentityPage::BirthName => Screen::BirthName,
             IdentityPage::GivenNames => Screen::GivenNames,
             IdentityPage::Sex => Screen::Sex,

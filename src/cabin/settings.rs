@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use config::{Config, DevicePort};
+use config::Config;
 use consult::communes::{self, Scope};
 use consult::journey::Policy;
 use consult::site::{DeviceClass, Site};
 use consult::vitals::Measurement;
-use drivers::ports::{Address, Binding};
+use drivers::ports::Binding;
 use exam::camera::format::{Coding, Mode};
 use exam::{camera, sound};
 use signal::{Code, Text};
@@ -50,6 +50,8 @@ pub struct Settings {
     pub bindings: Vec<Binding>,
     /// Otoscope, dermatoscope, stethoscope.
     pub instruments: Vec<instruments::Setting>,
+    /// Card reader, lamp, door, radar, scanner.
+    pub fixtures: drivers::ports::fixtures::Settings,
     /// Address of the desk, for the technician's screen; empty when there is none.
     pub desk_url: String,
     /// Extra authority for the desk's certificate.
@@ -77,7 +79,8 @@ impl Settings {
     /// Every mistake of the file, each with its line and what is expected there.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
         let config = Config::load(path)?;
-        let bindings = config.devices.iter().map(|device| binding(path, device)).collect::<anyhow::Result<Vec<_>>>()?;
+        let bindings: Result<Vec<_>, _> = config.devices.iter().map(wiring::binding).collect();
+        let bindings = bindings.with_context(|| path.display().to_string())?;
         let instruments = instrument_settings(path, &config.instruments)?;
         let fitted = bindings.iter().map(|binding| binding.model.measurement);
         let fitted = fitted.chain(instruments.iter().map(|instrument| instrument.measurement)).collect();
@@ -129,6 +132,7 @@ impl Settings {
                 .collect(),
             bindings,
             instruments,
+            fixtures: wiring::fixtures(&config).with_context(|| path.display().to_string())?,
             desk_url: config.desk.url.clone(),
             desk_ca: config.desk.ca_file.clone(),
             call: call_settings(&config)?,
@@ -140,21 +144,6 @@ impl Settings {
             language: config.site.language.code().to_owned(),
         })
     }
-}
-
-fn binding(path: &Path, device: &config::Device) -> anyhow::Result<Binding> {
-    let model = drivers::model(&device.model).with_context(|| {
-        let known: Vec<_> = drivers::MODELS.iter().map(|model| model.key).collect();
-        format!("{}:{}: model: expected one of {}", path.display(), device.line, known.join(", "))
-    })?;
-    let address = match &device.port {
-        DevicePort::IdPath(id) => Address::IdPath(id.clone()),
-        DevicePort::Serial(serial) => Address::Serial(serial.clone()),
-        DevicePort::Path(file) => Address::Path(file.clone()),
-        DevicePort::Usb(usb) => Address::Usb(usb.parse()?),
-        DevicePort::Tcp(host) => Address::Tcp(host.clone()),
-    };
-    Ok(Binding { name: device.name.clone(), model, address })
 }
 
 fn instrument_settings(path: &Path, config: &config::Instruments) -> anyhow::Result<Vec<instruments::Setting>> {

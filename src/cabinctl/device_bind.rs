@@ -15,10 +15,9 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let model = arguments.need("the model")?;
     let port = arguments.need("the port")?;
     arguments.end()?;
-    drivers::model(&model)
-        .with_context(|| format!("no model {model:?}; there are: {}", config_file::keys().join(", ")))?;
+    drivers::model(&model).with_context(|| format!("no model {model:?}; there are: {}", wiring::keys().join(", ")))?;
     let address = lasting(config_file::typed_address(&port)?);
-    config::edit::set_device(&path, &name, &model, &config_file::port(&address), &config_file::keys())?;
+    wiring::edit::set_device(&path, &name, &model, &wiring::port(&address))?;
     writeln!(out, "{name} is the {model} at {address}")?;
     if find::resolve(&address).is_none() {
         writeln!(out, "nothing is plugged there now")?;

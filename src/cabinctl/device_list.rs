@@ -24,7 +24,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     if let Some(config) = config {
         writeln!(out, "\nbound in the configuration:")?;
         for device in &config.devices {
-            let address = config_file::address(&device.port)?;
+            let address = wiring::address(&device.port)?;
             let there = find::resolve(&address)
                 .map_or("not there: check the cable".to_owned(), |found| format!("there: {}", found.path.display()));
             writeln!(out, "  {:<14} {:<24} {address}  {there}", device.name, device.model)?;

@@ -33,7 +33,7 @@ pub(crate) fn binding(arguments: &mut Arguments) -> Result<Binding> {
         (Some(model), Some(port)) => Ok(Binding {
             name: model.clone(),
             model: drivers::model(&model)
-                .with_context(|| format!("no model {model:?}; there are: {}", config_file::keys().join(", ")))?,
+                .with_context(|| format!("no model {model:?}; there are: {}", wiring::keys().join(", ")))?,
             address: config_file::typed_address(&port)?,
         }),
         (None, None) => {

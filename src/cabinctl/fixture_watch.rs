@@ -32,7 +32,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let within = arguments.option("within").map(|text| text.parse::<u32>().context("--within takes seconds"));
     let give_up_at = within.transpose()?.map(|seconds| Instant::now() + Duration::from_secs(seconds.into()));
     arguments.end()?;
-    let mut settings = config_file::fixtures(&config)?;
+    let mut settings = wiring::fixtures(&config)?;
     // A card is read by its own verb, with its own consent.
     settings.card_reader = None;
     let nothing = settings.light.is_none() && settings.door.is_none();

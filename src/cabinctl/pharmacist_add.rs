@@ -34,7 +34,7 @@ pub(crate) fn run(mut arguments: Arguments, input: &mut dyn BufRead, out: &mut d
     let pin = unseen(input)?;
     writeln!(out)?;
     check(&pin)?;
-    config::edit::set_pharmacist(&path, &id, &name, &hash(&pin)?, &config_file::keys())?;
+    wiring::edit::set_pharmacist(&path, &id, &name, &hash(&pin)?)?;
     writeln!(out, "{name} ({id}) can open the cabin from its next start")?;
     Ok(())
 }

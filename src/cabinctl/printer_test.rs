@@ -15,7 +15,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     arguments.end()?;
     let printer = config.fixtures.receipt_printer.as_ref();
     let printer = printer.context("the configuration has no [receipt_printer]: papers are printed by [printer]")?;
-    let (at, paper) = config_file::receipt_printer(printer)?;
+    let (at, paper) = wiring::receipt_printer(printer)?;
     match printer_status(&at)? {
         Some(status) => writeln!(out, "status   {status}")?,
         None => writeln!(out, "status   this printer tells nothing of itself")?,

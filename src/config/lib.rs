@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-pub mod edit;
 mod fixtures;
 mod reader;
 mod sections;

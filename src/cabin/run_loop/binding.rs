@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use config::DevicePort;
 use consult::vitals::{Measurement, Value};
 use drivers::ports::{Address, Binding, Found, Message, PortEvent, UsbAddress, Which, find, system_clock};
 use drivers::{MODELS, Model};
@@ -193,8 +192,7 @@ impl Cabin {
         }
         let name = self.name_for(place, model);
         let address = place.address.clone();
-        let keys: Vec<_> = MODELS.iter().map(|model| model.key).collect();
-        if let Err(error) = config::edit::set_device(&self.settings.file, &name, model.key, &port(&address), &keys) {
+        if let Err(error) = wiring::edit::set_device(&self.settings.file, &name, model.key, &wiring::port(&address)) {
             tracing::warn!(%error, "a binding was not kept");
             self.binding.trouble = Some(Trouble::NotWritten(error.to_string()));
             return;
@@ -284,14 +282,5 @@ fn lasting(found: &Found) -> Address {
         }
         (None, None, Some(serial), _) => Address::Serial(serial.clone()),
         _ => Address::Path(found.path.clone()),
-    }
-}
-
-fn port(address: &Address) -> DevicePort {
-    match address {
-        Address::IdPath(id_path) => DevicePort::IdPath(id_path.clone()),
-        Address::Serial(serial) => DevicePort::Serial(serial.clone()),
-        Address::Path(path) => DevicePort::Path(path.clone()),
-        Address::Usb(usb) => DevicePort::Usb(usb.to_string()),
     }
 }

@@ -3,7 +3,7 @@
 mod answers;
 pub mod call;
 mod ending;
-mod identity;
+pub mod identity;
 pub mod measure;
 mod welcome;
 

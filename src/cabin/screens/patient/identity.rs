@@ -5,9 +5,11 @@ use consult::identity::{
     BirthDate, BirthDateRefused, MatriculeRefused, NAME_CHARS_MAX, Sex, TraitText, TraitTextRefused,
 };
 use consult::journey::Input;
+use drivers::fixtures::CardEvent;
+use drivers::fixtures::card_vitale::{CardFault, Holder};
 use drivers::ports::system_clock;
 use slint::{ComponentHandle as _, SharedString};
-use ui::{App, BirthDateState, IdentityAdapter, MatriculeState, PlaceFound, SexKind};
+use ui::{App, BirthDateState, CardHolder, CardState, IdentityAdapter, MatriculeState, PlaceFound, SexKind};
 
 use super::super::list;
 use super::answers::{cut, set_text};
@@ -21,8 +23,12 @@ const PLACES_SHOWN: usize = 4;
 /// Where a group begins on the card: sex, year, month, département, commune, order, key.
 const MATRICULE_GROUPS: [usize; 6] = [1, 3, 5, 7, 10, 13];
 
-pub fn connect(app: &App) {
+pub(super) fn connect(app: &App) {
     let identity = app.global::<IdentityAdapter>();
+    identity.on_type_instead(|| with(Cabin::type_instead));
+    identity.on_choose_card_holder(|index| {
+        with(|cabin| cabin.choose_card_holder(usize::try_from(index).unwrap_or(usize::MAX)))
+    });
     identity.on_birth_name_edited(|text| with(|cabin| cabin.drafts.identity.birth_name = cut(&text, NAME_CHARS_MAX)));
     identity.on_given_names_edited(|text| with(|cabin| cabin.drafts.identity.given_names = cut(&text, NAME_CHARS_MAX)));
     identity.on_choose_sex(|sex| {
@@ -81,9 +87,10 @@ pub fn connect(app: &App) {
     identity.on_change_matricule(change(IdentityPage::Matricule));
 }
 
-pub fn show(app: &App, cabin: &Cabin) {
+pub(super) fn show(app: &App, cabin: &Cabin) {
     let draft = &cabin.drafts.identity;
     let identity = app.global::<IdentityAdapter>();
+    card(&identity, cabin);
     set_text(&draft.birth_name, || identity.get_birth_name(), |text| identity.set_birth_name(text));
     set_text(&draft.given_names, || identity.get_given_names(), |text| identity.set_given_names(text));
     set_text(&draft.place_search, || identity.get_place_search(), |text| identity.set_place_search(text));
@@ -110,8 +117,9 @@ pub fn show(app: &App, cabin: &Cabin) {
     });
 }
 
-pub fn forget(app: &App) {
+pub(super) fn forget(app: &App) {
     let identity = app.global::<IdentityAdapter>();
+    identity.set_card_holders(slint::ModelRc::default());
     identity.set_birth_name(SharedString::default());
     identity.set_given_names(SharedString::default());
     identity.set_place_search(SharedString::default());
@@ -123,17 +131,54 @@ pub fn forget(app: &App) {
     identity.set_sex(SexKind::None);
 }
 
+/// How far the reading of the card is, and those whom it covers.
+fn card(identity: &IdentityAdapter<'_>, cabin: &Cabin) {
+    let said = cabin.drafts.identity.card.said.as_ref();
+    identity.set_card(match said {
+        None | Some(CardEvent::Insert { .. } | CardEvent::Removed | CardEvent::Fault(CardFault::NoCard)) => {
+            CardState::Insert
+        }
+        Some(CardEvent::Reading) => CardState::Reading,
+        Some(CardEvent::Read(_)) => CardState::Chosen,
+        Some(CardEvent::Fault(CardFault::Pulled)) => CardState::Pulled,
+        Some(CardEvent::Fault(CardFault::Mute | CardFault::Garbled)) => CardState::Turn,
+        Some(CardEvent::Fault(CardFault::Professional | CardFault::FirstVitale | CardFault::Foreign)) => {
+            CardState::OtherCard
+        }
+        Some(CardEvent::Fault(_)) => CardState::OutOfOrder,
+    });
+    let holders = match said {
+        Some(CardEvent::Read(holders)) => holders.as_slice(),
+        _ => &[],
+    };
+    let holder = |holder: &Holder| {
+        let (year, month, day) = holder.prefill.birth_date().unwrap_or_default();
+        let names = [holder.prefill.birth_name(), holder.prefill.given_names()];
+        CardHolder {
+            name: names.into_iter().flatten().collect::<Vec<_>>().join(" ").into(),
+            birth_date: ui::BirthDate {
+                day: day.unwrap_or(0).into(),
+                month: month.unwrap_or(0).into(),
+                year: year.into(),
+            },
+        }
+    };
+    list(&identity.get_card_holders(), holders.iter().map(holder).collect(), |rows| identity.set_card_holders(rows));
+}
+
 /// The places of the official list that fit what is typed, best first.
 pub(super) fn search(typed: &str, scope: Scope) -> Vec<FoundPlace> {
-    communes::search(typed, scope, PLACES_SHOWN)
-        .into_iter()
-        .map(|place| FoundPlace {
-            code: place.cog,
-            name: place.name.to_owned(),
-            // Communes of one name are told apart by their département; a country needs nothing.
-            detail: if place.cog.is_country() { String::new() } else { place.departement().to_owned() },
-        })
-        .collect()
+    communes::search(typed, scope, PLACES_SHOWN).iter().map(found_place).collect()
+}
+
+/// A place of the official list, as the form holds it.
+pub fn found_place(place: &communes::Found) -> FoundPlace {
+    FoundPlace {
+        code: place.cog,
+        name: place.name.to_owned(),
+        // Communes of one name are told apart by their département; a country needs nothing.
+        detail: if place.cog.is_country() { String::new() } else { place.departement().to_owned() },
+    }
 }
 
 pub(super) fn found(place: &FoundPlace) -> PlaceFound {

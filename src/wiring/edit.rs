@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TomlError};
 
-use crate::{Config, ConfigMistakes, DevicePort};
+use config::{Config, ConfigMistakes, DevicePort};
 
 /// Why the file is left as it was.
 #[derive(Debug)]
@@ -55,8 +55,8 @@ impl std::error::Error for EditError {}
 /// Binds a device: sets the `[[device]]` of that name, or adds one.
 ///
 /// # Errors
-/// Why the file is left as it was. `models` are the models known ([`Config::check_models`]).
-pub fn set_device(path: &Path, name: &str, model: &str, port: &DevicePort, models: &[&str]) -> Result<(), EditError> {
+/// Why the file is left as it was.
+pub fn set_device(path: &Path, name: &str, model: &str, port: &DevicePort) -> Result<(), EditError> {
     let mut table = Table::new();
     table["name"] = toml_edit::value(name);
     table["model"] = toml_edit::value(model);
@@ -66,25 +66,26 @@ pub fn set_device(path: &Path, name: &str, model: &str, port: &DevicePort, model
         DevicePort::Path(path) => ("path", path.display().to_string()),
         DevicePort::Usb(usb) => ("usb", usb.clone()),
         DevicePort::Tcp(host) => ("tcp", host.clone()),
+        DevicePort::Tcp(host) => ("tcp", host.clone()),
     };
     table[field] = toml_edit::value(text);
-    set_table(path, "device", "name", table, models)
+    set_table(path, "device", "name", table)
 }
 
 /// Adds a pharmacist, or changes the name and PIN of the one with that id.
 ///
 /// # Errors
-/// Why the file is left as it was. `models` are the models known ([`Config::check_models`]).
-pub fn set_pharmacist(path: &Path, id: &str, name: &str, pin_hash: &str, models: &[&str]) -> Result<(), EditError> {
+/// Why the file is left as it was.
+pub fn set_pharmacist(path: &Path, id: &str, name: &str, pin_hash: &str) -> Result<(), EditError> {
     let mut table = Table::new();
     table["id"] = toml_edit::value(id);
     table["name"] = toml_edit::value(name);
     table["pin_hash"] = toml_edit::value(pin_hash);
-    set_table(path, "pharmacist", "id", table, models)
+    set_table(path, "pharmacist", "id", table)
 }
 
 /// Sets the table of `[[field]]` whose `key` has the table's value, or adds one, and writes the file if it is then good.
-fn set_table(path: &Path, field: &'static str, key: &str, table: Table, models: &[&str]) -> Result<(), EditError> {
+fn set_table(path: &Path, field: &'static str, key: &str, table: Table) -> Result<(), EditError> {
     let failed = |error| EditError::File { file: path.to_owned(), error };
     let text = fs::read_to_string(path).map_err(failed)?;
     let mut document: DocumentMut =
@@ -108,7 +109,7 @@ fn set_table(path: &Path, field: &'static str, key: &str, table: Table, models: 
     }
     let text = document.to_string();
     let config = Config::parse(&text, path).map_err(EditError::Mistakes)?;
-    config.check_models(path, models).map_err(EditError::Mistakes)?;
+    config.check_models(path, &crate::keys()).map_err(EditError::Mistakes)?;
     replace(path, &text).map_err(failed)
 }
 
