@@ -229,6 +229,7 @@ impl Drafts {
             let traits = identity.traits();
             let (year, month, day) = traits.birth_date.parts();
             drafts.identity = IdentityDraft {
+                card: CardDraft::default(),
                 page: IdentityPage::Review,
                 from_review: false,
                 birth_name: traits.birth_name.reveal().to_owned(),

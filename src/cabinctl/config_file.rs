@@ -3,12 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use config::{Config, DevicePort, DoorLine};
-use drivers::MODELS;
-use drivers::fixtures::door_contact::ModemLine;
-use drivers::fixtures::printer_escpos::{CodePage, Paper};
-use drivers::fixtures::scanner_codes::Accept;
-use drivers::ports::fixtures::{self, DoorSettings, PresenceSettings, PrinterAddress, ScannerSettings};
+use config::Config;
 use drivers::ports::{Address, Binding};
 
 /// Reads a configuration and checks its models.

@@ -66,7 +66,6 @@ pub fn set_device(path: &Path, name: &str, model: &str, port: &DevicePort) -> Re
         DevicePort::Path(path) => ("path", path.display().to_string()),
         DevicePort::Usb(usb) => ("usb", usb.clone()),
         DevicePort::Tcp(host) => ("tcp", host.clone()),
-        DevicePort::Tcp(host) => ("tcp", host.clone()),
     };
     table[field] = toml_edit::value(text);
     set_table(path, "device", "name", table)
