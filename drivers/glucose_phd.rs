@@ -12,7 +12,7 @@ use crate::personal_health::observation::Observation;
 use crate::personal_health::taking::{Found, Kind, Taking, figure, fitting, number};
 use crate::{Absent, Protocol, Status};
 
-pub(crate) static KIND: Kind =
+pub(crate) const KIND: Kind =
     Kind { wants, read, values: 1, without_rest: None, wake: Status::WakeUp, ready: Status::MeasureOnDevice };
 
 /// Capillary whole blood, capillary plasma (how a meter is calibrated), and both of a sample whose place the meter does
@@ -21,16 +21,18 @@ const CAPILLARY: [u16; 4] = [mdc::GLUCOSE_CAPILLARY_BLOOD, 0x71BC, 0x726C, 0x727
 /// Control solutions.
 const CONTROL: [u16; 4] = [0x71D0, 0x7274, 0x7278, 0x727C];
 
+static METER: Kind = KIND;
+
 /// A new one, before the port opens.
 pub fn protocol() -> Box<dyn Protocol> {
-    Box::new(Taking::new(&KIND))
+    Box::new(Taking::new(&METER))
 }
 
 fn wants(object: &Object) -> bool {
     object.class == mdc::METRIC_NUMERIC && object.kind.0 == mdc::SCADA && CAPILLARY.contains(&object.kind.1)
 }
 
-fn read(observation: &Observation) -> Option<Found> {
+pub(crate) fn read(observation: &Observation) -> Option<Found> {
     match observation.kind {
         (mdc::SCADA, code) if CAPILLARY.contains(&code) => Some(Found::Main(glucose(observation).map(Value::Glucose))),
         (mdc::SCADA, code) if CONTROL.contains(&code) => Some(Found::Main(Err(Absent::OtherSubstance))),

@@ -36,6 +36,7 @@ pub mod ecg_pc80b;
 mod electrocardiography;
 pub mod fixtures;
 pub mod fuzz;
+pub mod glucose_accu_chek;
 pub mod glucose_phd;
 pub mod glucose_taidoc;
 pub mod oximeter_bci;
@@ -444,6 +445,8 @@ pub enum Transport {
         /// Bytes of a report, without its number where the device numbers none.
         report_bytes: u8,
     },
+    /// A USB device of the personal healthcare class (PHDC), or of its maker's own class with the same bytes.
+    PersonalHealth,
 }
 
 /// A USB identity that suggests a model. It names a cable more often than a device: a person confirms.
@@ -463,11 +466,20 @@ impl UsbHint {
         UsbHint { vid, pid, transport: Transport::Serial }
     }
 
+    /// A personal health device, by its maker's numbers.
+    pub const fn personal_health(vid: u16, pid: u16) -> Self {
+        UsbHint { vid, pid, transport: Transport::PersonalHealth }
+    }
+
     /// A device that speaks USB HID itself, in reports of that many bytes.
     pub const fn hid(vid: u16, pid: u16, report_bytes: u8) -> Self {
         UsbHint { vid, pid, transport: Transport::Hid { report_bytes } }
     }
 }
+
+/// Any device whose interface is of the personal healthcare class: such a model is known by that class, and not by who
+/// made it.
+pub const ANY_PERSONAL_HEALTH: UsbHint = UsbHint::personal_health(0, 0);
 
 /// Silicon Labs CP2110, as its maker sells it (data sheet).
 const CP2110: UsbHint = UsbHint { vid: 0x10C4, pid: 0xEA80, transport: Transport::HidUart };
@@ -585,7 +597,7 @@ pub const MODELS: &[Model] = &[
         maker: "any",
         measurement: Measurement::OxygenAndPulse,
         line: Some(PERSONAL_HEALTH_LINE),
-        usb: &[],
+        usb: &[ANY_PERSONAL_HEALTH],
         confidence: Confidence::A,
         protocol: || Box::new(oximeter_phd::OximeterPhd::new()),
     },
@@ -595,7 +607,7 @@ pub const MODELS: &[Model] = &[
         maker: "any",
         measurement: Measurement::BloodPressure,
         line: Some(PERSONAL_HEALTH_LINE),
-        usb: &[],
+        usb: &[ANY_PERSONAL_HEALTH],
         confidence: Confidence::A,
         protocol: blood_pressure_phd::protocol,
     },
@@ -646,7 +658,7 @@ pub const MODELS: &[Model] = &[
         maker: "any",
         measurement: Measurement::WeightAndHeight,
         line: Some(PERSONAL_HEALTH_LINE),
-        usb: &[],
+        usb: &[ANY_PERSONAL_HEALTH],
         confidence: Confidence::A,
         protocol: scale_phd::protocol,
     },
@@ -656,9 +668,25 @@ pub const MODELS: &[Model] = &[
         maker: "any",
         measurement: Measurement::Temperature,
         line: Some(PERSONAL_HEALTH_LINE),
-        usb: &[],
+        usb: &[ANY_PERSONAL_HEALTH],
         confidence: Confidence::A,
         protocol: thermometer_phd::protocol,
+    },
+    Model {
+        key: "glucose_accu_chek",
+        name: "Accu-Chek Guide, Guide Me, Instant, Aviva Connect",
+        maker: "Roche",
+        measurement: Measurement::Glucose,
+        line: Some(PERSONAL_HEALTH_LINE),
+        usb: &[
+            UsbHint::personal_health(0x173A, 0x21D5),
+            UsbHint::personal_health(0x173A, 0x21CF),
+            UsbHint::personal_health(0x173A, 0x21D6),
+            UsbHint::personal_health(0x173A, 0x21D7),
+            UsbHint::personal_health(0x173A, 0x21D8),
+        ],
+        confidence: Confidence::B,
+        protocol: glucose_accu_chek::protocol,
     },
     Model {
         key: "glucose_phd",
@@ -666,7 +694,7 @@ pub const MODELS: &[Model] = &[
         maker: "any",
         measurement: Measurement::Glucose,
         line: Some(PERSONAL_HEALTH_LINE),
-        usb: &[],
+        usb: &[ANY_PERSONAL_HEALTH],
         confidence: Confidence::A,
         protocol: glucose_phd::protocol,
     },
@@ -810,6 +838,11 @@ pub fn model(key: &str) -> Option<&'static Model> {
 /// Models that a USB identity suggests, most likely first.
 pub fn models_for_usb(vid: u16, pid: u16) -> impl Iterator<Item = &'static Model> {
     MODELS.iter().filter(move |m| m.usb.iter().any(|hint| hint.vid == vid && hint.pid == pid))
+}
+
+/// Models that read any device of the personal healthcare class, each what it measures.
+pub fn models_for_personal_health() -> impl Iterator<Item = &'static Model> {
+    MODELS.iter().filter(|model| model.usb.contains(&ANY_PERSONAL_HEALTH))
 }
 
 /// Sum of bytes modulo 256: the checksum of Nonin, SunTech, TaiDoc and Tanita.

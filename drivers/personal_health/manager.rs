@@ -95,6 +95,8 @@ struct Reading {
 pub(crate) struct Manager {
     /// Whether the model measures that.
     wants: fn(&Object) -> bool,
+    /// The protocol version that every association is answered with, its configuration asked for each time.
+    answering: Option<u32>,
     buffer: Vec<u8>,
     /// When the last byte of what is not whole yet came.
     arrived_at: Option<Instant>,
@@ -122,6 +124,7 @@ impl Manager {
     pub(crate) fn new(wants: fn(&Object) -> bool) -> Self {
         Self {
             wants,
+            answering: None,
             buffer: Vec::new(),
             arrived_at: None,
             state: State::Unassociated,
@@ -139,6 +142,11 @@ impl Manager {
             out: VecDeque::new(),
             heard: VecDeque::new(),
         }
+    }
+
+    /// For devices that are used to one answer: that protocol version, and to be asked for their configuration.
+    pub(crate) fn answering(self, version: u32) -> Self {
+        Self { answering: Some(version), ..self }
     }
 
     /// The cable is new: an agent begins anew.
@@ -301,7 +309,8 @@ impl Manager {
                 self.is_clock_set = false;
                 self.was_ahead = false;
                 let known = standard::configuration(configuration).or_else(|| self.recall(configuration));
-                match known.filter(|known| self.is_fit(known)) {
+                let version = self.answering.unwrap_or(version);
+                match known.filter(|known| self.answering.is_none() && self.is_fit(known)) {
                     Some(known) => {
                         self.send(apdu::aare(apdu::Result::Accepted, version));
                         self.operate(known, now);

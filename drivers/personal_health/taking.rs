@@ -152,7 +152,11 @@ pub(crate) struct Taking {
 
 impl Taking {
     pub(crate) fn new(kind: &'static Kind) -> Self {
-        let manager = Manager::new(kind.wants);
+        Self::with(kind, Manager::new(kind.wants))
+    }
+
+    /// With a manager that keeps to what its devices are used to.
+    pub(crate) fn with(kind: &'static Kind, manager: Manager) -> Self {
         let out = Outgoing::default();
         Self { kind, manager, run: None, held: Vec::new(), condition: Condition::default(), out }
     }

@@ -8,6 +8,7 @@ use super::find::{self, Address, Found};
 use super::folder::Folder;
 use super::hid::Hid;
 use super::hid_uart::HidUart;
+use super::phdc::Phdc;
 use super::tcp::Tcp;
 use super::tty::{NotOpened, Tty};
 use crate::{Model, Transport};
@@ -19,6 +20,7 @@ pub(crate) enum Cable {
     Hid(Hid),
     Tcp(Tcp),
     Folder(Folder),
+    Phdc(Phdc),
 }
 
 impl Cable {
@@ -51,6 +53,7 @@ impl Cable {
         };
         let cable = match (model.transport(usb.vid, usb.pid), model.line) {
             (Some(Transport::HidUart), Some(line)) => Cable::HidUart(HidUart::open(&found.path, line)?),
+            (Some(Transport::PersonalHealth), _) => Cable::Phdc(Phdc::open(&found.path)?),
             (Some(Transport::Hid { report_bytes }), _) => Cable::Hid(Hid::open(&found.path, report_bytes)?),
             _ => return Err(not_bound_well(found)),
         };
@@ -65,6 +68,7 @@ impl Cable {
             Cable::Hid(device) => device.read(buffer),
             Cable::Tcp(stream) => stream.read(buffer),
             Cable::Folder(folder) => Ok(folder.read(buffer)),
+            Cable::Phdc(device) => device.read(buffer),
         }
     }
 
@@ -79,6 +83,7 @@ impl Cable {
                 folder.write(bytes);
                 Ok(())
             }
+            Cable::Phdc(device) => device.write(bytes),
         }
     }
 
@@ -86,7 +91,7 @@ impl Cable {
     pub(crate) fn set_feature(&mut self, report: &[u8]) -> io::Result<()> {
         match self {
             Cable::Hid(device) => device.set_feature(report),
-            Cable::Tty(_) | Cable::HidUart(_) | Cable::Tcp(_) | Cable::Folder(_) => Ok(()),
+            Cable::Tty(_) | Cable::HidUart(_) | Cable::Tcp(_) | Cable::Folder(_) | Cable::Phdc(_) => Ok(()),
         }
     }
 }
@@ -100,6 +105,7 @@ impl AsRawFd for Cable {
             Cable::Hid(device) => device.as_raw_fd(),
             Cable::Tcp(stream) => stream.as_raw_fd(),
             Cable::Folder(folder) => folder.as_raw_fd(),
+            Cable::Phdc(device) => device.as_raw_fd(),
         }
     }
 }

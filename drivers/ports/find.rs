@@ -105,6 +105,8 @@ pub struct Found {
     pub usb: Option<(u16, u16)>,
     /// Name that the adapter gives itself.
     pub product: Option<String>,
+    /// It is a USB device with an interface of the personal healthcare class.
+    pub is_personal_health: bool,
 }
 
 /// Ports looked at: more than any machine has.
@@ -157,7 +159,9 @@ pub fn usb_devices(address: &UsbAddress) -> Vec<Found> {
 pub fn list_usb() -> Vec<Found> {
     let hints = MODELS.iter().flat_map(|model| model.usb).filter(|hint| hint.transport != Transport::Serial);
     let known: BTreeSet<_> = hints.map(|hint| (hint.vid, hint.pid)).collect();
-    known.into_iter().flat_map(|(vid, pid)| usb_devices(&UsbAddress { vid, pid, which: Which::Only })).collect()
+    let root = Path::new("/");
+    let all = names_in(&root.join("sys/bus/usb/devices")).into_iter().filter_map(|name| usb_device(root, &name));
+    all.filter(|found| found.is_personal_health || found.usb.is_some_and(|usb| known.contains(&usb))).collect()
 }
 
 /// [`usb_devices`] on a machine laid out under `root`.
@@ -177,6 +181,14 @@ pub fn usb_devices_in(root: &Path, address: &UsbAddress) -> Vec<Found> {
 /// The file through which a program speaks to a USB device.
 pub(crate) fn usb_file(bus: u8, address: u8) -> PathBuf {
     format!("/dev/bus/usb/{bus:03}/{address:03}").into()
+}
+
+/// Whether the device has an interface of the personal healthcare class (USB PHDC 1.0, 4.2).
+fn is_personal_health(root: &Path, name: &str) -> bool {
+    let devices = root.join("sys/bus/usb/devices");
+    let of_it =
+        names_in(&devices).into_iter().filter(|other| other.strip_prefix(name).is_some_and(|r| r.starts_with(':')));
+    of_it.into_iter().any(|interface| text(devices.join(interface).join("bInterfaceClass")).as_deref() == Some("0f"))
 }
 
 fn usb_device(root: &Path, name: &str) -> Option<Found> {
@@ -201,6 +213,7 @@ fn usb_device(root: &Path, name: &str) -> Option<Found> {
         serial: of_usb("serial"),
         usb: Some(usb),
         product: of_usb("product"),
+        is_personal_health: is_personal_health(root, name),
     })
 }
 

@@ -28,7 +28,7 @@ const ANSWER_MAX: Duration = Duration::from_millis(500);
 /// A device that takes no bytes for that time has lost them: the protocol asks again.
 const WRITE_MAX: Duration = Duration::from_millis(200);
 /// One reading lasts that long when nothing comes; so long can the closing take.
-const READ_MAX: Duration = Duration::from_millis(250);
+pub(crate) const READ_MAX: Duration = Duration::from_millis(250);
 
 /// Which kind of report is set.
 #[derive(Clone, Copy)]
@@ -162,12 +162,17 @@ impl Incoming {
         report_bytes: usize,
         bytes_of: BytesOf,
     ) -> Result<Incoming, NotOpened> {
+        Self::spawn(move |closing, pipe| interface.read_until(closing, report_bytes, bytes_of, pipe))
+    }
+
+    /// `read` is the thread: it writes what it reads into the pipe until it is told to close.
+    pub(crate) fn spawn(read: impl FnOnce(&AtomicBool, PipeWriter) + Send + 'static) -> Result<Incoming, NotOpened> {
         let (reader, writer) = io::pipe().map_err(|_| NotOpened::Missing)?;
         let closing = Arc::new(AtomicBool::new(false));
         let closing_inside = closing.clone();
         let thread = std::thread::Builder::new()
             .name("port usb".into())
-            .spawn(move || interface.read_until(&closing_inside, report_bytes, bytes_of, writer))
+            .spawn(move || read(&closing_inside, writer))
             .map_err(|_| NotOpened::Missing)?;
         Ok(Incoming { pipe: Some(reader), closing, reader: Some(thread) })
     }
@@ -213,6 +218,6 @@ fn taken(written: rusb::Result<()>) -> io::Result<bool> {
     }
 }
 
-fn is_passing(error: rusb::Error) -> bool {
+pub(crate) fn is_passing(error: rusb::Error) -> bool {
     matches!(error, rusb::Error::Timeout | rusb::Error::Interrupted)
 }

@@ -1,6 +1,17 @@
 //! A cuff of IEEE 11073-10407: one pressure and one pulse each time somebody presses its button.
 
 use crate::personal_health::{Agent, Numeric, Specialisation};
+use crate::usb::phdc;
+
+/// On USB: numbers of pid.codes, which it gives to tests.
+pub(crate) static KIND: phdc::Kind = phdc::Kind {
+    vendor: 0x1209,
+    product: 0x0002,
+    names: ["Simulated", "Cuff agent"],
+    serial: "PHD2",
+    class: 0x0F,
+    specialisation: 0x1007,
+};
 
 pub(crate) fn agent() -> Agent {
     let pressure = Numeric {

@@ -1,6 +1,17 @@
 //! A glucose meter of IEEE 11073-10417, in mg/dL; `value unit=4722` makes it one of mmol/L.
 
 use crate::personal_health::{Agent, Numeric, Specialisation};
+use crate::usb::phdc;
+
+/// On USB: numbers of pid.codes, which it gives to tests.
+pub(crate) static KIND: phdc::Kind = phdc::Kind {
+    vendor: 0x1209,
+    product: 0x0005,
+    names: ["Simulated", "Glucose meter agent"],
+    serial: "PHD5",
+    class: 0x0F,
+    specialisation: 0x1011,
+};
 
 pub(crate) fn agent() -> Agent {
     let names = &["glucose"];

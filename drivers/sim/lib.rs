@@ -35,6 +35,7 @@ mod door_contact;
 mod ecg_contec_ecg90a;
 mod ecg_cyton;
 mod ecg_pc80b;
+mod glucose_accu_chek;
 mod glucose_phd;
 mod glucose_taidoc;
 mod heart;
@@ -75,6 +76,7 @@ pub const MODELS: &[&str] = &[
     "scale_phd",
     "thermometer_phd",
     "glucose_phd",
+    "glucose_accu_chek",
     "oximeter_contec",
     "oximeter_bci",
     "blood_pressure_suntech",
@@ -130,6 +132,7 @@ fn device(model: &str) -> Option<Box<dyn Device>> {
         "scale_phd" => Box::new(scale_phd::agent()),
         "thermometer_phd" => Box::new(thermometer_phd::agent()),
         "glucose_phd" => Box::new(glucose_phd::agent()),
+        "glucose_accu_chek" => Box::new(glucose_accu_chek::agent()),
         "oximeter_contec" => Box::new(oximeter_contec::Oximeter::new()),
         "blood_pressure_suntech" => Box::new(blood_pressure_suntech::Cuff::new()),
         "scale_health_o_meter" => Box::new(scale_health_o_meter::Scale::new()),
@@ -175,6 +178,12 @@ fn plug(model: &str) -> Option<Plug> {
         "blood_pressure_microlife_m" => Plug::Hid(&blood_pressure_microlife_m::KIND),
         "blood_pressure_contec_08a" => Plug::Hid(&blood_pressure_contec_08a::KIND),
         "scale_usb_hid" => Plug::Hid(&scale_usb_hid::KIND),
+        "oximeter_phd" => Plug::Phdc(&oximeter_phd::KIND),
+        "blood_pressure_phd" => Plug::Phdc(&blood_pressure_phd::KIND),
+        "scale_phd" => Plug::Phdc(&scale_phd::KIND),
+        "thermometer_phd" => Plug::Phdc(&thermometer_phd::KIND),
+        "glucose_phd" => Plug::Phdc(&glucose_phd::KIND),
+        "glucose_accu_chek" => Plug::Phdc(&glucose_accu_chek::KIND),
         "light_blink1" => Plug::Hid(&light_blink1::KIND),
         "door_contact" => Plug::Ftdi,
         _ => return None,
@@ -536,6 +545,11 @@ impl Line {
             ["garble"] | ["garble", "on"] => self.garble = true,
             ["garble", "off"] => self.garble = false,
             ["lose", count] => self.lose = count.parse().map_err(|_| format!("not a number of bytes: {count}"))?,
+            ["halt"] => {
+                if let Some(Cable::Usb(usb)) = &mut self.cable {
+                    usb.halt();
+                }
+            }
             ["values"] => return Ok(self.device.values()),
             ["value", ref pairs @ ..] if !pairs.is_empty() => {
                 for pair in pairs {

@@ -1,6 +1,17 @@
 //! A scale of IEEE 11073-10415, with a height rod.
 
 use crate::personal_health::{Agent, Numeric, Specialisation};
+use crate::usb::phdc;
+
+/// On USB: numbers of pid.codes, which it gives to tests.
+pub(crate) static KIND: phdc::Kind = phdc::Kind {
+    vendor: 0x1209,
+    product: 0x0004,
+    names: ["Simulated", "Scale agent"],
+    serial: "PHD4",
+    class: 0x0F,
+    specialisation: 0x100F,
+};
 
 pub(crate) fn agent() -> Agent {
     let numeric = |handle, code, unit, names| Numeric { handle, code, unit, parts: &[], names, is_long: true };

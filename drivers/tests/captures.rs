@@ -259,6 +259,11 @@ fn the_personal_health_scales_capture_is_read_by_the_layout_that_it_announced() 
 }
 
 #[test]
+fn the_accu_chek_meters_store_gives_this_patients_glucose() {
+    gives_what_it_must("glucose_accu_chek");
+}
+
+#[test]
 fn the_personal_health_meters_store_gives_this_patients_glucose() {
     gives_what_it_must("glucose_phd");
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use drivers::fixtures::{FIXTURES, Plug};
-use drivers::{MODELS, Transport};
+use drivers::{ANY_PERSONAL_HEALTH, MODELS, Transport};
 
 fn file() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../systemd/70-cabin-devices.rules")
@@ -37,6 +37,15 @@ fn every_adapter_of_a_model_has_a_rule_that_lets_the_cabin_open_it_and_nobody_el
         let given = |key: &str, op: &str, value: &str| {
             assert!(parts.iter().any(|part| *part == (key.into(), op.into(), value.into())), "{key} {op} in {line}");
         };
+        if line.contains("ID_USB_INTERFACES") {
+            // A class of devices, and not one maker's.
+            assert_eq!(matches, ["SUBSYSTEM", "ENV{DEVTYPE}", "ENV{ID_USB_INTERFACES}"], "{line}");
+            given("ENV{ID_USB_INTERFACES}", "==", "*:0f0000:*");
+            given("GROUP", "=", "cabin");
+            given("MODE", "=", "0660");
+            assert!(known.insert((ANY_PERSONAL_HEALTH.vid, ANY_PERSONAL_HEALTH.pid, false)), "twice: {line}");
+            continue;
+        }
         // The adapter is some levels above the tty; without one it is the device itself, and not its interfaces.
         let (is_serial, [vendor, product]) = if parts[0].2 == "tty" {
             assert_eq!(matches, ["SUBSYSTEM", "SUBSYSTEMS", "ATTRS{idVendor}", "ATTRS{idProduct}"], "{line}");

@@ -53,7 +53,8 @@ fn write_port(port: &Found, out: &mut dyn Write) -> Result<()> {
         _ => {}
     }
     if let Some((vid, pid)) = port.usb {
-        let models: Vec<&str> = models_for_usb(vid, pid).map(|model| model.key).collect();
+        let of_its_class = drivers::models_for_personal_health().filter(|_| port.is_personal_health);
+        let models: Vec<&str> = models_for_usb(vid, pid).chain(of_its_class).map(|model| model.key).collect();
         writeln!(out, "  usb {vid:04x}:{pid:04x} {}", port.product.as_deref().unwrap_or(""))?;
         // The identity is the cable's more often than the device's.
         writeln!(out, "  may be: {}", if models.is_empty() { "unknown".into() } else { models.join(", ") })?;

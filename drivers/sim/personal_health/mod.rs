@@ -89,6 +89,8 @@ pub(crate) struct Agent {
     report_at: Instant,
     /// What was measured and not delivered.
     waiting: VecDeque<Measured>,
+    /// Of that, what is on its way: it is kept until it is confirmed.
+    on_its_way: Option<Measured>,
     /// The confirmed report that is on its way.
     unconfirmed: Option<(u16, Instant)>,
     stored: Vec<Measured>,
@@ -126,6 +128,7 @@ impl Agent {
             ask_at: now,
             report_at: now,
             waiting: VecDeque::new(),
+            on_its_way: None,
             unconfirmed: None,
             stored: Vec::new(),
             parts: VecDeque::new(),
@@ -145,6 +148,11 @@ impl Agent {
             auto: None,
             auto_at: None,
         }
+    }
+
+    /// What it measures is kept, and told only when it is asked for.
+    pub(crate) fn keeps_a_store(&mut self) {
+        self.has_store = true;
     }
 
     fn has_own_configuration(&self) -> bool {
@@ -202,7 +210,9 @@ impl Agent {
                 attributes.push(attribute(0x0A76, &list(&parts)));
             }
             let unit = if numeric.handle == 1 { self.unit.unwrap_or(numeric.unit) } else { numeric.unit };
-            attributes.push(attribute(0x0996, &unit.to_be_bytes()));
+            if unit != 0 {
+                attributes.push(attribute(0x0996, &unit.to_be_bytes()));
+            }
             if self.is_strange {
                 attributes.push(attribute(0x0B0B, &[9; 5]));
             }
@@ -326,6 +336,7 @@ impl Agent {
         } else if let Some(measured) = self.waiting.pop_front() {
             let report = self.report(&measured);
             self.confirmed(&report, now, out);
+            self.on_its_way = Some(measured);
         }
     }
 
@@ -367,6 +378,9 @@ impl Agent {
     fn end(&mut self, now: Instant) {
         self.state = State::Unassociated;
         self.unconfirmed = None;
+        if let Some(measured) = self.on_its_way.take() {
+            self.waiting.push_front(measured);
+        }
         self.parts.clear();
         self.is_scanner_on = false;
         self.auto_at = None;
@@ -413,7 +427,7 @@ impl Agent {
                 if self.unconfirmed.is_none_or(|(awaited, _)| awaited != invoke) {
                     return;
                 }
-                self.unconfirmed = None;
+                (self.unconfirmed, self.on_its_way) = (None, None);
                 if self.state == State::Configuring {
                     // handle, time, event, length, configuration, result
                     if word(body, 12) == 0 { self.operate(now) } else { self.end(now) }

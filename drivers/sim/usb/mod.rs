@@ -17,6 +17,7 @@ mod camera;
 mod cp2110;
 pub(crate) mod ftdi;
 pub(crate) mod hid;
+pub(crate) mod phdc;
 mod stethoscope;
 pub(crate) mod stream;
 mod urb;
@@ -47,6 +48,8 @@ pub(crate) enum Plug {
     Ftdi,
     /// It speaks HID itself.
     Hid(&'static hid::Kind),
+    /// It is a personal health device.
+    Phdc(&'static phdc::Kind),
 }
 
 /// A device's side of its plug, with power.
@@ -59,6 +62,12 @@ trait Function: Send {
     fn receive(&mut self, bytes: &[u8]);
     /// The next report for the host, if there is one.
     fn report(&mut self) -> Option<Vec<u8>>;
+    /// The endpoint in halts: it stalls until the host clears it. Not every device does.
+    fn halt(&mut self) {}
+    /// The endpoint in has halted.
+    fn is_halted(&self) -> bool {
+        false
+    }
 }
 
 /// A device in a USB port. Unplugged when dropped.
@@ -88,6 +97,7 @@ impl Usb {
             Plug::HidUart { baud } => Box::new(Cp2110::new(baud)),
             Plug::Ftdi => Box::new(ftdi::Ftdi::new()),
             Plug::Hid(kind) => Box::new(hid::Reports::new(kind)),
+            Plug::Phdc(kind) => Box::new(phdc::Phdc::new(kind)),
         };
         Ok(Usb { port, kernel, function, input: Vec::new(), waiting: Vec::new(), is_out: false })
     }
@@ -133,6 +143,16 @@ impl Usb {
         self.deliver();
     }
 
+    /// The endpoint in halts: what the host waits for stalls.
+    pub(crate) fn halt(&mut self) {
+        self.function.halt();
+        if self.function.is_halted() {
+            for (number, _) in std::mem::take(&mut self.waiting) {
+                self.say(&urb::submitted(number, urb::STALL, 0, &[]));
+            }
+        }
+    }
+
     fn answer(&mut self, ask: Ask, heard: &mut Vec<Heard>) {
         let answer = match ask {
             Ask::Unlink { number, of } => {
@@ -151,7 +171,7 @@ impl Usb {
                 urb::submitted(number, 0, data.len(), &[])
             }
             Ask::Submit(Submit { number, endpoint: 1, is_in: true, length, .. })
-                if self.waiting.len() < WAITING_MAX =>
+                if self.waiting.len() < WAITING_MAX && !self.function.is_halted() =>
             {
                 // Not answered while there is nothing: the "not now" (NAK) of a USB device.
                 self.waiting.push((number, length));

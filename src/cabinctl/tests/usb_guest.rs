@@ -50,6 +50,7 @@ mod guest {
     mod fixtures;
     mod hid;
     mod hid_uart;
+    mod phdc;
 
     /// A test that waits longer than that has failed.
     const PATIENCE: Duration = Duration::from_secs(30);
