@@ -9,7 +9,9 @@ use consult::communes::{self, Scope};
 use consult::journey::Policy;
 use consult::site::{DeviceClass, Site};
 use consult::vitals::Measurement;
+use drivers::fixtures::printer_escpos::Paper;
 use drivers::ports::Binding;
+use drivers::ports::fixtures::PrinterAddress;
 use exam::camera::format::{Coding, Mode};
 use exam::{camera, sound};
 use signal::{Code, Text};
@@ -60,6 +62,8 @@ pub struct Settings {
     pub call: call::Settings,
     /// IPP address of the printer.
     pub printer: Option<String>,
+    /// Where receipts are printed, and on what paper: of a cabin without a printer for whole pages.
+    pub receipt_printer: Option<(PrinterAddress, Paper)>,
     /// The outbox's socket.
     pub outbox_socket: PathBuf,
     /// Keys and identity of the cabin.
@@ -137,6 +141,13 @@ impl Settings {
             desk_ca: config.desk.ca_file.clone(),
             call: call_settings(&config)?,
             printer: config.printer.clone(),
+            receipt_printer: config
+                .fixtures
+                .receipt_printer
+                .as_ref()
+                .map(wiring::receipt_printer)
+                .transpose()
+                .with_context(|| path.display().to_string())?,
             outbox_socket: config.outbox_socket.clone(),
             data_dir: config.data_dir.clone(),
             window: (config.screen.width, config.screen.height),

@@ -168,6 +168,11 @@ fn wipe_stack() {
 }
 
 impl Link {
+    /// The address itself, for the receipt that the patient takes along.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
     /// The code to scan.
     ///
     /// # Errors

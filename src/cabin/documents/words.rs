@@ -150,6 +150,14 @@ impl Tongue {
         }
     }
 
+    /// Above the code on a receipt.
+    pub fn scan_for_papers(self) -> &'static str {
+        self.pick(
+            "Vos papiers : à ouvrir avec un téléphone, pendant une semaine",
+            "Your papers: open them with a telephone, for a week",
+        )
+    }
+
     /// Unit of the pulse.
     pub fn beats_a_minute(self) -> &'static str {
         self.pick("battements/min", "beats/min")

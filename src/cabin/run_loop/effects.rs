@@ -4,8 +4,13 @@ use consult::dossier::{ConsultationId, Dossier, HelpReason};
 use consult::journey::{Effect, Input};
 use consult::vitals::Moment;
 
+use drivers::fixtures::printer_escpos::Receipt;
+use drivers::ports::fixtures::print;
+use zeroize::Zeroizing;
+
 use super::{Cabin, Event, Front, Over, post};
 use crate::bell::{self, Loudness};
+use crate::documents::Tongue;
 use crate::documents::papers::UnderWay;
 use crate::documents::print::{PrintFault, Printer, Progress};
 use crate::drafts::Drafts;
@@ -113,8 +118,7 @@ impl Cabin {
     fn print(&mut self) {
         let Some(dossier) = self.journey.dossier().cloned() else { return };
         let Some(address) = self.settings.printer.clone() else {
-            self.input(Input::PrintEnded { printed: false });
-            return;
+            return self.print_receipt(dossier.id);
         };
         let (of, outbox, settings) = (dossier.id, self.outbox.clone(), self.settings.clone());
         let printing = self.runtime.spawn(async move {
@@ -146,6 +150,35 @@ impl Cabin {
             post(Event::Printed { of, printed, fault: result.err() });
         });
         self.drafts.printing = Some(std::sync::Arc::new(UnderWay(printing.abort_handle())));
+    }
+
+    /// There is a printer for the papers, or one for the receipt that leads to them.
+    pub fn may_print(&self) -> bool {
+        let receipt = self.settings.receipt_printer.is_some() && self.drafts.telephone.made.is_some();
+        self.settings.printer.is_some() || receipt
+    }
+
+    /// Without a printer for whole pages: the code of the papers on a receipt, for a telephone that is not at hand.
+    fn print_receipt(&mut self, of: ConsultationId) {
+        let link = self.drafts.telephone.made.as_ref().map(|(link, _)| Zeroizing::new(link.reveal().to_owned()));
+        let (Some((at, paper)), Some(link)) = (self.settings.receipt_printer.clone(), link) else {
+            self.input(Input::PrintEnded { printed: false });
+            return;
+        };
+        let tongue = Tongue::of(self.journey.presentation().language);
+        let receipt = Receipt {
+            place: self.settings.site.name.clone(),
+            lines: vec![self.settings.site.address.clone()],
+            code: Some((tongue.scan_for_papers().to_owned(), link.as_str().to_owned())),
+            next: Vec::new(),
+        };
+        self.runtime.spawn_blocking(move || {
+            let done = receipt.print(paper).map_err(anyhow::Error::from).and_then(|ticket| Ok(print(&at, &ticket)?));
+            if let Err(error) = &done {
+                tracing::warn!(%error, "no receipt");
+            }
+            post(Event::Printed { of, printed: done.is_ok(), fault: None });
+        });
     }
 
     pub(super) fn printed(&mut self, of: ConsultationId, printed: bool, fault: Option<PrintFault>) {

@@ -150,7 +150,7 @@ fn documents(app: &App, cabin: &Cabin, paper: Paper) {
     );
     documents.set_document_present(!dossier.documents.is_empty());
     documents.set_print_state(match paper {
-        _ if cabin.settings.printer.is_none() => PrintState::NoPrinter,
+        _ if !cabin.may_print() => PrintState::NoPrinter,
         Paper::NotAsked => PrintState::NotAsked,
         Paper::Printing => PrintState::Printing,
         Paper::Printed => PrintState::Printed,
