@@ -390,7 +390,8 @@ impl TaiDoc {
         }
         match run.stored.look(&run.found, now) {
             Verdict::ClockWrong => self.over(Absent::ClockWrong, now),
-            Verdict::Nothing if is_first && self.kind.is_started => self.inflate(now),
+            // Once: also after its cable was out while the arm rested.
+            Verdict::Nothing if self.kind.is_started && !run.was_started => self.inflate(now),
             Verdict::Nothing => {
                 if is_first {
                     self.out.status(self.kind.ready);

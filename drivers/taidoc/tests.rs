@@ -348,3 +348,19 @@ fn a_cuff_whose_cable_was_out_is_not_started_again() {
     assert_eq!(pressures(&bench.run(Duration::from_secs(2))), [122, 79, 68]);
     assert_eq!(bench.device.starts, 1);
 }
+
+#[test]
+fn a_cuff_whose_cable_was_out_while_the_arm_rested_is_started_when_it_has() {
+    let mut bench = Bench::cuff(true);
+    bench.host.start(bench.now);
+    bench.run(Duration::from_secs(10));
+    bench.host.stop(bench.now);
+    bench.run(Duration::from_secs(1));
+    bench.host.start(bench.now);
+    bench.run(Duration::from_secs(10));
+    bench.host.port_opened(bench.now);
+    bench.run(Duration::from_secs(20));
+    assert_eq!(bench.device.starts, 1, "it rests");
+    bench.run(Duration::from_secs(30));
+    assert_eq!(bench.device.starts, 2);
+}
