@@ -2,10 +2,11 @@
 //! and memory stay as they were, and the device is back within two seconds.
 //!
 //! Each model is alone in a process of its own, for files and memory are a process's: on its simulator's
-//! pseudo-terminal, or, where it is a USB device only, in a virtual machine whose kernel has USB. `UNPLUGS` times each
+//! pseudo-terminal or network port, or, where it is a USB device only, in a virtual machine whose kernel has USB. `UNPLUGS` times each
 //! (`make soak`: 100), from `SEED`, which is printed.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -30,6 +31,8 @@ const LONG_IN_MS_MAX: u64 = 12_000;
 const OUT_MS_MAX: u64 = 300;
 /// A patient who was asked to measure, and of whose measurement nothing comes, measures again after that.
 const AGAIN_AFTER: Duration = Duration::from_secs(20);
+/// The next measurement begins so long after the one before.
+const NEXT_AFTER: Duration = Duration::from_millis(50);
 /// Memory may grow by that much over all unpluggings but the first ones, KiB: the allocator's own unevenness.
 const GROWTH_MAX_KIB: i64 = 1_024;
 /// How `tests/tools/usb_guest` says that this machine can have no guest.
@@ -81,15 +84,15 @@ struct Bench {
     /// What the measurement under way has given.
     readings: Vec<String>,
     absent: Vec<String>,
-    /// What each measurement that has ended gave.
-    ended: Vec<(Vec<String>, Vec<String>)>,
+    /// What measurements that have ended gave, and how many gave that.
+    ended: BTreeMap<(Vec<String>, Vec<String>), usize>,
 }
 
 impl Bench {
     fn new(model: &'static Model, sim: Simulator, address: Address) -> Self {
         let (sender, messages) = mpsc::sync_channel(MESSAGES_MAX);
         let port = Port::open(Binding { name: "unplugged".into(), model, address }, sender).unwrap();
-        let (readings, absent, ended) = (Vec::new(), Vec::new(), Vec::new());
+        let (readings, absent, ended) = (Vec::new(), Vec::new(), BTreeMap::new());
         let mut bench = Bench { sim, port, messages, measures: false, readings, absent, ended };
         bench.until(|event| matches!(event, PortEvent::Opened { .. }));
         // A cuff has its own supply and is quick; what a simulator does not know it does not need.
@@ -100,9 +103,9 @@ impl Bench {
         bench
     }
 
-    /// Somebody does it, where there is something to do.
-    fn ask(&self, order: &str) {
-        let _ = self.sim.command(order);
+    /// Somebody does it, where there is something to do. Says whether there was.
+    fn ask(&self, order: &str) -> bool {
+        self.sim.command(order).is_ok()
     }
 
     fn start(&self) {
@@ -113,15 +116,15 @@ impl Bench {
 
     /// What the patient does.
     fn obey(&mut self, status: Status) {
-        self.measures = matches!(status, Status::TakeNow | Status::MeasureOnDevice);
+        self.measures = matches!(status, Status::TakeNow | Status::MeasureOnDevice | Status::StepOn);
         match status {
             Status::FingerOut => self.ask("finger in"),
-            Status::StepOn => self.ask("step on"),
+            Status::StepOn => self.ask("step on") || self.ask("measure"),
             Status::LowerRod => self.ask("rod down"),
             Status::WakeUp | Status::ConnectDevice => self.ask("awake"),
             Status::TakeNow | Status::MeasureOnDevice => self.ask("measure"),
-            _ => {}
-        }
+            _ => false,
+        };
     }
 
     fn hear(&mut self, event: &PortEvent) {
@@ -131,7 +134,10 @@ impl Bench {
             PortEvent::EcgTaken { .. } => self.readings.push("recording".into()),
             PortEvent::Invalid(absent) => self.absent.push(format!("{absent:?}")),
             PortEvent::Finished => {
-                self.ended.push((std::mem::take(&mut self.readings), std::mem::take(&mut self.absent)));
+                let gave = (std::mem::take(&mut self.readings), std::mem::take(&mut self.absent));
+                *self.ended.entry(gave).or_default() += 1;
+                // Some answer at once: nobody measures a thousand times a second.
+                std::thread::sleep(NEXT_AFTER);
                 self.start();
             }
             _ => {}
@@ -158,7 +164,7 @@ impl Bench {
                     }
                 }
                 // What a device without a clock had measured while its cable was out is not taken.
-                Err(RecvTimeoutError::Timeout) if self.measures => self.ask("measure"),
+                Err(RecvTimeoutError::Timeout) if self.measures => drop(self.ask("measure")),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => panic!("the port ended"),
             }
@@ -218,16 +224,16 @@ fn unplug_again_and_again(model: &'static Model, sim: Simulator, address: Addres
     assert!(grown <= GROWTH_MAX_KIB, "{}: SEED={seed}: memory grew by {grown} KiB", model.key);
     // One that has ended well says what all of them had to give.
     let whole = loop {
-        if let Some((readings, _)) = bench.ended.iter().find(|(readings, _)| !readings.is_empty()) {
+        if let Some((readings, _)) = bench.ended.keys().find(|(readings, _)| !readings.is_empty()) {
             break readings.clone();
         }
         bench.until(|event| matches!(event, PortEvent::Finished));
     };
     let mut kept = 0;
-    for (readings, absent) in &bench.ended {
+    for ((readings, absent), times) in &bench.ended {
         // Whole, or absent and said to be: never a part.
         let is_whole = *readings == whole;
-        kept += usize::from(is_whole);
+        kept += if is_whole { *times } else { 0 };
         assert!(
             is_whole || readings.is_empty() && !absent.is_empty(),
             "{}: SEED={seed}: {readings:?} of {whole:?}, {absent:?}",
@@ -248,13 +254,18 @@ fn unplug_again_and_again(model: &'static Model, sim: Simulator, address: Addres
         at(100),
         during.0,
         during.1,
-        ended.len(),
+        ended.values().sum::<usize>(),
     );
 }
 
 /// Models that are USB devices and nothing else.
 fn of_usb_only() -> impl Iterator<Item = &'static Model> {
     MODELS.iter().filter(|model| model.line.is_none())
+}
+
+/// Devices of IEEE 11073, which a test reaches over TCP.
+fn is_on_a_network(key: &str) -> bool {
+    key.ends_with("_phd")
 }
 
 /// This program again, to do one thing.
@@ -300,8 +311,14 @@ fn one_model() {
     let dir = std::env::temp_dir().join(format!("drivers-unplugging-{key}-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
     let link = dir.join("port");
-    let sim = Simulator::start(&key, &link).unwrap();
-    unplug_again_and_again(model(&key).unwrap(), sim, Address::Path(link), BACK_WITHIN);
+    let (sim, address) = if is_on_a_network(&key) {
+        // One that the kernel says is free.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        (Simulator::start_on_tcp(&key, &address).unwrap(), Address::Tcp(address))
+    } else {
+        (Simulator::start(&key, &link).unwrap(), Address::Path(link))
+    };
+    unplug_again_and_again(model(&key).unwrap(), sim, address, BACK_WITHIN);
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
