@@ -11,6 +11,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+use std::collections::VecDeque;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -231,8 +232,28 @@ enum Cable {
     Pty(pty::Pty),
     Folder(stick::Folder),
     Usb(usb::Usb),
-    Reports(UnixDatagram, u8),
+    Reports(Reports),
     Tcp(tcp::Tcp),
+}
+
+/// The device's end of [`Simulator::start_on_reports`].
+struct Reports {
+    socket: UnixDatagram,
+    report_bytes: u8,
+    /// Not fetched yet: a socket holds a few messages only (net.unix.max_dgram_qlen).
+    waiting: VecDeque<Vec<u8>>,
+}
+
+impl Reports {
+    fn say(&mut self) {
+        while let Some(report) = self.waiting.front() {
+            match self.socket.send(report) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                // Said, or its host has gone.
+                _ => drop(self.waiting.pop_front()),
+            }
+        }
+    }
 }
 
 /// First byte of what a host sends to [`Simulator::start_on_reports`]: the report that follows is an output report.
@@ -265,7 +286,9 @@ impl Cable {
             }
             Cable::Folder(_) => Vec::new(),
             Cable::Usb(usb) => usb.read(),
-            Cable::Reports(socket, _) => {
+            Cable::Reports(reports) => {
+                reports.say();
+                let socket = &reports.socket;
                 let mut buffer = [0; 512];
                 let reports =
                     std::iter::from_fn(|| socket.recv(&mut buffer).ok().map(|count| buffer[..count].to_vec()));
@@ -289,10 +312,10 @@ impl Cable {
             Cable::Pty(pty) => pty.write(bytes),
             Cable::Folder(folder) => folder.write(bytes),
             Cable::Usb(usb) => usb.write(bytes),
-            Cable::Reports(socket, report_bytes) => {
-                for report in bytes.chunks(usize::from(*report_bytes)) {
-                    let _ = socket.send(report);
-                }
+            Cable::Reports(reports) => {
+                let whole = bytes.chunks(usize::from(reports.report_bytes)).map(<[u8]>::to_vec);
+                reports.waiting.extend(whole);
+                reports.say();
             }
             Cable::Tcp(tcp) => tcp.write(bytes),
         }
@@ -305,7 +328,7 @@ impl AsFd for Cable {
             Cable::Pty(pty) => pty.as_fd(),
             Cable::Folder(folder) => folder.as_fd(),
             Cable::Usb(usb) => usb.as_fd(),
-            Cable::Reports(socket, _) => socket.as_fd(),
+            Cable::Reports(reports) => reports.socket.as_fd(),
             Cable::Tcp(tcp) => tcp.as_fd(),
         }
     }
@@ -355,7 +378,11 @@ impl Simulator {
         };
         let (host, device) = UnixDatagram::pair()?;
         device.set_nonblocking(true)?;
-        let simulator = Self::start_with(model, Socket::Reports, Cable::Reports(device, kind.report_bytes))?;
+        let simulator = Self::start_with(
+            model,
+            Socket::Reports,
+            Cable::Reports(Reports { socket: device, report_bytes: kind.report_bytes, waiting: VecDeque::new() }),
+        )?;
         Ok((simulator, host))
     }
 
@@ -485,6 +512,9 @@ impl Line {
         let hung_up = self.cable.as_ref().is_some_and(Cable::hung_up);
         // Nothing tells when a host opens the port: it is looked at ten times a second.
         let left = if hung_up { Some(left.unwrap_or(Duration::MAX).min(Duration::from_millis(100))) } else { left };
+        // A host that was slow has fetched some by then.
+        let is_full = matches!(&self.cable, Some(Cable::Reports(reports)) if !reports.waiting.is_empty());
+        let left = if is_full { Some(left.unwrap_or(Duration::MAX).min(Duration::from_millis(2))) } else { left };
         let timeout = left.map(|left| {
             let left = left + Duration::from_micros(100);
             Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() }
