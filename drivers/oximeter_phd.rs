@@ -1,4 +1,5 @@
-//! Any oximeter that speaks IEEE 11073-20601 (specialisation 10404): oxygen saturation and pulse.
+//! Any oximeter that speaks IEEE 11073-20601 (specialisation 10404): oxygen saturation, pulse, and the
+//! perfusion index where it gives one.
 //!
 //! Source: ISO/IEEE 11073-10404, 6 (objects) and 7 (what it reports). Figures follow each other about once a second as
 //! long as a finger is in, and are read by the rule of every oximeter; a device that measures once (modality "spot")
@@ -107,6 +108,7 @@ impl OximeterPhd {
 
     fn report(&mut self, report: &Report, counter: Option<u32>, now: Now) {
         let since = if self.oximetry.is_measuring() { self.started } else { Moment(now.wall.0 - SHOWN_FOR_MS) };
+        let perfusion = report.observations.iter().find(|o| o.kind == (mdc::SCADA, mdc::PERFUSION)).and_then(perfusion);
         for observation in &report.observations {
             let device_at = match when(observation.stamp, counter, self.manager.clock(), since, now).0 {
                 Measuring::Now(device_at) => device_at,
@@ -116,11 +118,11 @@ impl OximeterPhd {
                     continue;
                 }
             };
-            self.observation(observation, device_at, now);
+            self.observation(observation, perfusion, device_at, now);
         }
     }
 
-    fn observation(&mut self, observation: &Observation, device_at: Option<Moment>, now: Now) {
+    fn observation(&mut self, observation: &Observation, perfusion: Option<u16>, device_at: Option<Moment>, now: Now) {
         let came_at = now.instant;
         let quality = quality(observation.status);
         match observation.kind {
@@ -149,7 +151,7 @@ impl OximeterPhd {
         }
         self.figures_at = Some(now.instant);
         match (spo2.value, pulse.value) {
-            (Ok(spo2), Ok(pulse)) => self.oximetry.figures(spo2, pulse, None, high_quality, false),
+            (Ok(spo2), Ok(pulse)) => self.oximetry.figures(spo2, pulse, perfusion, high_quality, false),
             (Err(why), _) | (_, Err(why)) => self.oximetry.no_figures(Status::Searching, why),
         }
     }
@@ -166,6 +168,14 @@ impl OximeterPhd {
             (Err(why), _) | (_, Err(why)) => self.oximetry.no_figures(Status::Searching, why),
         }
     }
+}
+
+/// The share of the light that pulses, hundredths of a percent, of the report that brings the figures; none when it has
+/// more digits than that, is absent, or is in another unit.
+fn perfusion(observation: &Observation) -> Option<u16> {
+    let is_good = observation.unit == mdc::PERCENT && quality(observation.status).is_ok();
+    let hundredths = figure(number(observation).ok()?, 2, Quantity::PerfusionIndex).ok().filter(|_| is_good)?;
+    u16::try_from(hundredths).ok()
 }
 
 /// The figure of an observation in a whole number of that unit.

@@ -52,6 +52,7 @@ pub(crate) const SCANNERS_LAST: u16 = 0x0D2D;
 
 /// What is measured, in partition 2 (SCADA).
 pub(crate) const SPO2: u16 = 0x4BB8;
+pub(crate) const PERFUSION: u16 = 0x4BB0;
 pub(crate) const PULSE_BY_OXIMETER: u16 = 0x481A;
 pub(crate) const PULSE_BY_CUFF: u16 = 0x482A;
 pub(crate) const PRESSURE: u16 = 0x4A04;

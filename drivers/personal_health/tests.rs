@@ -548,6 +548,31 @@ fn an_oximeter_gives_its_figures_once_settled_and_none_with_more_digits_than_our
 }
 
 #[test]
+fn a_perfusion_index_comes_with_the_figures_and_never_rounded() {
+    let numeric = |handle: &str, code: &str, unit: &str| {
+        format!("0006 {handle} 0003 [092F [0002{code}] 0996 [{unit}] 0A55 [0001 [0A4C0002]]]")
+    };
+    let objects = [numeric("0001", "4BB8", "0220"), numeric("000A", "481A", "0AA0"), numeric("000B", "4BB0", "0220")];
+    // 3.45 %; then one of 0.005 %, and none.
+    for (index, expected) in [("E159", Some(345)), ("D005", None), ("07FF", None)] {
+        let mut oximeter = crate::oximeter_phd::OximeterPhd::new();
+        oximeter.port_opened(now());
+        oximeter.handle_input(&aarq("4003"), now());
+        oximeter.handle_input(&event("0101", "0D1C", &format!("4003 0003 [{}]", objects.concat())), now());
+        oximeter.handle_input(&within("0008", "0203", "0000 0000 []"), now());
+        let report = format!("F000 0000 0003 [0001 [0061] 000A [0048] 000B [{index}]]");
+        oximeter.handle_input(&event("0100", "0D1D", &report), after(now(), 5));
+        let seen = events(&mut oximeter);
+        let perfusion = seen.iter().find_map(|event| match event {
+            Event::Live(Measured { value: Value::PerfusionIndex(index), .. }) => Some(index.hundredths_percent()),
+            _ => None,
+        });
+        let lives = seen.iter().filter(|event| matches!(event, Event::Live(_))).count();
+        assert_eq!((perfusion, lives), (expected, if expected.is_some() { 3 } else { 2 }), "{index}");
+    }
+}
+
+#[test]
 fn a_spot_check_is_one_reading_and_an_old_one_is_none() {
     let mut oximeter = crate::oximeter_phd::OximeterPhd::new();
     oximeter.port_opened(now());
