@@ -32,6 +32,7 @@ mod decimal;
 mod device_clock;
 pub mod ecg_contec_ecg90a;
 pub mod ecg_cyton;
+pub mod ecg_healthypi5;
 pub mod ecg_pc80b;
 mod electrocardiography;
 pub mod fixtures;
@@ -747,6 +748,16 @@ pub const MODELS: &[Model] = &[
         usb: &[UsbHint::serial(0x0403, 0x6015)],
         confidence: Confidence::A,
         protocol: || Box::new(ecg_cyton::Cyton::new()),
+    },
+    Model {
+        key: "ecg_healthypi5",
+        name: "HealthyPi 5",
+        maker: "ProtoCentral",
+        measurement: Measurement::Ecg,
+        line: Some(Line::at(115_200)),
+        usb: &[],
+        confidence: Confidence::B,
+        protocol: || Box::new(ecg_healthypi5::HealthyPi5::new()),
     },
     Model {
         key: "ecg_contec_ecg90a",

@@ -35,6 +35,7 @@ pub mod control;
 mod door_contact;
 mod ecg_contec_ecg90a;
 mod ecg_cyton;
+mod ecg_healthypi5;
 mod ecg_pc80b;
 mod glucose_accu_chek;
 mod glucose_phd;
@@ -87,6 +88,7 @@ pub const MODELS: &[&str] = &[
     "scale_st_gs",
     "thermometer_taidoc",
     "ecg_cyton",
+    "ecg_healthypi5",
     "ecg_contec_ecg90a",
     "ecg_pc80b",
     "blood_pressure_taidoc",
@@ -147,6 +149,7 @@ fn device(model: &str) -> Option<Box<dyn Device>> {
         "presence_ld2410" => Box::new(presence_ld2410::Radar::new()),
         "thermometer_taidoc" => Box::new(thermometer_taidoc::Thermometer::new()),
         "ecg_cyton" => Box::new(ecg_cyton::Board::new()),
+        "ecg_healthypi5" => Box::new(ecg_healthypi5::Board::new()),
         "ecg_contec_ecg90a" => Box::new(ecg_contec_ecg90a::device()),
         "ecg_pc80b" => Box::new(ecg_pc80b::device()),
         "blood_pressure_taidoc" => Box::new(blood_pressure_taidoc::Cuff::new()),

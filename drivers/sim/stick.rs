@@ -180,22 +180,33 @@ pub(crate) struct Folder {
 
 impl Folder {
     pub(crate) fn plug(path: &Path) -> io::Result<Folder> {
-        fs::create_dir_all(path)?;
+        // One left by a simulator that was killed.
+        let _ = fs::remove_dir_all(path);
         Ok(Folder { path: path.to_owned(), never: eventfd(0, EventfdFlags::CLOEXEC)? })
     }
 
+    /// As a mount does it, what is on the stick is there all at once; later files come one by one, each whole.
     pub(crate) fn write(&mut self, mut told: &[u8]) {
+        let is_mounted = self.path.exists();
+        let beside = self.path.with_extension("staging");
+        let folder = if is_mounted { self.path.clone() } else { beside.clone() };
         while let Some((Kept { name, content, clock }, rest)) = file(told) {
             told = rest;
             let name = Path::new(&name);
             if !name.components().all(|part| matches!(part, Component::Normal(_))) {
                 return;
             }
-            let path = self.path.join(name);
+            let path = folder.join(name);
+            let unnamed = beside.with_extension("file");
             // As on a stick that is full, what cannot be written is not there.
             let _ = path.parent().map(fs::create_dir_all);
             let date = UNIX_EPOCH + Duration::from_secs(u64::try_from(clock).unwrap_or_default());
-            let _ = fs::write(&path, content).and_then(|()| fs::File::open(&path)?.set_modified(date));
+            let _ = fs::write(&unnamed, content)
+                .and_then(|()| fs::File::open(&unnamed)?.set_modified(date))
+                .and_then(|()| fs::rename(&unnamed, &path));
+        }
+        if !is_mounted {
+            let _ = fs::rename(&beside, &self.path);
         }
     }
 }
@@ -218,7 +229,10 @@ impl AsFd for Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.path);
+        // Gone all at once.
+        let beside = self.path.with_extension("gone");
+        let _ = fs::rename(&self.path, &beside);
+        let _ = fs::remove_dir_all(&beside);
     }
 }
 

@@ -350,6 +350,11 @@ fn the_usb_scales_capture_gives_its_weight() {
 }
 
 #[test]
+fn the_healthypis_capture_gives_its_recording() {
+    gives_what_it_must("ecg_healthypi5");
+}
+
+#[test]
 fn the_recorders_captures_give_what_was_recorded_now() {
     gives_what_it_must("ecg_contec_ecg90a");
     gives_what_it_must("ecg_pc80b");

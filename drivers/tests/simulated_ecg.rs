@@ -178,6 +178,35 @@ fn a_recording_stopped_by_a_person_is_none() {
 }
 
 #[test]
+fn the_healthypi_gives_ten_seconds_of_lead_i_in_both_formats_and_no_figure() {
+    for format in [2, 3] {
+        let bench = Bench::new("ecg_healthypi5", &format!("healthypi-{format}"));
+        bench.order(&format!("value format={format}"));
+        bench.order("electrode off");
+        bench.port.start();
+        let off = Status::ElectrodeOff { lead: Some(Lead::I) };
+        bench.until(|event| matches!(event, PortEvent::Status(status) if *status == off));
+        bench.order("electrode on");
+        let events = bench.until_finished();
+        let ecg = taken(&events).unwrap();
+        assert_eq!((ecg.rate_hz(), ecg.rows()), (128, 1_280));
+        let first: Vec<i64> = ecg.lead(Lead::I).unwrap().map(i64::from).collect();
+        let height = first.iter().max().unwrap() - first.iter().min().unwrap();
+        let microvolts = height * i64::try_from(ecg.femtovolts_per_step()).unwrap() / 1_000_000_000;
+        assert!((600..850).contains(&microvolts), "{microvolts}");
+        assert!(!events.iter().any(|event| matches!(event, PortEvent::Reading(_) | PortEvent::Live(_))));
+    }
+}
+
+#[test]
+fn an_older_healthypi_gives_nothing_and_says_that_it_is_another() {
+    let bench = Bench::new("ecg_healthypi5", "healthypi-v4");
+    bench.order("value format=4");
+    bench.port.start();
+    bench.until(|event| matches!(event, PortEvent::Fault(drivers::Fault::Garbled)));
+}
+
+#[test]
 fn a_recorder_is_connected_used_and_connected_again() {
     for (key, rate, rows, leads) in [("ecg_contec_ecg90a", 800, 8_000, 8), ("ecg_pc80b", 150, 1_500, 1)] {
         let bench = Bench::new(key, key);

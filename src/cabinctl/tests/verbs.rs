@@ -128,6 +128,7 @@ fn every_model_that_the_cabin_knows_is_read_against_its_simulator() {
             _ if model.measurement == consult::vitals::Measurement::OxygenAndPulse => (&[], "reading  SpO2 97 %"),
             "ecg_contec_ecg90a" => (&["value auto=2"], "recorded 10 s of II III V1 V2 V3 V4 V5 V6 at 800 Hz"),
             "ecg_pc80b" => (&["value auto=2"], "recorded 10 s of I at 150 Hz"),
+            "ecg_healthypi5" => (&[], "recorded 10 s of I at 128 Hz"),
             "ecg_cyton" => (&[], "recorded 10 s of I II V1 V2 V3 V4 V5 V6 at 250 Hz"),
             _ => (&[], "reading  weight 70.300 kg"),
         };
