@@ -81,8 +81,11 @@ pub fn papers(outbox: &Client, dossier: &Dossier, settings: &Settings) -> anyhow
     Ok(papers)
 }
 
-/// What was recorded and kept, by its name.
-fn recordings(outbox: &Client, dossier: &Dossier) -> anyhow::Result<Vec<([u8; 16], Zeroizing<Vec<u8>>)>> {
+/// A recording: its name in the outbox, and its bytes.
+type Recorded = ([u8; 16], Zeroizing<Vec<u8>>);
+
+/// What was recorded and kept.
+fn recordings(outbox: &Client, dossier: &Dossier) -> anyhow::Result<Vec<Recorded>> {
     let readings = dossier.kept.iter().flat_map(|kept| &kept.readings);
     readings
         .filter_map(|reading| if let Value::Recording(recording) = reading.value { Some(recording.blob) } else { None })
