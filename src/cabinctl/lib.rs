@@ -6,6 +6,8 @@ use std::io::{BufRead, Write};
 use anyhow::{Result, bail};
 
 mod arguments;
+mod camera_list;
+mod camera_still;
 mod card_read;
 mod config_check;
 mod config_file;
@@ -18,6 +20,8 @@ mod fixture_watch;
 mod outbox_status;
 mod pharmacist_add;
 mod printer_test;
+mod sound_clip;
+mod sound_list;
 
 use arguments::Arguments;
 
@@ -33,6 +37,12 @@ cabinctl device read --model MODEL --port PORT
 cabinctl device record NAME --config FILE --out CAPTURE  the same, and keeps the bytes in a file
 cabinctl device record --model MODEL --port PORT --out CAPTURE
 cabinctl device check --config FILE                      the morning check: listens to every bound device
+cabinctl camera list                                     cameras of this machine, and what they can send
+cabinctl camera still FILE [--camera CAMERA]             one picture of the test card, never of a person, and how good it is
+                                                         CAMERA: as the list shows it, or test
+cabinctl sound list                                      stethoscopes and microphones of this machine
+cabinctl sound clip FILE [--sound SOUND] [--seconds N]   some seconds (15) of a tapped stethoscope, never of a person,
+                                                         without loss (FLAC); SOUND: as the list shows it, or test
 cabinctl card read [--config FILE | --reader NAME] [--within SECONDS] [--show]
                                                          reads one carte Vitale; prints what is on it with --show only
 cabinctl fixture watch --config FILE [--light free|occupied|help|fault|closed] [--within SECONDS]
@@ -55,6 +65,10 @@ pub fn run(words: Vec<String>, input: &mut dyn BufRead, out: &mut dyn Write) -> 
         (Some("device"), Some("read")) => device_read::run(arguments, out),
         (Some("device"), Some("check")) => device_check::run(arguments, out),
         (Some("device"), Some("record")) => device_record::run(arguments, out),
+        (Some("camera"), Some("list")) => camera_list::run(arguments, out),
+        (Some("camera"), Some("still")) => camera_still::run(arguments, out),
+        (Some("sound"), Some("list")) => sound_list::run(arguments, out),
+        (Some("sound"), Some("clip")) => sound_clip::run(arguments, out),
         (Some("card"), Some("read")) => card_read::run(arguments, out),
         (Some("fixture"), Some("watch")) => fixture_watch::run(arguments, out),
         (Some("printer"), Some("test")) => printer_test::run(arguments, out),

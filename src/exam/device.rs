@@ -75,6 +75,34 @@ impl std::fmt::Display for Address {
     }
 }
 
+/// A text that begins as a USB address and names none: `usb=`, vendor and product in hexadecimal as in `2ce3:3828`, then
+/// `/SERIAL` or `@SOCKET` or neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected usb=VENDOR:PRODUCT, with /SERIAL or @SOCKET, as in usb=2ce3:3828@1-2")]
+pub struct NoAddress;
+
+impl std::str::FromStr for Address {
+    type Err = NoAddress;
+
+    /// The inverse of `Display`: any text that does not begin with `usb=` is a name.
+    fn from_str(text: &str) -> Result<Address, NoAddress> {
+        let Some(usb) = text.strip_prefix("usb=") else { return Ok(Address::Named(text.to_owned())) };
+        let number = |text: &str| {
+            let right = text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            right.then(|| u16::from_str_radix(text, 16).ok()).flatten().ok_or(NoAddress)
+        };
+        let (identity, which) = usb.split_at_checked(9).ok_or(NoAddress)?;
+        let (vendor, product) = identity.split_once(':').ok_or(NoAddress)?;
+        let (serial, socket) = match which.split_at_checked(1) {
+            None => (None, None),
+            Some(("/", serial)) if !serial.is_empty() => (Some(serial.to_owned()), None),
+            Some(("@", socket)) if !socket.is_empty() => (None, Some(socket.to_owned())),
+            Some(_) => return Err(NoAddress),
+        };
+        Ok(Address::Usb { vendor: number(vendor)?, product: number(product)?, serial, socket })
+    }
+}
+
 /// The device behind a folder of `/sys/class`; `named` is what the kernel calls it.
 pub(crate) fn behind(class: &Path, named: &str) -> Device {
     match usb_folder(class) {
@@ -148,6 +176,17 @@ mod tests {
         assert!(!address(Some("A"), None).fits(&usb(None, "1-1")));
         assert!(!address(None, Some("1-2")).fits(&usb(None, "1-1")));
         assert!(!address(None, None).fits(&Device { name: "vivid".into(), usb: None }));
-        assert_eq!(address(Some("A"), Some("1-2")).to_string(), "usb=1209:ca3e/A@1-2");
+    }
+
+    #[test]
+    fn an_address_is_read_as_it_is_written() {
+        for text in ["/dev/video0", "hw:1,0", "usb=1209:ca3e", "usb=1209:ca3e/A/B@C", "usb=1209:ca3e@1-2.3"] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+        for text in
+            ["usb=", "usb=1209", "usb=1209:ca3", "usb=1209:ca3e/", "usb=1209:ca3e-1", "usb=+209:ca3e", "usb=é:é"]
+        {
+            assert_eq!(text.parse::<Address>(), Err(NoAddress), "{text}");
+        }
     }
 }

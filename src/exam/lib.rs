@@ -11,4 +11,4 @@ pub mod jpeg;
 pub mod picture;
 pub mod sound;
 
-pub use device::{Address, Device, Usb};
+pub use device::{Address, Device, NoAddress, Usb};

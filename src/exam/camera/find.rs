@@ -29,8 +29,12 @@ pub struct Found {
     pub modes: Vec<Mode>,
 }
 
-/// The cameras of this machine, in the kernel's order. Opens each for some milliseconds.
+/// The cameras of this machine, in the kernel's order. Opens each for some milliseconds; none where GStreamer does not
+/// start.
 pub fn list() -> Vec<Found> {
+    if gst::init().is_err() {
+        return Vec::new();
+    }
     nodes().into_iter().filter_map(|(class, node)| found(&class, node)).collect()
 }
 
