@@ -21,7 +21,13 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "06-reason-words", show: |app| at(app, Screen::ReasonWords, StepName::Reason) },
     Scene { name: "07-warning-signs", show: |app| at(app, Screen::WarningSigns, StepName::Reason) },
     Scene { name: "08-emergency", show: |app| at(app, Screen::Emergency, StepName::None) },
-    Scene { name: "08b-card", show: |app| at(app, Screen::VitaleCard, StepName::Identity) },
+    Scene {
+        name: "08b-card",
+        show: |app| {
+            app.global::<IdentityAdapter>().set_card_holders(ModelRc::default());
+            at(app, Screen::VitaleCard, StepName::Identity);
+        },
+    },
     Scene {
         name: "08c-card-holders",
         show: |app| {

@@ -6,7 +6,7 @@ use consult::identity::{
     BirthDate, CogCode, IdentityDocument, Matricule, MatriculeRefused, Place, Sex, TraitText, Traits,
 };
 use consult::reason::{BodyPart, ReasonKind};
-use consult::vitals::Moment;
+use consult::vitals::{Measurement, Moment};
 use drivers::fixtures::CardEvent;
 use zeroize::Zeroize;
 
@@ -210,7 +210,7 @@ pub struct Drafts {
     /// Document seen, not yet confirmed.
     pub document: Option<IdentityDocument>,
     /// Cleaning list, ticked.
-    pub cleaned: [bool; 4],
+    pub cleaned: [bool; Measurement::ALL.len()],
 }
 
 impl Drafts {

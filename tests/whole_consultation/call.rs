@@ -29,8 +29,7 @@ impl Visit {
         for part in ["femme, 40 à 64 ans", "Pharmacie des Halles, Angers", "Tension"] {
             self.physician.shows(part)?;
         }
-        const NAME: &str = "return document.querySelector('#waiting-list .grow').id.replace('waiting-', '')";
-        self.consultation = self.physician.evaluate(NAME, &[])?.as_str().context("the consultation's name")?.to_owned();
+        self.notes_the_consultation()?;
         self.physician.press("Prendre ce patient")?;
         self.window.find("Un médecin est prêt à vous recevoir")?;
         for fact in ["Dr Claire Morel", "Médecine générale", "10001234565", "Chartres", "30,00 €"] {
@@ -39,6 +38,15 @@ impl Visit {
         ensure!(self.physician.look_at_video("#remote-video")?.is_none(), "the physician sees before being accepted");
         ensure!(self.window.look("Image du médecin")?.is_none(), "the patient is shown a picture before accepting");
         self.window.press("Accepter")
+    }
+
+    /// Notes the name of the one consultation that waits, as the page has it.
+    pub fn notes_the_consultation(&mut self) -> Result<()> {
+        const NAME: &str = "return document.querySelector('#waiting-list .grow')?.id.replace('waiting-', '') ?? null";
+        self.consultation = until("the patient in the page's waiting room", PATIENCE, || {
+            Ok(self.physician.evaluate(NAME, &[])?.as_str().map(str::to_owned))
+        })?;
+        Ok(())
     }
 
     /// From the waiting room to a picture that moves, without looking closer.

@@ -63,6 +63,7 @@ fn an_electrocardiogram_reaches_the_page_without_a_lost_sample_and_ear_and_heart
     visit.physician_signs_in()?;
     visit.physician.evaluate(LISTEN, &[])?;
     visit.window.find("Vous êtes dans la salle d’attente")?;
+    visit.notes_the_consultation()?;
     visit.patient_is_taken_and_seen()?;
 
     visit.step("an electrocardiogram, live");

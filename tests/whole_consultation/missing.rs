@@ -65,6 +65,7 @@ fn without_devices_camera_printer_desk_and_fhir_server_the_cabin_runs_says_so_an
     visit.window.find("Vous êtes dans la salle d’attente")?;
 
     visit.step("no camera: the patient is told, a test picture is sent");
+    visit.notes_the_consultation()?;
     visit.patient_is_taken_and_seen()?;
     visit.window.find(containing("La caméra ne marche pas"))?;
     visit.physician_concludes()?;

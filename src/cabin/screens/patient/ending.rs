@@ -71,6 +71,7 @@ pub fn connect(app: &App) {
         with(|cabin| {
             if cabin.input(Input::Cleaned) {
                 cabin.drafts.cleaned = Default::default();
+                cabin.used.clear();
             }
         })
     });
@@ -182,9 +183,12 @@ pub fn forget(app: &App) {
     documents.set_code_present(false);
 }
 
-/// What is to be cleaned: the devices of this cabin.
+/// What is to be cleaned: what was used, or every device where that is no longer known (the program restarted).
 fn cleaned(cabin: &Cabin) -> Vec<Measurement> {
-    Measurement::ALL.into_iter().filter(|measurement| cabin.journey.site().has(*measurement)).collect()
+    let is_due = |measurement: &Measurement| {
+        cabin.journey.site().has(*measurement) && (cabin.used.is_empty() || cabin.used.contains(measurement))
+    };
+    Measurement::ALL.into_iter().filter(is_due).collect()
 }
 
 impl Cabin {
