@@ -1,5 +1,7 @@
 //! The patient and the pharmacist before the cabin's screen, by what is written on it.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, ensure};
 use whole_cabin::process::{PATIENCE, until};
 use whole_cabin::screen::containing;
@@ -7,6 +9,8 @@ use whole_cabin::site::{PHARMACIST, PIN};
 
 use super::{Visit, person};
 
+/// A touch that was not taken by then fell into the moment in which a new question takes none.
+const TOUCHED_AGAIN_AFTER: Duration = Duration::from_secs(3);
 /// Of the reason that is chosen: as many questions, as many measurements.
 const WARNING_SIGNS: usize = 8;
 
@@ -53,13 +57,17 @@ impl Visit {
     /// that a hand that trembles does not answer the next question unread.
     pub fn answers(&self, question: &str, answer: &str) -> Result<()> {
         self.window.find(containing(question))?;
+        // A second touch on what has just gone would fall on the screen that follows.
+        let mut touched = None;
         until(&format!("{question:?} to be answered"), PATIENCE, || {
             if self.window.look(containing(question))?.is_none() {
                 return Ok(Some(()));
             }
-            if let Some(button) = self.window.look(answer)?.filter(|button| button.enabled) {
+            let waits = touched.is_some_and(|at: Instant| at.elapsed() < TOUCHED_AGAIN_AFTER);
+            if let Some(button) = self.window.look(answer)?.filter(|button| button.enabled && !waits) {
                 let (x, y, width, height) = self.window.place(&button)?;
                 self.screen.display().touch(i16::try_from(x + width / 2)?, i16::try_from(y + height / 2)?)?;
+                touched = Some(Instant::now());
             }
             Ok(None)
         })
