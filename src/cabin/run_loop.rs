@@ -163,8 +163,6 @@ pub struct Cabin {
     pub(crate) devices: Devices,
     pub(crate) instruments: Instruments,
     pub(crate) binding: BindingDraft,
-    /// Devices that touched the last patient: what is cleaned after them.
-    pub(crate) used: Vec<Measurement>,
     pub(crate) fixtures: Fixtures,
     /// A card is looked for.
     card_wanted: bool,
@@ -290,7 +288,6 @@ impl Cabin {
             journal_known,
             instruments: Instruments::new(&settings.instruments),
             binding: BindingDraft::default(),
-            used: Vec::new(),
             fixtures,
             card_wanted: false,
             lamp: None,

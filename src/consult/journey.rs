@@ -317,6 +317,8 @@ pub struct Journey {
     lost_devices: Vec<Measurement>,
     /// What the place should have and does not, as last checked.
     missing: Vec<DeviceClass>,
+    /// What was started for this patient: to be cleaned, so it outlives the patient's data.
+    used: Vec<Measurement>,
     last_active_at: Moment,
     warned_at: Option<Moment>,
     /// Time of the last input that a journal would hold: where a restart counts its incident from.
@@ -338,6 +340,7 @@ impl Journey {
             online: true,
             lost_devices: Vec::new(),
             missing: Vec::new(),
+            used: Vec::new(),
             last_active_at: Moment(0),
             warned_at: None,
             last_journalled_at: Moment(0),
@@ -423,6 +426,11 @@ impl Journey {
     /// What this place should have and does not, as last checked: open, it is in its degraded mode.
     pub fn missing_equipment(&self) -> &[DeviceClass] {
         &self.missing
+    }
+
+    /// What was started for the present patient, or for the last one until the cabin is cleaned.
+    pub fn used(&self) -> &[Measurement] {
+        &self.used
     }
 
     /// Whether the device of this measurement is fitted and plugged.

@@ -30,9 +30,6 @@ struct Taken<'a> {
 impl Cabin {
     pub(super) fn start_device(&mut self, measurement: Measurement) {
         self.devices.start(measurement);
-        if !self.used.contains(&measurement) {
-            self.used.push(measurement);
-        }
         let show = move |frame: Option<Frame>, busy: Arc<AtomicBool>| {
             let shown = slint::invoke_from_event_loop(move || {
                 with(|cabin| {

@@ -75,7 +75,6 @@ pub fn connect(app: &App) {
         with(|cabin| {
             if cabin.input(Input::Cleaned) {
                 cabin.drafts.cleaned = Default::default();
-                cabin.used.clear();
             }
         })
     });

@@ -150,6 +150,7 @@ impl Journey {
         if self.step != Step::Cleaning {
             return Err(Refused::NotHere);
         }
+        self.used.clear();
         self.step = Step::Welcome;
         Ok(Vec::new())
     }

@@ -76,13 +76,15 @@ impl Journey {
     }
 
     pub(super) fn start_measuring(&mut self, now: Moment) -> Answer {
-        match self.guided_mut() {
-            Some(guided @ Guided { act: Act::Place { .. }, .. }) => {
-                guided.act = Act::Measuring { since: now };
-                Ok(vec![Effect::StartMeasurement(guided.measurement)])
-            }
-            _ => Err(Refused::NotHere),
+        let Some(guided @ Guided { act: Act::Place { .. }, .. }) = self.guided_mut() else {
+            return Err(Refused::NotHere);
+        };
+        let measurement = guided.measurement;
+        guided.act = Act::Measuring { since: now };
+        if !self.used.contains(&measurement) {
+            self.used.push(measurement);
         }
+        Ok(vec![Effect::StartMeasurement(measurement)])
     }
 
     pub(super) fn take_readings(&mut self, measurement: Measurement, readings: Vec<Reading>) -> Answer {

@@ -293,6 +293,9 @@ impl World {
         assert_eq!(self.running, measured, "exactly the device in front runs");
         assert_eq!(self.in_call, matches!(journey.step, Step::Call { .. }));
 
+        if matches!(journey.step, Step::Closed | Step::Welcome) {
+            assert_eq!(journey.used(), [], "a patient begins in a clean cabin");
+        }
         let Some(dossier) = journey.dossier() else {
             assert!(matches!(journey.step, Step::Closed | Step::Welcome | Step::Forgotten { .. } | Step::Cleaning));
             assert!(self.journal.is_empty(), "the journal is destroyed with the patient's data");
@@ -304,6 +307,8 @@ impl World {
         };
         assert!(!matches!(journey.step, Step::Closed | Step::Welcome | Step::Forgotten { .. } | Step::Cleaning));
         assert_eq!(dossier.ended.is_some(), matches!(journey.step, Step::Storing { .. }));
+        let was_used = |kept: &crate::dossier::Kept| journey.used().contains(&kept.measurement);
+        assert!(dossier.kept.iter().all(was_used), "what measured is cleaned afterwards, restart or not");
         assert_eq!(dossier.kept, self.kept, "kept readings stay until the patient is forgotten");
         assert_eq!(dossier.summaries, self.summaries, "every version of the summary stays, in order, with its author");
         assert_eq!(dossier.documents, self.documents, "every document stays, in order, with its author");

@@ -71,7 +71,6 @@ pub fn connect(app: &App) {
         with(|cabin| {
             if cabin.input(Input::Cleaned) {
                 cabin.drafts.cleaned = Default::default();
-                cabin.used.clear();
             }
         })
     });
@@ -183,11 +182,10 @@ pub fn forget(app: &App) {
     documents.set_code_present(false);
 }
 
-/// What is to be cleaned: what was used, or every device where that is no longer known (the program restarted).
+/// What is to be cleaned: what was used; every device where none was, for the patient may have held any.
 fn cleaned(cabin: &Cabin) -> Vec<Measurement> {
-    let is_due = |measurement: &Measurement| {
-        cabin.journey.site().has(*measurement) && (cabin.used.is_empty() || cabin.used.contains(measurement))
-    };
+    let (site, used) = (cabin.journey.site(), cabin.journey.used());
+    let is_due = |measurement: &Measurement| site.has(*measurement) && (used.is_empty() || used.contains(measurement));
     Measurement::ALL.into_iter().filter(is_due).collect()
 }
 
