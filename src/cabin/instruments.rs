@@ -11,7 +11,7 @@ use exam::camera::still::{Still, StillError};
 use exam::camera::{self, Camera, CameraEvent};
 use exam::sound::clip::{CLIP, Clip, ClipError};
 use exam::sound::{self, Curve, Stethoscope, StethoscopeEvent};
-use exam::{Address, Device, picture};
+use exam::{Device, picture};
 use media::Frame;
 use tokio::runtime::Handle;
 
@@ -349,19 +349,6 @@ fn open_stethoscope(
 fn recorded(done: &Receiver<Result<Clip, ClipError>>, measurement: Measurement, events: impl Fn(InstrumentEvent)) {
     let clip = done.recv().unwrap_or(Err(ClipError::Lost));
     events(InstrumentEvent::Recorded(measurement, Box::new(clip)));
-}
-
-/// Which camera or microphone a text of the configuration names: a file or ALSA name, or `usb=VENDOR:PRODUCT`, with
-/// `/SERIAL` or `@SOCKET`.
-pub fn address(text: &str) -> Option<Address> {
-    let Some(usb) = text.strip_prefix("usb=") else { return Some(Address::Named(text.to_owned())) };
-    let usb: drivers::ports::UsbAddress = usb.parse().ok()?;
-    let (serial, socket) = match usb.which {
-        drivers::ports::Which::Only => (None, None),
-        drivers::ports::Which::Serial(serial) => (Some(serial), None),
-        drivers::ports::Which::Socket(socket) => (None, Some(socket)),
-    };
-    Some(Address::Usb { vendor: usb.vid, product: usb.pid, serial, socket })
 }
 
 /// An instrument, as a record names a device.

@@ -159,8 +159,7 @@ impl Settings {
 
 fn instrument_settings(path: &Path, config: &config::Instruments) -> anyhow::Result<Vec<instruments::Setting>> {
     let address = |name: &str, text: &str| {
-        instruments::address(text)
-            .with_context(|| format!("{}: instruments.{name}: {text} names no device", path.display()))
+        text.parse::<exam::Address>().with_context(|| format!("{}: instruments.{name}: {text}", path.display()))
     };
     let cameras = [
         (Measurement::EarPicture, "otoscope", &config.otoscope),

@@ -8,6 +8,8 @@ pub mod measure;
 mod welcome;
 
 use consult::journey::Step;
+use media::Frame;
+use slint::{Image, Rgba8Pixel, SharedPixelBuffer};
 use ui::{App, Screen};
 
 use crate::run_loop::Cabin;
@@ -44,4 +46,11 @@ pub fn forget(app: &App) {
     measure::forget(app);
     call::forget(app);
     ending::forget(app);
+}
+
+/// A picture of a camera or of the call, to be drawn.
+fn image(frame: Option<&Frame>) -> Image {
+    frame.map_or_else(Image::default, |frame| {
+        Image::from_rgba8(SharedPixelBuffer::<Rgba8Pixel>::clone_from_slice(&frame.rgba, frame.width, frame.height))
+    })
 }

@@ -4,7 +4,7 @@ use call::Frame;
 use consult::dossier::Dossier;
 use consult::journey::{CallLine, Input, Step};
 use consult::vitals::Measurement;
-use slint::{ComponentHandle as _, Image, ModelRc, Rgba8Pixel, SharedPixelBuffer, SharedString};
+use slint::{ComponentHandle as _, ModelRc, SharedString};
 use ui::{App, CallAdapter, CallNotice, DeskReach, MeetPhysicianAdapter, WaitingRoomAdapter, WaitingState};
 
 use super::super::{desk_reach, list};
@@ -141,9 +141,7 @@ pub(super) fn forget(app: &App) {
 pub fn picture(app: &App, picture: Picture, frame: Option<Frame>) {
     let adapter = app.global::<CallAdapter>();
     let present = frame.is_some();
-    let image = frame.map_or_else(Image::default, |frame| {
-        Image::from_rgba8(SharedPixelBuffer::<Rgba8Pixel>::clone_from_slice(&frame.rgba, frame.width, frame.height))
-    });
+    let image = super::image(frame.as_ref());
     match picture {
         Picture::Remote => {
             adapter.set_remote_picture(image);

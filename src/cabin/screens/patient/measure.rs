@@ -10,7 +10,7 @@ use drivers::ports::system_clock;
 use exam::picture;
 use exam::sound::measures;
 use media::Frame;
-use slint::{ComponentHandle as _, Image, ModelRc, Rgba8Pixel, SharedPixelBuffer};
+use slint::{ComponentHandle as _, ModelRc};
 use ui::{App, DeviceFault, MeasureAdapter, SignalHint};
 
 use super::super::list;
@@ -156,9 +156,7 @@ fn sound_curve(instrument: &Instrument) -> Vec<f32> {
 pub fn show_picture(app: &App, frame: Option<&Frame>) {
     let measure = app.global::<MeasureAdapter>();
     measure.set_picture_present(frame.is_some());
-    measure.set_picture(frame.map_or_else(Image::default, |frame| {
-        Image::from_rgba8(SharedPixelBuffer::<Rgba8Pixel>::clone_from_slice(&frame.rgba, frame.width, frame.height))
-    }));
+    measure.set_picture(super::image(frame));
 }
 
 pub(super) fn forget(app: &App) {

@@ -1,0 +1,129 @@
+//! Answers into the journal before they count, and what waits while the outbox is away.
+
+use consult::journey::{Effect, Input, Journey};
+use consult::vitals::Moment;
+
+use super::Cabin;
+use crate::drafts::Drafts;
+use crate::journal;
+
+/// Inputs that may wait for an outbox that is away. Readings and the physician's words come back by themselves; a
+/// patient who cannot go on touches again.
+const UNSAVED_MAX: usize = 64;
+/// Touches that are obeyed before they are kept (help, emergency) may wait for an outbox that is away, up to this.
+pub(super) const OWED_MAX: usize = 64;
+
+/// The outbox has more of the journal than this program knows.
+pub(super) fn is_behind(error: &outbox::Error) -> bool {
+    matches!(error, outbox::Error::Refused(refused) if refused.refusal == outbox::Refusal::OutOfOrder)
+}
+
+/// What must never wait for a disk: reaching a person. It is written as soon as the outbox is back.
+pub(super) fn is_obeyed_at_once(input: &Input) -> bool {
+    matches!(
+        input,
+        Input::HelpAsked
+            | Input::HelpAnswered
+            | Input::HelpDone
+            | Input::EmergencyAsked
+            | Input::EmergencyClosed
+            | Input::SignedIn(_)
+            | Input::WarningSignAnswered { present: true, .. }
+    )
+}
+
+impl Cabin {
+    /// Writes what is owed, then this input. Says whether there was anything to write: most touches write nothing, and
+    /// what writes nothing never waits for the outbox.
+    pub(super) fn keep(
+        &mut self,
+        effects: &[Effect],
+        input: &Input,
+        at: Moment,
+        next: &Journey,
+    ) -> Result<bool, outbox::Error> {
+        let opens = effects.iter().any(|effect| matches!(effect, Effect::OpenJournal { .. }));
+        let writes = opens || (input.is_journalled() && next.dossier().is_some());
+        if !writes {
+            return Ok(false);
+        }
+        self.pay()?;
+        journal::write(&self.outbox, effects, input, at, next)?;
+        Ok(true)
+    }
+
+    /// An entry was written and its answer lost: the journal is ahead of this program, and is right.
+    pub(super) fn take_journal_again(&mut self) -> bool {
+        let Ok(Some(journey)) = journal::read_back(&self.outbox, &self.settings) else { return false };
+        tracing::warn!("the journal was ahead of the screen, which follows it");
+        self.owed.clear();
+        self.journey = journey;
+        let up = self.desk.up;
+        self.input(Input::Restarted);
+        self.input(if up { Input::NetworkBack } else { Input::NetworkLost });
+        true
+    }
+
+    fn pay(&mut self) -> Result<(), outbox::Error> {
+        while let Some((at, input)) = self.owed.front() {
+            journal::append(&self.outbox, input, *at)?;
+            self.owed.pop_front();
+        }
+        Ok(())
+    }
+
+    pub(super) fn outbox_fails(&mut self) {
+        if !self.outbox_failed {
+            self.outbox_failed = true;
+            if self.journey.dossier().is_some() {
+                crate::bell::ring(crate::bell::Loudness::Loud);
+            }
+        }
+    }
+
+    /// How the outbox is was asked.
+    pub(super) fn outbox_is(&mut self, status: Option<outbox::Status>) {
+        match &status {
+            None => self.outbox_fails(),
+            Some(_) if self.pay().is_ok() => self.outbox_failed = false,
+            Some(_) => {}
+        }
+        self.outbox_status = status;
+    }
+
+    /// The outbox is away: what the world says is kept for later, what a person touches is to be touched again.
+    pub(super) fn keep_unsaved(&mut self, input: Input) -> bool {
+        let comes_back = matches!(
+            input,
+            Input::ReadingsTaken { .. }
+                | Input::MeasuringFailed { .. }
+                | Input::DeviceLost(_)
+                | Input::DeviceBack(_)
+                | Input::NetworkLost
+                | Input::NetworkBack
+                | Input::CallConnected
+                | Input::CallInterrupted
+                | Input::CallResumed
+                | Input::CallEnded(_)
+                | Input::PhysicianWithdrawn
+        );
+        if comes_back && self.unsaved.len() < UNSAVED_MAX {
+            self.unsaved.push_back(input);
+        }
+        false
+    }
+
+    /// The outbox was away when the program started: a consultation may still be waiting there.
+    pub(super) fn ask_for_journal(&mut self) {
+        let Ok(found) = journal::read_back(&self.outbox, &self.settings) else { return };
+        self.journal_known = true;
+        self.outbox_failed = false;
+        if let Some(journey) = found.filter(|_| self.journey.dossier().is_none()) {
+            let up = self.desk.up;
+            self.drafts = journey.dossier().map(Drafts::of).unwrap_or_default();
+            self.journey = journey;
+            self.input(Input::Restarted);
+            self.input(if up { Input::NetworkBack } else { Input::NetworkLost });
+        }
+    }
+}
