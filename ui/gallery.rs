@@ -249,6 +249,13 @@ pub const SCENES: &[Scene] = &[
         },
     },
     Scene {
+        name: "63-documents-receipt",
+        show: |app| {
+            app.global::<DocumentsAdapter>().set_receipt_only(true);
+            at(app, Screen::Documents, StepName::WrapUp);
+        },
+    },
+    Scene {
         name: "62-documents-impossible",
         show: |app| {
             app.global::<DocumentsAdapter>().set_phone(PhoneState::Impossible);

@@ -410,6 +410,9 @@ impl Window {
     }
 }
 
+/// What a button that is off says of itself, in each language.
+const OFF: [&str; 2] = ["Indisponible pour l’instant", "Not available right now"];
+
 /// Orders the flat list of a program's cache as a tree is read.
 fn in_reading_order(items: Vec<CacheItem>) -> Vec<Element> {
     let mut children: HashMap<String, Vec<CacheItem>> = HashMap::new();
@@ -432,7 +435,8 @@ fn in_reading_order(items: Vec<CacheItem>) -> Vec<Element> {
         waiting.extend(below.into_iter().map(|child| (depth + 1, child)));
         let Ok(path) = OwnedObjectPath::try_from(item.object.path_as_str()) else { continue };
         ordered.push(Element {
-            enabled: item.states.contains(State::Enabled) || item.states.contains(State::Sensitive),
+            // AccessKit calls every button enabled; ours say in words that they are not.
+            enabled: item.states.contains(State::Enabled) && !OFF.iter().any(|words| item.name.ends_with(words)),
             showing: item.states.contains(State::Showing),
             checked: item.states.contains(State::Checked) || item.states.contains(State::Pressed),
             focused: item.states.contains(State::Focused),

@@ -97,6 +97,7 @@ fn fill_visit(app: &App) {
     documents.set_who_next_words("Si la fièvre dure plus de 3 jours.".into());
     documents.set_prescription_present(true);
     documents.set_document_present(true);
+    documents.set_receipt_only(false);
     documents.set_print_state(PrintState::Printed);
     documents.set_record_kept(true);
     documents.set_code(checkers());

@@ -220,6 +220,8 @@ pub struct Telephone {
     pub shown: Shown,
     /// The address made last, and of how many summaries and documents: the same papers are sent once.
     pub made: Option<(Link, (usize, usize))>,
+    /// A receipt waits for the address.
+    pub receipt_awaited: bool,
 }
 
 #[cfg(test)]
@@ -271,7 +273,7 @@ mod tests {
     #[test]
     fn an_address_and_its_papers_never_print_themselves() {
         let link = Link(Zeroizing::new("https://desk.example/papers/#a.b".to_owned()));
-        let telephone = Telephone { shown: Shown::Everything, made: Some((link, (1, 1))) };
+        let telephone = Telephone { shown: Shown::Everything, made: Some((link, (1, 1))), ..Telephone::default() };
         assert!(!format!("{telephone:?}").contains("desk.example"), "{telephone:?}");
         assert_eq!(format!("{:?}", paper("summary", b"x")), "Paper([patient])");
     }

@@ -4,14 +4,14 @@ use consult::dossier::{ConsultationId, Dossier, HelpReason};
 use consult::journey::{Effect, Input};
 use consult::vitals::Moment;
 
-use drivers::fixtures::printer_escpos::Receipt;
-use drivers::ports::fixtures::print;
+use drivers::fixtures::printer_escpos::{Paper, Receipt};
+use drivers::ports::fixtures::{PrinterAddress, print};
 use zeroize::Zeroizing;
 
 use super::{Cabin, Event, Front, Over, post};
 use crate::bell::{self, Loudness};
 use crate::documents::Tongue;
-use crate::documents::papers::UnderWay;
+use crate::documents::papers::{Shown, UnderWay};
 use crate::documents::print::{PrintFault, Printer, Progress};
 use crate::drafts::Drafts;
 use crate::{screens, submission};
@@ -154,17 +154,49 @@ impl Cabin {
 
     /// There is a printer for the papers, or one for the receipt that leads to them.
     pub fn may_print(&self) -> bool {
-        let receipt = self.settings.receipt_printer.is_some() && self.drafts.telephone.made.is_some();
-        self.settings.printer.is_some() || receipt
+        self.settings.printer.is_some() || self.prints_receipt()
     }
 
-    /// Without a printer for whole pages: the code of the papers on a receipt, for a telephone that is not at hand.
+    /// What is printed is a receipt that leads to the papers, and there is something to lead to.
+    pub fn prints_receipt(&self) -> bool {
+        let reachable = self.drafts.telephone.made.is_some() || (self.desk.up && self.identity.is_some());
+        self.settings.printer.is_none() && self.settings.receipt_printer.is_some() && reachable
+    }
+
+    /// Without a printer for whole pages: the code of the papers on a receipt, for a telephone that is not at hand. The
+    /// papers go to the desk first.
     fn print_receipt(&mut self, of: ConsultationId) {
-        let link = self.drafts.telephone.made.as_ref().map(|(link, _)| Zeroizing::new(link.reveal().to_owned()));
-        let (Some((at, paper)), Some(link)) = (self.settings.receipt_printer.clone(), link) else {
-            self.input(Input::PrintEnded { printed: false });
+        match self.settings.receipt_printer.clone() {
+            Some((at, paper)) => match self.papers_link() {
+                Some(link) => self.print_link(of, at, paper, Zeroizing::new(link.reveal().to_owned())),
+                None => {
+                    self.show_code();
+                    self.drafts.telephone.receipt_awaited = true;
+                    self.go_on_with_receipt(of);
+                }
+            },
+            None => drop(self.input(Input::PrintEnded { printed: false })),
+        }
+    }
+
+    /// The papers are at the desk, or cannot go there.
+    pub(crate) fn go_on_with_receipt(&mut self, of: ConsultationId) {
+        let sending = matches!(self.drafts.telephone.shown, Shown::Sending(_));
+        if sending || !std::mem::take(&mut self.drafts.telephone.receipt_awaited) {
             return;
-        };
+        }
+        let link = self.papers_link().map(|link| Zeroizing::new(link.reveal().to_owned()));
+        match (self.settings.receipt_printer.clone(), link) {
+            (Some((at, paper)), Some(link)) => {
+                // A receipt was asked for, not a code on the screen.
+                self.hide_code();
+                self.print_link(of, at, paper, link);
+            }
+            _ => drop(self.input(Input::PrintEnded { printed: false })),
+        }
+    }
+
+    fn print_link(&mut self, of: ConsultationId, at: PrinterAddress, paper: Paper, link: Zeroizing<String>) {
         let tongue = Tongue::of(self.journey.presentation().language);
         let receipt = Receipt {
             place: self.settings.site.name.clone(),

@@ -1,6 +1,6 @@
 //! Documents, questionnaire, forgotten, cleaning.
 
-use consult::dossier::{ConsultationId, Questionnaire, Satisfaction};
+use consult::dossier::{ConsultationId, Dossier, Questionnaire, Satisfaction};
 use consult::journey::{Input, Paper, Step};
 use consult::physician::{DocumentKind, NextCare};
 use consult::vitals::Measurement;
@@ -156,6 +156,7 @@ fn documents(app: &App, cabin: &Cabin, paper: Paper) {
         Paper::Printed => PrintState::Printed,
         Paper::Failed => PrintState::Failed,
     });
+    documents.set_receipt_only(cabin.prints_receipt());
     documents.set_code_present(dossier.summary().is_some() || !dossier.documents.is_empty());
     documents.set_phone(match &cabin.drafts.telephone.shown {
         Shown::Nothing => PhoneState::None,
@@ -182,6 +183,11 @@ pub fn forget(app: &App) {
     documents.set_code_present(false);
 }
 
+/// How many summaries and documents are handed over.
+fn count(dossier: &Dossier) -> (usize, usize) {
+    (dossier.summaries.len(), dossier.documents.len())
+}
+
 /// What is to be cleaned: what was used; every device where none was, for the patient may have held any.
 fn cleaned(cabin: &Cabin) -> Vec<Measurement> {
     let (site, used) = (cabin.journey.site(), cabin.journey.used());
@@ -191,15 +197,15 @@ fn cleaned(cabin: &Cabin) -> Vec<Measurement> {
 
 impl Cabin {
     /// Shows one code that opens every paper, once the desk keeps them; without the desk, the words of the sheet.
-    fn show_code(&mut self) {
-        let Some(dossier) = self.journey.dossier() else { return };
+    pub(crate) fn show_code(&mut self) {
         if matches!(self.drafts.telephone.shown, Shown::Sending(_)) {
             return;
         }
-        let (id, count) = (dossier.id, (dossier.summaries.len(), dossier.documents.len()));
-        if let Some((link, _)) = self.drafts.telephone.made.clone().filter(|(_, made_of)| *made_of == count) {
+        if let Some(link) = self.papers_link() {
             return self.show_everything(&link);
         }
+        let Some(dossier) = self.journey.dossier() else { return };
+        let (id, count) = (dossier.id, count(dossier));
         let Some(identity) = self.identity.clone().filter(|_| self.desk.up) else { return self.show_words_only() };
         let tls = std::sync::Arc::clone(&self.tls);
         let (dossier, outbox, settings) = (dossier.clone(), self.outbox.clone(), self.settings.clone());
@@ -219,6 +225,12 @@ impl Cabin {
         self.drafts.telephone.shown = Shown::Sending(std::sync::Arc::new(UnderWay(sending.abort_handle())));
     }
 
+    /// The address of everything handed over so far, once it is at the desk.
+    pub(crate) fn papers_link(&self) -> Option<Link> {
+        let so_far = count(self.journey.dossier()?);
+        self.drafts.telephone.made.as_ref().filter(|(_, made_of)| *made_of == so_far).map(|(link, _)| link.clone())
+    }
+
     fn papers_sent(&mut self, of: ConsultationId, count: (usize, usize), sent: anyhow::Result<Link>) {
         // The patient may have left, or gone on, meanwhile.
         let awaited = matches!(self.drafts.telephone.shown, Shown::Sending(_)) && self.consultation() == Some(of);
@@ -235,6 +247,7 @@ impl Cabin {
                 self.show_words_only();
             }
         }
+        self.go_on_with_receipt(of);
     }
 
     fn show_everything(&mut self, link: &Link) {
@@ -282,7 +295,7 @@ impl Cabin {
     }
 
     /// The picture goes with the code: it holds the key.
-    pub(super) fn hide_code(&mut self) {
+    pub(crate) fn hide_code(&mut self) {
         self.drafts.telephone.shown = Shown::Nothing;
         self.app.global::<DocumentsAdapter>().set_code(Image::default());
     }
