@@ -17,21 +17,21 @@ use super::configuration::{Configuration, Object};
 use super::identity::{Clock, Identity};
 use super::mder::{Reader, write_absolute_time};
 use super::nomenclature as mdc;
-use super::observation::{self, Report, stored};
+use super::observation::{self, Report};
 use super::standard;
+
+mod pm_store;
+
+use pm_store::Reading;
 
 /// An agent sends its configuration within that time of being asked for it (20601, `TO_config`).
 const CONFIGURATION_WITHIN: Duration = Duration::from_secs(10);
 /// It answers a question within that time (`TO_get`, `TO_cs`, `TO_ca`).
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
-/// The next part of what it has stored comes within that time.
-const STORED_WITHIN: Duration = Duration::from_secs(10);
 /// A message whose bytes stop coming for that long is not waited for.
 const REST_WITHIN: Duration = Duration::from_secs(3);
 /// Configurations remembered; the oldest is asked for again.
 const REMEMBERED_MAX: usize = 8;
-/// Segments of a store that are read: the first ones with what is wanted.
-const SEGMENTS_MAX: usize = 64;
 /// Messages waiting to be sent: each answers one of the agent's, which waits for it.
 const OUT_MAX: usize = 32;
 /// What was heard and nobody took yet.
@@ -40,10 +40,6 @@ const HEARD_MAX: usize = 256;
 /// Bits of what an agent can do with its clock (`MdsTimeCapState`).
 const CAN_BE_SET: u16 = 0x4000;
 const WANTS_TO_BE_SET: u16 = 0x0010;
-/// Bits of a part of a segment.
-const LAST_PART: u16 = 0x4000;
-const AGENT_GAVE_UP: u16 = 0x0800;
-const CONFIRMED: u16 = 0x0080;
 /// Attributes of the agent itself that are looked at.
 const ATTRIBUTES_MAX: usize = 128;
 
@@ -80,15 +76,6 @@ enum State {
     Unassociated,
     Configuring { until: Instant },
     Operating,
-}
-
-/// A store being read.
-struct Reading {
-    store: u16,
-    /// Segments to come.
-    left: VecDeque<(u16, stored::Entries)>,
-    /// The one whose parts are awaited, and until when.
-    now: Option<(u16, stored::Entries, Instant)>,
 }
 
 /// The manager.
@@ -192,15 +179,6 @@ impl Manager {
         self.heard.pop_front()
     }
 
-    /// Reads what the agent has stored, if it has a store. False: it has none, or is being read.
-    pub(crate) fn read_store(&mut self, now: Now) -> bool {
-        let store = self.configuration.of_class(&[mdc::PM_STORE]).next().map(|object| object.handle);
-        let Some(store) = store.filter(|_| self.is_operating() && self.reading.is_none()) else { return false };
-        self.reading = Some(Reading { store, left: VecDeque::new(), now: None });
-        self.ask(Ask::Segments(store), now);
-        true
-    }
-
     /// Bytes that came, in any division.
     pub(crate) fn input(&mut self, mut bytes: &[u8], now: Now) {
         while !bytes.is_empty() {
@@ -259,7 +237,7 @@ impl Manager {
             self.abort(Abort::ConfigurationTimeout);
         }
         let answer = self.asked.as_ref().map(|(_, _, until)| *until);
-        let part = self.reading.as_ref().and_then(|reading| reading.now.as_ref()).map(|(_, _, until)| *until);
+        let part = self.reading.as_ref().and_then(Reading::until);
         if [answer, part].into_iter().flatten().any(is_past) {
             self.abort(Abort::ResponseTimeout);
         }
@@ -269,7 +247,7 @@ impl Manager {
         let configuring = if let State::Configuring { until } = self.state { Some(until) } else { None };
         let rest = self.arrived_at.map(|at| at + REST_WITHIN);
         let answer = self.asked.as_ref().map(|(_, _, until)| *until);
-        let part = self.reading.as_ref().and_then(|reading| reading.now.as_ref()).map(|(_, _, until)| *until);
+        let part = self.reading.as_ref().and_then(Reading::until);
         [configuring, rest, answer, part].into_iter().flatten().min()
     }
 
@@ -475,96 +453,6 @@ impl Manager {
         }
         self.hear(Heard::Told);
         Some(())
-    }
-
-    fn segments(&mut self, body: &[u8], now: Now) -> Option<()> {
-        let mut reader = Reader(body);
-        let (_handle, _action) = (reader.u16()?, reader.u16()?);
-        let mut info = Reader(reader.octets()?);
-        let mut left = VecDeque::new();
-        // A store without segments answers with nothing.
-        if let Some((count, mut list)) = info.list() {
-            for _ in 0..count {
-                let segment = list.u16()?;
-                let (mut entries, mut is_empty) = (None, false);
-                for (attribute, value) in list.attributes(ATTRIBUTES_MAX)? {
-                    match attribute {
-                        mdc::SEGMENT_MAP => entries = stored::Entries::read(value, &self.configuration),
-                        mdc::SEGMENT_USAGE => is_empty = Reader(value).u32() == Some(0),
-                        _ => {}
-                    }
-                }
-                if let Some(entries) = entries.filter(|entries| !is_empty && entries.has(self.wants))
-                    && left.len() < SEGMENTS_MAX
-                {
-                    left.push_back((segment, entries));
-                }
-            }
-        }
-        if let Some(reading) = &mut self.reading {
-            reading.left = left;
-        }
-        self.next_segment(now);
-        Some(())
-    }
-
-    /// Asks for the next segment, or says that there is none left.
-    fn next_segment(&mut self, now: Now) {
-        let Some(reading) = &mut self.reading else { return };
-        reading.now = None;
-        match reading.left.pop_front() {
-            None => self.store_read(),
-            Some((segment, entries)) => {
-                reading.now = Some((segment, entries, now.instant + STORED_WITHIN));
-                let store = reading.store;
-                self.ask(Ask::Transfer { store, segment }, now);
-            }
-        }
-    }
-
-    fn store_read(&mut self) {
-        self.reading = None;
-        self.hear(Heard::StoreRead);
-    }
-
-    /// The answer to a transfer asked for: whether its parts will come.
-    fn transfer(&mut self, segment: u16, body: &[u8], now: Now) -> Option<()> {
-        let mut reader = Reader(body);
-        let (_handle, _action) = (reader.u16()?, reader.u16()?);
-        let mut info = Reader(reader.octets()?);
-        let (_segment, result) = (info.u16()?, info.u16()?);
-        let is_awaited = self.reading.as_ref().is_some_and(|r| r.now.as_ref().is_some_and(|now| now.0 == segment));
-        // No such segment, busy, empty: whoever wants it asks again.
-        if result != 0 && is_awaited {
-            self.next_segment(now);
-        }
-        Some(())
-    }
-
-    /// A part of a segment: the answer that it is given.
-    fn segment_part(&mut self, store: u16, info: &[u8], now: Now) -> Option<Vec<u8>> {
-        let mut reader = Reader(info);
-        let (segment, index, count) = (reader.u16()?, reader.u32()?, reader.u32()?);
-        let (status, bytes) = (reader.u16()?, reader.octets()?);
-        let mut answer = segment.to_be_bytes().to_vec();
-        answer.extend(index.to_be_bytes());
-        answer.extend(count.to_be_bytes());
-        answer.extend(CONFIRMED.to_be_bytes());
-        let Some(reading) = self.reading.as_mut().filter(|reading| reading.store == store) else { return Some(answer) };
-        let Some((awaited, entries, until)) = &mut reading.now else { return Some(answer) };
-        if *awaited != segment {
-            return Some(answer);
-        }
-        *until = now.instant + STORED_WITHIN;
-        let report = entries.observations(count, bytes);
-        self.hear(Heard::Report { report, counter: None, is_stored: true });
-        if status & (LAST_PART | AGENT_GAVE_UP) != 0 {
-            // Some send the last part before they answer the question that began it.
-            self.asks.retain(|ask| !matches!(ask, Ask::Transfer { .. }));
-            self.asked = self.asked.take().filter(|(ask, ..)| !matches!(ask, Ask::Transfer { .. }));
-            self.next_segment(now);
-        }
-        Some(answer)
     }
 
     fn ask(&mut self, ask: Ask, now: Now) {
