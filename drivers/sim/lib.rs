@@ -11,16 +11,11 @@
 //! ```
 #![forbid(unsafe_code)]
 
-use std::collections::VecDeque;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::JoinHandle;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::AsFd as _;
 
 mod blood_pressure_contec_08a;
 mod blood_pressure_microlife_ascii;
@@ -29,6 +24,7 @@ mod blood_pressure_omron;
 mod blood_pressure_phd;
 mod blood_pressure_suntech;
 mod blood_pressure_taidoc;
+mod cable;
 mod calendar;
 pub mod card_vitale;
 pub mod control;
@@ -37,12 +33,14 @@ mod ecg_contec_ecg90a;
 mod ecg_cyton;
 mod ecg_healthypi5;
 mod ecg_pc80b;
+mod finger;
 mod glucose_accu_chek;
 mod glucose_phd;
 mod glucose_taidoc;
 mod heart;
 mod light_blink1;
 mod memory_cuff;
+mod orders;
 mod oximeter_bci;
 mod oximeter_contec;
 mod oximeter_nonin;
@@ -67,6 +65,9 @@ mod thermometer_phd;
 mod thermometer_taidoc;
 mod usb;
 
+use cable::{Cable, Heard, Reports, Socket};
+pub use cable::{FEATURE_REPORT, OUTPUT_REPORT};
+use orders::{Hand, Orders};
 use usb::Plug;
 pub use usb::stream::{CameraMode, Stream};
 
@@ -164,13 +165,6 @@ fn device(model: &str) -> Option<Box<dyn Device>> {
     })
 }
 
-type Answer = Result<String, String>;
-
-struct Order {
-    line: String,
-    answer: Sender<Answer>,
-}
-
 /// How a model is plugged into USB, if it is.
 fn plug(model: &str) -> Option<Plug> {
     Some(match model {
@@ -194,155 +188,10 @@ fn plug(model: &str) -> Option<Plug> {
     })
 }
 
-/// What a device is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
-    /// Bytes of a line, or an output report.
-    Bytes(Vec<u8>),
-    /// A feature report.
-    Feature(Vec<u8>),
-}
-
-/// Where a simulated device is plugged in.
-#[derive(Clone)]
-enum Socket {
-    /// A pseudo-terminal behind that name.
-    Link(PathBuf),
-    /// A folder of that name: a recorder that shows its files as a memory stick.
-    Folder(PathBuf),
-    /// A port of vhci_hcd.
-    Usb { port: u8, plug: Plug },
-    /// The other end of a socket that carries reports; nothing can be plugged in again.
-    Reports,
-    /// `host:port` that it listens on.
-    Tcp(String),
-}
-
-impl Socket {
-    fn plug(&self) -> std::io::Result<Cable> {
-        Ok(match self {
-            Socket::Link(link) => Cable::Pty(pty::Pty::open(link)?),
-            Socket::Folder(path) => Cable::Folder(stick::Folder::plug(path)?),
-            Socket::Usb { port, plug } => Cable::Usb(usb::Usb::plug(*port, *plug)?),
-            Socket::Reports => return Err(std::io::Error::other("its host has gone")),
-            Socket::Tcp(address) => Cable::Tcp(tcp::Tcp::listen(address)?),
-        })
-    }
-}
-
-/// What joins a device to a host.
-enum Cable {
-    Pty(pty::Pty),
-    Folder(stick::Folder),
-    Usb(usb::Usb),
-    Reports(Reports),
-    Tcp(tcp::Tcp),
-}
-
-/// The device's end of [`Simulator::start_on_reports`].
-struct Reports {
-    socket: UnixDatagram,
-    report_bytes: u8,
-    /// Not fetched yet: a socket holds a few messages only (net.unix.max_dgram_qlen).
-    waiting: VecDeque<Vec<u8>>,
-}
-
-impl Reports {
-    fn say(&mut self) {
-        while let Some(report) = self.waiting.front() {
-            match self.socket.send(report) {
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
-                // Said, or its host has gone.
-                _ => drop(self.waiting.pop_front()),
-            }
-        }
-    }
-}
-
-/// First byte of what a host sends to [`Simulator::start_on_reports`]: the report that follows is an output report.
-pub const OUTPUT_REPORT: u8 = 2;
-/// The report that follows is a feature report.
-pub const FEATURE_REPORT: u8 = 3;
-
-impl Cable {
-    /// Nothing can come, and nothing tells when it can again.
-    fn hung_up(&self) -> bool {
-        match self {
-            Cable::Pty(pty) => !pty.has_host(),
-            Cable::Usb(usb) => usb.is_out(),
-            Cable::Reports(..) | Cable::Tcp(_) | Cable::Folder(_) => false,
-        }
-    }
-
-    /// Another host has come than the one before.
-    fn is_new(&mut self) -> bool {
-        if let Cable::Tcp(tcp) = self { tcp.is_new() } else { false }
-    }
-
-    /// What came from the host.
-    fn read(&mut self) -> Vec<Heard> {
-        match self {
-            Cable::Pty(pty) => {
-                let mut buffer = [0; 512];
-                let count = pty.read(&mut buffer);
-                if count == 0 { Vec::new() } else { vec![Heard::Bytes(buffer[..count].to_vec())] }
-            }
-            Cable::Folder(_) => Vec::new(),
-            Cable::Usb(usb) => usb.read(),
-            Cable::Reports(reports) => {
-                reports.say();
-                let socket = &reports.socket;
-                let mut buffer = [0; 512];
-                let reports =
-                    std::iter::from_fn(|| socket.recv(&mut buffer).ok().map(|count| buffer[..count].to_vec()));
-                let kind = |report: Vec<u8>| match &report[..] {
-                    [OUTPUT_REPORT, report @ ..] => Some(Heard::Bytes(report.to_vec())),
-                    [FEATURE_REPORT, report @ ..] => Some(Heard::Feature(report.to_vec())),
-                    _ => None,
-                };
-                reports.filter_map(kind).collect()
-            }
-            Cable::Tcp(tcp) => {
-                let bytes = tcp.read();
-                if bytes.is_empty() { Vec::new() } else { vec![Heard::Bytes(bytes)] }
-            }
-        }
-    }
-
-    /// Bytes to the host; lost when none listens.
-    fn write(&mut self, bytes: &[u8]) {
-        match self {
-            Cable::Pty(pty) => pty.write(bytes),
-            Cable::Folder(folder) => folder.write(bytes),
-            Cable::Usb(usb) => usb.write(bytes),
-            Cable::Reports(reports) => {
-                let whole = bytes.chunks(usize::from(reports.report_bytes)).map(<[u8]>::to_vec);
-                reports.waiting.extend(whole);
-                reports.say();
-            }
-            Cable::Tcp(tcp) => tcp.write(bytes),
-        }
-    }
-}
-
-impl AsFd for Cable {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Cable::Pty(pty) => pty.as_fd(),
-            Cable::Folder(folder) => folder.as_fd(),
-            Cable::Usb(usb) => usb.as_fd(),
-            Cable::Reports(reports) => reports.socket.as_fd(),
-            Cable::Tcp(tcp) => tcp.as_fd(),
-        }
-    }
-}
-
 /// A simulated device, running. Dropping it takes its port away and waits for its thread.
 pub struct Simulator {
     socket: Socket,
-    orders: Option<Sender<Order>>,
-    wake: Arc<OwnedFd>,
-    thread: Option<JoinHandle<()>>,
+    hand: Hand<String>,
 }
 
 impl Simulator {
@@ -381,11 +230,8 @@ impl Simulator {
         };
         let (host, device) = UnixDatagram::pair()?;
         device.set_nonblocking(true)?;
-        let simulator = Self::start_with(
-            model,
-            Socket::Reports,
-            Cable::Reports(Reports { socket: device, report_bytes: kind.report_bytes, waiting: VecDeque::new() }),
-        )?;
+        let simulator =
+            Self::start_with(model, Socket::Reports, Cable::Reports(Reports::new(device, kind.report_bytes)))?;
         Ok((simulator, host))
     }
 
@@ -401,8 +247,6 @@ impl Simulator {
 
     fn start_with(model: &str, socket: Socket, cable: Cable) -> std::io::Result<Simulator> {
         let device = device(model).ok_or_else(|| std::io::Error::other(format!("no simulator for {model:?}")))?;
-        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let (orders, inbox) = mpsc::channel();
         let mut line = Line {
             device,
             socket: socket.clone(),
@@ -413,10 +257,8 @@ impl Simulator {
             noise: 0x9E37_79B9_7F4A_7C15,
         };
         line.device.plugged(Instant::now());
-        let wake_inside = wake.clone();
-        let name = format!("sim {model}");
-        let thread = std::thread::Builder::new().name(name).spawn(move || line.run(&inbox, &wake_inside))?;
-        Ok(Simulator { socket, orders: Some(orders), wake, thread: Some(thread) })
+        let hand = Hand::on(format!("sim {model}"), move |orders| line.run(&orders))?;
+        Ok(Simulator { socket, hand })
     }
 
     /// The name of its pseudo-terminal, or its USB port, for a person.
@@ -435,28 +277,7 @@ impl Simulator {
     /// # Errors
     /// What was wrong with the command, in words.
     pub fn command(&self, line: &str) -> Result<String, String> {
-        let (answer, answered) = mpsc::channel();
-        let gone = || "the simulator has ended".to_owned();
-        let orders = self.orders.as_ref().ok_or_else(gone)?;
-        orders.send(Order { line: line.to_owned(), answer }).map_err(|_| gone())?;
-        self.wake();
-        answered.recv().map_err(|_| gone())?
-    }
-
-    fn wake(&self) {
-        // Full means that it is awake already.
-        let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        self.orders = None;
-        self.wake();
-        if let Some(thread) = self.thread.take() {
-            // A panic in it has been printed by its thread.
-            let _ = thread.join();
-        }
+        self.hand.command(line)
     }
 }
 
@@ -473,19 +294,8 @@ struct Line {
 }
 
 impl Line {
-    fn run(&mut self, inbox: &Receiver<Order>, wake: &OwnedFd) {
-        loop {
-            loop {
-                match inbox.try_recv() {
-                    Ok(order) => {
-                        let answer = self.obey(&order.line);
-                        // Whoever asked may have gone.
-                        let _ = order.answer.send(answer);
-                    }
-                    Err(mpsc::TryRecvError::Empty) => break,
-                    Err(mpsc::TryRecvError::Disconnected) => return,
-                }
-            }
+    fn run(&mut self, orders: &Orders<String>) {
+        while orders.obey(|order| self.obey(order)) {
             let now = Instant::now();
             let mut out = Vec::new();
             if self.device.due().is_some_and(|at| at <= now) {
@@ -493,7 +303,7 @@ impl Line {
             }
             self.hear(now, &mut out);
             self.send(out);
-            self.wait(wake);
+            self.wait(orders);
         }
     }
 
@@ -510,27 +320,16 @@ impl Line {
         }
     }
 
-    fn wait(&self, wake: &OwnedFd) {
+    fn wait(&self, orders: &Orders<String>) {
         let left = self.device.due().map(|at| at.saturating_duration_since(Instant::now()));
         let hung_up = self.cable.as_ref().is_some_and(Cable::hung_up);
         // Nothing tells when a host opens the port: it is looked at ten times a second.
         let left = if hung_up { Some(left.unwrap_or(Duration::MAX).min(Duration::from_millis(100))) } else { left };
         // A host that was slow has fetched some by then.
-        let is_full = matches!(&self.cable, Some(Cable::Reports(reports)) if !reports.waiting.is_empty());
+        let is_full = self.cable.as_ref().is_some_and(Cable::is_full);
         let left = if is_full { Some(left.unwrap_or(Duration::MAX).min(Duration::from_millis(2))) } else { left };
-        let timeout = left.map(|left| {
-            let left = left + Duration::from_micros(100);
-            Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() }
-        });
-        let mut fds = vec![PollFd::new(wake, PollFlags::IN)];
-        if let Some(cable) = self.cable.as_ref().filter(|_| !hung_up) {
-            fds.push(PollFd::new(cable, PollFlags::IN));
-        }
-        // Interrupted or not, the loop looks at everything again.
-        let _ = poll(&mut fds, timeout.as_ref());
-        if !fds[0].revents().is_empty() {
-            let _ = rustix::io::read(wake, &mut [0; 8]);
-        }
+        let left = left.map(|left| left + Duration::from_micros(100));
+        orders.wait(self.cable.as_ref().filter(|_| !hung_up).map(Cable::as_fd), left);
     }
 
     fn send(&mut self, mut bytes: Vec<u8>) {
@@ -556,7 +355,7 @@ impl Line {
         }
     }
 
-    fn obey(&mut self, line: &str) -> Answer {
+    fn obey(&mut self, line: &str) -> Result<String, String> {
         let now = Instant::now();
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         match words[..] {

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::Device;
+use crate::finger::Finger;
 use crate::oximeter_nonin::pleth;
-use crate::{Device, number};
 
 /// Microseconds between frames.
 const FRAME_US: u64 = 1_000_000 / 60;
@@ -13,10 +14,7 @@ const SEARCH: Duration = Duration::from_millis(2_500);
 const CATCH_UP_MAX: u32 = 8;
 
 pub(crate) struct Oximeter {
-    spo2: u8,
-    pulse: u8,
-    finger_in: bool,
-    moved_at: Instant,
+    finger: Finger,
     next_at: Instant,
     /// Where in the beat, 0..1.
     phase: f64,
@@ -24,28 +22,33 @@ pub(crate) struct Oximeter {
 
 impl Oximeter {
     pub(crate) fn new() -> Self {
-        let now = Instant::now();
-        Self { spo2: 97, pulse: 72, finger_in: true, moved_at: now, next_at: now, phase: 0.0 }
+        Self { finger: Finger::new(), next_at: Instant::now(), phase: 0.0 }
     }
 
     fn frame(&mut self, now: Instant) -> [u8; 5] {
         let before = self.phase;
-        self.phase = (self.phase + f64::from(self.pulse) / 60.0 / 60.0).fract();
-        if !self.finger_in {
+        self.phase = (self.phase + f64::from(self.finger.pulse) / 60.0 / 60.0).fract();
+        if !self.finger.is_in {
             return [0x80, 0x00, 0x50, 0x7F, 0x7F];
         }
         let wave = (pleth(self.phase) * 127.0) as u8 & 0x7F;
-        if now.duration_since(self.moved_at) < SEARCH {
+        if !self.finger.is_found(now, SEARCH) {
             return [0x83, wave, 0x60 | (wave / 9), 0x7F, 0x7F];
         }
         let beep = if self.phase < before { 0x40 } else { 0 };
-        [0x80 | beep | 5, wave, ((self.pulse >> 7) << 6) | (wave / 9), self.pulse & 0x7F, self.spo2]
+        [
+            0x80 | beep | 5,
+            wave,
+            ((self.finger.pulse >> 7) << 6) | (wave / 9),
+            self.finger.pulse & 0x7F,
+            self.finger.spo2,
+        ]
     }
 }
 
 impl Device for Oximeter {
     fn plugged(&mut self, now: Instant) {
-        self.moved_at = now;
+        self.finger.moved_at = now;
         self.next_at = now;
     }
 
@@ -67,23 +70,15 @@ impl Device for Oximeter {
     }
 
     fn set(&mut self, key: &str, value: &str, _now: Instant) -> Result<(), String> {
-        match key {
-            "spo2" => self.spo2 = number(key, value, 0, 127)?,
-            "pulse" => self.pulse = number(key, value, 0, 255)?,
-            _ => return Err(format!("no such value: {key}={value}; spo2, pulse")),
-        }
-        Ok(())
+        self.finger.set(key, value, 127)
     }
 
     fn values(&self) -> String {
-        format!("spo2={} pulse={}", self.spo2, self.pulse)
+        self.finger.values()
     }
 
     fn act(&mut self, words: &[&str], now: Instant) -> Result<(), String> {
-        let ["finger", place @ ("in" | "out")] = *words else { return Err("finger in|out".into()) };
-        self.finger_in = place == "in";
-        self.moved_at = now;
-        Ok(())
+        self.finger.act(words, now)
     }
 }
 
@@ -94,10 +89,10 @@ mod tests {
     #[test]
     fn frames_are_those_of_the_specification() {
         let mut oximeter = Oximeter::new();
-        let now = oximeter.moved_at + SEARCH;
+        let now = oximeter.finger.moved_at + SEARCH;
         let [_, wave, bar, pulse, spo2] = oximeter.frame(now);
         assert_eq!((wave < 0x80, bar & 0x70, pulse, spo2), (true, 0, 0x48, 0x61));
-        oximeter.pulse = 130;
+        oximeter.finger.pulse = 130;
         assert_eq!((oximeter.frame(now)[2] & 0x70, oximeter.frame(now)[3]), (0x40, 0x02));
     }
 }

@@ -56,6 +56,7 @@ impl Drop for Cabin {
     }
 }
 
+// No test by itself: a program that holds a line, to be refused or killed.
 #[test]
 #[ignore = "the cabin of the test below, which starts it"]
 fn a_cabin() {

@@ -296,7 +296,7 @@ fn every_cable_pulled_out_at_random_moments_loses_nothing_and_is_back_within_two
         let process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         (model.key, process)
     };
-    // A recorder that shows its files is no cable: it is taken off to be used, which `simulated_ecg.rs` does.
+    // A recorder that shows its files is no cable: it is taken off to be used, which `simulated/ecg.rs` does.
     let is_on_a_cable = |model: &&Model| !is_usb_only(model) && !model.is_read_from_files();
     let running: BTreeMap<_, _> = MODELS.iter().filter(is_on_a_cable).map(start).collect();
     let mut wrong = Vec::new();
@@ -312,6 +312,7 @@ fn every_cable_pulled_out_at_random_moments_loses_nothing_and_is_back_within_two
     assert!(wrong.is_empty(), "SEED={seed}: {}", wrong.join("\n"));
 }
 
+// No test by itself: files and memory are a process's, and each model has one of its own.
 #[test]
 #[ignore = "one model of the test above, which starts it"]
 fn one_model() {
@@ -351,8 +352,9 @@ fn every_usb_device_pulled_out_at_random_moments_loses_nothing() {
     assert!(output.status.success() && said.contains("test result: ok. 1 passed"), "SEED={seed}: {}", output.status);
 }
 
+// No test by itself: only the guest's kernel has the ports that it plugs into.
 #[test]
-#[ignore = "in the guest only"]
+#[ignore = "in the guest only: the test above starts it there"]
 fn in_the_guest() {
     if std::env::var_os("IN_USB_GUEST").is_none() {
         return;

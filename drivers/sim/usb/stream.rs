@@ -6,20 +6,17 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fd::OwnedFd;
+use rustix::event::{PollFd, PollFlags, poll};
 
 use super::camera::Camera;
 use super::stethoscope::Stethoscope;
 use super::urb::{self, Ask, Packet, STALL, Submit};
 use super::{VHCI, wait_until_free};
+use crate::orders::{Hand, Orders};
 
 /// Commands that it takes.
 const COMMANDS: &str = "unplug | plug | press | silent on|off | tear on|off";
@@ -61,16 +58,9 @@ pub(super) trait Streaming: Send {
     fn pressed(&self, down: bool) -> Option<Vec<u8>>;
 }
 
-struct Order {
-    line: String,
-    answer: Sender<Result<(), String>>,
-}
-
 /// A device that streams, in a USB port. Unplugged when dropped.
 pub struct Stream {
-    orders: Option<Sender<Order>>,
-    wake: Arc<OwnedFd>,
-    thread: Option<JoinHandle<()>>,
+    hand: Hand<()>,
 }
 
 impl Stream {
@@ -92,14 +82,9 @@ impl Stream {
     }
 
     fn start(port: u8, device: Box<dyn Streaming>) -> io::Result<Stream> {
-        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let (orders, inbox) = mpsc::channel();
         let mut line = Line { port, device, cable: None, silent: false, torn: false };
         line.cable = Some(Cable::plug(port, line.device.speed())?);
-        let wake_inside = wake.clone();
-        let thread = std::thread::Builder::new().name("sim stream".into());
-        let thread = thread.spawn(move || line.run(&inbox, &wake_inside))?;
-        Ok(Stream { orders: Some(orders), wake, thread: Some(thread) })
+        Ok(Stream { hand: Hand::on("sim stream".into(), move |orders| line.run(&orders))? })
     }
 
     /// Unplugs it, plugs it in again, presses its button, makes it fall silent or tear its pictures; returns when that
@@ -108,27 +93,7 @@ impl Stream {
     /// # Errors
     /// What was wrong with the command, in words.
     pub fn command(&self, line: &str) -> Result<(), String> {
-        let (answer, answered) = mpsc::channel();
-        let gone = || "the simulator has ended".to_owned();
-        let orders = self.orders.as_ref().ok_or_else(gone)?;
-        orders.send(Order { line: line.to_owned(), answer }).map_err(|_| gone())?;
-        self.wake();
-        answered.recv().map_err(|_| gone())?
-    }
-
-    fn wake(&self) {
-        // Full means that it is awake already.
-        let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.orders = None;
-        self.wake();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.hand.command(line)
     }
 }
 
@@ -141,19 +106,8 @@ struct Line {
 }
 
 impl Line {
-    fn run(&mut self, inbox: &Receiver<Order>, wake: &OwnedFd) {
-        loop {
-            loop {
-                match inbox.try_recv() {
-                    Ok(order) => {
-                        let answer = self.obey(&order.line);
-                        // Whoever asked may have gone.
-                        let _ = order.answer.send(answer);
-                    }
-                    Err(mpsc::TryRecvError::Empty) => break,
-                    Err(mpsc::TryRecvError::Disconnected) => return,
-                }
-            }
+    fn run(&mut self, orders: &Orders<()>) {
+        while orders.obey(|order| self.obey(order)) {
             let mut left = None;
             if let Some(cable) = &mut self.cable {
                 cable.hear(&mut *self.device);
@@ -161,20 +115,8 @@ impl Line {
                     left = cable.stream(&mut *self.device, self.torn, Instant::now());
                 }
             }
-            self.wait(wake, left);
-        }
-    }
-
-    fn wait(&self, wake: &OwnedFd, left: Option<Duration>) {
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        let mut files = vec![PollFd::new(wake, PollFlags::IN)];
-        if let Some(cable) = self.cable.as_ref().filter(|cable| !cable.is_out) {
-            files.push(PollFd::new(&cable.kernel, PollFlags::IN));
-        }
-        // Interrupted or not, everything is looked at again.
-        let _ = poll(&mut files, timeout.as_ref());
-        if !files[0].revents().is_empty() {
-            let _ = rustix::io::read(wake, &mut [0; 8]);
+            let cable = self.cable.as_ref().filter(|cable| !cable.is_out);
+            orders.wait(cable.map(|cable| cable.kernel.as_fd()), left);
         }
     }
 

@@ -73,7 +73,7 @@ mod apart {
             let give_up_at = Instant::now() + PATIENCE;
             while !std::path::Path::new("/run/pcscd/pcscd.comm").exists() {
                 assert!(Instant::now() < give_up_at, "the service does not start");
-                // Nothing tells when it listens.
+                // It tells nobody that it is ready: its socket is looked for again.
                 std::thread::sleep(LOOK_EVERY);
             }
             service
@@ -97,7 +97,7 @@ mod apart {
                 Ok(card) => return card,
                 Err(error) => assert!(Instant::now() < give_up_at, "no virtual reader: {error}"),
             }
-            // Nothing tells when it listens.
+            // The reader tells nobody that it listens: its port is tried again.
             std::thread::sleep(LOOK_EVERY);
         }
     }
@@ -167,7 +167,7 @@ mod apart {
     }
 
     #[test]
-    #[ignore = "in its namespaces only"]
+    #[ignore = "in its namespaces only, where the test above starts it"]
     fn a_card_put_in_is_read_and_its_leaving_is_said() {
         if !is_here() {
             return;
@@ -193,7 +193,7 @@ mod apart {
     }
 
     #[test]
-    #[ignore = "in its namespaces only"]
+    #[ignore = "in its namespaces only, where the test above starts it"]
     fn a_card_that_answers_by_pieces_and_a_family_of_nine_are_read() {
         if !is_here() {
             return;
@@ -210,7 +210,7 @@ mod apart {
     }
 
     #[test]
-    #[ignore = "in its namespaces only"]
+    #[ignore = "in its namespaces only, where the test above starts it"]
     fn a_card_pulled_out_at_any_moment_is_said_and_read_when_it_is_back() {
         if !is_here() {
             return;
@@ -227,7 +227,7 @@ mod apart {
     }
 
     #[test]
-    #[ignore = "in its namespaces only"]
+    #[ignore = "in its namespaces only, where the test above starts it"]
     fn every_other_card_is_named_and_the_next_one_is_read() {
         if !is_here() {
             return;
@@ -250,7 +250,7 @@ mod apart {
     }
 
     #[test]
-    #[ignore = "in its namespaces only"]
+    #[ignore = "in its namespaces only, where the test above starts it"]
     fn a_service_that_is_not_there_or_has_no_reader_is_said_once_and_waited_for() {
         if !is_here() {
             return;
@@ -268,7 +268,7 @@ mod apart {
     }
 
     #[test]
-    #[ignore = "in its namespaces only"]
+    #[ignore = "in its namespaces only, where the test above starts it"]
     fn the_command_line_prints_a_patient_only_when_told_and_says_what_to_do() {
         if !is_here() {
             return;

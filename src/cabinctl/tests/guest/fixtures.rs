@@ -41,6 +41,7 @@ fn the_lamp_shows_the_cabin_and_by_itself_that_it_died() {
         let until_at = Instant::now() + 2 * DEAD_AFTER;
         while Instant::now() < until_at {
             assert_eq!(lamp.command("values").unwrap(), "colour=0030ff alive");
+            // That nothing happens for so long is the claim: no event can tell it.
             std::thread::sleep(Duration::from_millis(100));
         }
         lamp.command("unplug").unwrap();

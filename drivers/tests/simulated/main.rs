@@ -1,215 +1,19 @@
-//! Each model against its simulator on a real pseudo-terminal, and what a cable does to it.
+//! Each model against its simulator: live ones on a real pseudo-terminal, those of IEEE 11073 over TCP, recorders as
+//! folders of files; and what a cable does to it. Here all that are neither of those nor oximeters, and the port itself.
 
-use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use consult::vitals::{Glucose, Reading, Value};
-use drivers::ports::{Address, Binding, Message, Port, PortEvent};
+use drivers::ports::{Address, Binding, Port, PortEvent};
 use drivers::{Absent, CuffErrorKind, Fault, Status, model};
 use sim::Simulator;
 
-/// A test that waits longer than that for a device has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// A device is back within that time of its cable.
-const BACK_WITHIN: Duration = Duration::from_secs(2);
+mod bench;
+mod ecg;
+mod oximeters;
+mod personal_health;
 
-struct Bench {
-    sim: Simulator,
-    port: Port,
-    messages: Receiver<Message>,
-    dir: PathBuf,
-}
-
-impl Bench {
-    fn new(key: &'static str, test: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("drivers-{test}-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let link = dir.join("port");
-        let sim = Simulator::start(key, &link).unwrap();
-        let (sender, messages) = mpsc::sync_channel(drivers::ports::MESSAGES_MAX);
-        let binding = Binding { name: test.into(), model: model(key).unwrap(), address: Address::Path(link) };
-        let port = Port::open(binding, sender).unwrap();
-        let bench = Bench { sim, port, messages, dir };
-        bench.until(|event| matches!(event, PortEvent::Opened { .. }));
-        bench
-    }
-
-    fn order(&self, command: &str) {
-        self.sim.command(command).unwrap();
-    }
-
-    /// Everything said, up to and with the first event that fits.
-    fn until(&self, fits: impl Fn(&PortEvent) -> bool) -> Vec<PortEvent> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut seen = Vec::new();
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(message) = self.messages.recv_timeout(left) else { panic!("waited in vain; seen {seen:?}") };
-            assert!(message.arrived <= Instant::now());
-            seen.push(message.event);
-            if seen.last().is_some_and(&fits) {
-                return seen;
-            }
-        }
-    }
-
-    fn until_finished(&self) -> Vec<PortEvent> {
-        self.until(|event| matches!(event, PortEvent::Finished))
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.dir);
-    }
-}
-
-fn readings(events: &[PortEvent]) -> Vec<Reading> {
-    events.iter().filter_map(|e| if let PortEvent::Reading(r) = e { Some(r.clone()) } else { None }).collect()
-}
-
-fn numbers(events: &[PortEvent]) -> Vec<u32> {
-    let number = |reading: Reading| match reading.value {
-        Value::Spo2(v) => vec![v.percent().into()],
-        Value::PulseRate(v) => vec![v.per_minute().into()],
-        Value::BloodPressure(v) => {
-            let pressures = [Some(v.systolic()), Some(v.diastolic()), v.mean()];
-            pressures.into_iter().flatten().map(|pressure| pressure.mmhg().into()).collect()
-        }
-        Value::Weight(v) => vec![v.grams()],
-        Value::Height(v) => vec![v.millimetres().into()],
-        Value::Temperature(v) => vec![v.centi_celsius().into()],
-        Value::PerfusionIndex(v) => vec![v.hundredths_percent().into()],
-        Value::Glucose(Glucose::Mass(v)) => vec![v.mg_per_dl().into()],
-        Value::Glucose(Glucose::Moles(v)) => vec![v.tenths_mmol_per_l().into()],
-        Value::Recording(_) => unreachable!("a port knows no name of a recording"),
-    };
-    readings(events).into_iter().flat_map(number).collect()
-}
-
-#[test]
-fn the_oximeter_gives_what_it_shows_in_both_formats() {
-    for (format, spo2, pulse) in [(2, 94, 131), (7, 88, 57)] {
-        let bench = Bench::new("oximeter_nonin", &format!("oximeter-{format}"));
-        bench.order(&format!("value spo2={spo2} pulse={pulse} format={format}"));
-        bench.port.start();
-        let events = bench.until_finished();
-        assert_eq!(numbers(&events), [spo2, pulse]);
-        assert_eq!(readings(&events)[0].device.firmware.as_deref(), Some("48"));
-        let samples: usize =
-            events.iter().map(|e| if let PortEvent::Waveform(w) = e { w.samples.len() } else { 0 }).sum();
-        // Six seconds at 75 a second, and those before the pulse was found.
-        assert!(samples >= 450, "{samples}");
-    }
-}
-
-#[test]
-fn the_oximeter_says_that_the_finger_is_out_and_gives_no_figure() {
-    let bench = Bench::new("oximeter_nonin", "finger");
-    bench.port.start();
-    bench.until(|e| matches!(e, PortEvent::Live(_)));
-    bench.order("finger out");
-    bench.until(|e| matches!(e, PortEvent::Status(Status::FingerOut)));
-    bench.order("finger in");
-    let events = bench.until(|e| matches!(e, PortEvent::Status(Status::Tracking)));
-    assert!(!events.iter().any(|e| matches!(e, PortEvent::Live(_) | PortEvent::Reading(_))), "{events:?}");
-    assert_eq!(numbers(&bench.until_finished()), [97, 72]);
-}
-
-#[test]
-fn an_oximeter_without_a_curve_gives_what_it_shows_once_a_second() {
-    let bench = Bench::new("oximeter_nonin", "oximeter-8");
-    bench.order("value spo2=93 pulse=141 format=8 choice=refused");
-    bench.port.start();
-    let events = bench.until_finished();
-    assert_eq!(numbers(&events), [93, 141]);
-    assert!(!events.iter().any(|e| matches!(e, PortEvent::Waveform(_) | PortEvent::Fault(_))), "{events:?}");
-    bench.order("finger out");
-    bench.until(|e| matches!(e, PortEvent::Status(Status::FingerOut)));
-}
-
-#[test]
-fn an_oximeter_that_streams_no_curve_by_itself_is_asked_for_one() {
-    for format in [8, 13] {
-        let bench = Bench::new("oximeter_nonin", &format!("oximeter-asked-{format}"));
-        bench.order(&format!("value spo2=93 pulse=141 format={format}"));
-        bench.order("finger in");
-        bench.port.start();
-        let events = bench.until_finished();
-        assert_eq!(numbers(&events), [93, 141]);
-        assert!(events.iter().any(|e| matches!(e, PortEvent::Waveform(_))), "{events:?}");
-    }
-}
-
-#[test]
-fn a_spot_check_made_now_is_taken_and_what_the_oximeter_stored_is_not() {
-    for choice in ["refused", "ignored"] {
-        let bench = Bench::new("oximeter_nonin", &format!("oximeter-13-{choice}"));
-        // Its clock is at its zone's summer time and two minutes fast.
-        bench.order(&format!("value spo2=87 pulse=120 format=13 choice={choice} clock=7320"));
-        bench.order("stored");
-        bench.order("value spo2=96 pulse=301");
-        bench.port.start();
-        bench.until(|e| matches!(e, PortEvent::Status(Status::FingerOut)));
-        // The start reads the clock again; what is measured within its second could be older.
-        bench.order("finger in");
-        let events = bench.until_finished();
-        assert_eq!(numbers(&events), [96, 301]);
-        let reading = &readings(&events)[0];
-        assert_eq!(reading.device.serial.as_deref(), Some("501234567"));
-        let off = reading.device_at.unwrap().0 - reading.at.0;
-        assert!((117_000..=121_000).contains(&off), "the zone is taken off, its own error stays: {off} ms");
-    }
-}
-
-#[test]
-fn an_oximeter_whose_battery_was_changed_has_its_clock_set_before_a_spot_check_is_taken() {
-    let bench = Bench::new("oximeter_nonin", "oximeter-13-clock");
-    bench.order("value format=13 choice=refused clock=-800000000");
-    bench.port.start();
-    bench.until(|e| matches!(e, PortEvent::Status(Status::FingerOut)));
-    bench.order("finger in");
-    assert_eq!(numbers(&bench.until_finished()), [97, 72]);
-    assert!(bench.sim.command("values").unwrap().contains("format=13"));
-}
-
-#[test]
-fn the_contec_oximeter_gives_what_it_shows() {
-    let bench = Bench::new("oximeter_contec", "contec");
-    // A pulse above 127 needs the byte of the top bits.
-    bench.order("value spo2=88 pulse=131 perfusion=1207");
-    bench.port.start();
-    let events = bench.until_finished();
-    assert_eq!(numbers(&events), [88, 131, 1_207]);
-    let samples: usize = events.iter().map(|e| if let PortEvent::Waveform(w) = e { w.samples.len() } else { 0 }).sum();
-    // Six seconds at 60 a second, less the first third of a second.
-    assert!(samples >= 340, "{samples}");
-}
-
-#[test]
-fn the_older_contec_oximeter_gives_what_it_shows_and_goes_on_when_its_cable_is_back() {
-    let bench = Bench::new("oximeter_bci", "bci");
-    // A pulse above 127 needs the bit in another byte.
-    bench.order("value spo2=88 pulse=131");
-    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Live(_)));
-    assert_eq!(numbers(&bench.until_finished()), [88, 131]);
-    bench.order("finger out");
-    bench.until(|e| matches!(e, PortEvent::Status(Status::FingerOut)));
-}
-
-#[test]
-fn the_contec_oximeter_says_that_the_finger_is_out_and_gives_no_figure() {
-    let bench = Bench::new("oximeter_contec", "contec-finger");
-    bench.port.start();
-    bench.until(|e| matches!(e, PortEvent::Live(_)));
-    bench.order("finger out");
-    bench.until(|e| matches!(e, PortEvent::Status(Status::FingerOut)));
-    bench.order("finger in");
-    let events = bench.until(|e| matches!(e, PortEvent::Status(Status::Tracking)));
-    assert!(!events.iter().any(|e| matches!(e, PortEvent::Live(_) | PortEvent::Reading(_))), "{events:?}");
-    assert_eq!(numbers(&bench.until_finished()), [97, 72, 345]);
-}
+use bench::{BACK_WITHIN, Bench, PATIENCE, numbers, readings};
 
 #[test]
 fn the_cuff_shows_its_pressure_then_gives_its_figures() {
@@ -419,18 +223,6 @@ fn a_taidoc_cuff_stopped_from_the_cabin_is_switched_off() {
 }
 
 #[test]
-fn the_taidoc_oximeter_gives_what_it_shows() {
-    let bench = Bench::new("oximeter_taidoc", "taidoc-oximeter");
-    bench.order("value spo2=93 pulse=131");
-    bench.order("finger out");
-    bench.port.start();
-    let events = bench.until(|e| matches!(e, PortEvent::Status(Status::Searching)));
-    assert!(!events.iter().any(|e| matches!(e, PortEvent::Live(_))), "{events:?}");
-    bench.order("finger in");
-    assert_eq!(numbers(&bench.until_finished()), [93, 131]);
-}
-
-#[test]
 fn the_glucose_meter_gives_the_record_taken_now_and_no_other_substance() {
     let bench = Bench::new("glucose_taidoc", "glucose");
     bench.order("value glucose=213 meal=after zone=120");
@@ -449,38 +241,19 @@ fn the_glucose_meter_gives_the_record_taken_now_and_no_other_substance() {
     assert!(events.iter().any(|e| matches!(e, PortEvent::Invalid(Absent::OtherSubstance))), "{events:?}");
 }
 
-/// Unplugs in mid-measurement; the measurement ends well without another start.
-fn unplug_and_go_on(bench: &Bench, under_way: impl Fn(&PortEvent) -> bool) {
-    bench.port.start();
-    bench.until(under_way);
-    bench.order("unplug");
-    bench.until(|e| matches!(e, PortEvent::Lost { was_open: true, .. }));
-    let plugged_at = Instant::now();
-    bench.order("plug");
-    bench.until(|e| matches!(e, PortEvent::Opened { .. }));
-    assert!(plugged_at.elapsed() < BACK_WITHIN);
-}
-
-#[test]
-fn an_oximeter_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
-    let bench = Bench::new("oximeter_nonin", "oximeter-cable");
-    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Live(_)));
-    assert_eq!(numbers(&bench.until_finished()), [97, 72]);
-}
-
 #[test]
 fn a_cuff_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
     let bench = Bench::new("blood_pressure_suntech", "cuff-cable");
     // Powered by its own supply: it measures on while its cable is out.
     bench.order("value own_power=1 speed=6");
-    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::CuffPressure { mmhg: 110.., .. })));
+    bench.unplug_and_go_on(|e| matches!(e, PortEvent::Status(Status::CuffPressure { mmhg: 110.., .. })));
     assert_eq!(numbers(&bench.until_finished()), [122, 79, 93, 68]);
 }
 
 #[test]
 fn a_cuff_that_lost_its_power_starts_again_after_the_rest() {
     let bench = Bench::new("blood_pressure_suntech", "cuff-power");
-    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::CuffPressure { mmhg: 20.., .. })));
+    bench.unplug_and_go_on(|e| matches!(e, PortEvent::Status(Status::CuffPressure { mmhg: 20.., .. })));
     let events = bench.until(|e| matches!(e, PortEvent::Status(Status::Resting { .. })));
     assert!(numbers(&events).is_empty());
 }
@@ -489,22 +262,15 @@ fn a_cuff_that_lost_its_power_starts_again_after_the_rest() {
 fn a_scale_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
     let bench = Bench::new("scale_health_o_meter", "scale-cable");
     bench.order("rod up");
-    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::LowerRod)));
+    bench.unplug_and_go_on(|e| matches!(e, PortEvent::Status(Status::LowerRod)));
     bench.order("rod down");
     assert_eq!(numbers(&bench.until_finished()), [70_300, 1_725]);
 }
 
 #[test]
-fn a_contec_oximeter_unplugged_in_mid_measurement_is_asked_to_stream_again() {
-    let bench = Bench::new("oximeter_contec", "contec-cable");
-    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Live(_)));
-    assert_eq!(numbers(&bench.until_finished()), [97, 72, 345]);
-}
-
-#[test]
 fn a_tanita_scale_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
     let bench = Bench::new("scale_tanita", "tanita-cable");
-    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::StepOn)));
+    bench.unplug_and_go_on(|e| matches!(e, PortEvent::Status(Status::StepOn)));
     bench.until(|e| matches!(e, PortEvent::Status(Status::StepOn)));
     bench.order("step on");
     assert_eq!(numbers(&bench.until_finished()), [70_300, 1_725]);
@@ -515,7 +281,7 @@ fn a_scale_of_lines_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
     for (key, test) in [("scale_mt_sics", "sics-cable"), ("scale_st_gs", "st-gs-cable")] {
         let bench = Bench::new(key, test);
         bench.order("step off");
-        unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::StepOn)));
+        bench.unplug_and_go_on(|e| matches!(e, PortEvent::Status(Status::StepOn)));
         bench.order("step on");
         assert_eq!(numbers(&bench.until_finished()), [70_300]);
     }
@@ -524,7 +290,7 @@ fn a_scale_of_lines_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
 #[test]
 fn a_thermometer_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
     let bench = Bench::new("thermometer_taidoc", "thermometer-cable");
-    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::TakeNow)));
+    bench.unplug_and_go_on(|e| matches!(e, PortEvent::Status(Status::TakeNow)));
     bench.order("measure");
     assert_eq!(numbers(&bench.until_finished()), [3_680]);
 }
@@ -532,16 +298,16 @@ fn a_thermometer_unplugged_in_mid_measurement_goes_on_when_it_is_back() {
 #[test]
 fn taidocs_devices_unplugged_in_mid_measurement_go_on_when_they_are_back() {
     let bench = Bench::new("glucose_taidoc", "glucose-cable");
-    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::MeasureOnDevice)));
+    bench.unplug_and_go_on(|e| matches!(e, PortEvent::Status(Status::MeasureOnDevice)));
     bench.order("measure");
     assert_eq!(numbers(&bench.until_finished()), [104]);
     let bench = Bench::new("oximeter_taidoc", "taidoc-oximeter-cable");
-    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Live(_)));
+    bench.unplug_and_go_on(|e| matches!(e, PortEvent::Live(_)));
     assert_eq!(numbers(&bench.until_finished()), [97, 72]);
     // It measures on while its cable is out.
     let bench = Bench::new("blood_pressure_taidoc", "taidoc-cuff-cable");
     bench.order("value seconds=3");
-    unplug_and_go_on(&bench, |e| matches!(e, PortEvent::Status(Status::Starting)));
+    bench.unplug_and_go_on(|e| matches!(e, PortEvent::Status(Status::Starting)));
     assert_eq!(numbers(&bench.until_finished()), [122, 79, 68]);
 }
 
@@ -602,7 +368,7 @@ fn a_port_held_by_another_says_what_to_do() {
 #[test]
 fn a_recording_is_a_capture_of_both_directions() {
     let bench = Bench::new("scale_health_o_meter", "record");
-    let file = bench.dir.join("recorded.capture");
+    let file = bench.dir().join("recorded.capture");
     bench.port.record(file.clone());
     bench.port.start();
     bench.until_finished();

@@ -1,99 +1,15 @@
 //! Agents of IEEE 11073 over TCP: every specialisation, with its standard configuration and with one of its own, in
 //! every form of report, with a store, and behaving oddly. The agents share no code with the manager.
 
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use consult::vitals::{Glucose, Reading, Value};
-use drivers::ports::{Address, Binding, Message, Port, PortEvent};
-use drivers::{Absent, Fault, Status, model};
-use sim::Simulator;
+use drivers::ports::PortEvent;
+use drivers::{Absent, Fault, Status};
 
-/// A test that waits longer than that for a device has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::bench::{Bench, PATIENCE, numbers, readings};
 
-struct Bench {
-    sim: Simulator,
-    port: Port,
-    messages: Receiver<Message>,
-}
-
-/// A port that nobody listens on: each test takes the next.
-fn free_address() -> String {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = 20_000 + u16::try_from(std::process::id() % 20_000).unwrap();
-    loop {
-        let address = format!("127.0.0.1:{}", base + NEXT.fetch_add(1, Ordering::SeqCst));
-        if std::net::TcpListener::bind(&address).is_ok() {
-            return address;
-        }
-    }
-}
-
-impl Bench {
-    /// An agent that is told `orders` before the cabin comes.
-    fn new(key: &'static str, orders: &[&str]) -> Self {
-        let address = free_address();
-        let sim = Simulator::start_on_tcp(key, &address).unwrap();
-        orders.iter().for_each(|order| drop(sim.command(order).unwrap()));
-        let (sender, messages) = mpsc::sync_channel(drivers::ports::MESSAGES_MAX);
-        let binding = Binding { name: key.into(), model: model(key).unwrap(), address: Address::Tcp(address) };
-        let bench = Bench { sim, port: Port::open(binding, sender).unwrap(), messages };
-        bench.until(|event| matches!(event, PortEvent::Opened { .. }));
-        bench
-    }
-
-    fn order(&self, command: &str) {
-        self.sim.command(command).unwrap();
-    }
-
-    /// Everything said, up to and with the first event that fits.
-    fn until(&self, fits: impl Fn(&PortEvent) -> bool) -> Vec<PortEvent> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut seen = Vec::new();
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(message) = self.messages.recv_timeout(left) else { panic!("waited in vain; seen {seen:?}") };
-            seen.push(message.event);
-            if seen.last().is_some_and(&fits) {
-                return seen;
-            }
-        }
-    }
-
-    fn until_finished(&self) -> Vec<PortEvent> {
-        self.until(|event| matches!(event, PortEvent::Finished))
-    }
-
-    /// Starts, measures once the device is there, and gives what came.
-    fn measure(&self) -> Vec<PortEvent> {
-        self.port.start();
-        self.order("measure");
-        self.until_finished()
-    }
-}
-
-fn readings(events: &[PortEvent]) -> Vec<Reading> {
-    events.iter().filter_map(|e| if let PortEvent::Reading(r) = e { Some(r.clone()) } else { None }).collect()
-}
-
-fn numbers(events: &[PortEvent]) -> Vec<u32> {
-    let number = |reading: Reading| match reading.value {
-        Value::Spo2(v) => vec![v.percent().into()],
-        Value::PulseRate(v) => vec![v.per_minute().into()],
-        Value::BloodPressure(v) => {
-            [Some(v.systolic()), Some(v.diastolic()), v.mean()].iter().flatten().map(|p| p.mmhg().into()).collect()
-        }
-        Value::Weight(v) => vec![v.grams()],
-        Value::Height(v) => vec![v.millimetres().into()],
-        Value::Temperature(v) => vec![v.centi_celsius().into()],
-        Value::Glucose(Glucose::Mass(v)) => vec![v.mg_per_dl().into()],
-        Value::Glucose(Glucose::Moles(v)) => vec![v.tenths_mmol_per_l().into()],
-        other => panic!("{other:?}"),
-    };
-    readings(events).into_iter().flat_map(number).collect()
-}
+/// A simulator of which nothing is heard is asked again that often.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 fn absences(events: &[PortEvent]) -> Vec<Absent> {
     events.iter().filter_map(|e| if let PortEvent::Invalid(why) = e { Some(*why) } else { None }).collect()
@@ -107,7 +23,7 @@ fn every_specialisation_is_read_with_its_standard_configuration() {
         ("scale_phd", "weight=81.45 height=168.3", vec![81_450, 1_683]),
         ("glucose_phd", "glucose=104", vec![104]),
     ] {
-        let bench = Bench::new(key, &[&format!("value {values}")]);
+        let bench = Bench::on_tcp(key, &[&format!("value {values}")]);
         let events = bench.measure();
         assert_eq!(numbers(&events), expected, "{key}: {events:?}");
         for reading in readings(&events) {
@@ -128,7 +44,7 @@ fn every_specialisation_is_read_as_its_own_configuration_says_in_every_form() {
             ("scale_phd", vec![70_300, 1_725]),
             ("glucose_phd", vec![104]),
         ] {
-            let bench = Bench::new(key, &["value configuration=own", &format!("value form={form}")]);
+            let bench = Bench::on_tcp(key, &["value configuration=own", &format!("value form={form}")]);
             let events = bench.measure();
             assert_eq!(numbers(&events), expected, "{key}, {form}: {events:?}");
         }
@@ -141,7 +57,7 @@ fn the_oximeter_is_followed_until_it_settles() {
         &["value spo2=88 pulse=131"][..],
         &["value spo2=88 pulse=131", "value configuration=own", "value form=grouped"],
     ] {
-        let bench = Bench::new("oximeter_phd", orders);
+        let bench = Bench::on_tcp("oximeter_phd", orders);
         bench.port.start();
         let events = bench.until_finished();
         assert_eq!(numbers(&events), [88, 131]);
@@ -151,7 +67,7 @@ fn the_oximeter_is_followed_until_it_settles() {
 
 #[test]
 fn an_oximeter_without_a_finger_gives_no_figure_and_one_with_decimals_none_either() {
-    let bench = Bench::new("oximeter_phd", &[]);
+    let bench = Bench::on_tcp("oximeter_phd", &[]);
     bench.port.start();
     bench.until(|e| matches!(e, PortEvent::Live(_)));
     bench.order("value spo2=none pulse=none");
@@ -171,7 +87,7 @@ fn an_odd_agent_is_held_too() {
     // Two protocols, all encodings, attributes nobody knows, handles nobody announced, in another order.
     for (key, expected) in [("blood_pressure_phd", vec![122, 79, 93, 68]), ("scale_phd", vec![70_300, 1_725])] {
         for configuration in ["standard", "own"] {
-            let bench = Bench::new(key, &["strange", &format!("value configuration={configuration}")]);
+            let bench = Bench::on_tcp(key, &["strange", &format!("value configuration={configuration}")]);
             assert_eq!(numbers(&bench.measure()), expected, "{key}, {configuration}");
         }
     }
@@ -180,7 +96,7 @@ fn an_odd_agent_is_held_too() {
 #[test]
 fn what_an_earlier_patient_left_in_the_device_is_never_taken() {
     for orders in [&[][..], &["value zone=60"], &["value zone=-210", "value configuration=own"]] {
-        let bench = Bench::new("blood_pressure_phd", orders);
+        let bench = Bench::on_tcp("blood_pressure_phd", orders);
         bench.order("value systolic=180 diastolic=110 mean=130 pulse=99");
         bench.order("earlier 3");
         bench.order("earlier 1");
@@ -198,7 +114,7 @@ fn a_store_is_read_and_only_this_patients_entry_taken() {
         // mmol/L stays mmol/L.
         (&["value store=yes unit=4722 glucose=5.6"], 56),
     ] {
-        let bench = Bench::new("glucose_phd", orders);
+        let bench = Bench::on_tcp("glucose_phd", orders);
         for minutes in [3_000, 1_500, 90, 7, 2] {
             bench.order("value glucose=211");
             bench.order(&format!("earlier {minutes}"));
@@ -214,26 +130,27 @@ fn a_store_is_read_and_only_this_patients_entry_taken() {
 
 #[test]
 fn a_clock_that_is_wrong_is_set_and_one_that_may_not_be_is_not_believed() {
-    let bench = Bench::new("thermometer_phd", &["value zone=-20000"]);
+    let bench = Bench::on_tcp("thermometer_phd", &["value zone=-20000"]);
     bench.port.start();
     bench.until(|e| matches!(e, PortEvent::Status(Status::TakeNow)));
     // The next answer comes after the clock was set.
     let deadline = Instant::now() + PATIENCE;
     while !bench.sim.command("values").unwrap().ends_with("zone=0") {
         assert!(Instant::now() < deadline, "{}", bench.sim.command("values").unwrap());
-        std::thread::sleep(Duration::from_millis(5)); // the agent tells nobody that it was set
+        // The agent tells nobody that its clock was set, and the port says nothing of it: it is asked again.
+        std::thread::sleep(LOOK_EVERY);
     }
     bench.order("measure");
     assert_eq!(numbers(&bench.until_finished()), [3_680]);
 
     // Ahead by as long as an earlier patient's record is old: that record is dated as if it were of now.
-    let bench = Bench::new("thermometer_phd", &["off", "value zone=1000"]);
+    let bench = Bench::on_tcp("thermometer_phd", &["off", "value zone=1000"]);
     bench.order("earlier 1000");
     bench.port.start();
     bench.order("on");
     assert_eq!(absences(&bench.until_finished()), [Absent::ClockWrong]);
 
-    let bench = Bench::new("thermometer_phd", &["value zone=-20000", "value settable=no"]);
+    let bench = Bench::on_tcp("thermometer_phd", &["value zone=-20000", "value settable=no"]);
     assert_eq!(absences(&bench.measure()), [Absent::ClockWrong]);
 }
 
@@ -247,13 +164,13 @@ fn units_are_converted_exactly_or_refused() {
         ("blood_pressure_phd", "value unit=3843 systolic=16.3 diastolic=10.5", Err(Absent::UnitUnknown)),
         ("thermometer_phd", "value unit=4384 temperature=310", Err(Absent::UnitUnknown)),
     ] {
-        let events = Bench::new(key, &[orders]).measure();
+        let events = Bench::on_tcp(key, &[orders]).measure();
         match expected {
             Ok(expected) => assert_eq!(numbers(&events), expected, "{orders}"),
             Err(why) => assert_eq!((absences(&events), numbers(&events)), (vec![why], vec![]), "{orders}"),
         }
     }
-    let events = Bench::new("thermometer_phd", &["value temperature=36.845"]).measure();
+    let events = Bench::on_tcp("thermometer_phd", &["value temperature=36.845"]).measure();
     assert!(matches!(absences(&events)[..], [Absent::Inexact(_)]), "{events:?}");
 }
 
@@ -262,16 +179,16 @@ fn what_the_device_marks_as_none_is_no_number() {
     for order in
         ["value temperature=none", "value configuration=own status=32768", "value configuration=own status=2048"]
     {
-        let events = Bench::new("thermometer_phd", &[order]).measure();
+        let events = Bench::on_tcp("thermometer_phd", &[order]).measure();
         assert!(numbers(&events).is_empty() && absences(&events).len() == 1, "{order}: {events:?}");
     }
-    let events = Bench::new("thermometer_phd", &["value configuration=own status=16384"]).measure();
+    let events = Bench::on_tcp("thermometer_phd", &["value configuration=own status=16384"]).measure();
     assert_eq!(readings(&events)[0].high_quality, Some(false), "questionable");
 }
 
 #[test]
 fn an_agent_that_goes_away_and_comes_back_is_associated_again() {
-    let bench = Bench::new("blood_pressure_phd", &["value configuration=own"]);
+    let bench = Bench::on_tcp("blood_pressure_phd", &["value configuration=own"]);
     bench.port.start();
     for order in ["again", "unplug"] {
         bench.order(order);
@@ -287,12 +204,12 @@ fn an_agent_that_goes_away_and_comes_back_is_associated_again() {
 
 #[test]
 fn an_agent_that_answers_nothing_is_let_go_and_noise_is_a_fault() {
-    let bench = Bench::new("blood_pressure_phd", &["deaf"]);
+    let bench = Bench::on_tcp("blood_pressure_phd", &["deaf"]);
     bench.port.start();
     bench.order("measure");
     // Without an answer about its clock, nothing that it dates can be judged.
     assert_eq!(absences(&bench.until_finished()), [Absent::ClockWrong]);
-    let bench = Bench::new("scale_phd", &["garble on"]);
+    let bench = Bench::on_tcp("scale_phd", &["garble on"]);
     bench.port.start();
     bench.until(|e| matches!(e, PortEvent::Fault(Fault::Garbled)));
     bench.order("garble off");

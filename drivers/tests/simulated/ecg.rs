@@ -1,70 +1,13 @@
 //! The electrocardiographs against their simulators: live ones on real pseudo-terminals, every sample at the rate of a
 //! real one; recorders as folders of files that come and go.
 
-use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use consult::ecg::{Ecg, Lead, MISSING};
-use drivers::ports::{Address, Binding, Message, Port, PortEvent};
-use drivers::{Absent, Status, model};
-use sim::Simulator;
+use drivers::ports::PortEvent;
+use drivers::{Absent, Status};
 
-/// A test that waits longer than that for a device has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-struct Bench {
-    sim: Simulator,
-    port: Port,
-    messages: Receiver<Message>,
-    dir: PathBuf,
-}
-
-impl Bench {
-    fn new(key: &'static str, test: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("drivers-ecg-{test}-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let link = dir.join("port");
-        let sim = Simulator::start(key, &link).unwrap();
-        let (sender, messages) = mpsc::sync_channel(drivers::ports::MESSAGES_MAX);
-        let binding = Binding { name: test.into(), model: model(key).unwrap(), address: Address::Path(link) };
-        let port = Port::open(binding, sender).unwrap();
-        let bench = Bench { sim, port, messages, dir };
-        bench.until(|event| matches!(event, PortEvent::Opened { .. }));
-        bench
-    }
-
-    fn order(&self, command: &str) {
-        self.sim.command(command).unwrap();
-    }
-
-    /// Everything said, up to and with the first event that fits.
-    fn until(&self, fits: impl Fn(&PortEvent) -> bool) -> Vec<PortEvent> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut seen = Vec::new();
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(message) = self.messages.recv_timeout(left) else {
-                seen.retain(|event| !matches!(event, PortEvent::Ecg(_)));
-                panic!("waited in vain; seen besides live blocks: {seen:?}")
-            };
-            seen.push(message.event);
-            if seen.last().is_some_and(&fits) {
-                return seen;
-            }
-        }
-    }
-
-    fn until_finished(&self) -> Vec<PortEvent> {
-        self.until(|event| matches!(event, PortEvent::Finished))
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.dir);
-    }
-}
+use super::bench::{Bench, PATIENCE};
 
 fn taken(events: &[PortEvent]) -> Option<&Ecg> {
     events.iter().find_map(|event| if let PortEvent::EcgTaken { ecg, .. } = event { Some(ecg) } else { None })
@@ -241,7 +184,7 @@ fn what_is_on_a_recorder_already_is_an_earlier_patients() {
     bench.order("value ago=0");
     // It is on the stick before the measurement begins.
     let until = Instant::now() + PATIENCE;
-    while !bench.dir.join("port/0000003.ECG").exists() {
+    while !bench.dir().join("port/0000003.ECG").exists() {
         assert!(Instant::now() < until, "never written");
         std::thread::yield_now();
     }
