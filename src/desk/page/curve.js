@@ -22,13 +22,12 @@ export class Curve {
   #kind = 0;
   #rate = 75;
   #seq = -1;
-  #heard = 0;
-  #timer = 0;
+  #frame = 0;
+  #silence = 0;
 
   constructor(canvas, title, state) {
     [this.#canvas, this.#title, this.#state] = [canvas, title, state];
-    const draw = () => { this.#draw(); this.#timer = requestAnimationFrame(draw); };
-    this.#timer = requestAnimationFrame(draw);
+    this.#says(false);
   }
 
   frame(buffer) {
@@ -48,18 +47,25 @@ export class Curve {
     this.#points.push(...frame.samples);
     const excess = this.#points.length - WINDOW_S * frame.rate;
     if (excess > 0) this.#points.splice(0, excess);
-    this.#heard = performance.now();
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#says(false), SILENCE_MS);
+    this.#says(true);
+    // Only when there is something new: a picture drawn for nothing is taken from the call.
+    this.#frame ||= requestAnimationFrame(() => { this.#frame = 0; this.#draw(); });
     this.#canvas.dataset.samples = String(Number(this.#canvas.dataset.samples ?? 0) + frame.samples.length);
   }
 
-  stop() { cancelAnimationFrame(this.#timer); }
+  stop() {
+    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#silence);
+  }
+
+  #says(live) { this.#state.textContent = live ? "signal reçu" : "pas de signal"; }
 
   #draw() {
     const { width, height } = this.#canvas;
     const ink = this.#canvas.getContext("2d");
     ink.clearRect(0, 0, width, height);
-    const live = performance.now() - this.#heard < SILENCE_MS && this.#heard > 0;
-    this.#state.textContent = live ? "signal reçu" : "pas de signal";
     const values = this.#points.filter((point) => point !== null);
     if (values.length < 2) return;
     const low = Math.min(...values), high = Math.max(...values), span = Math.max(high - low, 1);
