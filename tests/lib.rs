@@ -1,6 +1,8 @@
 //! What drives a whole cabin from outside, as people do: its window by accessible label, the physician's
 //! page in a real browser, and every program of a site as a real process. Tests and benches stand on it.
 
+#[path = "harness/card_reader.rs"]
+pub mod card_reader;
 #[path = "harness/memory.rs"]
 pub mod memory;
 #[path = "harness/physician.rs"]

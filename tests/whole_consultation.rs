@@ -5,6 +5,7 @@
 
 mod another_patient;
 mod call;
+mod counter;
 mod examined;
 mod interruptions;
 mod missing;
@@ -12,6 +13,7 @@ mod papers;
 mod patient;
 mod person;
 mod record;
+mod technician;
 
 use std::time::Instant;
 

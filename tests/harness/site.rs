@@ -47,6 +47,7 @@ pub struct Site {
     desk_port: u16,
     printer: Option<String>,
     more: Vec<(&'static str, &'static str)>,
+    variables: Vec<(&'static str, PathBuf)>,
     folder: TempDir,
 }
 
@@ -82,6 +83,7 @@ impl Site {
             desk_port,
             printer: None,
             more: more.to_vec(),
+            variables: Vec::new(),
             folder,
         };
         site.start_desk()?;
@@ -181,9 +183,35 @@ impl Site {
     /// # Errors
     /// When the settings cannot be written.
     pub fn set_camera(&mut self, device: &str) -> Result<()> {
+        self.change_settings(|settings| settings.replace("camera = \"test\"", &format!("camera = {device:?}")))
+    }
+
+    /// Changes the settings that are written already.
+    ///
+    /// # Errors
+    /// When they cannot be read or written.
+    pub fn change_settings(&self, change: impl FnOnce(String) -> String) -> Result<()> {
         let settings = fs::read_to_string(self.cabin_settings())?;
-        let changed = settings.replace("camera = \"test\"", &format!("camera = {device:?}"));
-        Ok(fs::write(self.cabin_settings(), changed)?)
+        Ok(fs::write(self.cabin_settings(), change(settings))?)
+    }
+
+    /// Takes the table out of the settings that are written already in which `text` stands.
+    ///
+    /// # Errors
+    /// When there is none, or the settings cannot be written.
+    pub fn take_out_of_settings(&self, text: &str) -> Result<()> {
+        let settings = fs::read_to_string(self.cabin_settings())?;
+        let tables: Vec<&str> = settings.split_inclusive("\n\n").collect();
+        let (with, without): (Vec<&str>, Vec<&str>) = tables.into_iter().partition(|table| table.contains(text));
+        if with.len() != 1 {
+            bail!("{text:?} stands in {} tables of the settings", with.len());
+        }
+        Ok(fs::write(self.cabin_settings(), without.concat())?)
+    }
+
+    /// A variable of the cabin's environment, before it starts.
+    pub fn set_variable(&mut self, name: &'static str, value: PathBuf) {
+        self.variables.push((name, value));
     }
 
     /// Makes a simulated device do something: `oximeter unplug`, `scale value weight=70500`.
@@ -269,7 +297,11 @@ impl Site {
         }
         for (name, model) in &self.more {
             let path = self.devices_folder().join(name);
-            settings.push_str(&format!("\n[[device]]\nname = {name:?}\nmodel = {model:?}\npath = {path:?}\n"));
+            settings.push_str(&match *model {
+                "scanner_codes" => format!("\n[scanner]\npath = {path:?}\n"),
+                "printer_escpos" => format!("\n[receipt_printer]\npath = {path:?}\n"),
+                model => format!("\n[[device]]\nname = {name:?}\nmodel = {model:?}\npath = {path:?}\n"),
+            });
         }
         fs::write(self.cabin_settings(), settings)?;
         let mut add = Command::new(program("cabinctl")?);
@@ -299,6 +331,7 @@ impl Site {
     pub fn start_cabin(&mut self, screen: &Rc<Screen>) -> Result<Window> {
         let mut command = Command::new(program("cabin")?);
         command.arg("--config").arg(self.cabin_settings());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         screen.show_on(&mut command);
         let mut cabin = Process::start("cabin", command, self.folder())?;
         let window = screen.window_of(&mut cabin);

@@ -105,7 +105,11 @@ impl Visit {
             window.find(said)?;
         }
         window.press("C’est bien moi")?;
+        self.patient_says_who_treats()
+    }
 
+    pub fn patient_says_who_treats(&mut self) -> Result<()> {
+        let window = &self.window;
         self.step("usual doctor, town, telephone");
         window.find(containing("Avez-vous un médecin traitant"))?;
         window.press("Oui")?;
@@ -175,6 +179,15 @@ impl Visit {
         self.window.find("C’est en place")?;
         self.window.find(measurement)?;
         self.window.press("C’est en place")
+    }
+
+    /// Passes a measurement.
+    pub fn skips(&self, measurement: &str) -> Result<()> {
+        self.window.find(measurement)?;
+        self.window.press("Passer cette mesure")?;
+        self.window.press("Je ne veux pas")?;
+        self.window.press("Continuer")?;
+        self.window.gone(measurement)
     }
 
     /// Keeps what was read.
