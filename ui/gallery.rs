@@ -354,7 +354,26 @@ fn morning_check(app: &App, complete: bool) {
 }
 
 fn place(app: &App, kind: MeasureKind) {
-    app.global::<MeasureAdapter>().set_kind(kind);
+    let (sites, site) = match kind {
+        MeasureKind::Ear => (vec![BodySite::RightEar, BodySite::LeftEar], BodySite::LeftEar),
+        MeasureKind::Auscultation => (vec![BodySite::Heart, BodySite::RightLung, BodySite::LeftLung], BodySite::None),
+        MeasureKind::Skin => (
+            vec![
+                BodySite::Head,
+                BodySite::Chest,
+                BodySite::Back,
+                BodySite::Belly,
+                BodySite::ArmHand,
+                BodySite::LegFoot,
+            ],
+            BodySite::None,
+        ),
+        _ => (Vec::new(), BodySite::None),
+    };
+    let measure = app.global::<MeasureAdapter>();
+    measure.set_sites(ModelRc::new(VecModel::from(sites)));
+    measure.set_site(site);
+    measure.set_kind(kind);
     at(app, Screen::MeasurePlace, StepName::Measures);
 }
 

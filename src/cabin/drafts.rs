@@ -6,7 +6,7 @@ use consult::identity::{
     BirthDate, CogCode, IdentityDocument, Matricule, MatriculeRefused, Place, Sex, TraitText, Traits,
 };
 use consult::reason::{BodyPart, ReasonKind};
-use consult::vitals::{Measurement, Moment};
+use consult::vitals::{BodySite, Measurement, Moment};
 use drivers::fixtures::CardEvent;
 use zeroize::Zeroize;
 
@@ -203,6 +203,8 @@ pub struct Drafts {
     pub questions: [Option<u8>; 3],
     /// The screen of reasons to skip is open, with the reason chosen.
     pub skipping: Option<Option<consult::dossier::SkipReason>>,
+    /// Where the picture or sound in front is taken, as just chosen.
+    pub site: Option<(Measurement, BodySite)>,
     /// Papers on their way to the printer: they go no further once the patient is forgotten.
     pub printing: Option<std::sync::Arc<UnderWay>>,
     /// What the patient's telephone is given.

@@ -364,7 +364,8 @@ impl Cabin {
     /// What an accepted input changes beside the journey.
     fn after(&mut self, input: &Input) {
         match input {
-            Input::ReadingsKept | Input::Skipped(_) | Input::Retake | Input::MeasuringStarted => {
+            Input::ReadingsKept | Input::Skipped(_) => (self.drafts.skipping, self.drafts.site) = (None, None),
+            Input::Retake | Input::MeasuringStarted => {
                 self.drafts.skipping = None;
             }
             Input::HelpAsked | Input::EmergencyAsked => {
@@ -456,6 +457,9 @@ impl Cabin {
             sha256: Sha256::digest(&bytes).into(),
             size_bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
             duration_ms: ecg.duration_ms(),
+            site: None,
+            packed_here: false,
+            missing_ms: 0,
         };
         let value = Value::Recording(recording);
         self.devices.recorded(measurement, Reading { value, device, device_at, at, high_quality: None });

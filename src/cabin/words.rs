@@ -5,7 +5,7 @@ use consult::identity::{IdentityDocument, IdentityStatus, Sex};
 use consult::physician::{DocumentKind, NextCare, OrderKind};
 use consult::reason::{BodyPart, ReasonKind};
 use consult::triage::WarningSign;
-use consult::vitals::{Glucose, Measurement, Moment, Reading, RecordingKind, Value};
+use consult::vitals::{BodySite, Glucose, Measurement, Moment, Reading, RecordingKind, Value};
 use drivers::ports::Remedy;
 use signal::data;
 use signal::{Code, ItemId, Text};
@@ -207,6 +207,7 @@ pub fn wire_readings(
         grouped.push(data::Reading {
             id,
             measurement: wire_measurement(measurement),
+            body_site: wire_site(&reading.value),
             figures,
             device_model: model,
             device_serial: reading.device.serial.as_deref().map(Text::cut),
@@ -217,6 +218,19 @@ pub fn wire_readings(
         });
     }
     grouped
+}
+
+fn wire_site(value: &Value) -> Option<Code> {
+    let Value::Recording(recording) = value else { return None };
+    let word = match recording.site? {
+        BodySite::RightEar => "right_ear",
+        BodySite::LeftEar => "left_ear",
+        BodySite::Heart => "heart",
+        BodySite::RightLung => "right_lung",
+        BodySite::LeftLung => "left_lung",
+        BodySite::Skin(part) => wire_part(part),
+    };
+    Code::new(word).ok()
 }
 
 fn wire_figures(value: &Value) -> Vec<data::Figure> {
@@ -347,6 +361,23 @@ screen_part, part_of_screen: BodyPart, ui::BodyPart {
     Head = Head, Eyes = Eyes, EarNoseThroat = EarNoseThroat, Chest = Chest, Back = Back, Belly = Belly,
     ArmHand = ArmHand, LegFoot = LegFoot, WholeBody = Whole,
 });
+/// The screen's place of a picture or a sound.
+pub fn screen_site(site: BodySite) -> ui::BodySite {
+    match site {
+        BodySite::RightEar => ui::BodySite::RightEar,
+        BodySite::LeftEar => ui::BodySite::LeftEar,
+        BodySite::Heart => ui::BodySite::Heart,
+        BodySite::RightLung => ui::BodySite::RightLung,
+        BodySite::LeftLung => ui::BodySite::LeftLung,
+        BodySite::Skin(BodyPart::Chest) => ui::BodySite::Chest,
+        BodySite::Skin(BodyPart::Back) => ui::BodySite::Back,
+        BodySite::Skin(BodyPart::Belly) => ui::BodySite::Belly,
+        BodySite::Skin(BodyPart::ArmHand) => ui::BodySite::ArmHand,
+        BodySite::Skin(BodyPart::LegFoot) => ui::BodySite::LegFoot,
+        BodySite::Skin(_) => ui::BodySite::Head,
+    }
+}
+
 pairs!(
 /// The screen's warning sign.
 screen_sign, sign_of_screen: WarningSign, ui::WarningSign {

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::reason::BodyPart;
+
 /// A wall-clock instant, milliseconds since 1970-01-01T00:00:00 UTC. The core never reads a clock: it is given one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Moment(pub i64);
@@ -152,6 +154,42 @@ pub enum RecordingKind {
     Sound,
 }
 
+/// Where on the body a picture or a sound was taken. Without it a picture of an ear is of little use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BodySite {
+    /// Right ear.
+    RightEar,
+    /// Left ear.
+    LeftEar,
+    /// Heart, from the front.
+    Heart,
+    /// Right lung.
+    RightLung,
+    /// Left lung.
+    LeftLung,
+    /// Skin of that part.
+    Skin(BodyPart),
+}
+
+impl BodySite {
+    /// What may be chosen for a measurement, in the order of the screen; nothing where the device says where it goes.
+    pub fn choices(measurement: Measurement) -> &'static [BodySite] {
+        match measurement {
+            Measurement::EarPicture => &[BodySite::RightEar, BodySite::LeftEar],
+            Measurement::Auscultation => &[BodySite::Heart, BodySite::RightLung, BodySite::LeftLung],
+            Measurement::SkinPicture => &[
+                BodySite::Skin(BodyPart::Head),
+                BodySite::Skin(BodyPart::Chest),
+                BodySite::Skin(BodyPart::Back),
+                BodySite::Skin(BodyPart::Belly),
+                BodySite::Skin(BodyPart::ArmHand),
+                BodySite::Skin(BodyPart::LegFoot),
+            ],
+            _ => &[],
+        }
+    }
+}
+
 /// Something measured that is too large for a figure: a reading holds its name, the outbox its bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Recording {
@@ -165,6 +203,13 @@ pub struct Recording {
     pub size_bytes: u32,
     /// How long it lasted, ms; 0 for a picture.
     pub duration_ms: u32,
+    /// Where it was taken, when that was said.
+    pub site: Option<BodySite>,
+    /// The cabin packed a raw picture (JPEG, of the least loss); else every byte is as the device sent it, or without
+    /// loss.
+    pub packed_here: bool,
+    /// How much of a sound did not arrive, ms.
+    pub missing_ms: u32,
 }
 
 impl fmt::Debug for Recording {

@@ -4,11 +4,15 @@ use base64::Engine;
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
+use consult::reason::BodyPart;
+use consult::vitals::{BodySite, Recording, RecordingKind};
+
 use crate::json::{Json, list, object};
 use crate::place::SiteKind;
 use crate::terms::{LOCAL, LOINC, URI, coding_named, concept, identifiers, reference, urn};
 
 const PRACTICE: &str = "urn:oid:1.2.250.1.213.1.1.4.9";
+const MEDIA_TYPE: &str = "http://terminology.hl7.org/CodeSystem/media-type";
 const CONFIDENTIALITY: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
 
 /// What a document is.
@@ -26,7 +30,7 @@ pub enum DocumentKind {
     Letter,
     /// An electrocardiogram, LOINC 11524-6.
     Ecg,
-    /// A photograph, LOINC 72170-4.
+    /// A picture, LOINC 52040-3: what the French document types know for one that is no DICOM file.
     Picture,
     /// Sounds of heart and lungs: no LOINC code says so, so it carries one of ours.
     Sound,
@@ -44,7 +48,7 @@ impl DocumentKind {
             DocumentKind::Report => (LOINC, "11488-4", "Compte rendu de consultation"),
             DocumentKind::Letter => (LOINC, "96349-6", "Lettre d'adressage"),
             DocumentKind::Ecg => (LOINC, "11524-6", "Électrocardiogramme"),
-            DocumentKind::Picture => (LOINC, "72170-4", "Photographie"),
+            DocumentKind::Picture => (LOINC, "52040-3", "Image d'illustration non DICOM"),
             DocumentKind::Sound => (LOCAL, "document-auscultation", "Auscultation"),
             DocumentKind::Other => (LOCAL, "document-other", "Autre document"),
         }
@@ -118,6 +122,74 @@ pub(crate) fn binary(id: Uuid, document: &Document<'_>) -> Json {
         "id": id.to_string(),
         "contentType": document.format.content_type(),
         "data": base64::engine::general_purpose::STANDARD.encode(document.bytes),
+    }
+}
+
+/// What a picture or a sound is of, and what it was taken with: a document has no place for it.
+pub(crate) fn media(
+    id: Uuid,
+    binary: Uuid,
+    document: &Document<'_>,
+    recording: &Recording,
+    device: Uuid,
+    about: &About<'_>,
+) -> Json {
+    let (system, code, title) = document.kind.code();
+    let (kind, words) = match recording.kind {
+        RecordingKind::Sound => ("audio", "Audio"),
+        _ => ("image", "Image"),
+    };
+    let mut notes = Vec::new();
+    if recording.packed_here {
+        notes.push(object! { "text": "Comprimée en JPEG par la cabine : la caméra envoyait des images brutes." });
+    }
+    if recording.missing_ms > 0 {
+        notes.push(object! { "text": format!("Il manque {} ms de son, perdues sur le câble.", recording.missing_ms) });
+    }
+    object! {
+        "resourceType": "Media",
+        "identifier": identifiers(id),
+        "status": "completed",
+        "type": concept(vec![coding_named(MEDIA_TYPE, kind, words)]),
+        "modality": concept(vec![coding_named(system, code, title)]),
+        "subject": reference(about.patient),
+        "encounter": reference(about.encounter),
+        "createdDateTime": about.at,
+        "operator": reference(about.author),
+        "bodySite": recording.site.map(|site| {
+            let (key, name) = body_site(site);
+            concept(vec![coding_named(LOCAL, key, name)])
+        }),
+        "device": reference(device),
+        "duration": (recording.duration_ms > 0).then(|| Json::decimal(recording.duration_ms.into(), 3)),
+        "content": object! {
+            "contentType": document.format.content_type(),
+            "url": format!("Binary/{binary}"),
+            "size": Json::decimal(i64::try_from(document.bytes.len()).unwrap_or(i64::MAX), 0),
+            "hash": base64::engine::general_purpose::STANDARD.encode(Sha1::digest(document.bytes)),
+            "creation": about.at,
+        },
+        "note": if notes.is_empty() { Json::Absent } else { Json::List(notes) },
+    }
+}
+
+/// Code and words of a place on the body.
+fn body_site(site: BodySite) -> (&'static str, &'static str) {
+    match site {
+        BodySite::RightEar => ("site-right-ear", "Oreille droite"),
+        BodySite::LeftEar => ("site-left-ear", "Oreille gauche"),
+        BodySite::Heart => ("site-heart", "Cœur"),
+        BodySite::RightLung => ("site-right-lung", "Poumon droit"),
+        BodySite::LeftLung => ("site-left-lung", "Poumon gauche"),
+        BodySite::Skin(BodyPart::Head | BodyPart::Eyes | BodyPart::EarNoseThroat) => {
+            ("site-skin-head", "Peau de la tête")
+        }
+        BodySite::Skin(BodyPart::Chest) => ("site-skin-chest", "Peau de la poitrine"),
+        BodySite::Skin(BodyPart::Back) => ("site-skin-back", "Peau du dos ou du cou"),
+        BodySite::Skin(BodyPart::Belly) => ("site-skin-belly", "Peau du ventre"),
+        BodySite::Skin(BodyPart::ArmHand) => ("site-skin-arm", "Peau du bras ou de la main"),
+        BodySite::Skin(BodyPart::LegFoot) => ("site-skin-leg", "Peau de la jambe ou du pied"),
+        BodySite::Skin(BodyPart::WholeBody) => ("site-skin", "Peau"),
     }
 }
 

@@ -210,6 +210,8 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
     let mut devices = BTreeMap::new();
     let mut room = recording::SAMPLES_BYTES_MAX;
     let mut recorded: Vec<(Uuid, Uuid, recording::File, Moment)> = Vec::new();
+    // Of each picture and sound: its place in `recorded`, what it is, its device.
+    let mut pictured: Vec<(usize, Recording, Uuid)> = Vec::new();
     for (seq, reading) in dossier.kept.iter().flat_map(|kept| &kept.readings).enumerate() {
         let device = *devices.entry(device_key(&reading.device)).or_insert_with(|| {
             let id = ids.of_device(&reading.device);
@@ -240,6 +242,7 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
             }
             // A picture or a sound is a document and no figure.
             if named.kind != RecordingKind::Ecg {
+                pictured.push((recorded.len() - 1, named, device));
                 continue;
             }
             let samples = Ecg::from_bytes(bytes).ok().and_then(|ecg| recording::components(&ecg, &mut room));
@@ -305,6 +308,21 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
         let (kind, format) = (DocumentKind::Summary, Format::Pdf);
         (Document { kind, format, bytes: pdf, at: received.at }, received.physician.rpps)
     });
+    for (seq, (at, named, device)) in pictured.iter().enumerate() {
+        let Some((_, binary, file, moment)) = recorded.get(*at) else { continue };
+        let document = Document { kind: file.kind, format: file.format, bytes: &file.bytes, at: *moment };
+        let about = document::About {
+            patient,
+            encounter,
+            author: cabin,
+            custodian: organization,
+            site: context.site.kind,
+            period: period.clone(),
+            at: &when(*moment),
+        };
+        let id = ids.of("media", seq);
+        entries.own(id, document::media(id, *binary, &document, named, *device, &about));
+    }
     let written = given.chain(summary).enumerate().map(|(seq, (document, author))| {
         (ids.of("document", seq), ids.of("binary", seq), document, practitioner(author).unwrap_or(cabin))
     });

@@ -240,6 +240,10 @@ pub struct Reading {
     pub id: ItemId,
     /// Of which guided act.
     pub measurement: MeasurementKind,
+    /// Where on the body a picture or a sound was taken: `right_ear`, `left_ear`, `heart`, `right_lung`, `left_lung`,
+    /// `head`, `chest`, `back`, `belly`, `arm_hand`, `leg_foot`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_site: Option<Code>,
     /// One to four figures.
     pub figures: Vec<Figure>,
     /// Model key of the device.

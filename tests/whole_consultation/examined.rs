@@ -63,7 +63,7 @@ fn an_electrocardiogram_reaches_the_page_without_a_lost_sample_and_ear_and_heart
     visit.patient_is_taken_and_seen()?;
 
     visit.step("an electrocardiogram, live");
-    visit.physician_asks("Électrocardiogramme")?;
+    visit.physician_asks("Électrocardiogramme", None)?;
     visit.keep()?;
     visit.reads("ecg", "10,0 s")?;
     // What is still on its way when the recording is whole arrives too.
@@ -82,12 +82,12 @@ fn an_electrocardiogram_reaches_the_page_without_a_lost_sample_and_ear_and_heart
     );
 
     visit.step("the ear");
-    visit.physician_asks("Image de l’oreille")?;
+    visit.physician_asks("Image de l’oreille", Some("Oreille gauche"))?;
     visit.window.press("Prendre l’image")?;
     visit.keep()?;
 
     visit.step("heart and lungs");
-    visit.physician_asks("Écoute du cœur et des poumons")?;
+    visit.physician_asks("Écoute du cœur et des poumons", Some("Poumon droit"))?;
     visit.window.press("Enregistrer")?;
     visit.keep()?;
 
@@ -99,6 +99,13 @@ fn an_electrocardiogram_reaches_the_page_without_a_lost_sample_and_ear_and_heart
     visit.step("all of it is in the record");
     let resources = visit.resources_at_the_desk()?;
     let record = serde_json::to_string(&resources)?;
+    // Where each was taken, and with what.
+    for (kind, site) in [("image", "Oreille gauche"), ("audio", "Poumon droit")] {
+        let media = resources.iter().find(|r| r["resourceType"] == "Media" && r["type"].to_string().contains(kind));
+        let media = media.with_context(|| format!("a Media of {kind}"))?;
+        ensure!(media["bodySite"].to_string().contains(site), "not where it was taken: {media}");
+        ensure!(media["device"]["reference"].is_string(), "not with what: {media}");
+    }
     for part in ["11524-6", "SampledData", "application/dicom", "(EDF+)", "image/jpeg", "audio/flac"] {
         // A member of that type is written valueSampledData.
         ensure!(record.contains(part), "the record has no {part}");
@@ -118,9 +125,12 @@ fn an_electrocardiogram_reaches_the_page_without_a_lost_sample_and_ear_and_heart
 
 impl Visit {
     /// The physician asks, and the patient places the device.
-    fn physician_asks(&self, measurement: &str) -> Result<()> {
+    fn physician_asks(&self, measurement: &str, site: Option<&str>) -> Result<()> {
         self.physician.press(measurement)?;
         self.window.find(containing("Le médecin demande cette mesure"))?;
+        if let Some(site) = site {
+            self.window.press(site)?;
+        }
         self.measure(measurement)
     }
 }

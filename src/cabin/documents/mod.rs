@@ -223,8 +223,14 @@ fn figure(reading: &Reading, tongue: Tongue) -> (Shown, String) {
         }
         Value::Recording(v) => match v.kind {
             RecordingKind::Ecg => (Shown::Ecg, format!("{} s", v.duration_ms / 1_000)),
-            RecordingKind::Picture => (Shown::Picture, tongue.pick("transmise", "sent").to_owned()),
-            RecordingKind::Sound => (Shown::Sound, format!("{} s", v.duration_ms / 1_000)),
+            RecordingKind::Picture => {
+                let taken = v.site.map_or(tongue.pick("transmise", "sent"), |site| tongue.body_site(site));
+                (Shown::Picture, taken.to_owned())
+            }
+            RecordingKind::Sound => {
+                let site = v.site.map(|site| format!(", {}", tongue.body_site(site))).unwrap_or_default();
+                (Shown::Sound, format!("{} s{site}", v.duration_ms / 1_000))
+            }
         },
         Value::BloodPressure(v) => {
             let pressures = format!("{} / {} mmHg", v.systolic().mmhg(), v.diastolic().mmhg());

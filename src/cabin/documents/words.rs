@@ -3,8 +3,9 @@
 
 use consult::dossier::{IncidentKind, Language, SkipReason};
 use consult::physician::{DocumentKind, NextCare, OrderKind};
+use consult::reason::BodyPart;
 use consult::site::DeviceClass;
-use consult::vitals::Measurement;
+use consult::vitals::{BodySite, Measurement};
 use fhir::SiteKind;
 
 /// A language that the sheet is written in.
@@ -46,6 +47,24 @@ impl Tongue {
         match self {
             Tongue::French => french,
             Tongue::English => english,
+        }
+    }
+
+    /// Where a picture or a sound was taken, in the middle of a sentence.
+    pub fn body_site(self, site: BodySite) -> &'static str {
+        match site {
+            BodySite::RightEar => self.pick("oreille droite", "right ear"),
+            BodySite::LeftEar => self.pick("oreille gauche", "left ear"),
+            BodySite::Heart => self.pick("cœur", "heart"),
+            BodySite::RightLung => self.pick("poumon droit", "right lung"),
+            BodySite::LeftLung => self.pick("poumon gauche", "left lung"),
+            BodySite::Skin(BodyPart::Head | BodyPart::Eyes | BodyPart::EarNoseThroat) => self.pick("tête", "head"),
+            BodySite::Skin(BodyPart::Chest) => self.pick("poitrine", "chest"),
+            BodySite::Skin(BodyPart::Back) => self.pick("dos ou cou", "back or neck"),
+            BodySite::Skin(BodyPart::Belly) => self.pick("ventre", "belly"),
+            BodySite::Skin(BodyPart::ArmHand) => self.pick("bras ou main", "arm or hand"),
+            BodySite::Skin(BodyPart::LegFoot) => self.pick("jambe ou pied", "leg or foot"),
+            BodySite::Skin(BodyPart::WholeBody) => self.pick("peau", "skin"),
         }
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use consult::journey::{Input, Trouble};
-use consult::vitals::{Measurement, Moment, Reading, Recording, RecordingKind, Value};
-use exam::camera::still::Still;
+use consult::vitals::{BodySite, Measurement, Moment, Reading, Recording, RecordingKind, Value};
+use exam::camera::still::{Made, Still};
 use exam::sound::clip::Clip;
 use media::Frame;
 
@@ -22,6 +22,8 @@ struct Taken<'a> {
     bytes: &'a [u8],
     sha256: [u8; 32],
     duration_ms: u32,
+    packed_here: bool,
+    missing_ms: u32,
     device: &'a exam::Device,
     at: Moment,
     is_good: bool,
@@ -119,6 +121,8 @@ impl Cabin {
                 bytes: still.jpeg.reveal(),
                 sha256: still.sha256,
                 duration_ms: 0,
+                packed_here: still.made != Made::ByCamera,
+                missing_ms: 0,
                 device: &still.device,
                 at: still.at,
                 is_good: still.advice.is_none(),
@@ -138,11 +142,18 @@ impl Cabin {
                 bytes: clip.flac.reveal(),
                 sha256: clip.sha256,
                 duration_ms: u32::try_from(milliseconds).unwrap_or(u32::MAX),
+                packed_here: false,
+                missing_ms: clip.gaps.iter().fold(0, |ms, gap| ms.saturating_add(gap.milliseconds)),
                 device: &clip.device,
                 at: clip.at,
                 is_good: clip.advice.is_none(),
             },
         );
+    }
+
+    /// Where on the body it is taken, when that was chosen.
+    pub fn site_of(&self, measurement: Measurement) -> Option<BodySite> {
+        self.drafts.site.filter(|(of, _)| *of == measurement).map(|(_, site)| site)
     }
 
     /// A reading only once the outbox has it.
@@ -164,6 +175,9 @@ impl Cabin {
             sha256: taken.sha256,
             size_bytes: u32::try_from(taken.bytes.len()).unwrap_or(u32::MAX),
             duration_ms: taken.duration_ms,
+            site: self.site_of(measurement),
+            packed_here: taken.packed_here,
+            missing_ms: taken.missing_ms,
         };
         let reading = Reading {
             value: Value::Recording(recording),

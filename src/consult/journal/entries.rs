@@ -17,8 +17,8 @@ use crate::reason::{BodyPart, Reason, ReasonKind};
 use crate::site::{DeviceClass, Pharmacist};
 use crate::triage::WarningSign;
 use crate::vitals::{
-    BloodPressure, DeviceIdentity, Glucose, GlucoseMass, GlucoseMoles, Height, Measurement, PerfusionIndex, PulseRate,
-    Reading, Recording, RecordingKind, Spo2, Temperature, Value, Weight,
+    BloodPressure, BodySite, DeviceIdentity, Glucose, GlucoseMass, GlucoseMoles, Height, Measurement, PerfusionIndex,
+    PulseRate, Reading, Recording, RecordingKind, Spo2, Temperature, Value, Weight,
 };
 
 coded_enum!(Decision { 0 => Given, 1 => Refused });
@@ -71,7 +71,7 @@ coded_struct!(Questionnaire { satisfaction, would_have_gone_without_care, unders
 coded_struct!(WaitingNews { ahead, wait_minutes });
 coded_struct!(DeviceIdentity { model, serial, firmware });
 coded_struct!(Reading { value, device, device_at, at, high_quality });
-coded_struct!(Recording { kind, blob, sha256, size_bytes, duration_ms });
+coded_struct!(Recording { kind, blob, sha256, size_bytes, duration_ms, site, packed_here, missing_ms });
 coded_struct!(Order { kind, text });
 coded_struct!(Summary { text, orders, next, next_note });
 coded_struct!(Document { kind, name, blob, sha256, size_bytes });
@@ -224,7 +224,7 @@ impl Coded for Value {
                 glucose.tenths_mmol_per_l().put(out);
             }
             Value::Recording(recording) => {
-                out.push(9);
+                out.push(12);
                 recording.put(out);
             }
         }
@@ -244,10 +244,57 @@ impl Coded for Value {
             6 => PerfusionIndex::from_hundredths_percent(Coded::take(reader)?).map(Value::PerfusionIndex),
             7 => GlucoseMass::from_mg_per_dl(Coded::take(reader)?).map(|g| Value::Glucose(Glucose::Mass(g))),
             8 => GlucoseMoles::from_tenths_mmol_per_l(Coded::take(reader)?).map(|g| Value::Glucose(Glucose::Moles(g))),
-            9 => Coded::take(reader).map(Value::Recording).map(Ok)?,
+            9 => RecordingWithoutSite::take(reader).map(|old| Ok(Value::Recording(old.0)))?,
+            12 => Coded::take(reader).map(Value::Recording).map(Ok)?,
             tag => return Err(JournalError::Tag { of: "vital sign", tag }),
         };
         value.map_err(|_| JournalError::Value { of: "vital sign" })
+    }
+}
+
+impl Coded for BodySite {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            BodySite::RightEar => out.push(0),
+            BodySite::LeftEar => out.push(1),
+            BodySite::Heart => out.push(2),
+            BodySite::RightLung => out.push(3),
+            BodySite::LeftLung => out.push(4),
+            BodySite::Skin(part) => {
+                out.push(5);
+                part.put(out);
+            }
+        }
+    }
+
+    fn take(reader: &mut Reader<'_>) -> Result<Self, JournalError> {
+        Ok(match u8::take(reader)? {
+            0 => BodySite::RightEar,
+            1 => BodySite::LeftEar,
+            2 => BodySite::Heart,
+            3 => BodySite::RightLung,
+            4 => BodySite::LeftLung,
+            5 => BodySite::Skin(Coded::take(reader)?),
+            tag => return Err(JournalError::Tag { of: "site on the body", tag }),
+        })
+    }
+}
+
+/// A recording as the first programs wrote it: nobody was asked where. Read for ever, never written.
+struct RecordingWithoutSite(Recording);
+
+impl RecordingWithoutSite {
+    fn take(reader: &mut Reader<'_>) -> Result<Self, JournalError> {
+        Ok(Self(Recording {
+            kind: Coded::take(reader)?,
+            blob: Coded::take(reader)?,
+            sha256: Coded::take(reader)?,
+            size_bytes: Coded::take(reader)?,
+            duration_ms: Coded::take(reader)?,
+            site: None,
+            packed_here: false,
+            missing_ms: 0,
+        }))
     }
 }
 

@@ -13,8 +13,8 @@ use crate::reason::{BodyPart, Reason, ReasonKind};
 use crate::site::{DeviceClass, Pharmacist, Site};
 use crate::triage::WarningSign;
 use crate::vitals::{
-    BloodPressure, DeviceIdentity, Glucose, GlucoseMass, GlucoseMoles, Height, Measurement, Moment, PulseRate, Reading,
-    Recording, RecordingKind, Spo2, Temperature, Value, Weight,
+    BloodPressure, BodySite, DeviceIdentity, Glucose, GlucoseMass, GlucoseMoles, Height, Measurement, Moment,
+    PulseRate, Reading, Recording, RecordingKind, Spo2, Temperature, Value, Weight,
 };
 
 /// How many kinds of input there are; a test of the journal fails when this is not true any more.
@@ -177,6 +177,9 @@ pub fn readings(dice: &mut Dice, measurement: Measurement, at: Moment) -> Vec<Re
                 sha256: [number(0, 255) as u8; 32],
                 size_bytes: number(100, 1_000_000) as u32,
                 duration_ms: 10_000,
+                site: BodySite::choices(measurement).first().copied(),
+                packed_here: number(0, 1) == 0,
+                missing_ms: number(0, 1_000) as u32,
             })]
         }
     };

@@ -377,6 +377,7 @@ async fn metadata() -> Response {
         "DocumentReference",
         "Encounter",
         "Location",
+        "Media",
         "Observation",
         "Organization",
         "Patient",

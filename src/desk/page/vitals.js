@@ -45,7 +45,7 @@ export class Vitals {
     const latest = new Map();
     for (const reading of this.#readings.values()) {
       for (const { quantity } of reading.figures) {
-        const key = quantity === "recording" ? reading.measurement
+        const key = quantity === "recording" ? [reading.measurement, reading.body_site].filter(Boolean).join(" ")
           : quantity === "pulse_rate" && reading.measurement === "blood_pressure" ? "pulse_rate_cuff" : quantity;
         const former = latest.get(key);
         // One that was set aside is shown only while there is no other.
@@ -54,7 +54,8 @@ export class Vitals {
       }
     }
     $("vitals-empty").hidden = latest.size > 0;
-    const cards = CARDS.filter((key) => latest.has(key)).map((key) => this.#card(key, latest.get(key)));
+    const keys = CARDS.flatMap((card) => [...latest.keys()].filter((key) => key.split(" ")[0] === card));
+    const cards = keys.map((key) => this.#card(key, latest.get(key)));
     const shown = [...$("vitals").children];
     if (cards.length !== shown.length || cards.some((card, at) => card !== shown[at])) $("vitals").replaceChildren(...cards);
   }
@@ -62,7 +63,8 @@ export class Vitals {
   #card(key, reading) {
     const of = (quantity) => reading.figures.find((figure) => figure.quantity === quantity);
     const figure = of(key === "pulse_rate_cuff" ? "pulse_rate" : key) ?? of("recording");
-    const isPicture = key.endsWith("_picture");
+    const [kind, site] = key.split(" ");
+    const isPicture = kind.endsWith("_picture");
     const text = key === "systolic" ? [figure, of("diastolic")].filter(Boolean).map(figureText).join(" / ")
       : isPicture ? "au dossier" : figureText(figure);
     const mean = key === "systolic" && of("mean_pressure");
@@ -70,13 +72,13 @@ export class Vitals {
       reading.retaken && "non retenue", mean && `moyenne ${figureText(mean)}`,
       clock(reading.seen), word("device", reading.device_model), reading.high_quality === false && "signal faible",
     ].filter(Boolean).join(" · ");
-    const card = this.#cards.get(key) ?? node("li", { id: `vital-${key}` });
+    const card = this.#cards.get(key) ?? node("li", { id: `vital-${key.replace(" ", "-")}` });
     if (card.dataset.value === text && card.dataset.at === String(reading.at) && card.dataset.note === note) return card;
     const isNew = card.dataset.value !== text || card.dataset.at !== String(reading.at);
     card.className = `vital ${figure.quantity}${reading.retaken ? " replaced" : ""}`;
     Object.assign(card.dataset, { key, value: text, at: reading.at, note });
     card.replaceChildren(
-      node("span", { textContent: word("quantity", key) }),
+      node("span", { textContent: site ? `${word("quantity", kind)} (${word("body_site", site)})` : word("quantity", kind) }),
       node("b", { textContent: isPicture ? text : `${text} ${word("unit", figure.unit)}` }),
       node("small", { textContent: note }));
     // For the bench: when the text was there to be painted, by this page's clock.

@@ -25,6 +25,10 @@ const WORDS = {
     temperature: "Température", glucose: "Glycémie", ecg: "Électrocardiogramme",
     ear_picture: "Image de l’oreille", skin_picture: "Image de la peau", auscultation: "Écoute du cœur et des poumons",
   },
+  body_site: {
+    right_ear: "droite", left_ear: "gauche", heart: "cœur", right_lung: "poumon droit", left_lung: "poumon gauche",
+    head: "tête", chest: "poitrine", back: "dos ou cou", belly: "ventre", arm_hand: "bras ou main", leg_foot: "jambe ou pied",
+  },
   quantity: {
     spo2: "Oxygène", pulse_rate: "Pouls", systolic: "Tension", diastolic: "Tension", mean_pressure: "Moyenne",
     weight: "Poids", height: "Taille", temperature: "Température", pulse_rate_cuff: "Pouls au bras",

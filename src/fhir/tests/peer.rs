@@ -41,7 +41,7 @@ fn expected() -> BTreeMap<String, u64> {
         ("DocumentReference", 7),
         ("Encounter", 1),
         ("Location", 1),
-        ("Observation", 14),
+        ("Media", 2), ("Observation", 14),
         ("Organization", 1),
         ("Patient", 1),
         ("Practitioner", 1),

@@ -15,8 +15,8 @@ use consult::reason::{BodyPart, Reason, ReasonKind};
 use consult::site::Pharmacist;
 use consult::triage::{WarningAnswer, WarningSign};
 use consult::vitals::{
-    BloodPressure, DeviceIdentity, Height, Measurement, Moment, PulseRate, Reading, Recording, RecordingKind, Spo2,
-    Temperature, Value, Weight,
+    BloodPressure, BodySite, DeviceIdentity, Height, Measurement, Moment, PulseRate, Reading, Recording, RecordingKind,
+    Spo2, Temperature, Value, Weight,
 };
 use sha2::{Digest, Sha256};
 use std::sync::OnceLock;
@@ -90,6 +90,13 @@ fn recording(kind: RecordingKind, number: u8, duration_ms: u32) -> Value {
         sha256: Sha256::digest(bytes).into(),
         size_bytes: bytes.len() as u32,
         duration_ms,
+        site: match kind {
+            RecordingKind::Ecg => None,
+            RecordingKind::Picture => Some(BodySite::RightEar),
+            RecordingKind::Sound => Some(BodySite::Heart),
+        },
+        packed_here: kind == RecordingKind::Picture,
+        missing_ms: if kind == RecordingKind::Sound { 40 } else { 0 },
     })
 }
 

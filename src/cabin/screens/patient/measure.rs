@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use consult::dossier::SkipReason;
 use consult::journey::{Act, Guided, Input, Step, Trouble};
-use consult::vitals::Measurement;
+use consult::vitals::{BodySite, Measurement};
 use drivers::Status;
 use drivers::ports::system_clock;
 use exam::picture;
@@ -43,6 +43,13 @@ pub(super) fn connect(app: &App) {
             cabin.input(Input::MeasuringStarted);
         })
     });
+    measure.on_choose_site(|site| {
+        with(|cabin| {
+            let Some(measurement) = cabin.guided().map(|guided| guided.measurement) else { return };
+            let chosen = BodySite::choices(measurement).iter().find(|choice| words::screen_site(**choice) == site);
+            cabin.drafts.site = chosen.map(|choice| (measurement, *choice));
+        })
+    });
     measure.on_stop(|| with(Cabin::back));
     measure.on_take(|| with(Cabin::take_recording));
     measure.on_keep(|| {
@@ -72,6 +79,9 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
     let Some(guided) = cabin.guided() else { return };
     let measure = app.global::<MeasureAdapter>();
     measure.set_kind(words::screen_measure(guided.measurement));
+    let sites = BodySite::choices(guided.measurement).iter().map(|site| words::screen_site(*site)).collect();
+    list(&measure.get_sites(), sites, |rows| measure.set_sites(rows));
+    measure.set_site(cabin.site_of(guided.measurement).map_or(ui::BodySite::None, words::screen_site));
     let proposed = cabin.journey.proposed_measurements();
     let number = proposed.iter().position(|measurement| *measurement == guided.measurement);
     measure.set_count(i32::try_from(proposed.len().max(1)).unwrap_or(1));
