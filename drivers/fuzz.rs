@@ -241,7 +241,9 @@ fn light(data: &[u8]) {
 /// Answers of a card: each a length and as many bytes.
 fn card(mut data: &[u8]) {
     const VITALE: [u8; 10] = [0x3B, 0x75, 0x13, 0x00, 0x00, 0x43, 0x09, 0xEA, 0x90, 0x00];
-    let Ok(mut conversation) = Conversation::new(&VITALE, Wanted { number: true }) else { panic!("refused") };
+    let Ok(mut conversation) = Conversation::new(&VITALE, Wanted { number: true, ..Wanted::default() }) else {
+        panic!("refused")
+    };
     let mut commands = 0;
     while let Some(command) = conversation.command() {
         assert!(command.len() <= 16 && commands <= 64, "it talks without end");

@@ -40,7 +40,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     }
     let (sender, messages) = mpsc::sync_channel(MESSAGES_MAX);
     let reader = CardReader::open(name, sender).context("no thread left on this machine")?;
-    reader.read(Wanted::default());
+    reader.read(Wanted { card_inside: true, ..Wanted::default() });
     let give_up_at = Instant::now() + within;
     loop {
         let event = match messages.recv_timeout(give_up_at.saturating_duration_since(Instant::now())) {

@@ -89,7 +89,7 @@ impl Cabin {
             self.card_wanted = wanted;
             if let Some(reader) = self.fixtures.card_reader() {
                 if wanted {
-                    reader.read(Wanted { number: false });
+                    reader.read(Wanted::default());
                 } else {
                     reader.stop();
                 }

@@ -138,6 +138,7 @@ fn card(identity: &IdentityAdapter<'_>, cabin: &Cabin) {
         None | Some(CardEvent::Insert { .. } | CardEvent::Removed | CardEvent::Fault(CardFault::NoCard)) => {
             CardState::Insert
         }
+        Some(CardEvent::TakeOut) => CardState::TakeOut,
         Some(CardEvent::Reading) => CardState::Reading,
         Some(CardEvent::Read(_)) => CardState::Chosen,
         Some(CardEvent::Fault(CardFault::Pulled)) => CardState::Pulled,
