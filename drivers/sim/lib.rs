@@ -184,6 +184,8 @@ fn plug(model: &str) -> Option<Plug> {
         "glucose_accu_chek" => Plug::Phdc(&glucose_accu_chek::KIND),
         "light_blink1" => Plug::Hid(&light_blink1::KIND),
         "door_contact" => Plug::Ftdi,
+        "oximeter_nonin" => Plug::FtdiLine,
+        "ecg_healthypi5" => Plug::Acm,
         _ => return None,
     })
 }

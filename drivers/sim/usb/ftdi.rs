@@ -1,6 +1,8 @@
-//! An FT232BM, of which Linux makes a serial port: its modem lines, and no bytes.
+//! An FT232BM, of which Linux makes a serial port: its modem lines, and the bytes of a device behind it.
 //!
 //! Source: Linux, drivers/usb/serial/ftdi_sio.h: the requests, and the two bytes of status before every packet in.
+
+use std::collections::VecDeque;
 
 use super::hid::Answer;
 use super::urb::STALL;
@@ -12,6 +14,10 @@ pub(crate) const CTS: u8 = 0x10;
 pub(crate) const NO_INPUT: u8 = 0;
 /// Always set in the modem status.
 const RESERVED: u8 = 0x01;
+/// Bytes of a packet in, the two of status among them.
+const PACKET: usize = 64;
+/// Bytes that its receive buffer holds: what comes on top is lost.
+const RECEIVE_MAX: usize = 128;
 /// Line status: the transmitter is empty.
 const LINE_STATUS: u8 = 0x60;
 
@@ -21,11 +27,18 @@ pub(super) struct Ftdi {
     joined: u8,
     /// The host has not been told the status since it changed.
     is_news: bool,
+    /// What came on the line; a contact has none.
+    line: Option<VecDeque<u8>>,
 }
 
 impl Ftdi {
     pub(super) fn new() -> Ftdi {
-        Ftdi { is_rts_up: false, joined: NO_INPUT, is_news: false }
+        Ftdi { is_rts_up: false, joined: NO_INPUT, is_news: false, line: None }
+    }
+
+    /// With a device on its line.
+    pub(super) fn with_line() -> Ftdi {
+        Ftdi { line: Some(VecDeque::new()), ..Ftdi::new() }
     }
 
     fn status(&self) -> [u8; 2] {
@@ -59,17 +72,29 @@ impl Function for Ftdi {
         Ok(answer)
     }
 
-    fn sent(&mut self, _data: &[u8], _heard: &mut Vec<Heard>) {}
+    fn sent(&mut self, data: &[u8], heard: &mut Vec<Heard>) {
+        if self.line.is_some() {
+            heard.push(Heard::Bytes(data.to_vec()));
+        }
+    }
 
     fn receive(&mut self, bytes: &[u8]) {
-        if let Some(joined) = bytes.last() {
+        if let Some(line) = &mut self.line {
+            let room = RECEIVE_MAX.saturating_sub(line.len());
+            line.extend(bytes.iter().take(room));
+        } else if let Some(joined) = bytes.last() {
             self.joined = *joined;
             self.is_news = true;
         }
     }
 
     fn report(&mut self) -> Option<Vec<u8>> {
-        std::mem::take(&mut self.is_news).then(|| self.status().to_vec())
+        let status = self.status();
+        if let Some(line) = self.line.as_mut().filter(|line| !line.is_empty()) {
+            let count = line.len().min(PACKET - status.len());
+            return Some(status.into_iter().chain(line.drain(..count)).collect());
+        }
+        std::mem::take(&mut self.is_news).then(|| status.to_vec())
     }
 }
 
@@ -94,6 +119,19 @@ fn descriptor(kind: u8, number: u8) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_of_the_line_come_behind_the_status_and_what_is_too_much_is_lost() {
+        let mut chip = Ftdi::with_line();
+        chip.receive(&[7; 130]);
+        let first = chip.report().unwrap();
+        assert_eq!((first.len(), &first[..3]), (64, &[RESERVED, LINE_STATUS, 7][..]));
+        assert_eq!(chip.report().unwrap().len() + chip.report().unwrap().len(), 2 * 2 + 128 - 62);
+        assert_eq!(chip.report(), None);
+        let mut heard = Vec::new();
+        chip.sent(b"I1", &mut heard);
+        assert!(matches!(&heard[..], [Heard::Bytes(bytes)] if bytes == b"I1"));
+    }
 
     #[test]
     fn an_input_is_up_only_when_rts_is_and_the_wire_joins_them() {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fd::{AsFd, BorrowedFd};
 
+mod acm;
 mod camera;
 mod cp2110;
 pub(crate) mod ftdi;
@@ -46,6 +47,10 @@ pub(crate) enum Plug {
     HidUart { baud: u32 },
     /// By a serial adapter (FT232BM) whose modem lines it joins.
     Ftdi,
+    /// By a serial adapter (FT232BM) on whose line it is.
+    FtdiLine,
+    /// It is a serial port itself.
+    Acm,
     /// It speaks HID itself.
     Hid(&'static hid::Kind),
     /// It is a personal health device.
@@ -96,6 +101,8 @@ impl Usb {
         let function: Box<dyn Function> = match plug {
             Plug::HidUart { baud } => Box::new(Cp2110::new(baud)),
             Plug::Ftdi => Box::new(ftdi::Ftdi::new()),
+            Plug::FtdiLine => Box::new(ftdi::Ftdi::with_line()),
+            Plug::Acm => Box::new(acm::Acm::new()),
             Plug::Hid(kind) => Box::new(hid::Reports::new(kind)),
             Plug::Phdc(kind) => Box::new(phdc::Phdc::new(kind)),
         };
@@ -177,6 +184,8 @@ impl Usb {
                 self.waiting.push((number, length));
                 return self.deliver();
             }
+            // An endpoint that has something to say once in a lifetime: the host waits.
+            Ask::Submit(Submit { endpoint: 2, is_in: true, .. }) => return,
             Ask::Submit(Submit { number, .. }) => urb::submitted(number, urb::STALL, 0, &[]),
         };
         self.say(&answer);

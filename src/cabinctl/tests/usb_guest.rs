@@ -51,6 +51,7 @@ mod guest {
     mod hid;
     mod hid_uart;
     mod phdc;
+    mod serial;
 
     /// A test that waits longer than that has failed.
     const PATIENCE: Duration = Duration::from_secs(30);
