@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use consult::ecg::{Ecg, Lead, MISSING};
 
-use crate::{Absent, Event, Fault, Now, Outgoing, Status};
+use crate::hearing::Hearing;
+use crate::{Absent, Event, Now, Outgoing, Status};
 
 /// Length of a recording, s: what a physician reads on paper.
 pub(crate) const RECORDING_S: u16 = 10;
@@ -79,19 +80,13 @@ struct Still {
 pub(crate) struct Electrocardiography {
     montage: Montage,
     rate_hz: u16,
-    /// So many bytes without a good frame are noise, and not silence.
-    noise_bytes: usize,
     run: Option<Run>,
     /// The block being filled.
     block: Vec<i32>,
     still: Vec<Still>,
     /// Rows yet that are shown and not recorded.
     distrusted: usize,
-    /// When the last good frame came, or frames began to be expected; `None` while none are.
-    heard_at: Option<Instant>,
-    /// Bytes that came since then.
-    unheard: usize,
-    fault: Option<Fault>,
+    hearing: Hearing,
     pub(crate) out: Outgoing,
 }
 
@@ -100,14 +95,11 @@ impl Electrocardiography {
         Self {
             montage,
             rate_hz,
-            noise_bytes,
             run: None,
             block: Vec::new(),
             still: vec![Still::default(); montage.leads.len()],
             distrusted: 0,
-            heard_at: None,
-            unheard: 0,
-            fault: None,
+            hearing: Hearing::new(noise_bytes),
             out: Outgoing::default(),
         }
     }
@@ -127,8 +119,7 @@ impl Electrocardiography {
     pub(crate) fn port_opened(&mut self, now: Now) {
         self.block.clear();
         self.discontinuity();
-        self.unheard = 0;
-        self.heard_at = None;
+        self.hearing.expect_nothing();
         self.out.forget_status();
         if let Some(run) = &mut self.run {
             *run = Run::new(now);
@@ -151,32 +142,27 @@ impl Electrocardiography {
 
     /// From now on frames are expected, and their absence is a fault.
     pub(crate) fn expect_frames(&mut self, now: Now) {
-        self.heard_at = Some(now.instant);
-        self.unheard = 0;
+        self.hearing.expect(now.instant);
     }
 
     /// No frames are expected any more.
     pub(crate) fn expect_silence(&mut self) {
         self.flush();
-        self.heard_at = None;
-        self.fault = None;
+        self.hearing.expect_nothing();
+        self.hearing.forget_fault();
     }
 
     /// So many bytes came, whatever they are.
     pub(crate) fn arrived(&mut self, bytes: usize) {
-        self.unheard = self.unheard.saturating_add(bytes);
+        self.hearing.arrived(bytes);
     }
 
     /// A good frame came.
     pub(crate) fn heard(&mut self, now: Now) {
-        self.heard_at = Some(now.instant);
-        self.unheard = 0;
         if let Some(run) = &mut self.run {
             run.heard = true;
         }
-        if self.fault.take().is_some() {
-            self.out.event(Event::Fault(Fault::Recovered));
-        }
+        self.hearing.heard(now.instant, &mut self.out);
     }
 
     /// So many rows were lost on the line just before the next one.
@@ -302,20 +288,14 @@ impl Electrocardiography {
     }
 
     fn silence_at(&self) -> Option<Instant> {
-        if self.fault.is_some() { None } else { self.heard_at.map(|at| at + SILENCE_MAX) }
+        self.hearing.silence_at(SILENCE_MAX)
     }
 
     /// True when the measurement ended by it.
     pub(crate) fn handle_timeout(&mut self, now: Now) -> bool {
-        if let Some(heard_at) = self.heard_at
-            && self.silence_at().is_some_and(|at| at <= now.instant)
-        {
-            let seconds = now.instant.saturating_duration_since(heard_at).as_secs();
-            let silent = Fault::Silent { seconds: u16::try_from(seconds).unwrap_or(u16::MAX) };
-            let fault = if self.unheard >= self.noise_bytes { Fault::Garbled } else { silent };
-            self.fault = Some(fault);
+        if self.silence_at().is_some_and(|at| at <= now.instant) {
             self.flush();
-            self.out.event(Event::Fault(fault));
+            self.out.event(self.hearing.fail(now.instant));
         }
         let ended = self.run.take_if(|run| run.deadline <= now.instant);
         if let Some(run) = &ended {
@@ -341,6 +321,7 @@ mod tests {
     use consult::vitals::Moment;
 
     use super::*;
+    use crate::Fault;
 
     const MONTAGE: Montage =
         Montage { leads: &[Lead::I, Lead::II], femtovolts_per_step: 5_000_000_000, rail: 30_000, rows_unnumbered: 50 };

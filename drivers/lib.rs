@@ -40,6 +40,7 @@ pub mod fuzz;
 pub mod glucose_accu_chek;
 pub mod glucose_phd;
 pub mod glucose_taidoc;
+mod hearing;
 mod models;
 pub mod oximeter_bci;
 pub mod oximeter_contec;

@@ -173,7 +173,7 @@ pub const MODELS: &[Model] = &[
         line: Some(Line::at(115_200)),
         usb: &[UsbHint::serial(0x10C4, 0xEA60)],
         confidence: Confidence::A,
-        protocol: || Box::new(oximeter_contec::Contec::new()),
+        protocol: || Box::new(oximeter_contec::protocol()),
     },
     Model {
         key: "oximeter_bci",
@@ -183,7 +183,7 @@ pub const MODELS: &[Model] = &[
         line: Some(Line { baud: 19_200, parity: Parity::Odd }),
         usb: &[UsbHint::serial(0x10C4, 0xEA60)],
         confidence: Confidence::A,
-        protocol: || Box::new(oximeter_bci::Bci::new()),
+        protocol: || Box::new(oximeter_bci::protocol()),
     },
     Model {
         key: "blood_pressure_suntech",
@@ -330,7 +330,7 @@ pub const MODELS: &[Model] = &[
         line: Some(Line::at(19200)),
         usb: &[UsbHint::serial(0x10C4, 0xEA60), UsbHint::serial(0x1A86, 0x7523), CP2110],
         confidence: Confidence::B,
-        protocol: || Box::new(oximeter_taidoc::TaiDocOximeter::new()),
+        protocol: || Box::new(oximeter_taidoc::protocol()),
     },
     Model {
         key: "glucose_taidoc",

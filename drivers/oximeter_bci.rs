@@ -6,11 +6,9 @@
 //! counts only when two frames in a row say it. What the oximeter has stored is never asked for: those are other
 //! people's nights.
 
-use std::time::Instant;
-
 use crate::contec_stream::{ContecStream, FULL_SCALE, Packet, RATE_HZ};
-use crate::oximetry::Oximetry;
-use crate::{Event, Now, Protocol, Transmit};
+use crate::oximetry::{Dialect, Oximeter, Oximetry};
+use crate::{Now, Protocol};
 
 /// Bytes of a frame.
 const FRAME: usize = 5;
@@ -23,35 +21,25 @@ const NO_SIGNAL: u8 = 0x10;
 const NO_FINGER: u8 = 0x10;
 const SEARCHING: u8 = 0x20;
 const PULSE_TOP: u8 = 0x40;
-/// The protocol.
-pub struct Bci {
+
+/// The protocol, before its port opens.
+pub fn protocol() -> impl Protocol {
+    Oximeter::new(Bci::default(), Oximetry::new(RATE_HZ, NOISE_BYTES))
+}
+
+#[derive(Default)]
+struct Bci {
     /// A frame as far as it has come.
     buffer: Vec<u8>,
     stream: ContecStream,
-    oximetry: Oximetry,
-}
-
-impl Default for Bci {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl Bci {
-    /// Before the port opens.
-    pub fn new() -> Self {
-        Self {
-            buffer: Vec::with_capacity(FRAME),
-            stream: ContecStream::default(),
-            oximetry: Oximetry::new(RATE_HZ, NOISE_BYTES),
-        }
-    }
-
-    fn byte(&mut self, byte: u8, now: Now) {
+    fn byte(&mut self, byte: u8, oximetry: &mut Oximetry, now: Now) {
         if byte & 0x80 != 0 {
             if !self.buffer.is_empty() {
                 // Cut short: what it would have said is lost.
-                self.oximetry.lose();
+                oximetry.lose();
             }
             self.buffer.clear();
         } else if self.buffer.is_empty() {
@@ -60,12 +48,12 @@ impl Bci {
         self.buffer.push(byte);
         if let Ok(frame) = <[u8; FRAME]>::try_from(&self.buffer[..]) {
             self.buffer.clear();
-            self.oximetry.heard(now);
-            self.frame(frame);
+            oximetry.heard(now);
+            self.frame(frame, oximetry);
         }
     }
 
-    fn frame(&mut self, [signal, wave, bar, pulse, spo2]: [u8; FRAME]) {
+    fn frame(&mut self, [signal, wave, bar, pulse, spo2]: [u8; FRAME], oximetry: &mut Oximetry) {
         let pulse = pulse | (bar & PULSE_TOP) << 1;
         // Older ones say nought where there is none.
         let nought = pulse == 0 || spo2 == 0;
@@ -77,63 +65,39 @@ impl Bci {
             pulse,
             perfusion: None,
         };
-        self.stream.packet(packet, &mut self.oximetry);
+        self.stream.packet(packet, oximetry);
     }
 }
 
-impl Protocol for Bci {
-    fn port_opened(&mut self, now: Now) {
+impl Dialect for Bci {
+    fn port_opened(&mut self, _oximetry: &mut Oximetry, _now: Now) {
         self.buffer.clear();
         self.stream.clear();
-        self.oximetry.port_opened(now);
     }
 
-    fn start(&mut self, now: Now) {
-        self.oximetry.start(now);
-    }
-
-    fn stop(&mut self, _now: Now) {
-        self.oximetry.stop();
-    }
-
-    fn handle_input(&mut self, bytes: &[u8], now: Now) {
-        self.oximetry.arrived(bytes.len());
+    fn input(&mut self, bytes: &[u8], oximetry: &mut Oximetry, now: Now) {
         for &byte in bytes {
-            self.byte(byte, now);
+            self.byte(byte, oximetry, now);
         }
         // Once an arrival rather than once a frame: what came together is drawn together.
-        self.oximetry.flush(FULL_SCALE);
-    }
-
-    fn handle_timeout(&mut self, now: Now) {
-        self.oximetry.handle_timeout(now);
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.oximetry.poll_timeout()
-    }
-
-    fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.oximetry.out.poll_transmit()
-    }
-
-    fn poll_event(&mut self) -> Option<Event> {
-        self.oximetry.out.poll_event()
+        oximetry.flush(FULL_SCALE);
     }
 
     fn buffered(&self) -> usize {
-        self.buffer.len() + self.oximetry.buffered()
+        self.buffer.len()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use consult::vitals::{Moment, Value};
 
     use super::*;
     use crate::contec_stream::FIGURES_EVERY;
     use crate::oximetry::{SILENCE_MAX, STABLE};
-    use crate::{Fault, Status};
+    use crate::{Event, Fault, Status};
 
     const RATE_72: [u8; FRAME] = [0xC5, 0x3C, 0x07, 0x48, 0x61];
     const RATE_130: [u8; FRAME] = [0x85, 0x3C, 0x47, 0x02, 0x5F];
@@ -144,7 +108,7 @@ mod tests {
 
     /// What is said of these bytes after a start, and the figures read.
     fn said(bytes: &[u8]) -> (Vec<Event>, Vec<u16>) {
-        let mut bci = Bci::new();
+        let mut bci = protocol();
         bci.port_opened(now());
         bci.start(now());
         bci.handle_input(bytes, now());
@@ -214,7 +178,7 @@ mod tests {
     fn silence_and_noise_are_told_apart() {
         for (bytes, expected) in [(&[][..], Fault::Silent { seconds: 3 }), (&[0x55; 300], Fault::Garbled)] {
             let start = now();
-            let mut bci = Bci::new();
+            let mut bci = protocol();
             bci.port_opened(start);
             bci.handle_input(bytes, start);
             bci.handle_timeout(Now { instant: start.instant + SILENCE_MAX, ..start });

@@ -10,8 +10,8 @@
 use std::time::{Duration, Instant};
 
 use crate::contec_stream::{ContecStream, FULL_SCALE, Packet, RATE_HZ};
-use crate::oximetry::Oximetry;
-use crate::{Event, Now, Protocol, Transmit};
+use crate::oximetry::{Dialect, Oximeter, Oximetry};
+use crate::{Now, Protocol};
 
 /// The longest packet, and every command.
 const PACKET_MAX: usize = 9;
@@ -73,43 +73,31 @@ enum Session {
     Streaming(Instant),
 }
 
-/// The protocol.
-pub struct Contec {
+/// The protocol, before its port opens.
+pub fn protocol() -> impl Protocol {
+    let contec = Contec { buffer: Vec::new(), session: Session::Closed, stream: ContecStream::default() };
+    Oximeter::new(contec, Oximetry::new(RATE_HZ, NOISE_BYTES))
+}
+
+struct Contec {
     /// A packet as far as it has come; begins with its type.
     buffer: Vec<u8>,
     session: Session,
     stream: ContecStream,
-    oximetry: Oximetry,
-}
-
-impl Default for Contec {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl Contec {
-    /// Before the port opens.
-    pub fn new() -> Self {
-        Self {
-            buffer: Vec::with_capacity(PACKET_MAX),
-            session: Session::Closed,
-            stream: ContecStream::default(),
-            oximetry: Oximetry::new(RATE_HZ, NOISE_BYTES),
-        }
-    }
-
-    fn ask_to_stream(&mut self, now: Now) {
-        self.oximetry.out.send(&command(START));
+    fn ask_to_stream(&mut self, oximetry: &mut Oximetry, now: Now) {
+        oximetry.out.send(&command(START));
         self.session = Session::Streaming(now.instant + KEEP_ALIVE_EVERY);
     }
 
-    fn byte(&mut self, byte: u8, now: Now) {
+    fn byte(&mut self, byte: u8, oximetry: &mut Oximetry, now: Now) {
         if byte & 0x80 == 0 {
             if !self.buffer.is_empty() {
                 // Cut short: what it would have said is lost.
                 if self.buffer[0] == REAL_TIME {
-                    self.oximetry.lose();
+                    oximetry.lose();
                 }
             }
             self.buffer.clear();
@@ -124,29 +112,33 @@ impl Contec {
         self.buffer.push(byte);
         if length(self.buffer[0]) == Some(self.buffer.len()) {
             let packet = std::mem::take(&mut self.buffer);
-            self.packet(&packet, now);
+            self.packet(&packet, oximetry, now);
         }
     }
 
-    fn packet(&mut self, packet: &[u8], now: Now) {
+    fn packet(&mut self, packet: &[u8], oximetry: &mut Oximetry, now: Now) {
         let (kind, tops) = (packet[0], packet[1]);
         if kind == REAL_TIME {
             // Only these: without a checksum, noise soon makes a packet of two or three bytes.
-            self.oximetry.heard(now);
+            oximetry.heard(now);
         }
         let data = packet[2..].iter().enumerate().map(|(bit, low)| low & 0x7F | ((tops >> bit) & 1) << 7);
         match (kind, self.session) {
-            (FREE, Session::Stopping(_)) => self.ask_to_stream(now),
+            (FREE, Session::Stopping(_)) => self.ask_to_stream(oximetry, now),
             (REAL_TIME, Session::Streaming(_)) => {
                 let mut bytes = [0; PACKET_MAX - 2];
                 bytes.iter_mut().zip(data).for_each(|(byte, value)| *byte = value);
-                self.real_time(bytes);
+                self.real_time(bytes, oximetry);
             }
             _ => {}
         }
     }
 
-    fn real_time(&mut self, [signal, wave, bar, pulse, spo2, low, high]: [u8; PACKET_MAX - 2]) {
+    fn real_time(
+        &mut self,
+        [signal, wave, bar, pulse, spo2, low, high]: [u8; PACKET_MAX - 2],
+        oximetry: &mut Oximetry,
+    ) {
         let perfusion = u16::from_le_bytes([low, high]);
         let perfusion = (bar & PERFUSION_INVALID == 0 && perfusion != PERFUSION_ABSENT).then_some(perfusion);
         let packet = Packet {
@@ -157,74 +149,50 @@ impl Contec {
             pulse,
             perfusion,
         };
-        self.stream.packet(packet, &mut self.oximetry);
+        self.stream.packet(packet, oximetry);
+    }
+}
+
+impl Dialect for Contec {
+    fn port_opened(&mut self, oximetry: &mut Oximetry, now: Now) {
+        self.buffer.clear();
+        self.stream.clear();
+        for code in [STOP_STORED, STOP, HELLO] {
+            oximetry.out.send(&command(code));
+        }
+        self.session = Session::Stopping(now.instant + STOP_MAX);
     }
 
-    fn session_at(&self) -> Option<Instant> {
+    fn input(&mut self, bytes: &[u8], oximetry: &mut Oximetry, now: Now) {
+        for &byte in bytes {
+            self.byte(byte, oximetry, now);
+        }
+        // Once an arrival rather than once a packet: what came together is drawn together.
+        oximetry.flush(FULL_SCALE);
+    }
+
+    fn handle_timeout(&mut self, oximetry: &mut Oximetry, now: Now) {
+        match self.session {
+            Session::Stopping(at) if at <= now.instant => self.ask_to_stream(oximetry, now),
+            Session::Streaming(at) if at <= now.instant => {
+                let silent = oximetry.is_silent(now);
+                // One that fell asleep is asked to stream, one that streams only to go on.
+                oximetry.out.send(&command(if silent { START } else { KEEP_ALIVE }));
+                self.session = Session::Streaming(now.instant + KEEP_ALIVE_EVERY);
+            }
+            _ => {}
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
         match self.session {
             Session::Closed => None,
             Session::Stopping(at) | Session::Streaming(at) => Some(at),
         }
     }
-}
-
-impl Protocol for Contec {
-    fn port_opened(&mut self, now: Now) {
-        self.buffer.clear();
-        self.stream.clear();
-        self.oximetry.port_opened(now);
-        self.oximetry.out.forget_commands();
-        for code in [STOP_STORED, STOP, HELLO] {
-            self.oximetry.out.send(&command(code));
-        }
-        self.session = Session::Stopping(now.instant + STOP_MAX);
-    }
-
-    fn start(&mut self, now: Now) {
-        self.oximetry.start(now);
-    }
-
-    fn stop(&mut self, _now: Now) {
-        self.oximetry.stop();
-    }
-
-    fn handle_input(&mut self, bytes: &[u8], now: Now) {
-        self.oximetry.arrived(bytes.len());
-        for &byte in bytes {
-            self.byte(byte, now);
-        }
-        // Once an arrival rather than once a packet: what came together is drawn together.
-        self.oximetry.flush(FULL_SCALE);
-    }
-
-    fn handle_timeout(&mut self, now: Now) {
-        match self.session {
-            Session::Stopping(at) if at <= now.instant => self.ask_to_stream(now),
-            Session::Streaming(at) if at <= now.instant => {
-                let silent = self.oximetry.is_silent(now);
-                // One that fell asleep is asked to stream, one that streams only to go on.
-                self.oximetry.out.send(&command(if silent { START } else { KEEP_ALIVE }));
-                self.session = Session::Streaming(now.instant + KEEP_ALIVE_EVERY);
-            }
-            _ => {}
-        }
-        self.oximetry.handle_timeout(now);
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        [self.session_at(), self.oximetry.poll_timeout()].into_iter().flatten().min()
-    }
-
-    fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.oximetry.out.poll_transmit()
-    }
-
-    fn poll_event(&mut self) -> Option<Event> {
-        self.oximetry.out.poll_event()
-    }
 
     fn buffered(&self) -> usize {
-        self.buffer.len() + self.oximetry.buffered()
+        self.buffer.len()
     }
 }
 
@@ -235,22 +203,22 @@ mod tests {
     use super::*;
     use crate::contec_stream::FIGURES_EVERY;
     use crate::oximetry::{SILENCE_MAX, STABLE};
-    use crate::{Absent, Fault, Measured, Status};
+    use crate::{Absent, Event, Fault, Measured, Status};
 
     fn now() -> Now {
         Now { instant: Instant::now(), wall: Moment(1_800_000_000_000) }
     }
 
     /// A protocol whose device streams.
-    fn streaming() -> Contec {
-        let mut contec = Contec::new();
+    fn streaming() -> impl Protocol {
+        let mut contec = protocol();
         contec.port_opened(now());
         contec.handle_input(&[FREE, 0x80], now());
         while contec.poll_transmit().is_some() {}
         contec
     }
 
-    fn events(contec: &mut Contec, bytes: &[u8]) -> Vec<Event> {
+    fn events(contec: &mut impl Protocol, bytes: &[u8]) -> Vec<Event> {
         contec.handle_input(bytes, now());
         std::iter::from_fn(|| contec.poll_event()).collect()
     }
@@ -291,9 +259,9 @@ mod tests {
     #[test]
     fn the_stream_is_asked_for_once_the_device_is_free_and_then_kept_alive() {
         let start = now();
-        let mut contec = Contec::new();
+        let mut contec = protocol();
         contec.port_opened(start);
-        let sent = |contec: &mut Contec| {
+        let sent = |contec: &mut dyn Protocol| {
             std::iter::from_fn(|| contec.poll_transmit()).map(|c| c.bytes()[2]).collect::<Vec<_>>()
         };
         assert_eq!(sent(&mut contec), [STOP_STORED, STOP, HELLO]);
@@ -308,7 +276,7 @@ mod tests {
         assert_eq!(sent(&mut contec), [START], "one that fell asleep is asked again");
 
         // One that does not say that it is free is asked all the same.
-        let mut mute = Contec::new();
+        let mut mute = protocol();
         mute.port_opened(start);
         sent(&mut mute);
         mute.handle_timeout(Now { instant: start.instant + STOP_MAX, ..start });
@@ -399,13 +367,13 @@ mod tests {
     fn silence_and_noise_are_told_apart() {
         let start = now();
         let later = Now { instant: start.instant + SILENCE_MAX, ..start };
-        let mut contec = Contec::new();
+        let mut contec = protocol();
         contec.port_opened(start);
         contec.handle_timeout(later);
         assert_eq!(contec.poll_event(), Some(Event::Fault(Fault::Silent { seconds: 3 })));
         // The second makes packets, if none of figures.
         for noise in [[0x55, 0x55], [FREE, 0x80]] {
-            let mut contec = Contec::new();
+            let mut contec = protocol();
             contec.port_opened(start);
             contec.handle_input(&noise.repeat(300), start);
             contec.handle_timeout(later);

@@ -7,9 +7,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::oximetry::Oximetry;
+use crate::oximetry::{Dialect, Oximeter, Oximetry};
 use crate::taidoc::{Incoming, PACKET, packet};
-use crate::{Absent, Event, Now, Protocol, Status, Transmit};
+use crate::{Absent, Now, Protocol, Status};
 
 const LIVE: u8 = 0x49;
 /// Asked that often, whether or not it has answered.
@@ -19,92 +19,65 @@ const FIGURES_HZ: usize = 1;
 /// So many bytes without an answer are noise, and not silence.
 const NOISE_BYTES: usize = 4 * PACKET;
 
-/// The protocol.
-pub struct TaiDocOximeter {
+/// The protocol, before its port opens.
+pub fn protocol() -> impl Protocol {
+    let taidoc = TaiDoc { incoming: Incoming::default(), ask_at: None, is_asked: false };
+    Oximeter::new(taidoc, Oximetry::new(1, NOISE_BYTES))
+}
+
+struct TaiDoc {
     incoming: Incoming,
     /// When it is asked next; `None` before the port opens.
     ask_at: Option<Instant>,
     /// It was asked and has not answered yet: one question gives one pair of figures.
     is_asked: bool,
-    oximetry: Oximetry,
 }
 
-impl Default for TaiDocOximeter {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl TaiDocOximeter {
-    /// Before the port opens.
-    pub fn new() -> Self {
-        Self { incoming: Incoming::default(), ask_at: None, is_asked: false, oximetry: Oximetry::new(1, NOISE_BYTES) }
-    }
-
-    fn ask(&mut self, now: Now) {
-        self.oximetry.out.send(&packet(LIVE, [0; 4]));
+impl TaiDoc {
+    fn ask(&mut self, oximetry: &mut Oximetry, now: Now) {
+        oximetry.out.send(&packet(LIVE, [0; 4]));
         self.is_asked = true;
         self.ask_at = Some(now.instant + ASK_EVERY);
     }
-
-    fn answer(&mut self, [spo2, _, _, pulse]: [u8; 4], now: Now) {
-        self.oximetry.heard(now);
-        if spo2 == 0 || pulse == 0 {
-            return self.oximetry.no_figures(Status::Searching, Absent::NotTracked);
-        }
-        self.oximetry.figures(spo2, pulse.into(), None, None, false);
-    }
 }
 
-impl Protocol for TaiDocOximeter {
-    fn port_opened(&mut self, now: Now) {
+fn answer([spo2, _, _, pulse]: [u8; 4], oximetry: &mut Oximetry, now: Now) {
+    oximetry.heard(now);
+    if spo2 == 0 || pulse == 0 {
+        return oximetry.no_figures(Status::Searching, Absent::NotTracked);
+    }
+    oximetry.figures(spo2, pulse.into(), None, None, false);
+}
+
+impl Dialect for TaiDoc {
+    fn port_opened(&mut self, oximetry: &mut Oximetry, now: Now) {
         self.incoming.clear();
-        self.oximetry.out.forget_commands();
-        self.oximetry.port_opened(now);
-        self.oximetry.speaks(FIGURES_HZ);
-        self.ask(now);
+        oximetry.speaks(FIGURES_HZ);
+        self.ask(oximetry, now);
     }
 
-    fn start(&mut self, now: Now) {
-        self.oximetry.start(now);
-    }
-
-    fn stop(&mut self, _now: Now) {
-        self.oximetry.stop();
-    }
-
-    fn handle_input(&mut self, bytes: &[u8], now: Now) {
-        self.oximetry.arrived(bytes.len());
+    fn input(&mut self, bytes: &[u8], oximetry: &mut Oximetry, now: Now) {
         for &byte in bytes {
             if let Some((LIVE, data)) = self.incoming.push(byte)
                 && std::mem::take(&mut self.is_asked)
             {
-                self.answer(data, now);
+                answer(data, oximetry, now);
             }
         }
     }
 
-    fn handle_timeout(&mut self, now: Now) {
+    fn handle_timeout(&mut self, oximetry: &mut Oximetry, now: Now) {
         if self.ask_at.is_some_and(|at| at <= now.instant) {
-            self.ask(now);
+            self.ask(oximetry, now);
         }
-        self.oximetry.handle_timeout(now);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.ask_at, self.oximetry.poll_timeout()].into_iter().flatten().min()
-    }
-
-    fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.oximetry.out.poll_transmit()
-    }
-
-    fn poll_event(&mut self) -> Option<Event> {
-        self.oximetry.out.poll_event()
+        self.ask_at
     }
 
     fn buffered(&self) -> usize {
-        self.incoming.buffered() + self.oximetry.buffered()
+        self.incoming.buffered()
     }
 }
 
@@ -113,6 +86,7 @@ mod tests {
     use consult::vitals::{Moment, Value};
 
     use super::*;
+    use crate::{Event, Transmit};
 
     fn answer(spo2: u8, pulse: u8) -> [u8; PACKET] {
         let mut bytes = packet(LIVE, [spo2, 0, 0, pulse]);
@@ -124,7 +98,7 @@ mod tests {
     /// What is said of one answer a second.
     fn events(answers: &[[u8; PACKET]]) -> Vec<Event> {
         let mut now = Now { instant: Instant::now(), wall: Moment(1_800_000_000_000) };
-        let mut oximeter = TaiDocOximeter::new();
+        let mut oximeter = protocol();
         oximeter.port_opened(now);
         oximeter.start(now);
         let mut seen = Vec::new();

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use consult::vitals::{Moment, PerfusionIndex, PulseRate, Spo2, Value};
 
-use crate::{Absent, Event, Fault, Measured, Now, Outgoing, Status, Waveform, WaveformKind};
+use crate::hearing::Hearing;
+use crate::{Absent, Event, Measured, Now, Outgoing, Protocol, Status, Transmit, Waveform, WaveformKind};
 
 /// Times a second that [`Oximetry::figures`] is called, of a device that does not say so rarely.
 pub(crate) const FIGURES_HZ: usize = 3;
@@ -81,22 +82,87 @@ impl Run {
     }
 }
 
+/// How an oximeter speaks: its bytes.
+pub(crate) trait Dialect: Send {
+    /// The port has opened, or is back: what was half received is forgotten.
+    fn port_opened(&mut self, oximetry: &mut Oximetry, now: Now);
+    /// Bytes that arrived together.
+    fn input(&mut self, bytes: &[u8], oximetry: &mut Oximetry, now: Now);
+    /// When [`Dialect::handle_timeout`] wants to be called.
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+    /// May be called earlier than asked for.
+    fn handle_timeout(&mut self, _oximetry: &mut Oximetry, _now: Now) {}
+    /// Bytes of the past held.
+    fn buffered(&self) -> usize;
+}
+
+/// An oximeter of that dialect.
+pub(crate) struct Oximeter<D> {
+    dialect: D,
+    oximetry: Oximetry,
+}
+
+impl<D: Dialect> Oximeter<D> {
+    /// Before the port opens.
+    pub(crate) fn new(dialect: D, oximetry: Oximetry) -> Self {
+        Self { dialect, oximetry }
+    }
+}
+
+impl<D: Dialect> Protocol for Oximeter<D> {
+    fn port_opened(&mut self, now: Now) {
+        self.oximetry.out.forget_commands();
+        self.oximetry.port_opened(now);
+        self.dialect.port_opened(&mut self.oximetry, now);
+    }
+
+    fn start(&mut self, now: Now) {
+        self.oximetry.start(now);
+    }
+
+    fn stop(&mut self, _now: Now) {
+        self.oximetry.stop();
+    }
+
+    fn handle_input(&mut self, bytes: &[u8], now: Now) {
+        self.oximetry.arrived(bytes.len());
+        self.dialect.input(bytes, &mut self.oximetry, now);
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        self.dialect.handle_timeout(&mut self.oximetry, now);
+        self.oximetry.handle_timeout(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        [self.dialect.poll_timeout(), self.oximetry.poll_timeout()].into_iter().flatten().min()
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.oximetry.out.poll_transmit()
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.oximetry.out.poll_event()
+    }
+
+    fn buffered(&self) -> usize {
+        self.dialect.buffered() + self.oximetry.buffered()
+    }
+}
+
 /// All of an oximeter but its bytes.
 pub(crate) struct Oximetry {
     /// Samples of the curve a second.
     rate_hz: u16,
-    /// So many bytes without a good frame are noise, and not silence.
-    noise_bytes: usize,
     /// Figures a second; `None`: it is silent until it has measured.
     figures_hz: Option<usize>,
     run: Option<Run>,
     /// What was absent last, so that an absence is said once.
     absent: Option<Absent>,
-    /// When the last good frame came, or the port opened. None before the port opens.
-    heard_at: Option<Instant>,
-    /// Bytes that came since then.
-    unheard: usize,
-    fault: Option<Fault>,
+    hearing: Hearing,
     samples: Vec<u16>,
     lost: u16,
     pub(crate) out: Outgoing,
@@ -106,13 +172,10 @@ impl Oximetry {
     pub(crate) fn new(rate_hz: u16, noise_bytes: usize) -> Self {
         Self {
             rate_hz,
-            noise_bytes,
             figures_hz: Some(FIGURES_HZ),
             run: None,
             absent: None,
-            heard_at: None,
-            unheard: 0,
-            fault: None,
+            hearing: Hearing::new(noise_bytes),
             samples: Vec::new(),
             lost: 0,
             out: Outgoing::default(),
@@ -123,8 +186,7 @@ impl Oximetry {
     pub(crate) fn port_opened(&mut self, now: Now) {
         self.samples.clear();
         self.lost = 0;
-        self.unheard = 0;
-        self.heard_at = Some(now.instant);
+        self.hearing.expect(now.instant);
         self.absent = None;
         self.figures_hz = Some(FIGURES_HZ);
         self.out.forget_status();
@@ -165,21 +227,17 @@ impl Oximetry {
 
     /// So many bytes came, whatever they are.
     pub(crate) fn arrived(&mut self, bytes: usize) {
-        self.unheard = self.unheard.saturating_add(bytes);
+        self.hearing.arrived(bytes);
     }
 
     /// A good frame came.
     pub(crate) fn heard(&mut self, now: Now) {
-        self.heard_at = Some(now.instant);
-        self.unheard = 0;
-        if self.fault.take().is_some() {
-            self.out.event(Event::Fault(Fault::Recovered));
-        }
+        self.hearing.heard(now.instant, &mut self.out);
     }
 
     /// Nothing good has come for too long.
     pub(crate) fn is_silent(&self, now: Now) -> bool {
-        self.heard_at.is_none_or(|at| at + self.silence_max() <= now.instant)
+        self.hearing.is_silent(self.silence_max(), now.instant)
     }
 
     /// A frame with a sample in it was lost on the line.
@@ -285,19 +343,13 @@ impl Oximetry {
     }
 
     fn silence_at(&self) -> Option<Instant> {
-        let may_be_silent = self.figures_hz.is_none() && self.unheard < self.noise_bytes;
-        if self.fault.is_some() || may_be_silent { None } else { self.heard_at.map(|at| at + self.silence_max()) }
+        let may_be_silent = self.figures_hz.is_none() && !self.hearing.is_noisy();
+        if may_be_silent { None } else { self.hearing.silence_at(self.silence_max()) }
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Now) {
-        if let Some(heard_at) = self.heard_at
-            && self.silence_at().is_some_and(|at| at <= now.instant)
-        {
-            let seconds = now.instant.saturating_duration_since(heard_at).as_secs();
-            let silent = Fault::Silent { seconds: u16::try_from(seconds).unwrap_or(u16::MAX) };
-            let fault = if self.unheard >= self.noise_bytes { Fault::Garbled } else { silent };
-            self.fault = Some(fault);
-            self.out.event(Event::Fault(fault));
+        if self.silence_at().is_some_and(|at| at <= now.instant) {
+            self.out.event(self.hearing.fail(now.instant));
         }
         if self.run.as_ref().is_some_and(|run| run.deadline <= now.instant) {
             self.end(Absent::timed_out(MEASUREMENT_MAX));

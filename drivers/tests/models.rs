@@ -17,6 +17,7 @@ const SHARED: &[&str] = &[
     "device_clock",
     "electrocardiography",
     "fuzz",
+    "hearing",
     "models",
     "oximetry",
     "recorder",
