@@ -83,6 +83,17 @@ mod guest {
         }
     }
 
+    /// Waits until the kernel has found the device of that identity.
+    fn found(address: &str) -> Found {
+        until("the kernel to find it", || find::resolve(&Address::Usb(address.parse().unwrap())))
+    }
+
+    /// What `cabinctl device list` prints.
+    fn listed() -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_cabinctl")).args(["device", "list"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// The driver that the kernel has bound to a device's interface.
     fn kernel_driver(device: &Found) -> Option<String> {
         let interface = format!("/sys/bus/usb/devices/{}:1.0/driver", device.socket.as_ref()?);
@@ -153,6 +164,18 @@ mod guest {
             }
         }
 
+        /// Pulls the cable out from under it, and puts it back.
+        fn is_unplugged_and_back(&self, sim: &Simulator, key: &str) {
+            sim.command("unplug").unwrap();
+            self.wait_for("lost ");
+            let plugged_at = Instant::now();
+            sim.command("plug").unwrap();
+            self.wait_for("open ");
+            let back_after = plugged_at.elapsed();
+            eprintln!("  {key} back {} ms after the plug", back_after.as_millis());
+            assert!(back_after < BACK_WITHIN, "{back_after:?}");
+        }
+
         /// Whether it ended well.
         fn end(mut self) -> bool {
             self.process.wait().unwrap().success()
@@ -167,7 +190,7 @@ mod guest {
     }
 
     #[test]
-    #[ignore = "in the guest only"]
+    #[ignore = "in the guest only, where the first test starts it"]
     fn a_thermometer_unplugged_in_mid_measurement_is_back_and_its_value_is_exact() {
         if !is_here() {
             return;
@@ -179,14 +202,7 @@ mod guest {
         assert!(open.ends_with(device.path.to_str().unwrap()), "{open} is not {device:?}");
         assert_eq!((kernel_driver(&device).as_deref(), hidraw_nodes()), (Some("usbfs"), 0));
         cabinctl.wait_for("status   TakeNow");
-        sim.command("unplug").unwrap();
-        cabinctl.wait_for("lost ");
-        let plugged_at = Instant::now();
-        sim.command("plug").unwrap();
-        cabinctl.wait_for("open ");
-        let back_after = plugged_at.elapsed();
-        eprintln!("  back {} ms after the plug", back_after.as_millis());
-        assert!(back_after < BACK_WITHIN, "{back_after:?}");
+        cabinctl.is_unplugged_and_back(&sim, "thermometer_taidoc");
         sim.command("measure").unwrap();
         let reading = cabinctl.wait_for("reading ");
         assert!(reading.starts_with("reading  temperature 36.84 Cel "), "{reading}");
@@ -199,7 +215,7 @@ mod guest {
     }
 
     #[test]
-    #[ignore = "in the guest only"]
+    #[ignore = "in the guest only, where the first test starts it"]
     fn an_account_without_the_udev_rule_is_told_of_it() {
         if !is_here() {
             return;
@@ -216,7 +232,7 @@ mod guest {
     }
 
     #[test]
-    #[ignore = "in the guest only"]
+    #[ignore = "in the guest only, where the first test starts it"]
     fn of_two_thermometers_the_one_named_is_read_and_none_is_guessed() {
         if !is_here() {
             return;
@@ -271,7 +287,7 @@ mod guest {
     }
 
     #[test]
-    #[ignore = "in the guest only"]
+    #[ignore = "in the guest only, where the first test starts it"]
     fn a_usb_cable_pulled_out_again_and_again_leaks_nothing() {
         if !is_here() {
             return;
@@ -282,7 +298,7 @@ mod guest {
     }
 
     #[test]
-    #[ignore = "in the guest only"]
+    #[ignore = "in the guest only, where the first test starts it"]
     fn a_second_program_is_refused_and_a_killed_one_gets_its_device_back() {
         if !is_here() {
             return;
@@ -333,7 +349,7 @@ mod guest {
     }
 
     #[test]
-    #[ignore = "in the guest only"]
+    #[ignore = "in the guest only, where the first test starts it"]
     fn the_udev_rule_gives_it_to_the_cabins_account_and_to_no_other() {
         if !is_here() {
             return;

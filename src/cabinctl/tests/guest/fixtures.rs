@@ -17,7 +17,7 @@ fn next(messages: &Receiver<drivers::fixtures::Message>) -> FixtureEvent {
 }
 
 #[test]
-#[ignore = "in the guest only"]
+#[ignore = "in the guest only, where the first test starts it"]
 fn the_lamp_shows_the_cabin_and_by_itself_that_it_died() {
     if !is_here() {
         return;
@@ -61,7 +61,7 @@ fn the_lamp_shows_the_cabin_and_by_itself_that_it_died() {
 }
 
 #[test]
-#[ignore = "in the guest only"]
+#[ignore = "in the guest only, where the first test starts it"]
 fn the_door_is_seen_through_a_serial_adapters_modem_lines() {
     if !is_here() {
         return;

@@ -24,7 +24,7 @@ fn first(model: &drivers::Model) -> drivers::UsbHint {
 /// Plugs one in and waits until the kernel has bound its own driver.
 fn plugged(key: &str, address: &str) -> (Simulator, Found) {
     let sim = Simulator::start_on_usb(key, 0).unwrap();
-    let device = until("the kernel to find it", || find::resolve(&Address::Usb(address.parse().unwrap())));
+    let device = found(address);
     until("its driver", || kernel_driver(&device).filter(|driver| driver == own_driver(key)));
     (sim, device)
 }
@@ -40,7 +40,7 @@ fn measure(sim: &Simulator, key: &str) {
 }
 
 #[test]
-#[ignore = "in the guest only"]
+#[ignore = "in the guest only, where the first test starts it"]
 fn every_hid_model_is_read_over_its_unplugging_in_mid_transfer_and_given_back() {
     if !is_here() {
         return;
@@ -51,8 +51,7 @@ fn every_hid_model_is_read_over_its_unplugging_in_mid_transfer_and_given_back() 
         eprintln!("  {key}");
         let (sim, device) = plugged(key, &address);
         let before = hidraw_nodes();
-        let listed = Command::new(env!("CARGO_BIN_EXE_cabinctl")).args(["device", "list"]).output().unwrap();
-        let listed = String::from_utf8(listed.stdout).unwrap();
+        let listed = listed();
         assert!(
             listed.contains(&format!("usb={address}@1-1")) && listed.contains(&format!("may be: {key}")),
             "{listed}"
@@ -69,13 +68,7 @@ fn every_hid_model_is_read_over_its_unplugging_in_mid_transfer_and_given_back() 
         assert!(open.ends_with(device.path.to_str().unwrap()), "{open} is not {device:?}");
         assert_eq!((kernel_driver(&device).as_deref(), hidraw_nodes()), (Some("usbfs"), 0), "{key}");
         // It has begun to ask, and is being answered.
-        sim.command("unplug").unwrap();
-        cabinctl.wait_for("lost ");
-        let plugged_at = Instant::now();
-        sim.command("plug").unwrap();
-        cabinctl.wait_for("open ");
-        eprintln!("  {key} back {} ms after the plug", plugged_at.elapsed().as_millis());
-        assert!(plugged_at.elapsed() < BACK_WITHIN);
+        cabinctl.is_unplugged_and_back(&sim, key);
         if key != "scale_usb_hid" {
             cabinctl.wait_for("status   MeasureOnDevice");
         }
@@ -91,7 +84,7 @@ fn every_hid_model_is_read_over_its_unplugging_in_mid_transfer_and_given_back() 
 }
 
 #[test]
-#[ignore = "in the guest only"]
+#[ignore = "in the guest only, where the first test starts it"]
 fn a_hid_device_that_says_nothing_is_waited_for_and_one_of_another_kind_is_refused() {
     if !is_here() {
         return;
@@ -113,7 +106,7 @@ fn a_hid_device_that_says_nothing_is_waited_for_and_one_of_another_kind_is_refus
 }
 
 #[test]
-#[ignore = "in the guest only"]
+#[ignore = "in the guest only, where the first test starts it"]
 fn a_hid_device_pulled_out_again_and_again_leaks_nothing() {
     if !is_here() {
         return;
@@ -127,7 +120,7 @@ fn a_hid_device_pulled_out_again_and_again_leaks_nothing() {
 }
 
 #[test]
-#[ignore = "in the guest only"]
+#[ignore = "in the guest only, where the first test starts it"]
 fn the_udev_rules_give_every_hid_model_to_the_cabins_account_and_to_no_other() {
     if !is_here() {
         return;

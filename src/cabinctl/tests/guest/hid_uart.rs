@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-#[ignore = "in the guest only"]
+#[ignore = "in the guest only, where the first test starts it"]
 fn every_device_behind_the_chip_is_read_and_none_is_another_patients() {
     if !is_here() {
         return;

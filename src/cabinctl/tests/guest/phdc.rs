@@ -16,12 +16,12 @@ const MODELS: [(&str, &str, &str, &str); 6] = [
 
 fn plugged(key: &str, address: &str) -> (Simulator, Found) {
     let sim = Simulator::start_on_usb(key, 0).unwrap();
-    let device = until("the kernel to find it", || find::resolve(&Address::Usb(address.parse().unwrap())));
+    let device = found(address);
     (sim, device)
 }
 
 #[test]
-#[ignore = "in the guest only"]
+#[ignore = "in the guest only, where the first test starts it"]
 fn every_personal_health_device_is_read_over_its_unplugging_and_its_halts() {
     if !is_here() {
         return;
@@ -31,8 +31,7 @@ fn every_personal_health_device_is_read_over_its_unplugging_and_its_halts() {
         let (sim, device) = plugged(key, address);
         assert_eq!(device.is_personal_health, key != "glucose_accu_chek");
         assert_eq!(kernel_driver(&device), None, "no driver of the kernel's binds that class");
-        let listed = Command::new(env!("CARGO_BIN_EXE_cabinctl")).args(["device", "list"]).output().unwrap();
-        let listed = String::from_utf8(listed.stdout).unwrap();
+        let listed = listed();
         let may_be = listed.lines().find(|line| line.contains("may be: ")).unwrap_or_else(|| panic!("{listed}"));
         assert!(listed.contains(&format!("usb={address}@1-1")) && may_be.contains(key), "{listed}");
         if key == "glucose_phd" {
@@ -50,13 +49,7 @@ fn every_personal_health_device_is_read_over_its_unplugging_and_its_halts() {
         assert_eq!(kernel_driver(&device).as_deref(), Some("usbfs"), "{key}");
         cabinctl.wait_for(ready);
         // A transfer waits in it for bytes.
-        sim.command("unplug").unwrap();
-        cabinctl.wait_for("lost ");
-        let plugged_at = Instant::now();
-        sim.command("plug").unwrap();
-        cabinctl.wait_for("open ");
-        eprintln!("  {key} back {} ms after the plug", plugged_at.elapsed().as_millis());
-        assert!(plugged_at.elapsed() < BACK_WITHIN);
+        cabinctl.is_unplugged_and_back(&sim, key);
         // What waits stalls, and goes on once the host has cleared it.
         sim.command("halt").unwrap();
         sim.command("measure").unwrap();
@@ -70,7 +63,7 @@ fn every_personal_health_device_is_read_over_its_unplugging_and_its_halts() {
 }
 
 #[test]
-#[ignore = "in the guest only"]
+#[ignore = "in the guest only, where the first test starts it"]
 fn a_personal_health_device_pulled_out_again_and_again_leaks_nothing() {
     if !is_here() {
         return;
@@ -80,7 +73,7 @@ fn a_personal_health_device_pulled_out_again_and_again_leaks_nothing() {
 }
 
 #[test]
-#[ignore = "in the guest only"]
+#[ignore = "in the guest only, where the first test starts it"]
 fn the_udev_rule_gives_the_class_to_the_cabins_account_whoever_made_the_device() {
     if !is_here() {
         return;
