@@ -6,7 +6,7 @@
 //! as those of Contec's oximeters do. The clock can be neither read nor set.
 
 use crate::Outgoing;
-use crate::cuff_memory::{Answer, ClockAccess, Dialect, Kept, MemoryCuff, RECORDS_MAX, Task};
+use crate::cuff_memory::{Answer, ClockAccess, Dialect, Kept, MemoryCuff, RECORDS_MAX, Task, Traits};
 use crate::device_clock::{Civil, DeviceTime};
 
 const REPORT: usize = 64;
@@ -19,7 +19,8 @@ const RECORD: usize = 14;
 
 /// The protocol, before its port opens.
 pub fn protocol() -> MemoryCuff {
-    MemoryCuff::new(Contec { step: Step::Idle, found: Vec::new() })
+    let traits = Traits { report_bytes: REPORT, clock_access: ClockAccess::None, resolution_seconds: 60 };
+    MemoryCuff::new(traits, Contec { step: Step::Idle, found: Vec::new() })
 }
 
 #[derive(Clone, Copy)]
@@ -90,18 +91,6 @@ fn kept(user: u8, report: &[u8]) -> Option<Kept> {
 }
 
 impl Dialect for Contec {
-    fn report_bytes(&self) -> usize {
-        REPORT
-    }
-
-    fn clock_access(&self) -> ClockAccess {
-        ClockAccess::None
-    }
-
-    fn resolution_seconds(&self) -> i64 {
-        60
-    }
-
     fn ask(&mut self, _task: Task, _before: Option<&[Kept]>, out: &mut Outgoing) {
         self.found.clear();
         out.send(&PING);

@@ -6,7 +6,7 @@
 //! as zeros (what they are is not known; never seen on hardware).
 
 use crate::counted_report::{self, REPORT};
-use crate::cuff_memory::{Answer, ClockAccess, Dialect, Kept, MemoryCuff, RECORDS_MAX, Task};
+use crate::cuff_memory::{Answer, ClockAccess, Dialect, Kept, MemoryCuff, RECORDS_MAX, Task, Traits};
 use crate::device_clock::{Civil, DeviceTime};
 use crate::{Outgoing, sum8};
 
@@ -24,7 +24,8 @@ const SUM: usize = 2;
 
 /// The protocol, before its port opens.
 pub fn protocol() -> MemoryCuff {
-    MemoryCuff::new(Microlife::default())
+    let traits = Traits { report_bytes: REPORT, clock_access: ClockAccess::ReadAndSet, resolution_seconds: 60 };
+    MemoryCuff::new(traits, Microlife::default())
 }
 
 /// Which part of an answer comes.
@@ -166,18 +167,6 @@ fn kept(digits: &[u8]) -> Kept {
 }
 
 impl Dialect for Microlife {
-    fn report_bytes(&self) -> usize {
-        REPORT
-    }
-
-    fn clock_access(&self) -> ClockAccess {
-        ClockAccess::ReadAndSet
-    }
-
-    fn resolution_seconds(&self) -> i64 {
-        60
-    }
-
     fn ask(&mut self, task: Task, _before: Option<&[Kept]>, out: &mut Outgoing) {
         self.begin(Part::Nothing);
         let command = match task {

@@ -6,7 +6,7 @@
 //! irregular beat is not taken.
 
 use crate::counted_report::{self, REPORT};
-use crate::cuff_memory::{Answer, ClockAccess, Dialect, Kept, MemoryCuff, Task};
+use crate::cuff_memory::{Answer, ClockAccess, Dialect, Kept, MemoryCuff, Task, Traits};
 use crate::device_clock::{Civil, DeviceTime};
 use crate::{Outgoing, sum8};
 
@@ -29,7 +29,8 @@ const SAID_MAX: usize = RECORDS + RECORD * 255;
 
 /// The protocol, before its port opens.
 pub fn protocol() -> MemoryCuff {
-    MemoryCuff::new(Microlife::default())
+    let traits = Traits { report_bytes: REPORT, clock_access: ClockAccess::SetOnly, resolution_seconds: 60 };
+    MemoryCuff::new(traits, Microlife::default())
 }
 
 /// A frame as it comes. Its records are read on the way: it may be longer than what a protocol may hold.
@@ -142,18 +143,6 @@ fn kept(record: &[u8]) -> Kept {
 }
 
 impl Dialect for Microlife {
-    fn report_bytes(&self) -> usize {
-        REPORT
-    }
-
-    fn clock_access(&self) -> ClockAccess {
-        ClockAccess::SetOnly
-    }
-
-    fn resolution_seconds(&self) -> i64 {
-        60
-    }
-
     fn ask(&mut self, task: Task, _before: Option<&[Kept]>, out: &mut Outgoing) {
         self.frame = Frame::default();
         let says = match task {

@@ -10,7 +10,7 @@
 //! told `END`, so that it is free to measure.
 
 use crate::counted_report::{self, REPORT, send};
-use crate::cuff_memory::{Answer, ClockAccess, Dialect, Kept, MemoryCuff, RECORDS_MAX, Task};
+use crate::cuff_memory::{Answer, ClockAccess, Dialect, Kept, MemoryCuff, RECORDS_MAX, Task, Traits};
 use crate::device_clock::{Civil, DeviceTime};
 use crate::{Outgoing, Transmit};
 
@@ -30,7 +30,8 @@ const REPEATS_MAX: u8 = 5;
 
 /// The protocol, before its port opens.
 pub fn protocol() -> MemoryCuff {
-    MemoryCuff::new(Omron::default())
+    let traits = Traits { report_bytes: REPORT, clock_access: ClockAccess::None, resolution_seconds: 1 };
+    MemoryCuff::new(traits, Omron::default())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -171,18 +172,6 @@ fn kept(bank: u8, data: &[u8]) -> Kept {
 }
 
 impl Dialect for Omron {
-    fn report_bytes(&self) -> usize {
-        REPORT
-    }
-
-    fn clock_access(&self) -> ClockAccess {
-        ClockAccess::None
-    }
-
-    fn resolution_seconds(&self) -> i64 {
-        1
-    }
-
     fn ask(&mut self, _task: Task, before: Option<&[Kept]>, out: &mut Outgoing) {
         *self = Omron { before: before.map(<[Kept]>::to_vec), ..Omron::default() };
         out.transmit(Transmit::Feature(READINGS.to_vec()));

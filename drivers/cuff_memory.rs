@@ -96,14 +96,19 @@ pub(crate) enum Answer {
     Memory(Vec<Kept>),
 }
 
+/// What is known of a cuff before it says anything.
+#[derive(Clone, Copy)]
+pub(crate) struct Traits {
+    /// Bytes of a report.
+    pub(crate) report_bytes: usize,
+    /// What can be done about its clock.
+    pub(crate) clock_access: ClockAccess,
+    /// It dates what it keeps to so many seconds.
+    pub(crate) resolution_seconds: i64,
+}
+
 /// How a cuff speaks.
 pub(crate) trait Dialect: Send {
-    /// Bytes of a report.
-    fn report_bytes(&self) -> usize;
-    /// What can be done about its clock.
-    fn clock_access(&self) -> ClockAccess;
-    /// It dates what it keeps to so many seconds.
-    fn resolution_seconds(&self) -> i64;
     /// Begins to ask; what was half answered is forgotten. `before` is what was in the memory at the beginning.
     fn ask(&mut self, task: Task, before: Option<&[Kept]>, out: &mut Outgoing);
     /// A whole report came while that is asked for.
@@ -142,6 +147,7 @@ struct Run {
 
 /// The protocol of a cuff with a memory.
 pub struct MemoryCuff {
+    traits: Traits,
     dialect: Box<dyn Dialect>,
     /// A report, until it is whole.
     input: Vec<u8>,
@@ -154,8 +160,9 @@ pub struct MemoryCuff {
 
 impl MemoryCuff {
     /// Before the port opens.
-    pub(crate) fn new(dialect: impl Dialect + 'static) -> Self {
+    pub(crate) fn new(traits: Traits, dialect: impl Dialect + 'static) -> Self {
         MemoryCuff {
+            traits,
             dialect: Box::new(dialect),
             input: Vec::new(),
             run: None,
@@ -166,7 +173,7 @@ impl MemoryCuff {
     }
 
     fn first_task(&self, now: Now) -> Task {
-        match self.dialect.clock_access() {
+        match self.traits.clock_access {
             ClockAccess::ReadAndSet => Task::Clock,
             ClockAccess::SetOnly => Task::SetClock(DeviceTime::of(now.wall).civil()),
             ClockAccess::None => Task::Memory,
@@ -217,7 +224,7 @@ impl MemoryCuff {
             }
             (Task::SetClock(civil), Answer::ClockSet) => {
                 self.understood();
-                if self.dialect.clock_access() == ClockAccess::SetOnly {
+                if self.traits.clock_access == ClockAccess::SetOnly {
                     self.clock(DeviceTime::from_civil(civil), now);
                 } else {
                     self.pause(Task::Clock, 0, CLOCK_SET_WITHIN, now);
@@ -316,7 +323,7 @@ impl Protocol for MemoryCuff {
         self.out.forget_status();
         let task = self.first_task(now);
         self.run = Some(Run {
-            stored: Stored::new(now, self.dialect.resolution_seconds()),
+            stored: Stored::new(now, self.traits.resolution_seconds),
             deadline: now.instant + MEASUREMENT_MAX,
             line: Line::Pausing { next: task, tries: 0, until: now.instant },
             clock_was_set: false,
@@ -334,7 +341,7 @@ impl Protocol for MemoryCuff {
     fn handle_input(&mut self, bytes: &[u8], now: Now) {
         for &byte in bytes {
             self.input.push(byte);
-            if self.input.len() == self.dialect.report_bytes() {
+            if self.input.len() == self.traits.report_bytes {
                 let report = std::mem::take(&mut self.input);
                 self.report(&report, now);
             }

@@ -3,21 +3,16 @@
 use std::time::Instant;
 
 use crate::Device;
-use crate::platform::{self, LOCK};
+use crate::platform::{self, LOCK, Load};
 
 /// A question without end is forgotten at that length.
 const HEARD_MAX: usize = 64;
 
 pub(crate) struct Scale {
-    /// As the scale prints it: sent as it is.
-    weight: String,
-    unit: String,
-    overload: bool,
+    load: Load,
     underload: bool,
     /// Repeats the question before the answer, as some do.
     echo: bool,
-    /// When somebody stepped on, if somebody stands there.
-    on_since: Option<Instant>,
     /// Asked for the stable weight, which is not yet.
     asked: bool,
     heard: Vec<u8>,
@@ -25,39 +20,30 @@ pub(crate) struct Scale {
 
 impl Scale {
     pub(crate) fn new() -> Self {
-        Self {
-            weight: "70.30".into(),
-            unit: "kg".into(),
-            overload: false,
-            underload: false,
-            echo: false,
-            on_since: Some(Instant::now()),
-            asked: false,
-            heard: Vec::new(),
-        }
+        Self { load: Load::new(), underload: false, echo: false, asked: false, heard: Vec::new() }
     }
 
     fn is_settled(&self, now: Instant) -> bool {
-        self.on_since.is_none_or(|since| now.saturating_duration_since(since) >= LOCK)
+        self.load.on_since.is_none_or(|since| now.saturating_duration_since(since) >= LOCK)
     }
 
     /// `S S      70.30 kg`.
     fn answer(&self, now: Instant) -> String {
         let settled = self.is_settled(now);
-        let weight = match self.on_since {
-            _ if self.overload => return "S +\r\n".into(),
+        let weight = match self.load.on_since {
+            _ if self.load.overload => return "S +\r\n".into(),
             _ if self.underload => return "S -\r\n".into(),
             None => "0.00".to_owned(),
-            Some(since) => platform::shown(&self.weight, since, now).0,
+            Some(since) => platform::shown(&self.load.weight, since, now).0,
         };
-        format!("S {} {weight:>10} {}\r\n", if settled { 'S' } else { 'D' }, self.unit)
+        format!("S {} {weight:>10} {}\r\n", if settled { 'S' } else { 'D' }, self.load.unit)
     }
 
     fn question(&mut self, question: &str, now: Instant) -> String {
         let echo = if self.echo { format!("{question} ") } else { String::new() };
         match question {
             "SI" => echo + &self.answer(now),
-            "S" if self.is_settled(now) || self.overload || self.underload => self.answer(now),
+            "S" if self.is_settled(now) || self.load.overload || self.underload => self.answer(now),
             "S" => {
                 self.asked = true;
                 String::new()
@@ -95,31 +81,20 @@ impl Device for Scale {
     }
 
     fn due(&self) -> Option<Instant> {
-        self.on_since.filter(|_| self.asked).map(|since| since + LOCK)
+        self.load.on_since.filter(|_| self.asked).map(|since| since + LOCK)
     }
 
     fn set(&mut self, key: &str, value: &str, _now: Instant) -> Result<(), String> {
-        let decimal = value.parse::<f64>().is_ok_and(|v| (0.0..1_000_000.0).contains(&v)) && value.len() <= 8;
-        match key {
-            "weight" if decimal => self.weight = value.into(),
-            "unit" if matches!(value, "kg" | "g" | "lb" | "st") => self.unit = value.into(),
-            _ => return Err(format!("no such value: {key}={value}; weight=70.30, unit=kg|g|lb|st")),
-        }
-        Ok(())
+        self.load.set(key, value, 8)
     }
 
     fn values(&self) -> String {
-        format!("weight={} unit={}", self.weight, self.unit)
+        self.load.values()
     }
 
     fn act(&mut self, words: &[&str], now: Instant) -> Result<(), String> {
         match words {
-            ["step", "on"] => {
-                self.on_since.get_or_insert(now);
-            }
-            ["step", "off"] => self.on_since = None,
-            ["overload", "on"] => self.overload = true,
-            ["overload", "off"] => self.overload = false,
+            words if self.load.act(words, now) => {}
             ["underload", "on"] => self.underload = true,
             ["underload", "off"] => self.underload = false,
             ["echo", "on"] => self.echo = true,
@@ -154,7 +129,7 @@ mod tests {
     #[test]
     fn the_stable_weight_is_answered_when_it_is() {
         let mut scale = Scale::new();
-        let start = scale.on_since.unwrap();
+        let start = scale.load.on_since.unwrap();
         assert!(ask(&mut scale, "SI\r\n", start).starts_with("S D "));
         assert_eq!(ask(&mut scale, "S\r\n", start), "");
         assert_eq!(scale.due(), Some(start + LOCK));
