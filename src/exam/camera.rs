@@ -21,6 +21,7 @@ pub mod still;
 use crate::button::Button;
 use crate::device::{Address, Device};
 use crate::picture::{self, Luma};
+use crate::turn::{Refusals, Turn};
 use find::Found;
 use format::{Coding, Mode};
 use still::{Sent, Still, StillError};
@@ -67,7 +68,7 @@ pub enum CameraEvent {
         /// The kernel's words, for the telephone.
         why: String,
     },
-    /// It is there and cannot be used; it is tried again.
+    /// It is there and cannot be used, for 2 s already; it is tried again.
     Refused {
         /// Its file.
         node: PathBuf,
@@ -204,7 +205,7 @@ struct Target {
 
 impl Worker {
     fn run(self) {
-        let mut refused = None;
+        let mut refused = Refusals::default();
         loop {
             if let Some(target) = self.target(&mut refused)
                 && self.use_it(&target, &mut refused)
@@ -222,7 +223,7 @@ impl Worker {
         }
     }
 
-    fn target(&self, refused: &mut Option<String>) -> Option<Target> {
+    fn target(&self, refused: &mut Refusals) -> Option<Target> {
         let address = match &self.source {
             Source::Test(mode) => {
                 let device = Device { name: "test picture".into(), usb: None };
@@ -232,7 +233,7 @@ impl Worker {
         };
         let Some(Found { node, device, modes, .. }) = find::resolve(address) else {
             // Out: what it is refused for when it comes back is news again.
-            *refused = None;
+            refused.over();
             return None;
         };
         match format::choose(&modes) {
@@ -245,15 +246,20 @@ impl Worker {
     }
 
     /// Said once, however often it is tried.
-    fn refuse(&self, node: &Path, why: String, refused: &mut Option<String>) {
-        if refused.as_ref() != Some(&why) {
-            self.tell(CameraEvent::Refused { node: node.to_owned(), why: why.clone() });
-            *refused = Some(why);
+    fn refuse(&self, node: &Path, why: String, refused: &mut Refusals) {
+        if refused.again(&why, Instant::now()) {
+            self.tell(CameraEvent::Refused { node: node.to_owned(), why });
         }
     }
 
     /// Gives pictures until the camera is gone; whether the whole is to end.
-    fn use_it(&self, target: &Target, refused: &mut Option<String>) -> bool {
+    fn use_it(&self, target: &Target, refused: &mut Refusals) -> bool {
+        // Closed by a former opener first: until then it is as if it were out.
+        let turn = match &self.source {
+            Source::Plugged(_) => Turn::take(&target.node.to_string_lossy()).map(Some),
+            Source::Test(_) => Some(None),
+        };
+        let Some(turn) = turn else { return false };
         let pool = pool::Pool::default();
         let running = match self.start(target, &pool) {
             Ok(running) => running,
@@ -273,7 +279,7 @@ impl Worker {
                 Ok(News::Came) => {
                     last = Instant::now();
                     if !std::mem::replace(&mut opened, true) {
-                        *refused = None;
+                        refused.over();
                         button = self.listen(target);
                         self.tell(CameraEvent::Opened {
                             node: target.node.clone(),
@@ -289,6 +295,7 @@ impl Worker {
             }
         };
         drop((running, button));
+        drop(turn);
         // A picture that is drawn without being converted may still be held by the screen.
         if target.mode.coding != Coding::Raw("RGBA".to_owned()) {
             pool.give_back();

@@ -10,5 +10,6 @@ mod device;
 pub mod jpeg;
 pub mod picture;
 pub mod sound;
+mod turn;
 
 pub use device::{Address, Device, NoAddress, Usb};

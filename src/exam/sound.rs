@@ -23,6 +23,7 @@ use crate::device::{Address, Device};
 use clip::{CLIP_MAX, Clip, ClipError};
 use find::Found;
 use inlet::{Ended, Heard, Inlet};
+use crate::turn::{Refusals, Turn};
 use measures::Gap;
 
 /// A stethoscope that is not there is looked for that often: back well within 2 s of its cable.
@@ -61,8 +62,8 @@ pub enum StethoscopeEvent {
         /// The kernel's words, for the telephone.
         why: String,
     },
-    /// It is there and cannot be used (another program holds it, or it has no 16 bits at 48 or 44.1 kHz); it is tried
-    /// again.
+    /// It is there and cannot be used (another program holds it, or it has no 16 bits at 48 or 44.1 kHz), for 2 s
+    /// already; it is tried again.
     Refused {
         /// The kernel's words, for the telephone.
         why: String,
@@ -176,20 +177,21 @@ struct Worker {
 
 impl Worker {
     fn run(self) {
-        let mut refused: Option<String> = None;
+        let mut refused = Refusals::default();
         loop {
             match self.target() {
                 Some(found) => {
                     let ended = match self.open(&found) {
-                        Ok(inlet) => {
-                            refused = None;
-                            self.listen(inlet, found)
+                        Ok((turn, inlet)) => {
+                            refused.over();
+                            let ended = self.listen(inlet, found);
+                            drop(turn);
+                            ended
                         }
                         Err(Ended::Gone(_)) => Some(None),
                         Err(Ended::Refused(why)) => {
-                            if refused.as_ref() != Some(&why) {
-                                self.tell(StethoscopeEvent::Refused { why: why.clone() });
-                                refused = Some(why);
+                            if refused.again(&why, Instant::now()) {
+                                self.tell(StethoscopeEvent::Refused { why });
                             }
                             Some(None)
                         }
@@ -201,7 +203,7 @@ impl Worker {
                         None => return,
                     }
                 }
-                None => refused = None,
+                None => refused.over(),
             }
             if !self.wait() {
                 return;
@@ -218,10 +220,14 @@ impl Worker {
         }
     }
 
-    fn open(&self, found: &Found) -> Result<Inlet, Ended> {
+    fn open(&self, found: &Found) -> Result<(Option<Turn>, Inlet), Ended> {
         match self.source {
-            Source::Test => Ok(Inlet::test()),
-            Source::Plugged(_) => Inlet::open(&found.name),
+            Source::Test => Ok((None, Inlet::test())),
+            // Closed by a former opener first: until then it is as if it were out.
+            Source::Plugged(_) => match Turn::take(&found.name) {
+                Some(turn) => Ok((Some(turn), Inlet::open(&found.name)?)),
+                None => Err(Ended::Gone("it is being closed".into())),
+            },
         }
     }
 

@@ -214,6 +214,28 @@ mod guest {
         assert_eq!(devices_held(), Vec::<PathBuf>::new());
     }
 
+    /// "Again" closes and opens at once: the former opener is still closing when the next one comes.
+    #[test]
+    #[ignore = "in the guest only"]
+    fn a_camera_opened_again_while_it_closes_is_never_refused() {
+        if !is_here() {
+            return;
+        }
+        let _otoscope = Stream::camera(0, vec![jpeg_mode(320, 240, vec![card(320, 240, 0)])]).unwrap();
+        let (mut camera, events) = open_camera();
+        until(&events, "the camera", is_open);
+        for _ in 0..20 {
+            let closing = std::thread::spawn(move || drop(camera));
+            let (next, events) = open_camera();
+            let said = until(&events, "the camera again", |_| true);
+            assert!(is_open(&said), "{said:?}");
+            closing.join().unwrap();
+            camera = next;
+        }
+        drop(camera);
+        assert_eq!(devices_held(), Vec::<PathBuf>::new());
+    }
+
     #[test]
     #[ignore = "in the guest only"]
     fn a_camera_without_jpeg_gives_a_still_that_says_who_packed_it() {
