@@ -57,24 +57,40 @@ impl Setting {
     }
 }
 
-/// What an instrument does.
+/// What happens to the instruments.
 pub enum InstrumentEvent {
     /// What is plugged was looked at: of each instrument, whether it is there.
     Seen(Vec<(Measurement, bool)>),
+    /// One that was opened says something.
+    Said(Opening, Said),
+}
+
+/// One opening of an instrument. What an earlier one still says belongs to an act that is over, and may be of another
+/// patient: nobody hears it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// Which instrument.
+    pub measurement: Measurement,
+    /// Counts the openings of all instruments.
+    pub number: u64,
+}
+
+/// What an instrument that was opened does.
+pub enum Said {
     /// It is open and gives its picture or sound.
-    Opened(Measurement, Device),
+    Opened(Device),
     /// Its cable was pulled out, or it stopped; the kernel's words.
-    Lost(Measurement, String),
+    Lost(String),
     /// It is there and cannot be used; what to do.
-    Refused(Measurement, String),
+    Refused(String),
     /// Its button was pressed.
     Pressed,
     /// What the stethoscope hears; the flag is cleared once it is drawn.
-    Hears(Measurement, Curve, Arc<AtomicBool>),
+    Hears(Curve, Arc<AtomicBool>),
     /// A picture was taken, or not.
-    Taken(Measurement, Box<Result<Still, StillError>>),
+    Taken(Box<Result<Still, StillError>>),
     /// A sound was recorded, or not.
-    Recorded(Measurement, Box<Result<Clip, ClipError>>),
+    Recorded(Box<Result<Clip, ClipError>>),
 }
 
 /// What a person should do for a better picture or sound.
@@ -109,13 +125,15 @@ pub struct Instrument {
     pub frozen: Option<Frame>,
     /// What the stethoscope hears, lowest and highest of each fiftieth of a second.
     pub curve: Curve,
-    open: Option<Open>,
+    open: Option<(u64, Open)>,
 }
 
 /// All instruments of the cabin.
 #[derive(Default)]
 pub struct Instruments {
     all: Vec<Instrument>,
+    /// How often one was opened.
+    openings: u64,
 }
 
 impl Instruments {
@@ -132,7 +150,7 @@ impl Instruments {
             curve: Curve::default(),
             open: None,
         };
-        Self { all: settings.iter().map(instrument).collect() }
+        Self { all: settings.iter().map(instrument).collect(), openings: 0 }
     }
 
     /// The instrument of a measurement.
@@ -176,22 +194,33 @@ impl Instruments {
         changed
     }
 
+    /// Whether it is open still, or again: only then is what it says of the act in front of the patient.
+    pub fn is_open(&self, opening: Opening) -> bool {
+        self.serving(opening.measurement)
+            .is_some_and(|instrument| instrument.open.as_ref().is_some_and(|(number, _)| *number == opening.number))
+    }
+
     /// Opens the instrument of a measurement. Live pictures go to `show`, which clears the flag once one is drawn.
     pub fn start(
         &mut self,
         measurement: Measurement,
         runtime: &Handle,
         events: impl Fn(InstrumentEvent) + Clone + Send + 'static,
-        show: impl Fn(Option<Frame>, Arc<AtomicBool>) + Send + 'static,
+        show: impl Fn(Opening, Option<Frame>, Arc<AtomicBool>) + Send + 'static,
     ) {
+        self.openings += 1;
+        let opening = Opening { measurement, number: self.openings };
         let Some(instrument) = self.serving_mut(measurement) else { return };
         instrument.forget();
+        let said = move |said| events(InstrumentEvent::Said(opening, said));
         let opened = match &instrument.setting.source {
-            Source::Camera(source) => open_camera(source.clone(), measurement, runtime, events, show),
-            Source::Stethoscope(source) => open_stethoscope(source.clone(), measurement, runtime, events),
+            Source::Camera(source) => {
+                open_camera(source.clone(), runtime, said, move |frame, busy| show(opening, frame, busy))
+            }
+            Source::Stethoscope(source) => open_stethoscope(source.clone(), runtime, said),
         };
         match opened {
-            Ok(open) => instrument.open = Some(open),
+            Ok(open) => instrument.open = Some((opening.number, open)),
             Err(error) => tracing::error!(%error, "an instrument cannot be opened"),
         }
     }
@@ -200,7 +229,7 @@ impl Instruments {
     pub fn stop(&mut self, measurement: Measurement, runtime: &Handle) {
         if let Some(instrument) = self.serving_mut(measurement) {
             (instrument.ready, instrument.taking) = (false, None);
-            if let Some(open) = instrument.open.take() {
+            if let Some((_, open)) = instrument.open.take() {
                 runtime.spawn_blocking(move || drop(open));
             }
         }
@@ -214,21 +243,20 @@ impl Instruments {
         events: impl Fn(InstrumentEvent) + Send + 'static,
     ) {
         let Some(instrument) = self.serving_mut(measurement).filter(|i| i.ready && i.taking.is_none()) else { return };
-        match &instrument.open {
-            None => {}
-            Some(Open::Camera(camera)) => {
+        let Some((number, open)) = &instrument.open else { return };
+        let opening = Opening { measurement, number: *number };
+        let said = move |said| events(InstrumentEvent::Said(opening, said));
+        match open {
+            Open::Camera(camera) => {
                 let camera = camera.clone();
                 instrument.taking = Some(Instant::now());
-                runtime.spawn_blocking(move || {
-                    let still = camera.still(STILL_WITHIN);
-                    events(InstrumentEvent::Taken(measurement, Box::new(still)));
-                });
+                runtime.spawn_blocking(move || said(Said::Taken(Box::new(camera.still(STILL_WITHIN)))));
             }
-            Some(Open::Stethoscope(stethoscope)) => match stethoscope.clip(CLIP) {
-                Err(error) => events(InstrumentEvent::Recorded(measurement, Box::new(Err(error)))),
+            Open::Stethoscope(stethoscope) => match stethoscope.clip(CLIP) {
+                Err(error) => said(Said::Recorded(Box::new(Err(error)))),
                 Ok(done) => {
                     instrument.taking = Some(Instant::now() + CLIP);
-                    runtime.spawn_blocking(move || recorded(&done, measurement, events));
+                    runtime.spawn_blocking(move || recorded(&done, said));
                 }
             },
         }
@@ -283,9 +311,8 @@ impl Instrument {
 
 fn open_camera(
     source: camera::Source,
-    measurement: Measurement,
     runtime: &Handle,
-    events: impl Fn(InstrumentEvent) + Send + 'static,
+    said: impl Fn(Said) + Send + 'static,
     show: impl Fn(Option<Frame>, Arc<AtomicBool>) + Send + 'static,
 ) -> std::io::Result<Open> {
     let (sender, receiver) = sync_channel(camera::EVENTS_MAX);
@@ -303,11 +330,11 @@ fn open_camera(
     // Ends with the camera, whose end of the channel it is.
     runtime.spawn_blocking(move || {
         for event in receiver {
-            events(match event {
-                CameraEvent::Opened { device, .. } => InstrumentEvent::Opened(measurement, device),
-                CameraEvent::Lost { why } => InstrumentEvent::Lost(measurement, why),
-                CameraEvent::Refused { why, .. } => InstrumentEvent::Refused(measurement, why),
-                CameraEvent::Pressed => InstrumentEvent::Pressed,
+            said(match event {
+                CameraEvent::Opened { device, .. } => Said::Opened(device),
+                CameraEvent::Lost { why } => Said::Lost(why),
+                CameraEvent::Refused { why, .. } => Said::Refused(why),
+                CameraEvent::Pressed => Said::Pressed,
             });
         }
     });
@@ -316,29 +343,28 @@ fn open_camera(
 
 fn open_stethoscope(
     source: sound::Source,
-    measurement: Measurement,
     runtime: &Handle,
-    events: impl Fn(InstrumentEvent) + Clone + Send + 'static,
+    said: impl Fn(Said) + Clone + Send + 'static,
 ) -> std::io::Result<Open> {
     let (sender, receiver) = sync_channel(sound::EVENTS_MAX);
     let stethoscope = Stethoscope::open(source, sender)?;
     let mut heard = stethoscope.curve();
-    let curves = events.clone();
+    let curves = said.clone();
     runtime.spawn(async move {
         let busy = Arc::new(AtomicBool::new(false));
         while heard.changed().await.is_ok() {
             let curve = heard.borrow_and_update().clone();
             if !busy.swap(true, Ordering::AcqRel) {
-                curves(InstrumentEvent::Hears(measurement, curve, Arc::clone(&busy)));
+                curves(Said::Hears(curve, Arc::clone(&busy)));
             }
         }
     });
     runtime.spawn_blocking(move || {
         for event in receiver {
-            events(match event {
-                StethoscopeEvent::Opened { device, .. } => InstrumentEvent::Opened(measurement, device),
-                StethoscopeEvent::Lost { why } => InstrumentEvent::Lost(measurement, why),
-                StethoscopeEvent::Refused { why } => InstrumentEvent::Refused(measurement, why),
+            said(match event {
+                StethoscopeEvent::Opened { device, .. } => Said::Opened(device),
+                StethoscopeEvent::Lost { why } => Said::Lost(why),
+                StethoscopeEvent::Refused { why } => Said::Refused(why),
             });
         }
     });
@@ -346,9 +372,8 @@ fn open_stethoscope(
 }
 
 /// Waits for a clip; a stethoscope that was closed meanwhile gives none.
-fn recorded(done: &Receiver<Result<Clip, ClipError>>, measurement: Measurement, events: impl Fn(InstrumentEvent)) {
-    let clip = done.recv().unwrap_or(Err(ClipError::Lost));
-    events(InstrumentEvent::Recorded(measurement, Box::new(clip)));
+fn recorded(done: &Receiver<Result<Clip, ClipError>>, said: impl Fn(Said)) {
+    said(Said::Recorded(Box::new(done.recv().unwrap_or(Err(ClipError::Lost)))));
 }
 
 /// An instrument, as a record names a device.
@@ -363,5 +388,56 @@ pub fn identity(measurement: Measurement, device: &Device) -> DeviceIdentity {
         model: kind.to_owned(),
         serial: usb.and_then(|usb| usb.serial.clone()),
         firmware: usb.and_then(|usb| usb.revision.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use exam::camera::format::{Coding, Mode};
+
+    use super::*;
+
+    const EAR: Measurement = Measurement::EarPicture;
+
+    fn otoscope() -> Instruments {
+        let mode = Mode { coding: Coding::Jpeg, width: 320, height: 240, rate: (20, 1) };
+        Instruments::new(&[Setting { measurement: EAR, source: Source::Camera(camera::Source::Test(mode)) }])
+    }
+
+    /// The next thing an opened instrument says that fits, and of which opening.
+    fn heard(events: &mpsc::Receiver<InstrumentEvent>, fits: fn(&Said) -> bool) -> (Opening, Said) {
+        loop {
+            match events.recv_timeout(Duration::from_secs(60)).expect("nothing is said") {
+                InstrumentEvent::Said(opening, said) if fits(&said) => return (opening, said),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_that_comes_after_its_patient_was_forgotten_is_nobodys() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (post, events) = mpsc::channel();
+        let told = move |event| drop(post.send(event));
+        let show = |_, _, busy: Arc<AtomicBool>| busy.store(false, Ordering::Release);
+        let mut instruments = otoscope();
+        instruments.start(EAR, runtime.handle(), told.clone(), show);
+        let (first, said) = heard(&events, |said| matches!(said, Said::Opened(_)));
+        let Said::Opened(device) = said else { unreachable!("it fits") };
+        assert!(instruments.is_open(first) && instruments.opened(EAR, &device));
+        instruments.take(EAR, runtime.handle(), told.clone());
+        // The picture is on its way, and the patient leaves; the next one begins.
+        instruments.forget(runtime.handle());
+        instruments.start(EAR, runtime.handle(), told.clone(), show);
+        let (late, _) = heard(&events, |said| matches!(said, Said::Taken(_)));
+        assert_eq!(late, first);
+        assert!(!instruments.is_open(late), "it would be the next patient's");
+        let (second, _) = heard(&events, |said| matches!(said, Said::Opened(_)));
+        assert!(second != first && instruments.is_open(second));
+        assert!(instruments.serving(EAR).unwrap().frozen.is_none());
+        instruments.forget(runtime.handle());
+        assert!(!instruments.is_open(second));
     }
 }

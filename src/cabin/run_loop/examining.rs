@@ -11,7 +11,7 @@ use media::Frame;
 
 use super::{Cabin, Event, post, with};
 use crate::devices::Health;
-use crate::instruments::{self, Advice, InstrumentEvent};
+use crate::instruments::{self, Advice, InstrumentEvent, Opening, Said};
 use crate::screens;
 
 /// A recording on its way into the outbox.
@@ -32,11 +32,11 @@ struct Taken<'a> {
 impl Cabin {
     pub(super) fn start_device(&mut self, measurement: Measurement) {
         self.devices.start(measurement);
-        let show = move |frame: Option<Frame>, busy: Arc<AtomicBool>| {
+        let show = move |opening: Opening, frame: Option<Frame>, busy: Arc<AtomicBool>| {
             let shown = slint::invoke_from_event_loop(move || {
                 with(|cabin| {
                     // A picture that was on its way when the camera was closed is nobody's.
-                    if cabin.is_measuring(measurement) {
+                    if cabin.is_measuring(measurement) && cabin.instruments.is_open(opening) {
                         screens::patient::measure::show_picture(&cabin.app, frame.as_ref());
                     }
                 });
@@ -55,33 +55,43 @@ impl Cabin {
                     self.instrument_changed(measurement, is_there);
                 }
             }
-            InstrumentEvent::Opened(measurement, device) => {
+            InstrumentEvent::Said(opening, said) if self.instruments.is_open(opening) => {
+                self.instrument_said(opening.measurement, said);
+            }
+            // Of an act that is over: a late picture or sound may be of the patient before.
+            InstrumentEvent::Said(..) => {}
+        }
+    }
+
+    fn instrument_said(&mut self, measurement: Measurement, said: Said) {
+        match said {
+            Said::Opened(device) => {
                 if self.instruments.opened(measurement, &device) {
                     self.instrument_changed(measurement, true);
                 }
             }
-            InstrumentEvent::Lost(measurement, why) => {
+            Said::Lost(why) => {
                 tracing::warn!(?measurement, why, "an instrument is gone: check its cable");
                 if self.instruments.gone(measurement, Health::Unplugged) {
                     self.instrument_changed(measurement, false);
                 }
             }
-            InstrumentEvent::Refused(measurement, why) => {
+            Said::Refused(why) => {
                 tracing::warn!(?measurement, why, "an instrument cannot be used");
                 if self.instruments.gone(measurement, Health::AtFault) {
                     self.instrument_changed(measurement, false);
                 }
             }
-            InstrumentEvent::Pressed => self.take_recording(),
-            InstrumentEvent::Hears(measurement, curve, drawn) => {
+            Said::Pressed => self.take_recording(),
+            Said::Hears(curve, drawn) => {
                 self.instruments.hears(measurement, curve);
                 drawn.store(false, Ordering::Release);
             }
-            InstrumentEvent::Taken(measurement, still) => match *still {
+            Said::Taken(still) => match *still {
                 Ok(still) => self.picture_taken(measurement, &still),
                 Err(error) => self.not_taken(measurement, &error),
             },
-            InstrumentEvent::Recorded(measurement, clip) => match *clip {
+            Said::Recorded(clip) => match *clip {
                 Ok(clip) => self.sound_taken(measurement, &clip),
                 Err(error) => self.not_taken(measurement, &error),
             },
