@@ -160,9 +160,17 @@ impl Devices {
         self.devices.iter()
     }
 
-    /// The device of a measurement.
+    /// The device of a measurement; of several the one that measures, else the first that is ready. Only this one is
+    /// heard: what a spare says goes nowhere.
     pub fn serving(&self, measurement: Measurement) -> Option<&Device> {
-        self.devices.iter().find(|device| device.model.measurement == measurement)
+        self.serving_at(measurement).map(|at| &self.devices[at])
+    }
+
+    fn serving_at(&self, measurement: Measurement) -> Option<usize> {
+        let find = |fits: fn(&Device) -> bool| {
+            self.devices.iter().position(|device| device.model.measurement == measurement && fits(device))
+        };
+        find(|device| device.measuring).or_else(|| find(|device| device.health == Health::Ready)).or_else(|| find(|_| true))
     }
 
     /// How the device of a measurement is; `None` when there is none.
@@ -171,7 +179,7 @@ impl Devices {
     }
 
     fn serving_mut(&mut self, measurement: Measurement) -> Option<&mut Device> {
-        self.devices.iter_mut().find(|device| device.model.measurement == measurement)
+        self.serving_at(measurement).map(|at| &mut self.devices[at])
     }
 
     /// Starts the device of a measurement.
@@ -216,11 +224,47 @@ impl Devices {
         self.devices.iter_mut().for_each(Device::forget);
     }
 
-    /// Takes one message of a port.
+    /// Takes one message of a port. Of the devices of one measurement only the one that serves it makes news: what a
+    /// spare says changes the list of devices alone.
     pub fn take(&mut self, message: Message) -> Option<(Measurement, News)> {
-        let device = self.devices.iter_mut().find(|device| *device.port == *message.port)?;
-        let measurement = device.model.measurement;
-        let news = match message.event {
+        let at = self.devices.iter().position(|device| *device.port == *message.port)?;
+        let measurement = self.devices[at].model.measurement;
+        let served = self.serving_at(measurement) == Some(at);
+        let was_measuring = self.devices[at].measuring;
+        let news = self.devices[at].hear(message);
+        // One that comes back, or answers again, may be the one that serves from now on.
+        let serves = self.serving_at(measurement) == Some(at);
+        let news = match news {
+            News::Lost if served && !serves => News::Picture,
+            News::Lost if served && was_measuring => self.give_to_spare(at).unwrap_or(News::Lost),
+            News::Back if serves => News::Back,
+            News::Lost | News::Curve(_) | News::Ecg(_) | News::Back if !served => News::Picture,
+            other => other,
+        };
+        Some((measurement, news))
+    }
+
+    /// A device went away in mid measurement: the spare goes on, where there is one that is ready. A cuff inflates only
+    /// when the patient asks for it.
+    fn give_to_spare(&mut self, lost: usize) -> Option<News> {
+        let measurement = self.devices[lost].model.measurement;
+        let is_spare = |device: &Device| device.model.measurement == measurement && device.health == Health::Ready;
+        self.devices.iter().any(is_spare).then_some(())?;
+        let port = self.devices[lost].port.clone();
+        self.devices[lost].forget();
+        self.ports.stop(&port);
+        if measurement == Measurement::BloodPressure {
+            return Some(News::Failed(Trouble::DeviceFault));
+        }
+        self.start(measurement);
+        Some(News::Picture)
+    }
+}
+
+impl Device {
+    fn hear(&mut self, message: Message) -> News {
+        let device = self;
+        match message.event {
             PortEvent::Opened { .. } => {
                 let away = device.health != Health::Ready;
                 device.health = Health::Ready;
@@ -303,8 +347,7 @@ impl Devices {
                 };
                 News::Picture
             }
-        };
-        Some((measurement, news))
+        }
     }
 }
 
@@ -343,8 +386,11 @@ fn trouble(absent: Absent) -> Trouble {
 
 #[cfg(test)]
 mod tests {
-    use consult::vitals::Quantity;
-    use drivers::{CuffError, Quality};
+    use std::time::Instant;
+
+    use consult::vitals::{Quantity, Spo2};
+    use drivers::ports::Address;
+    use drivers::{CuffError, Quality, Waveform, model};
 
     use super::*;
 
@@ -379,5 +425,79 @@ mod tests {
         ] {
             assert_eq!(trouble(absent), expected, "{absent:?}");
         }
+    }
+
+    /// Two devices of one measurement, at addresses where nothing is: what they say comes from the test.
+    fn two(model_key: &str) -> Devices {
+        let binding = |name: &str| Binding {
+            name: name.to_owned(),
+            model: model(model_key).unwrap(),
+            address: Address::Path(format!("/nowhere/{name}").into()),
+        };
+        Devices::open(vec![binding("first"), binding("spare")], |_| {}).unwrap()
+    }
+
+    fn say(devices: &mut Devices, port: &str, event: PortEvent) -> News {
+        let model = devices.iter().find(|device| device.port == port).unwrap().model;
+        let message = Message { port: port.into(), model, arrived: Instant::now(), event };
+        devices.take(message).unwrap().1
+    }
+
+    fn opened() -> PortEvent {
+        PortEvent::Opened { path: "/dev/nothing".into() }
+    }
+
+    fn lost() -> PortEvent {
+        PortEvent::Lost { address: Address::Path("/dev/nothing".into()), was_open: true }
+    }
+
+    fn curve(samples: &[u16]) -> PortEvent {
+        PortEvent::Waveform(Waveform { rate_hz: 60, full_scale: 255, samples: samples.to_vec() })
+    }
+
+    fn reading(percent: u8) -> Reading {
+        let device = DeviceIdentity { model: "oximeter_nonin".into(), serial: None, firmware: None };
+        let value = Value::Spo2(Spo2::from_percent(percent).unwrap());
+        Reading { value, device, device_at: None, at: Moment(0), high_quality: None }
+    }
+
+    #[test]
+    fn of_two_oximeters_only_the_one_that_serves_is_heard() {
+        let mut devices = two("oximeter_nonin");
+        assert_eq!(say(&mut devices, "spare", opened()), News::Back);
+        assert_eq!(devices.serving(Measurement::OxygenAndPulse).unwrap().port, "spare", "the only one that is ready");
+        assert_eq!(say(&mut devices, "first", opened()), News::Back);
+        devices.start(Measurement::OxygenAndPulse);
+        assert_eq!(say(&mut devices, "first", curve(&[1, 2])), News::Curve(vec![1, 2]));
+        assert_eq!(say(&mut devices, "spare", curve(&[9, 9])), News::Picture);
+        assert_eq!(say(&mut devices, "spare", PortEvent::Reading(reading(70))), News::Picture);
+        assert_eq!(say(&mut devices, "spare", lost()), News::Picture, "no bell for a spare");
+        assert_eq!(say(&mut devices, "spare", opened()), News::Picture);
+        assert_eq!(say(&mut devices, "first", PortEvent::Reading(reading(97))), News::Picture);
+        assert_eq!(say(&mut devices, "spare", PortEvent::Finished), News::Picture);
+        assert_eq!(say(&mut devices, "first", PortEvent::Finished), News::Taken(vec![reading(97)]));
+        // Outside a measurement the spare takes over without a word.
+        assert_eq!(say(&mut devices, "first", lost()), News::Picture);
+        assert_eq!(devices.serving(Measurement::OxygenAndPulse).unwrap().port, "spare");
+        assert_eq!(say(&mut devices, "spare", lost()), News::Lost, "now there is none");
+    }
+
+    #[test]
+    fn a_spare_goes_on_when_a_device_goes_away_and_a_cuff_waits_for_the_patient() {
+        let mut devices = two("oximeter_nonin");
+        say(&mut devices, "first", opened());
+        say(&mut devices, "spare", opened());
+        devices.start(Measurement::OxygenAndPulse);
+        say(&mut devices, "first", PortEvent::Reading(reading(80)));
+        assert_eq!(say(&mut devices, "first", lost()), News::Picture);
+        assert_eq!(say(&mut devices, "spare", curve(&[5])), News::Curve(vec![5]));
+        say(&mut devices, "spare", PortEvent::Reading(reading(98)));
+        assert_eq!(say(&mut devices, "spare", PortEvent::Finished), News::Taken(vec![reading(98)]), "of one device");
+        let mut cuffs = two("blood_pressure_suntech");
+        say(&mut cuffs, "first", opened());
+        say(&mut cuffs, "spare", opened());
+        cuffs.start(Measurement::BloodPressure);
+        assert_eq!(say(&mut cuffs, "first", lost()), News::Failed(Trouble::DeviceFault));
+        assert_eq!(say(&mut cuffs, "spare", PortEvent::Finished), News::Picture, "it does not inflate by itself");
     }
 }
