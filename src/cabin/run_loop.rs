@@ -9,6 +9,7 @@ mod desk;
 mod effects;
 mod examining;
 mod fixtures;
+mod gate;
 mod keeping;
 mod pharmacist;
 mod physician;
@@ -195,6 +196,8 @@ thread_local! {
     static CABIN: RefCell<Option<Cabin>> = const { RefCell::new(None) };
 }
 
+static GATE: gate::Gate = gate::Gate::new();
+
 /// Runs `act` on the cabin, then draws. Only on the screen's thread; nothing when the cabin has stopped.
 pub fn with(act: impl FnOnce(&mut Cabin)) {
     CABIN.with(|cell| {
@@ -217,8 +220,20 @@ pub fn post(event: Event) {
     slint::invoke_from_event_loop(move || with(|cabin| cabin.handle(event))).ok();
 }
 
+/// Posts what a device said, from a thread that may wait: of these no more than [`gate::WAITING_MAX`] wait for the screen.
+pub fn post_device(event: Event) {
+    let Some(pass) = GATE.enter() else { return };
+    let taken = slint::invoke_from_event_loop(move || {
+        with(|cabin| cabin.handle(event));
+        drop(pass);
+    });
+    // Fails only once the screen has stopped, when nobody is left to tell.
+    taken.ok();
+}
+
 /// Puts the cabin in its place on the screen's thread, connected to its screens and its clock.
 pub fn install(cabin: Cabin) {
+    GATE.set_open(true);
     screens::connect(&cabin.app);
     cabin.timer.start(slint::TimerMode::Repeated, TICK, || with(Cabin::tick));
     CABIN.with(|cell| *cell.borrow_mut() = Some(cabin));
@@ -227,6 +242,7 @@ pub fn install(cabin: Cabin) {
 
 /// Takes the cabin away: ends the call, the line and the ports.
 pub fn remove() {
+    GATE.set_open(false);
     CABIN.with(|cell| cell.borrow_mut().take());
 }
 
@@ -241,11 +257,11 @@ impl Cabin {
     ) -> anyhow::Result<Self> {
         let outbox = Client::with_patience(&settings.outbox_socket, OUTBOX_PATIENCE);
         let outbox_watch = Client::new(&settings.outbox_socket);
-        let devices = Devices::open(settings.bindings.clone(), |message| post(Event::Port(message)))?;
+        let devices = Devices::open(settings.bindings.clone(), |message| post_device(Event::Port(message)))?;
         let (fixtures, said) = Fixtures::open(settings.fixtures.clone());
         std::thread::Builder::new()
             .name("fixtures".into())
-            .spawn(move || said.into_iter().for_each(|message| post(Event::Fixture(message))))?;
+            .spawn(move || said.into_iter().for_each(|message| post_device(Event::Fixture(message))))?;
         let found = journal::read_back(&outbox, &settings);
         let journal_known = found.is_ok();
         let found = found.unwrap_or_default();

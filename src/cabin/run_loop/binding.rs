@@ -130,7 +130,7 @@ impl Cabin {
             self.reopen_devices(others.collect());
         }
         let binding = Binding { name: TRIAL.to_owned(), model, address };
-        match Devices::open(vec![binding], |message| post(Event::Trial(message))) {
+        match Devices::open(vec![binding], |message| post_device(Event::Trial(message))) {
             Ok(trial) => self.binding.trial = Some(trial),
             Err(error) => tracing::error!(%error, "a device cannot be tried"),
         }
@@ -228,7 +228,7 @@ impl Cabin {
             Ok(none) => drop(std::mem::replace(&mut self.devices, none)),
             Err(error) => return tracing::error!(%error, "the devices cannot be opened again: restart the cabin"),
         }
-        match Devices::open(bindings, |message| post(Event::Port(message))) {
+        match Devices::open(bindings, |message| post_device(Event::Port(message))) {
             Ok(devices) => self.devices = devices,
             Err(error) => tracing::error!(%error, "the devices cannot be opened again: restart the cabin"),
         }
