@@ -152,6 +152,8 @@ pub struct Cabin {
     /// The outbox did not take the last answer: the patient and the pharmacist are told.
     pub(crate) outbox_failed: bool,
     unsaved: VecDeque<Input>,
+    /// How often the record of this consultation could not be sealed for what it is itself.
+    seals_failed: u32,
     /// What was obeyed at once and is written before anything else, oldest first.
     owed: VecDeque<(Moment, Input)>,
     /// Asks only how the outbox is.
@@ -277,6 +279,7 @@ impl Cabin {
             outbox_status: None,
             outbox_failed: false,
             unsaved: VecDeque::new(),
+            seals_failed: 0,
             owed: VecDeque::new(),
             outbox_watch,
             journal_known,
@@ -374,6 +377,7 @@ impl Cabin {
             self.carry_out(effect, now);
         }
         self.share_what_became(&before, &input);
+        self.drop_unnamed(&before);
         true
     }
 

@@ -71,6 +71,17 @@ pub fn submit(
     Ok(())
 }
 
+/// Whether sealing fails for what the record is itself, so that trying again gives the same: not for an outbox that is
+/// away or a disk that is full.
+pub fn is_lasting(error: &anyhow::Error) -> bool {
+    use outbox::Refusal::{Damaged, Malformed, TooLarge, UnknownBlob};
+    let refusal = match error.downcast_ref() {
+        Some(outbox::Error::Refused(refused)) => Some(refused.refusal),
+        _ => None,
+    };
+    matches!(refusal, Some(Damaged | Malformed | TooLarge | UnknownBlob)) || error.is::<fhir::Unfit>()
+}
+
 /// What is printed, one job each, or handed to a telephone: the patient's sheet, then the physician's documents
 /// unchanged.
 ///

@@ -2,7 +2,7 @@
 
 use crate::keys::{KeyError, Keyring};
 use crate::queue::NOT_A_PATIENT;
-use crate::record::{BLOB_BYTES_MAX, BlobId};
+use crate::record::{BlobId, UPLOAD_BYTES_MAX};
 use crate::store::{consultations, submission_key};
 use crate::{blob, log};
 use std::fs;
@@ -88,7 +88,7 @@ fn check_part(keyring: &Keyring, file: &crate::keys::KeyFile, dir: &Path, report
         let is_blob = path.extension().is_some_and(|extension| extension == "blob");
         let name = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| Uuid::try_parse(stem).ok());
         let Some(name) = name.filter(|_| is_blob) else { continue };
-        match blob::read(dir, &key, id, BlobId(name), BLOB_BYTES_MAX) {
+        match blob::read(dir, &key, id, BlobId(name), UPLOAD_BYTES_MAX) {
             Ok(_) => report.whole += 1,
             Err(error) => report.problems.push(format!("{part:?} of {id}, file {name}: {error}")),
         }

@@ -122,7 +122,20 @@ impl Client {
     /// Keeps a large file with the open consultation, at most [`BLOB_BYTES_MAX`]; returns once it is durable.
     pub fn put_blob(&self, name: &str, content_type: &str, bytes: &[u8]) -> Result<BlobId, Error> {
         let mut shared = self.lock();
-        shared.put_blob(name, content_type, Zeroizing::new(bytes.to_vec()))
+        let (consultation, _) = shared.open_or_refuse()?;
+        within("a blob", bytes.len(), BLOB_BYTES_MAX)?;
+        let id = BlobId::random();
+        let blob =
+            Blob { name: name.into(), content_type: content_type.into(), bytes: Zeroizing::new(bytes.to_vec()) };
+        shared.expect_done(&Request::PutBlob { consultation, id, blob })?;
+        Ok(id)
+    }
+
+    /// Destroys a blob of the open consultation that is of no use any more; what it took is free for others.
+    pub fn drop_blob(&self, id: BlobId) -> Result<(), Error> {
+        let mut shared = self.lock();
+        let (consultation, _) = shared.open_or_refuse()?;
+        shared.expect_done(&Request::DropBlob { consultation, id })
     }
 
     /// A blob of the open consultation.
@@ -144,7 +157,14 @@ impl Client {
         for upload in submission.uploads {
             let blob = match upload.body {
                 Body::Blob(id) => id,
-                Body::Bytes(bytes) => shared.put_blob(&upload.path, &upload.content_type, bytes)?,
+                Body::Bytes(bytes) => {
+                    within("a file of a submission", bytes.len(), UPLOAD_BYTES_MAX)?;
+                    let id = BlobId::of_upload(consultation, &upload.path);
+                    let (name, content_type) = (upload.path.clone(), upload.content_type.clone());
+                    let blob = Blob { name, content_type, bytes };
+                    shared.expect_done(&Request::PutUpload { consultation, id, blob })?;
+                    id
+                }
             };
             uploads.push(UploadOf { path: upload.path, content_type: upload.content_type, blob });
         }
@@ -159,6 +179,16 @@ impl Client {
         let mut shared = self.lock();
         let (consultation, _) = shared.open_or_refuse()?;
         shared.expect_done(&Request::Discard(consultation))?;
+        shared.open = None;
+        Ok(())
+    }
+
+    /// Closes the open consultation, whose record cannot be sealed and never will be. Its journal is kept aside as it is,
+    /// sealed, and the outbox says where ([`FaultCode::Damaged`]): nothing is lost, and the next patient can begin.
+    pub fn set_aside(&self) -> Result<(), Error> {
+        let mut shared = self.lock();
+        let (consultation, _) = shared.open_or_refuse()?;
+        shared.expect_done(&Request::SetAside(consultation))?;
         shared.open = None;
         Ok(())
     }
@@ -201,18 +231,6 @@ impl Shared {
     fn open_or_refuse(&self) -> Result<(ConsultationId, u64), Error> {
         let refused = || Refused::new(Refusal::NotOpen, "begin a consultation, or read the open one back, first");
         Ok(self.open.ok_or_else(refused)?)
-    }
-
-    fn put_blob(&mut self, name: &str, content_type: &str, bytes: Zeroizing<Vec<u8>>) -> Result<BlobId, Error> {
-        let (consultation, _) = self.open_or_refuse()?;
-        if bytes.len() > BLOB_BYTES_MAX {
-            let detail = format!("a blob of {} bytes, where at most {BLOB_BYTES_MAX} are kept", bytes.len());
-            return Err(Refused::new(Refusal::TooLarge, detail).into());
-        }
-        let id = BlobId::random();
-        let blob = Blob { name: name.into(), content_type: content_type.into(), bytes };
-        self.expect_done(&Request::PutBlob { consultation, id, blob })?;
-        Ok(id)
     }
 
     fn expect_done(&mut self, request: &Request) -> Result<(), Error> {
@@ -262,6 +280,13 @@ impl Shared {
             (Err(cause), _) => Err(Error::Lost(cause)),
         }
     }
+}
+
+fn within(what: &str, bytes: usize, bytes_max: usize) -> Result<(), Refused> {
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    Err(Refused::new(Refusal::TooLarge, format!("{what} of {bytes} bytes, where at most {bytes_max} are kept")))
 }
 
 fn unexpected(reply: Reply) -> Error {

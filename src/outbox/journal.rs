@@ -17,6 +17,10 @@ use tracing::{info, warn};
 const JOURNAL_STEP: u64 = 1024 * 1024;
 /// The outbox's own kind of frame: a blob is complete.
 const KIND_BLOB: u8 = KIND_RESERVED;
+/// The outbox's own kind of frame: a file that will be sent is complete.
+const KIND_UPLOAD: u8 = KIND_RESERVED + 1;
+/// The outbox's own kind of frame: a blob or such a file is destroyed.
+const KIND_DROPPED: u8 = KIND_RESERVED + 2;
 
 /// The open consultation. No content of it is kept in memory.
 pub(crate) struct Open {
@@ -27,7 +31,6 @@ pub(crate) struct Open {
     pub(crate) next_record: u64,
     pub(crate) last: Option<[u8; 32]>,
     pub(crate) blobs: BTreeMap<BlobId, BlobInfo>,
-    pub(crate) blobs_bytes: u64,
     pub(crate) reserve: Option<File>,
     pub(crate) reserve_bytes: u64,
 }
@@ -38,10 +41,18 @@ pub(crate) struct BlobInfo {
     pub(crate) content_type: String,
     pub(crate) bytes: u64,
     pub(crate) sha256: [u8; 32],
+    /// A file that will be sent, not what the cabin kept.
+    pub(crate) is_upload: bool,
 }
 
 impl Store {
     pub(crate) fn load_journal(&mut self) -> io::Result<()> {
+        let aside = self.dir.join("journal-aside");
+        let kept_aside = consultations(&aside).unwrap_or_default().len();
+        if kept_aside > 0 {
+            let detail = format!("{kept_aside} journals that could not be sent are kept in {}", aside.display());
+            self.faults.insert(FaultCode::Damaged, detail);
+        }
         for (id, dir) in consultations(&self.dir.join("journal"))? {
             let file = journal_key(&dir, id);
             if self.queue.knows(id) {
@@ -95,7 +106,6 @@ impl Store {
                 next_record: 0,
                 last: None,
                 blobs: BTreeMap::new(),
-                blobs_bytes: 0,
                 reserve,
                 reserve_bytes,
             };
@@ -103,8 +113,11 @@ impl Store {
                 if frame.kind < KIND_RESERVED {
                     open.next_record += 1;
                     open.last = Some(blob::sha256(&frame.content));
-                } else if let Ok((blob, info)) = read_manifest(&frame.content) {
-                    open.blobs_bytes += info.bytes;
+                } else if frame.kind == KIND_DROPPED {
+                    if let Some(blob) = read_dropped(&frame.content) {
+                        open.blobs.remove(&blob);
+                    }
+                } else if let Ok((blob, info)) = read_manifest(&frame.content, frame.kind == KIND_UPLOAD) {
                     open.blobs.insert(blob, info);
                 }
             }
@@ -114,14 +127,14 @@ impl Store {
         Ok(())
     }
 
-    /// What cannot be opened gives up its place, so that the cabin can receive the next patient, and is kept.
+    /// What cannot be opened or sent gives up its place, so that the cabin can receive the next patient, and is kept.
     fn set_journal_aside(&mut self, id: ConsultationId, dir: &Path, why: &str) -> io::Result<()> {
         let aside = self.dir.join("journal-aside");
         disk::create_dir(&aside)?;
         fs::rename(dir, aside.join(id.to_string()))?;
         disk::sync_dir(&aside)?;
         disk::sync_dir(&self.dir.join("journal"))?;
-        let detail = format!("the journal of {id} cannot be opened and is kept in {}: {why}", aside.display());
+        let detail = format!("the journal of {id} cannot be used and is kept in {}: {why}", aside.display());
         warn!("{detail}");
         self.faults.insert(FaultCode::Damaged, detail);
         Ok(())
@@ -177,7 +190,6 @@ impl Store {
             next_record: 0,
             last: None,
             blobs: BTreeMap::new(),
-            blobs_bytes: 0,
             reserve: Some(reserve),
             reserve_bytes: self.reserve_bytes,
         })
@@ -263,20 +275,77 @@ impl Store {
         if open.blobs.get(&id).is_some_and(|known| known.sha256 == sha256) {
             return Ok(());
         }
-        let reserved = id.0.is_nil() || open.blobs.contains_key(&id);
-        if reserved || content.name.len() > TEXT_BYTES_MAX || content.content_type.len() > TEXT_BYTES_MAX {
-            return Err(Refused::new(Refusal::Malformed, "a blob's identifier must be new, its name and type short"));
+        if open.blobs.contains_key(&id) {
+            return Err(Refused::new(Refusal::Malformed, "a blob's identifier must be new"));
         }
-        if bytes > BLOB_BYTES_MAX as u64 || open.blobs.len() >= BLOBS_MAX || open.blobs_bytes + bytes > BLOBS_BYTES_MAX
-        {
+        let (count, kept) = open.held(false);
+        if bytes > BLOB_BYTES_MAX as u64 || count >= BLOBS_MAX || kept + bytes > BLOBS_BYTES_MAX {
             let detail = format!(
                 "a consultation keeps {BLOBS_MAX} blobs of {BLOB_BYTES_MAX} bytes each and {BLOBS_BYTES_MAX} in all"
             );
             return Err(Refused::new(Refusal::TooLarge, detail));
         }
-        let info = BlobInfo { name: content.name.clone(), content_type: content.content_type.clone(), bytes, sha256 };
+        let info = info(id, content, sha256, false)?;
         let result = open.keep_blob(id, &info, &content.bytes);
         result.map_err(|error| self.refuse(error))
+    }
+
+    /// Keeps a file that will be sent, in place of what an attempt before this one put under its name.
+    pub fn put_upload(&mut self, consultation: ConsultationId, id: BlobId, content: &Blob) -> Result<(), Refused> {
+        self.refuse_if_failed()?;
+        let open = open_as(&mut self.open, consultation)?;
+        let bytes = content.bytes.len() as u64;
+        let sha256 = blob::sha256(&content.bytes);
+        match open.blobs.get(&id) {
+            Some(known) if !known.is_upload => {
+                return Err(Refused::new(Refusal::Malformed, "a blob has this identifier"));
+            }
+            Some(known) if known.sha256 == sha256 => return Ok(()),
+            Some(_) => {
+                if let Err(error) = open.drop_blob(id) {
+                    return Err(self.refuse(error));
+                }
+            }
+            None => {}
+        }
+        let open = open_as(&mut self.open, consultation)?;
+        let (count, kept) = open.held(true);
+        if bytes > UPLOAD_BYTES_MAX as u64 || count >= UPLOADS_MAX || kept + bytes > UPLOADS_BYTES_MAX {
+            let detail = format!(
+                "a submission has {UPLOADS_MAX} files of {UPLOAD_BYTES_MAX} bytes each and {UPLOADS_BYTES_MAX} in all"
+            );
+            return Err(Refused::new(Refusal::TooLarge, detail));
+        }
+        let info = info(id, content, sha256, true)?;
+        let result = open.keep_blob(id, &info, &content.bytes);
+        result.map_err(|error| self.refuse(error))
+    }
+
+    /// Destroys a blob of the open consultation: what the patient took again, or did not keep.
+    pub fn drop_blob(&mut self, consultation: ConsultationId, id: BlobId) -> Result<(), Refused> {
+        self.refuse_if_failed()?;
+        let open = open_as(&mut self.open, consultation)?;
+        if !open.blobs.contains_key(&id) {
+            return Ok(());
+        }
+        let result = open.drop_blob(id);
+        result.map_err(|error| self.refuse(error))
+    }
+
+    /// Closes the open consultation and keeps its journal aside: its record cannot be sealed, and never will be.
+    pub fn set_journal_of_open_aside(&mut self, consultation: ConsultationId) -> Result<(), Refused> {
+        self.refuse_if_failed()?;
+        let is_open = self.open.as_ref().is_some_and(|open| open.id == consultation);
+        if !is_open && self.dir.join("journal-aside").join(consultation.to_string()).exists() {
+            return Ok(());
+        }
+        let open = open_as(&mut self.open, consultation)?;
+        open.release(u64::MAX).map_err(|error| Refused::new(Refusal::SyncFailed, error.to_string()))?;
+        let dir = open.dir.clone();
+        let result = self.set_journal_aside(consultation, &dir, "its record could not be sealed");
+        result.map_err(|error| self.refuse(error))?;
+        self.open = None;
+        Ok(())
     }
 
     /// A blob of the open consultation.
@@ -300,15 +369,32 @@ impl Open {
     fn keep_blob(&mut self, id: BlobId, info: &BlobInfo, content: &[u8]) -> io::Result<()> {
         self.release(info.bytes + info.bytes / 1024 + 4096)?;
         blob::write(&self.dir, &self.key, self.id, id, content)?;
-        self.log.write(KIND_BLOB, &write_manifest(id, info))?;
+        let kind = if info.is_upload { KIND_UPLOAD } else { KIND_BLOB };
+        self.log.write(kind, &write_manifest(id, info))?;
         self.log.commit()?;
         self.blobs.insert(id, info.clone());
-        self.blobs_bytes += info.bytes;
         Ok(())
     }
 
+    /// Whatever a crash leaves of the file without a manifest goes with the journal.
+    fn drop_blob(&mut self, id: BlobId) -> io::Result<()> {
+        self.log.write(KIND_DROPPED, id.0.as_bytes())?;
+        self.log.commit()?;
+        self.blobs.remove(&id);
+        match fs::remove_file(blob::path(&self.dir, id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => disk::sync_dir(&self.dir),
+        }
+    }
+
+    /// How many blobs, or files that will be sent, and their bytes.
+    fn held(&self, uploads: bool) -> (usize, u64) {
+        let sizes = self.blobs.values().filter(|info| info.is_upload == uploads).map(|info| info.bytes);
+        (sizes.clone().count(), sizes.sum())
+    }
+
     pub(crate) fn read_blob(&self, id: BlobId, info: &BlobInfo) -> Result<zeroize::Zeroizing<Vec<u8>>, Refused> {
-        let read = blob::read(&self.dir, &self.key, self.id, id, BLOB_BYTES_MAX);
+        let read = blob::read(&self.dir, &self.key, self.id, id, UPLOAD_BYTES_MAX);
         match read {
             Ok(content) if blob::sha256(&content) == info.sha256 => Ok(content),
             Ok(_) => Err(Refused::new(Refusal::Damaged, format!("blob {id} is not what was put"))),
@@ -331,13 +417,25 @@ pub(crate) fn open_as(open: &mut Option<Open>, id: ConsultationId) -> Result<&mu
     }
 }
 
+fn info(id: BlobId, content: &Blob, sha256: [u8; 32], is_upload: bool) -> Result<BlobInfo, Refused> {
+    if id.0.is_nil() || content.name.len() > TEXT_BYTES_MAX || content.content_type.len() > TEXT_BYTES_MAX {
+        return Err(Refused::new(Refusal::Malformed, "a blob has an identifier, a short name and a short type"));
+    }
+    let (name, content_type) = (content.name.clone(), content.content_type.clone());
+    Ok(BlobInfo { name, content_type, bytes: content.bytes.len() as u64, sha256, is_upload })
+}
+
+fn read_dropped(content: &[u8]) -> Option<BlobId> {
+    Some(BlobId(uuid::Uuid::from_bytes(content.try_into().ok()?)))
+}
+
 fn write_manifest(id: BlobId, info: &BlobInfo) -> zeroize::Zeroizing<Vec<u8>> {
     let mut w = Writer::with_capacity(info.name.len() + info.content_type.len() + 128);
     w.uuid(id.0).u64(info.bytes).raw(&info.sha256).text(&info.name).text(&info.content_type);
     w.finish()
 }
 
-fn read_manifest(content: &[u8]) -> Result<(BlobId, BlobInfo), Malformed> {
+fn read_manifest(content: &[u8], is_upload: bool) -> Result<(BlobId, BlobInfo), Malformed> {
     let mut r = Reader::new(content);
     let id = BlobId(r.uuid()?);
     let bytes = r.u64()?;
@@ -345,5 +443,5 @@ fn read_manifest(content: &[u8]) -> Result<(BlobId, BlobInfo), Malformed> {
     let name = r.text(TEXT_BYTES_MAX)?.into();
     let content_type = r.text(TEXT_BYTES_MAX)?.into();
     r.end()?;
-    Ok((id, BlobInfo { name, content_type, bytes, sha256 }))
+    Ok((id, BlobInfo { name, content_type, bytes, sha256, is_upload }))
 }

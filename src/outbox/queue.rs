@@ -45,9 +45,9 @@ pub struct Sending {
 impl Sending {
     /// Refuses what could not be sent, or could be sent elsewhere than to the configured server.
     pub fn validate(&self) -> Result<(), Refused> {
-        if self.bundle.len() > BUNDLE_BYTES_MAX || self.uploads.len() > BLOBS_MAX {
+        if self.bundle.len() > BUNDLE_BYTES_MAX || self.uploads.len() > UPLOADS_MAX {
             let detail =
-                format!("a submission has a bundle of {BUNDLE_BYTES_MAX} bytes and {BLOBS_MAX} uploads at most");
+                format!("a submission has a bundle of {BUNDLE_BYTES_MAX} bytes and {UPLOADS_MAX} uploads at most");
             return Err(Refused::new(Refusal::TooLarge, detail));
         }
         for path in self.uploads.iter().map(|upload| &upload.path).chain([&self.proof]) {
@@ -233,7 +233,7 @@ fn read_plan(content: &[u8]) -> Result<Plan, Malformed> {
         proof: r.text(TEXT_BYTES_MAX)?.into(),
         uploads: Vec::new(),
     };
-    for _ in 0..r.count(BLOBS_MAX)? {
+    for _ in 0..r.count(UPLOADS_MAX)? {
         plan.uploads.push(PlannedUpload {
             blob: BlobId(r.uuid()?),
             bytes: r.u64()?,
@@ -341,7 +341,7 @@ impl Store {
 
     /// A file of a submission, opened.
     pub fn upload(&self, id: ConsultationId, upload: &PlannedUpload) -> Result<Zeroizing<Vec<u8>>, String> {
-        self.content(id, upload.blob, BLOB_BYTES_MAX, &upload.sha256)
+        self.content(id, upload.blob, UPLOAD_BYTES_MAX, &upload.sha256)
     }
 
     fn content(

@@ -13,8 +13,19 @@ pub const JOURNAL_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub const BLOB_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most bytes of blobs in one consultation. Past it, blobs are refused; the journal goes on.
 pub const BLOBS_BYTES_MAX: u64 = 96 * 1024 * 1024;
-/// Most blobs in one consultation, and most uploads in one submission.
-pub const BLOBS_MAX: usize = 256;
+/// Most blobs in one consultation.
+pub const BLOBS_MAX: usize = 96;
+/// Largest file of a submission, in bytes: the largest blob in base64, and the resource around it. What was kept can
+/// always be sent.
+pub const UPLOAD_BYTES_MAX: usize = 24 * 1024 * 1024;
+/// Most bytes of files in one submission: all blobs in base64, and 64 MiB for what is made of them beside. An
+/// allowance of their own, so that no number of attempts and nothing that was recorded leaves too little of it.
+pub const UPLOADS_BYTES_MAX: u64 = 192 * 1024 * 1024;
+/// Most files in one submission: two of each blob, and others beside.
+pub const UPLOADS_MAX: usize = 256;
+const _: () = assert!(BLOB_BYTES_MAX / 3 * 4 + 64 * 1024 <= UPLOAD_BYTES_MAX);
+const _: () = assert!(BLOBS_BYTES_MAX / 3 * 4 + 64 * 1024 * 1024 <= UPLOADS_BYTES_MAX);
+const _: () = assert!(2 * BLOBS_MAX < UPLOADS_MAX);
 /// Largest bundle, in bytes. Servers refuse or stall on larger transactions; what is large goes as a blob.
 pub const BUNDLE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Longest name, path, content type or search address, in bytes.
@@ -26,7 +37,7 @@ pub const KIND_RESERVED: u8 = 200;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConsultationId(pub Uuid);
 
-/// Names one blob of a consultation: a random UUID.
+/// Names one blob of a consultation: a random UUID; of a submission's file one that follows from its path.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobId(pub Uuid);
 
@@ -51,6 +62,13 @@ macro_rules! id_text {
     )*};
 }
 id_text!(ConsultationId, BlobId);
+
+impl BlobId {
+    /// The name of a submission's file: always the same, so that an attempt to submit finds what the one before put.
+    pub fn of_upload(consultation: ConsultationId, path: &str) -> BlobId {
+        BlobId(Uuid::new_v5(&consultation.0, path.as_bytes()))
+    }
+}
 
 /// One record of the journal of the open consultation, as it was appended.
 #[derive(Clone, PartialEq, Eq)]

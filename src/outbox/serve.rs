@@ -214,6 +214,9 @@ fn answer(store: &mut Store, request: Request) -> Reply {
             Err(refused) => Reply::Refused(refused),
         },
         Request::PutBlob { consultation, id, blob } => done(store.put_blob(consultation, id, &blob)),
+        Request::PutUpload { consultation, id, blob } => done(store.put_upload(consultation, id, &blob)),
+        Request::DropBlob { consultation, id } => done(store.drop_blob(consultation, id)),
+        Request::SetAside(id) => done(store.set_journal_of_open_aside(id)),
         Request::GetBlob { consultation, id } => {
             store.get_blob(consultation, id).map_or_else(Reply::Refused, Reply::Blob)
         }

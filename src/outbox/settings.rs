@@ -5,7 +5,7 @@
 //! socket = "/run/cabin/outbox.sock"    # where the cabin connects
 //! key = "/etc/cabin/outbox-key"        # optional; by default $CREDENTIALS_DIRECTORY/outbox-key
 //! allow_uids = [1001]                  # optional; accounts that may connect, besides this one and root
-//! reserve_mib = 256                    # optional; room that must be free to receive a patient
+//! reserve_mib = 384                    # optional; room that must be free to receive a patient
 //!
 //! [upload]                             # optional; without it, submissions wait
 //! base_url = "https://fhir.example.org/R4"
@@ -19,6 +19,10 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Spanned;
+
+/// Room for one consultation, unless the configuration says otherwise: everything recorded that may be kept, and twice
+/// what is made of it to be sent, which has two keys while it changes hands.
+const RESERVE_MIB: u64 = 384;
 
 /// Largest configuration file, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -113,7 +117,7 @@ pub fn parse(text: &str, file: &str) -> Result<Settings, Mistake> {
         let what = format!("`{name}` is from {} to {}, not {}", range.start(), range.end(), value.get_ref());
         Err(mistake(value.span().start, &what))
     };
-    let reserve_mib = ranged(&parsed.reserve_mib, 256, 1..=65_536, "reserve_mib")?;
+    let reserve_mib = ranged(&parsed.reserve_mib, RESERVE_MIB, 1..=65_536, "reserve_mib")?;
     let upload = match parsed.upload {
         None => None,
         Some(upload) => {
@@ -189,7 +193,7 @@ mod tests {
     fn what_is_left_out_has_its_default() {
         let settings =
             parse("dir = \"/a\"\nsocket = \"/b\"\n[upload]\nbase_url = \"http://[::1]:8/r4\"\n", "x").unwrap();
-        assert_eq!(settings.reserve_bytes, 256 * 1024 * 1024);
+        assert_eq!(settings.reserve_bytes, 384 * 1024 * 1024);
         let upload = settings.upload.unwrap();
         assert_eq!((upload.retry_first, upload.retry_max), (Duration::from_secs(1), Duration::from_secs(300)));
     }

@@ -10,9 +10,9 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// First byte of every message.
-pub const VERSION: u8 = 1;
-/// Largest message, in bytes: the largest blob and room for its fields. A longer one closes the connection.
-pub const MESSAGE_BYTES_MAX: usize = BLOB_BYTES_MAX + 64 * 1024;
+pub const VERSION: u8 = 2;
+/// Largest message, in bytes: the largest file and room for its fields. A longer one closes the connection.
+pub const MESSAGE_BYTES_MAX: usize = UPLOAD_BYTES_MAX + 64 * 1024;
 /// Records are read back in pages of about this many bytes.
 pub const PAGE_BYTES: usize = 1024 * 1024;
 /// Most receipts in one answer: the newest ones.
@@ -54,6 +54,24 @@ pub enum Request {
         /// The blob.
         blob: Blob,
     },
+    /// Keep a file that will be sent. Repeating it changes nothing; another content under its name takes its place.
+    PutUpload {
+        /// Which consultation is meant.
+        consultation: ConsultationId,
+        /// Its name, [`BlobId::of_upload`].
+        id: BlobId,
+        /// The file.
+        blob: Blob,
+    },
+    /// Destroy a blob: it is of no use any more. Repeating it changes nothing.
+    DropBlob {
+        /// Which consultation is meant.
+        consultation: ConsultationId,
+        /// Which blob.
+        id: BlobId,
+    },
+    /// Close the consultation and keep its journal aside, sealed, for a technician: it cannot be sent.
+    SetAside(ConsultationId),
     /// A blob of the open consultation.
     GetBlob {
         /// Which consultation is meant.
@@ -117,7 +135,9 @@ impl Request {
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let room = match self {
             Request::Append { record, .. } => record.bytes.len(),
-            Request::PutBlob { blob, .. } => blob.bytes.len() + blob.name.len() + blob.content_type.len(),
+            Request::PutBlob { blob, .. } | Request::PutUpload { blob, .. } => {
+                blob.bytes.len() + blob.name.len() + blob.content_type.len()
+            }
             Request::Submit { uploads, bundle, proof, .. } => {
                 let uploads: usize = uploads.iter().map(|u| u.path.len() + u.content_type.len() + 24).sum();
                 bundle.len() + proof.len() + uploads
@@ -162,6 +182,16 @@ impl Request {
             Request::RetrySetAside => {
                 w.u8(10);
             }
+            Request::PutUpload { consultation, id, blob } => {
+                w.u8(11).uuid(consultation.0).uuid(id.0);
+                w.text(&blob.name).text(&blob.content_type).bytes(&blob.bytes);
+            }
+            Request::DropBlob { consultation, id } => {
+                w.u8(12).uuid(consultation.0).uuid(id.0);
+            }
+            Request::SetAside(id) => {
+                w.u8(13).uuid(id.0);
+            }
         }
         w.finish()
     }
@@ -190,13 +220,13 @@ impl Request {
             4 => {
                 let consultation = ConsultationId(r.uuid()?);
                 let id = BlobId(r.uuid()?);
-                Request::PutBlob { consultation, id, blob: blob(&mut r)? }
+                Request::PutBlob { consultation, id, blob: blob(&mut r, BLOB_BYTES_MAX)? }
             }
             5 => Request::GetBlob { consultation: ConsultationId(r.uuid()?), id: BlobId(r.uuid()?) },
             6 => {
                 let consultation = ConsultationId(r.uuid()?);
                 let mut uploads = Vec::new();
-                for _ in 0..r.count(BLOBS_MAX)? {
+                for _ in 0..r.count(UPLOADS_MAX)? {
                     uploads.push(UploadOf {
                         path: r.text(TEXT_BYTES_MAX)?.into(),
                         content_type: r.text(TEXT_BYTES_MAX)?.into(),
@@ -210,6 +240,13 @@ impl Request {
             8 => Request::Status,
             9 => Request::Receipts,
             10 => Request::RetrySetAside,
+            11 => {
+                let consultation = ConsultationId(r.uuid()?);
+                let id = BlobId(r.uuid()?);
+                Request::PutUpload { consultation, id, blob: blob(&mut r, UPLOAD_BYTES_MAX)? }
+            }
+            12 => Request::DropBlob { consultation: ConsultationId(r.uuid()?), id: BlobId(r.uuid()?) },
+            13 => Request::SetAside(ConsultationId(r.uuid()?)),
             _ => return Err(Malformed),
         };
         r.end()?;
@@ -288,7 +325,7 @@ impl Reply {
                 }
                 Reply::Page { consultation, records, more: r.u8()? == 1 }
             }
-            5 => Reply::Blob(blob(&mut r)?),
+            5 => Reply::Blob(blob(&mut r, BLOB_BYTES_MAX)?),
             6 => {
                 let open = r.uuid()?;
                 let waiting = r.u32()?;
@@ -335,11 +372,11 @@ fn record(r: &mut Reader<'_>) -> Result<Record, Malformed> {
     Ok(Record { seq: r.u64()?, kind: r.u8()?, bytes: Zeroizing::new(r.bytes(RECORD_BYTES_MAX)?.to_vec()) })
 }
 
-fn blob(r: &mut Reader<'_>) -> Result<Blob, Malformed> {
+fn blob(r: &mut Reader<'_>, bytes_max: usize) -> Result<Blob, Malformed> {
     Ok(Blob {
         name: r.text(TEXT_BYTES_MAX)?.into(),
         content_type: r.text(TEXT_BYTES_MAX)?.into(),
-        bytes: Zeroizing::new(r.bytes(BLOB_BYTES_MAX)?.to_vec()),
+        bytes: Zeroizing::new(r.bytes(bytes_max)?.to_vec()),
     })
 }
 
@@ -413,7 +450,10 @@ mod tests {
             Request::Begin(consultation),
             Request::Append { consultation, record: Record { seq: 3, kind: 4, bytes: Zeroizing::new(vec![5; 9]) } },
             Request::ReadBack(9),
-            Request::PutBlob { consultation, id: BlobId(Uuid::from_u128(8)), blob },
+            Request::PutBlob { consultation, id: BlobId(Uuid::from_u128(8)), blob: blob.clone() },
+            Request::PutUpload { consultation, id: BlobId::of_upload(consultation, "Binary/1"), blob },
+            Request::DropBlob { consultation, id: BlobId(Uuid::from_u128(8)) },
+            Request::SetAside(consultation),
             Request::GetBlob { consultation, id: BlobId(Uuid::from_u128(8)) },
             Request::Submit {
                 consultation,

@@ -19,6 +19,10 @@ use crate::{screens, submission};
 /// How long a printer may take before the patient is offered the code to scan instead.
 const PRINT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// A record that its own contents keep from being sealed is tried so often; then its journal is kept aside, so that the
+/// cabin can receive the next patient.
+const SEALS_MAX: u32 = 3;
+
 impl Cabin {
     pub(super) fn carry_out(&mut self, effect: Effect, now: Moment) {
         match effect {
@@ -64,6 +68,22 @@ impl Cabin {
             self.outbox.discard().map_err(Into::into)
         };
         self.count(now);
+        self.sealed(sealed);
+    }
+
+    fn sealed(&mut self, sealed: anyhow::Result<()>) {
+        let sealed = match sealed {
+            Err(error) if submission::is_lasting(&error) => {
+                self.seals_failed += 1;
+                if self.seals_failed < SEALS_MAX {
+                    Err(error)
+                } else {
+                    tracing::error!(%error, "the record cannot be sealed: its journal is kept aside for a technician");
+                    self.outbox.set_aside().map_err(Into::into)
+                }
+            }
+            other => other,
+        };
         match sealed {
             Ok(()) => {
                 self.outbox_failed = false;
@@ -93,6 +113,7 @@ impl Cabin {
         // there is none, and the outbox refuses: that is as it should be.
         self.outbox.discard().ok();
         self.owed.clear();
+        self.seals_failed = 0;
         self.muted = (false, false);
         self.physician = None;
         self.call_number += 1;

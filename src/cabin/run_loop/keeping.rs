@@ -1,7 +1,8 @@
 //! Answers into the journal before they count, and what waits while the outbox is away.
 
-use consult::journey::{Effect, Input, Journey};
-use consult::vitals::Moment;
+use consult::journey::{Act, Effect, Input, Journey};
+use consult::vitals::{Moment, Value};
+use outbox::BlobId;
 
 use super::Cabin;
 use crate::drafts::Drafts;
@@ -16,6 +17,17 @@ pub(super) const OWED_MAX: usize = 64;
 /// The outbox has more of the journal than this program knows.
 pub(super) fn is_behind(error: &outbox::Error) -> bool {
     matches!(error, outbox::Error::Refused(refused) if refused.refusal == outbox::Refusal::OutOfOrder)
+}
+
+/// The names in the outbox of what was recorded and is kept, or in front of the patient.
+fn recordings(journey: &Journey) -> Vec<[u8; 16]> {
+    let kept = journey.dossier().into_iter().flat_map(|dossier| &dossier.kept).flat_map(|kept| &kept.readings);
+    let shown = match journey.guided().map(|guided| &guided.act) {
+        Some(Act::Review { readings }) => readings.as_slice(),
+        _ => &[],
+    };
+    let blob = |value| if let Value::Recording(recording) = value { Some(recording.blob) } else { None };
+    kept.chain(shown).filter_map(|reading| blob(reading.value)).collect()
 }
 
 /// What must never wait for a disk: reaching a person. It is written as soon as the outbox is back.
@@ -70,6 +82,27 @@ impl Cabin {
             self.owed.pop_front();
         }
         Ok(())
+    }
+
+    /// A recording that is taken again or not kept is of no use to anybody: its room in the outbox is for others.
+    pub(super) fn drop_unnamed(&self, before: &Journey) {
+        // Once sealed or forgotten, everything is destroyed with its key.
+        if self.journey.dossier().is_none() {
+            return;
+        }
+        let named = recordings(&self.journey);
+        for blob in recordings(before).into_iter().filter(|blob| !named.contains(blob)) {
+            self.drop_recording(BlobId(uuid::Uuid::from_bytes(blob)));
+        }
+    }
+
+    pub(super) fn drop_recording(&self, blob: BlobId) {
+        let outbox = self.outbox.clone();
+        self.runtime.spawn_blocking(move || {
+            if let Err(error) = outbox.drop_blob(blob) {
+                tracing::warn!(%error, "a recording that is of no use any more keeps its room until the end");
+            }
+        });
     }
 
     pub(super) fn outbox_fails(&mut self) {

@@ -386,6 +386,35 @@ fn a_mistake_in_the_configuration_or_a_missing_key_is_said_before_anything_is_to
     assert!(said.contains("ca_file") && said.contains("/nowhere"), "{said}");
 }
 
+/// A Contec ECG90A records ten minutes in 15.4 MB, of which DICOM and EDF+ make 10.3 MB each in base64.
+#[test]
+fn three_of_the_largest_recordings_are_submitted_however_often_it_failed_before() {
+    let folder = Folder::new();
+    let _daemon = Daemon::start(&folder, "");
+    let client = Client::new(socket(&folder));
+    client.begin().unwrap();
+    for recording in 0..3u8 {
+        client.put_blob("ecg", "application/x-telecabine-ecg", &vec![recording; 15_360_019]).unwrap();
+    }
+    let attempt = |number: u8, proof: &str| {
+        let file = |path: String, bytes| {
+            let body = Body::Bytes(Zeroizing::new(bytes));
+            Upload { path, content_type: "application/fhir+json".into(), body }
+        };
+        let mut uploads: Vec<_> = (0..6u8).map(|n| file(format!("Binary/{n}"), vec![n; 10_300_000])).collect();
+        // The sheet says when it was made: each attempt makes another.
+        uploads.push(file("Binary/sheet".into(), vec![number; 60_000]));
+        client.submit(Submission { uploads, bundle: Zeroizing::new(b"{}".to_vec()), proof: proof.into() })
+    };
+    for number in 0..4 {
+        let Err(Error::Refused(refused)) = attempt(number, "//elsewhere/") else { panic!("a proof elsewhere") };
+        assert_eq!(refused.refusal, Refusal::Malformed, "{refused}");
+    }
+    attempt(9, "Encounter?identifier=1").unwrap();
+    let status = client.status().unwrap();
+    assert_eq!((status.open, status.waiting), (None, 1));
+}
+
 /// `Sending` is what the daemon makes of a submission; its limits hold before anything is written.
 #[test]
 fn a_submission_over_the_limits_is_refused() {

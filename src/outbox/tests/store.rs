@@ -129,6 +129,80 @@ fn repeating_a_request_whose_answer_was_lost_changes_nothing() {
 }
 
 #[test]
+fn what_is_taken_again_gives_back_its_room_and_is_gone() {
+    let folder = Folder::new();
+    let mut store = open(&folder);
+    let (id, first) = consultation(&mut store);
+    let large = || blob(vec![7; BLOB_BYTES_MAX]);
+    // Far more than a consultation may keep at a time.
+    for _ in 0..8 {
+        let taken = BlobId::random();
+        store.put_blob(id, taken, &large()).unwrap();
+        store.drop_blob(id, taken).unwrap();
+        store.drop_blob(id, taken).unwrap();
+        assert_eq!(store.get_blob(id, taken).unwrap_err().refusal, Refusal::UnknownBlob);
+        assert!(!folder.data().join(format!("journal/{id}/{taken}.blob")).exists());
+    }
+    let again = BlobId::random();
+    store.put_blob(id, again, &blob(b"kept".to_vec())).unwrap();
+    store.drop_blob(id, first).unwrap();
+    drop(store);
+    let mut store = open(&folder);
+    assert_eq!(store.get_blob(id, first).unwrap_err().refusal, Refusal::UnknownBlob);
+    assert_eq!(store.get_blob(id, again).unwrap().bytes.as_slice(), b"kept");
+    assert!(check(&folder.data(), root_key()).unwrap_err().to_string().contains("in use"));
+    drop(store);
+    assert!(check(&folder.data(), root_key()).unwrap().problems.is_empty());
+}
+
+#[test]
+fn files_to_be_sent_have_room_of_their_own_and_the_last_attempt_is_what_is_sent() {
+    let folder = Folder::new();
+    let mut store = open(&folder);
+    let (id, file) = consultation(&mut store);
+    for _ in 0..5 {
+        store.put_blob(id, BlobId::random(), &blob(vec![7; BLOB_BYTES_MAX])).unwrap();
+    }
+    let refused = store.put_blob(id, BlobId::random(), &blob(vec![7; BLOB_BYTES_MAX])).unwrap_err();
+    assert_eq!(refused.refusal, Refusal::TooLarge, "the blobs are at their limit");
+    let (sheet, large) = (BlobId::of_upload(id, "Binary/sheet"), BlobId::of_upload(id, "Binary/large"));
+    for attempt in 0..40u8 {
+        store.put_upload(id, large, &blob(vec![9; UPLOAD_BYTES_MAX])).unwrap();
+        store.put_upload(id, sheet, &blob(vec![attempt; 100])).unwrap();
+    }
+    assert_eq!(store.put_upload(id, file, &blob(vec![1])).unwrap_err().refusal, Refusal::Malformed);
+    drop(store);
+    let mut store = open(&folder);
+    assert_eq!(store.get_blob(id, sheet).unwrap().bytes.as_slice(), vec![39; 100]);
+    let mut sending = sending(id, sheet);
+    sending.uploads.push(UploadOf { path: "Binary/large".into(), content_type: "a/b".into(), blob: large });
+    store.submit(id, &sending).unwrap();
+    let plan = store.plan(id).unwrap();
+    assert_eq!(plan.uploads.iter().map(|upload| upload.bytes).collect::<Vec<_>>(), [100, UPLOAD_BYTES_MAX as u64]);
+    assert_eq!(store.upload(id, &plan.uploads[1]).unwrap().len(), UPLOAD_BYTES_MAX);
+}
+
+#[test]
+fn a_journal_whose_record_cannot_be_sealed_is_kept_aside_and_the_next_patient_begins() {
+    let folder = Folder::new();
+    let mut store = open(&folder);
+    let (id, _) = consultation(&mut store);
+    store.set_journal_of_open_aside(id).unwrap();
+    store.set_journal_of_open_aside(id).unwrap();
+    assert!(store.read_back(0).unwrap().is_none(), "the cabin cannot read it");
+    let (next, _) = consultation(&mut store);
+    assert!(folder.data().join("journal-aside").join(id.to_string()).join("key").exists());
+    drop(store);
+    let store = open(&folder);
+    let status = store.status();
+    assert_eq!(status.open, Some(next));
+    let fault = status.faults.iter().find(|fault| fault.code == FaultCode::Damaged).unwrap();
+    assert!(fault.detail.contains("journal-aside"), "{}", fault.detail);
+    drop(store);
+    nothing_readable(&folder);
+}
+
+#[test]
 fn no_two_consultations_are_open_and_no_other_one_is_written_or_read() {
     let folder = Folder::new();
     let mut store = open(&folder);
