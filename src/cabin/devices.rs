@@ -64,6 +64,10 @@ pub struct Device {
     absent: Option<Absent>,
     /// Between start and finish.
     measuring: bool,
+    /// Recordings of the act under way that are not in the outbox yet: it is finished once they are.
+    recorded: usize,
+    /// The device says that it has finished.
+    finished: bool,
 }
 
 impl Device {
@@ -82,6 +86,22 @@ impl Device {
             readings: Vec::new(),
             absent: None,
             measuring: false,
+            recorded: 0,
+            finished: false,
+        }
+    }
+
+    /// What the act gave, once the device has finished and everything recorded is in the outbox.
+    fn conclude(&mut self) -> News {
+        if !self.finished || self.recorded > 0 {
+            return News::Picture;
+        }
+        (self.measuring, self.finished) = (false, false);
+        let readings = std::mem::take(&mut self.readings);
+        if readings.is_empty() {
+            News::Failed(self.absent.take().map_or(Trouble::NoSignal, trouble))
+        } else {
+            News::Taken(readings)
         }
     }
 
@@ -100,7 +120,7 @@ impl Device {
         self.curve.shrink_to_fit();
         self.readings.clear();
         self.absent = None;
-        self.measuring = false;
+        (self.measuring, self.recorded, self.finished) = (false, 0, false);
         self.status = None;
     }
 }
@@ -170,7 +190,9 @@ impl Devices {
         let find = |fits: fn(&Device) -> bool| {
             self.devices.iter().position(|device| device.model.measurement == measurement && fits(device))
         };
-        find(|device| device.measuring).or_else(|| find(|device| device.health == Health::Ready)).or_else(|| find(|_| true))
+        find(|device| device.measuring)
+            .or_else(|| find(|device| device.health == Health::Ready))
+            .or_else(|| find(|_| true))
     }
 
     /// How the device of a measurement is; `None` when there is none.
@@ -195,20 +217,27 @@ impl Devices {
     /// Stops it.
     pub fn stop(&mut self, measurement: Measurement) {
         if let Some(device) = self.serving_mut(measurement) {
-            device.measuring = false;
+            (device.measuring, device.recorded, device.finished) = (false, 0, false);
             let port = device.port.clone();
             self.ports.stop(&port);
         }
     }
 
-    /// A recording that is safe in the outbox now.
-    pub fn recorded(&mut self, measurement: Measurement, reading: Reading) {
-        if let Some(device) = self.serving_mut(measurement)
-            && device.measuring
-            && device.readings.len() < READINGS_MAX
-        {
+    /// A recording that is safe in the outbox now: the device may have finished before.
+    pub fn recorded(&mut self, measurement: Measurement, reading: Reading) -> News {
+        let Some(device) = self.serving_mut(measurement).filter(|device| device.measuring) else {
+            return News::Picture;
+        };
+        device.recorded = device.recorded.saturating_sub(1);
+        if device.readings.len() < READINGS_MAX {
             device.readings.push(reading);
         }
+        device.conclude()
+    }
+
+    /// Whether the device of a measurement is away.
+    pub fn is_away(&self, measurement: Measurement) -> bool {
+        matches!(self.health(measurement), Some(Health::Unplugged | Health::Refused(_)))
     }
 
     /// Frames of the live curve that were sent.
@@ -230,12 +259,14 @@ impl Devices {
         let at = self.devices.iter().position(|device| *device.port == *message.port)?;
         let measurement = self.devices[at].model.measurement;
         let served = self.serving_at(measurement) == Some(at);
-        let was_measuring = self.devices[at].measuring;
+        let (was_measuring, had_finished) = (self.devices[at].measuring, self.devices[at].finished);
         let news = self.devices[at].hear(message);
         // One that comes back, or answers again, may be the one that serves from now on.
         let serves = self.serving_at(measurement) == Some(at);
+        let is_replaced = !serves && self.health(measurement) == Some(&Health::Ready);
         let news = match news {
-            News::Lost if served && !serves => News::Picture,
+            // What it recorded is on its way to the outbox, and is not lost with its cable.
+            News::Lost if served && (is_replaced || had_finished) => News::Picture,
             News::Lost if served && was_measuring => self.give_to_spare(at).unwrap_or(News::Lost),
             News::Back if serves => News::Back,
             News::Lost | News::Curve(_) | News::Ecg(_) | News::Back if !served => News::Picture,
@@ -310,6 +341,7 @@ impl Device {
                 News::Ecg(ecg)
             }
             PortEvent::EcgTaken { ecg, device: identity, device_at, at } if device.measuring => {
+                device.recorded += 1;
                 News::Recorded { ecg, device: identity, device_at, at }
             }
             PortEvent::EcgTaken { .. } => News::Picture,
@@ -329,13 +361,8 @@ impl Device {
             }
             PortEvent::Finished if !device.measuring => News::Picture,
             PortEvent::Finished => {
-                device.measuring = false;
-                let readings = std::mem::take(&mut device.readings);
-                if readings.is_empty() {
-                    News::Failed(device.absent.take().map_or(Trouble::NoSignal, trouble))
-                } else {
-                    News::Taken(readings)
-                }
+                device.finished = true;
+                device.conclude()
             }
             PortEvent::Fault(fault) => {
                 tracing::warn!(port = %device.port, ?fault, "a device needs attention");
@@ -390,7 +417,7 @@ mod tests {
 
     use consult::vitals::{Quantity, Spo2};
     use drivers::ports::Address;
-    use drivers::{CuffError, Quality, Waveform, model};
+    use drivers::{CuffError, Quality, Waveform, WaveformKind, model};
 
     use super::*;
 
@@ -452,7 +479,13 @@ mod tests {
     }
 
     fn curve(samples: &[u16]) -> PortEvent {
-        PortEvent::Waveform(Waveform { rate_hz: 60, full_scale: 255, samples: samples.to_vec() })
+        PortEvent::Waveform(Waveform {
+            kind: WaveformKind::Pleth,
+            rate_hz: 60,
+            full_scale: 255,
+            lost: 0,
+            samples: samples.to_vec(),
+        })
     }
 
     fn reading(percent: u8) -> Reading {
@@ -499,5 +532,38 @@ mod tests {
         cuffs.start(Measurement::BloodPressure);
         assert_eq!(say(&mut cuffs, "first", lost()), News::Failed(Trouble::DeviceFault));
         assert_eq!(say(&mut cuffs, "spare", PortEvent::Finished), News::Picture, "it does not inflate by itself");
+    }
+
+    fn recording(number: u8) -> Reading {
+        let kind = consult::vitals::RecordingKind::Ecg;
+        let recording = consult::vitals::Recording {
+            kind,
+            blob: [number; 16],
+            sha256: [0; 32],
+            size_bytes: 1,
+            duration_ms: 30_000,
+            site: None,
+            packed_here: false,
+            missing_ms: 0,
+        };
+        Reading { value: Value::Recording(recording), ..reading(90) }
+    }
+
+    #[test]
+    fn a_recorder_has_finished_once_the_outbox_has_all_that_it_gave_even_if_it_is_pulled_out_before() {
+        let mut devices = two("ecg_pc80b");
+        say(&mut devices, "first", opened());
+        devices.start(Measurement::Ecg);
+        let ecg = Ecg::new(vec![Lead::I], 150, 1_000_000, vec![1; 150]).unwrap();
+        for _ in 0..2 {
+            let device = reading(90).device;
+            let taken = PortEvent::EcgTaken { ecg: ecg.clone(), device, device_at: None, at: Moment(1) };
+            assert!(matches!(say(&mut devices, "first", taken), News::Recorded { .. }));
+        }
+        assert_eq!(say(&mut devices, "first", PortEvent::Finished), News::Picture, "the outbox has nothing yet");
+        assert_eq!(say(&mut devices, "first", lost()), News::Picture);
+        assert_eq!(devices.recorded(Measurement::Ecg, recording(1)), News::Picture);
+        assert_eq!(devices.recorded(Measurement::Ecg, recording(2)), News::Taken(vec![recording(1), recording(2)]));
+        assert!(devices.is_away(Measurement::Ecg), "which is said once the recordings are safe");
     }
 }

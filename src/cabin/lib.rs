@@ -19,6 +19,8 @@ pub mod pharmacists;
 pub mod physician_link;
 pub mod run_loop;
 pub mod screens;
+#[cfg(test)]
+mod served_outbox;
 pub mod settings;
 pub mod submission;
 pub mod voice;

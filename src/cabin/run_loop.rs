@@ -13,23 +13,21 @@ mod gate;
 mod keeping;
 mod pharmacist;
 mod physician;
+mod recordings;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use consult::dossier::{ConsultationId, HelpReason};
-use consult::ecg::Ecg;
 use consult::journey::{Act, CallLine, Guided, Input, Journey, Step};
 use consult::site::Pharmacist;
-use consult::vitals::{DeviceIdentity, Measurement, Moment, Reading, Recording, RecordingKind, Value};
+use consult::vitals::{Measurement, Moment};
 use drivers::fixtures::light_blink1::CabinState;
 use drivers::ports::fixtures::Fixtures;
 use drivers::ports::{Message, system_clock};
 use outbox::Client;
-use sha2::{Digest as _, Sha256};
 use ui::App;
-use zeroize::Zeroizing;
 
 use crate::desk_link::{DeskEvent, DeskLink};
 use crate::devices::{Devices, News};
@@ -42,6 +40,7 @@ use crate::settings::Settings;
 use crate::voice::Voice;
 use crate::{journal, screens};
 use keeping::{OWED_MAX, is_behind, is_obeyed_at_once};
+use recordings::{Content, Kept, Pending, Recordings};
 
 pub use binding::{BindingDraft, Trouble as BindingTroubleKind};
 pub use desk::DeskState;
@@ -56,9 +55,6 @@ const LOOK_TICKS: u64 = 4;
 /// Longest wait for one answer of the outbox while a person looks at the screen. Asking how it is waits longer, beside
 /// the screen's thread and on a connection of its own.
 const OUTBOX_PATIENCE: Duration = Duration::from_secs(4);
-
-/// Type of a recording in the outbox: `consult::ecg::Ecg::to_bytes`.
-const ECG_TYPE: &str = "application/x-telecabine-ecg";
 
 /// What comes from outside the screen's thread.
 pub enum Event {
@@ -94,6 +90,10 @@ pub enum Event {
     },
     /// How the outbox is; `None` when it does not answer.
     Outbox(Option<outbox::Status>),
+    /// A recording is in the outbox, or is not.
+    Kept(Box<Pending>, Result<Kept, outbox::Error>),
+    /// The record of a consultation is sealed, or is not.
+    Sealed(ConsultationId, anyhow::Result<()>),
 }
 
 /// Whose screen is in front.
@@ -154,6 +154,9 @@ pub struct Cabin {
     unsaved: VecDeque<Input>,
     /// How often the record of this consultation could not be sealed for what it is itself.
     seals_failed: u32,
+    /// The record is being sealed, beside the screen's thread: meanwhile nothing is added to its journal.
+    sealing: bool,
+    recordings: Recordings,
     /// What was obeyed at once and is written before anything else, oldest first.
     owed: VecDeque<(Moment, Input)>,
     /// Asks only how the outbox is.
@@ -280,6 +283,8 @@ impl Cabin {
             outbox_failed: false,
             unsaved: VecDeque::new(),
             seals_failed: 0,
+            sealing: false,
+            recordings: Recordings::default(),
             owed: VecDeque::new(),
             outbox_watch,
             journal_known,
@@ -336,6 +341,8 @@ impl Cabin {
             Event::PinChecked { index, right } => self.pin_checked(index, right),
             Event::Printed { of, printed, fault } => self.printed(of, printed, fault),
             Event::Outbox(status) => self.outbox_is(status),
+            Event::Kept(pending, result) => self.recording_kept(*pending, result),
+            Event::Sealed(of, result) => self.handed_over(of, result),
         }
     }
 
@@ -409,8 +416,15 @@ impl Cabin {
             for input in std::mem::take(&mut self.unsaved) {
                 self.input(input);
             }
-            if let Some(input) = self.journey.timeout_input(system_clock()) {
+            // What was recorded and waits for the outbox is no measurement that took too long.
+            let waits =
+                |input: &Input| matches!(input, Input::MeasuringFailed { .. }) && self.recordings.are_under_way();
+            if let Some(input) = self.journey.timeout_input(system_clock()).filter(|input| !waits(input)) {
                 self.input(input);
+            }
+            if self.ticks.is_multiple_of(STATUS_TICKS) {
+                let told = |pending, result| post(Event::Kept(pending, result));
+                self.recordings.try_again(&self.outbox, &self.runtime, told);
             }
         }
         self.lock_when_quiet();
@@ -431,12 +445,16 @@ impl Cabin {
         let Some((measurement, news)) = self.devices.take(message) else {
             return tracing::debug!(%port, "a message of an unknown port");
         };
+        self.device_news(measurement, news, arrived);
+    }
+
+    fn device_news(&mut self, measurement: Measurement, news: News, arrived: Instant) {
         match news {
             News::Picture => {}
             News::Curve(samples) => self.share_curve(measurement, &samples),
             News::Ecg(ecg) => self.share_ecg(measurement, &ecg, arrived),
             News::Recorded { ecg, device, device_at, at } => {
-                self.record_ecg(measurement, &ecg, device, device_at, at);
+                self.keep_recording(Pending::new(measurement, Content::Ecg(ecg), device, (device_at, at), None));
             }
             News::Lost => {
                 self.input(Input::DeviceLost(measurement));
@@ -454,35 +472,6 @@ impl Cabin {
                 self.input(Input::MeasuringFailed { measurement, trouble });
             }
         }
-    }
-
-    /// Keeps a recording: it is a reading only once the outbox has it.
-    fn record_ecg(
-        &mut self,
-        measurement: Measurement,
-        ecg: &Ecg,
-        device: DeviceIdentity,
-        device_at: Option<Moment>,
-        at: Moment,
-    ) {
-        let bytes = Zeroizing::new(ecg.to_bytes());
-        let blob = match self.outbox.put_blob("ecg", ECG_TYPE, &bytes) {
-            Ok(blob) => blob,
-            // The device says that it has finished, without a reading: the patient is asked to do it again.
-            Err(error) => return tracing::error!(%error, "a recording could not be kept: see the outbox"),
-        };
-        let recording = Recording {
-            kind: RecordingKind::Ecg,
-            blob: *blob.0.as_bytes(),
-            sha256: Sha256::digest(&bytes).into(),
-            size_bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-            duration_ms: ecg.duration_ms(),
-            site: None,
-            packed_here: false,
-            missing_ms: 0,
-        };
-        let value = Value::Recording(recording);
-        self.devices.recorded(measurement, Reading { value, device, device_at, at, high_quality: None });
     }
 
     /// The guided measurement in front of the patient.

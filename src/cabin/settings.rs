@@ -263,11 +263,11 @@ fn call_settings(config: &Config) -> anyhow::Result<call::Settings> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// The settings of the example with one text replaced by another.
-    fn settings(from: &str, to: &str) -> Settings {
+    pub(crate) fn settings(from: &str, to: &str) -> Settings {
         const EXAMPLE: &str = include_str!("../config/example.toml");
         assert!(EXAMPLE.contains(from), "{from}");
         let path = std::env::temp_dir().join(format!("cabin-{}.toml", uuid::Uuid::new_v4().simple()));

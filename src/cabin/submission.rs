@@ -1,11 +1,12 @@
 //! From the dossier to what is sent and what is printed.
 
 use anyhow::Context as _;
-use consult::dossier::Dossier;
+use consult::dossier::{ConsultationId, Dossier};
 use consult::vitals::{Moment, Value};
 use drivers::ports::system_clock;
 use outbox::{BlobId, Body, Client, Submission, Upload};
 use time::{OffsetDateTime, UtcOffset};
+use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use crate::documents::papers::Paper;
@@ -71,15 +72,35 @@ pub fn submit(
     Ok(())
 }
 
+/// [`submit`] beside the screen's thread; `told` hears of it once nothing of the dossier is left here.
+pub fn seal(
+    runtime: &Handle,
+    outbox: &Client,
+    dossier: Dossier,
+    (settings, identity): (Settings, Option<Identity>),
+    now: Moment,
+    told: impl FnOnce(ConsultationId, anyhow::Result<()>) + Send + 'static,
+) {
+    let outbox = outbox.clone();
+    runtime.spawn_blocking(move || {
+        let of = dossier.id;
+        let sealed = submit(&outbox, &dossier, &settings, identity.as_ref(), now);
+        drop(dossier);
+        told(of, sealed);
+    });
+}
+
 /// Whether sealing fails for what the record is itself, so that trying again gives the same: not for an outbox that is
 /// away or a disk that is full.
 pub fn is_lasting(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(is_lasting_refusal) || error.is::<fhir::Unfit>()
+}
+
+/// Whether the outbox refuses for what it is given: not because it is away or its disk is full.
+pub fn is_lasting_refusal(error: &outbox::Error) -> bool {
     use outbox::Refusal::{Damaged, Malformed, TooLarge, UnknownBlob};
-    let refusal = match error.downcast_ref() {
-        Some(outbox::Error::Refused(refused)) => Some(refused.refusal),
-        _ => None,
-    };
-    matches!(refusal, Some(Damaged | Malformed | TooLarge | UnknownBlob)) || error.is::<fhir::Unfit>()
+    matches!(error, outbox::Error::Refused(refused)
+        if matches!(refused.refusal, Damaged | Malformed | TooLarge | UnknownBlob))
 }
 
 /// What is printed, one job each, or handed to a telephone: the patient's sheet, then the physician's documents
@@ -152,4 +173,103 @@ fn sheet(dossier: &Dossier, settings: &Settings, now: Moment) -> Option<Zeroizin
 pub fn patient_sheet(dossier: &Dossier, settings: &Settings, now: Moment) -> Result<Sheet, Missing> {
     let around = Surroundings { site: &settings.record_site, now, utc_offset_minutes: utc_offset_minutes(now) };
     Sheet::of(dossier, around)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
+
+    use consult::consent::{ConsentAnswer, ConsentAnswers, Consents, Decision};
+    use consult::dossier::{Kept, Language};
+    use consult::ecg::{Ecg, Lead};
+    use consult::vitals::{DeviceIdentity, Measurement, Reading, Recording, RecordingKind};
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+    use crate::served_outbox::ServedOutbox;
+
+    const PATIENCE: Duration = Duration::from_secs(300);
+
+    /// Ten minutes of eight leads at 800 Hz, as a Contec ECG90A keeps them.
+    fn ten_minutes() -> Ecg {
+        use Lead::{I, II, V1, V2, V3, V4, V5, V6};
+        let samples = (0..480_000 * 8).map(|at| at.wrapping_mul(7_919) % 2_000).collect();
+        Ecg::new(vec![I, II, V1, V2, V3, V4, V5, V6], 800, 5_000_000_000, samples).unwrap()
+    }
+
+    fn kept(measurement: Measurement, kind: RecordingKind, outbox: &Client, bytes: &[u8], duration_ms: u32) -> Kept {
+        let blob = outbox.put_blob("recorded", "a/b", bytes).unwrap();
+        let (size_bytes, sha256) = (u32::try_from(bytes.len()).unwrap(), Sha256::digest(bytes).into());
+        let recording = Recording {
+            kind,
+            blob: *blob.0.as_bytes(),
+            sha256,
+            size_bytes,
+            duration_ms,
+            site: None,
+            packed_here: false,
+            missing_ms: 0,
+        };
+        let device = DeviceIdentity { model: "ecg_contec_ecg90a".into(), serial: None, firmware: None };
+        let (value, at) = (Value::Recording(recording), Moment(1_790_000_000_000));
+        let reading = Reading { value, device, device_at: None, at, high_quality: None };
+        Kept { measurement, readings: vec![reading], at, asked_by_physician: false }
+    }
+
+    /// A consultation with consent to care, and what was recorded.
+    fn dossier(recorded: Vec<Kept>) -> Dossier {
+        let mut dossier = crate::documents::tests::dossier(Language::FRENCH);
+        let answer = ConsentAnswer { decision: Decision::Given, text_version: 20_260_101 };
+        let answers = ConsentAnswers { care: answer, usual_doctor: answer, statistics: answer };
+        dossier.consents.push(Consents { answers, at: dossier.started_at });
+        dossier.kept.extend(recorded);
+        dossier
+    }
+
+    #[test]
+    fn a_long_electrocardiogram_and_a_large_picture_are_sealed_without_holding_the_screen() {
+        let served = ServedOutbox::away();
+        served.come_back();
+        let outbox = served.client();
+        outbox.begin().unwrap();
+        let ecg = ten_minutes().to_bytes();
+        // As large as a camera's picture may be: in base64 more than a blob, and not more than a file to be sent.
+        let picture = vec![0xA5; exam::jpeg::PICTURE_BYTES_MAX];
+        let dossier = dossier(vec![
+            kept(Measurement::Ecg, RecordingKind::Ecg, &outbox, &ecg, 600_000),
+            kept(Measurement::SkinPicture, RecordingKind::Picture, &outbox, &picture, 0),
+        ]);
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let settings =
+            crate::settings::tests::settings("pharmacist_after_seconds = 120", "pharmacist_after_seconds = 120");
+        let (told, heard) = mpsc::channel();
+        let told = move |of, sealed| told.send((of, sealed)).unwrap();
+        // The outbox answers nothing while its store is taken: whoever waited for it would wait for ever.
+        let taken = outbox::serve::take(&served.store);
+        let began = Instant::now();
+        seal(runtime.handle(), &outbox, dossier.clone(), (settings, None), Moment(1_790_000_100_000), told);
+        let held = began.elapsed();
+        assert!(heard.try_recv().is_err());
+        drop(taken);
+        let (of, sealed) = heard.recv_timeout(PATIENCE).unwrap();
+        eprintln!("the screen's thread: {held:?}; sealed after {:?}", began.elapsed());
+        sealed.unwrap();
+        assert_eq!(of, dossier.id);
+        let status = outbox.status().unwrap();
+        assert_eq!((status.open, status.waiting), (None, 1));
+    }
+
+    #[test]
+    fn what_a_record_is_itself_is_told_from_an_outbox_that_is_away() {
+        let away = ServedOutbox::away().client();
+        assert!(!is_lasting(&away.begin().unwrap_err().into()));
+        let refused = |refusal| outbox::Error::Refused(outbox::Refused::new(refusal, ""));
+        for refusal in outbox::Refusal::ALL {
+            use outbox::Refusal::{Damaged, Malformed, TooLarge, UnknownBlob};
+            let lasts = matches!(refusal, Damaged | Malformed | TooLarge | UnknownBlob);
+            assert_eq!(is_lasting(&anyhow::Error::from(refused(refusal)).context("said")), lasts, "{refusal:?}");
+        }
+        assert!(is_lasting(&fhir::Unfit::NotToBeSent.into()));
+    }
 }

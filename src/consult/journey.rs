@@ -167,6 +167,8 @@ pub enum Trouble {
     OutOfRange,
     /// Its signal came too irregularly to be timed.
     Unsteady,
+    /// What was recorded is too large to be kept, or there was too much of it: record less, or go on without.
+    TooLarge,
 }
 
 impl Trouble {

@@ -20,10 +20,10 @@ mod inlet;
 pub mod measures;
 
 use crate::device::{Address, Device};
+use crate::turn::{Refusals, Turn};
 use clip::{CLIP_MAX, Clip, ClipError};
 use find::Found;
 use inlet::{Ended, Heard, Inlet};
-use crate::turn::{Refusals, Turn};
 use measures::Gap;
 
 /// A stethoscope that is not there is looked for that often: back well within 2 s of its cable.

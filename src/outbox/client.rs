@@ -125,8 +125,7 @@ impl Client {
         let (consultation, _) = shared.open_or_refuse()?;
         within("a blob", bytes.len(), BLOB_BYTES_MAX)?;
         let id = BlobId::random();
-        let blob =
-            Blob { name: name.into(), content_type: content_type.into(), bytes: Zeroizing::new(bytes.to_vec()) };
+        let blob = Blob { name: name.into(), content_type: content_type.into(), bytes: Zeroizing::new(bytes.to_vec()) };
         shared.expect_done(&Request::PutBlob { consultation, id, blob })?;
         Ok(id)
     }

@@ -9,7 +9,7 @@ pub mod print;
 pub mod received;
 pub mod summary_pdf;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod words;
 
 use std::fmt;

@@ -38,7 +38,7 @@ fn reading(value: Value) -> Reading {
     Reading { value, device, device_at: None, at: at(300), high_quality: None }
 }
 
-fn dossier(language: Language) -> Dossier {
+pub(crate) fn dossier(language: Language) -> Dossier {
     let authentication = Authentication::LocalTotp;
     let physician =
         Physician::new("Dr Claire Morel", "Médecine générale", "10001234565", "Rennes", 2_500, authentication).unwrap();

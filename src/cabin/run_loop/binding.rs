@@ -6,7 +6,7 @@ use consult::vitals::{Measurement, Value};
 use drivers::ports::{Address, Binding, Found, Message, PortEvent, UsbAddress, Which, find, system_clock};
 use drivers::{MODELS, Model};
 
-use super::{Cabin, Event, Front, post};
+use super::{Cabin, Event, Front, post, post_device};
 use crate::devices::Devices;
 
 /// Name of the binding that is tried, which no configuration can hold: names there are small letters.

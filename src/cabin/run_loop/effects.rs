@@ -6,6 +6,7 @@ use consult::vitals::Moment;
 
 use drivers::fixtures::printer_escpos::{Paper, Receipt};
 use drivers::ports::fixtures::{PrinterAddress, print};
+use drivers::ports::system_clock;
 use zeroize::Zeroizing;
 
 use super::{Cabin, Event, Front, Over, post};
@@ -34,6 +35,7 @@ impl Cabin {
             Effect::Speak => self.speak(),
             Effect::StartMeasurement(measurement) => self.start_device(measurement),
             Effect::StopMeasurement(measurement) => {
+                self.recordings.turn();
                 self.devices.stop(measurement);
                 self.instruments.stop(measurement, &self.runtime);
             }
@@ -62,16 +64,27 @@ impl Cabin {
     /// Seals the dossier for the server, or throws it away when there is nothing to send.
     fn submit(&mut self, now: Moment) {
         let Some(dossier) = self.journey.dossier() else { return };
-        let sealed = if dossier.is_to_be_recorded() {
-            submission::submit(&self.outbox, dossier, &self.settings, self.identity.as_ref(), now)
-        } else {
-            self.outbox.discard().map_err(Into::into)
-        };
-        self.count(now);
-        self.sealed(sealed);
+        if !dossier.is_to_be_recorded() {
+            let discarded = self.outbox.discard().map_err(Into::into);
+            return self.sealed(discarded, now);
+        }
+        if std::mem::replace(&mut self.sealing, true) {
+            return;
+        }
+        // Megabytes of curves and pictures: beside the screen's thread, which goes on moving.
+        let around = (self.settings.clone(), self.identity.clone());
+        let told = |of, sealed| post(Event::Sealed(of, sealed));
+        submission::seal(&self.runtime, &self.outbox, dossier.clone(), around, now, told);
     }
 
-    fn sealed(&mut self, sealed: anyhow::Result<()>) {
+    pub(super) fn handed_over(&mut self, of: ConsultationId, sealed: anyhow::Result<()>) {
+        self.sealing = false;
+        if self.consultation() == Some(of) {
+            self.sealed(sealed, system_clock());
+        }
+    }
+
+    fn sealed(&mut self, sealed: anyhow::Result<()>, now: Moment) {
         let sealed = match sealed {
             Err(error) if submission::is_lasting(&error) => {
                 self.seals_failed += 1;
@@ -87,6 +100,7 @@ impl Cabin {
         match sealed {
             Ok(()) => {
                 self.outbox_failed = false;
+                self.count(now);
                 self.input(Input::RecordSealed);
             }
             Err(error) => {
@@ -122,6 +136,7 @@ impl Cabin {
         self.drafts = Drafts::default();
         self.devices.forget();
         self.instruments.forget(&self.runtime);
+        self.recordings.turn();
         self.desk.forget();
         if let Some(link) = &self.link {
             link.waiting(None);

@@ -2,35 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use consult::journey::{Input, Trouble};
-use consult::vitals::{BodySite, Measurement, Moment, Reading, Recording, RecordingKind, Value};
+use consult::vitals::{BodySite, Measurement, RecordingKind};
 use exam::camera::still::{Made, Still};
 use exam::sound::clip::Clip;
 use media::Frame;
 
+use super::recordings::{Content, Kept, Outcome, Pending};
 use super::{Cabin, Event, post, with};
-use crate::devices::Health;
+use crate::devices::{Health, News};
 use crate::instruments::{self, Advice, InstrumentEvent, Opening, Said};
 use crate::screens;
 
-/// A recording on its way into the outbox.
-struct Taken<'a> {
-    kind: RecordingKind,
-    name: &'static str,
-    content_type: &'static str,
-    bytes: &'a [u8],
-    sha256: [u8; 32],
-    duration_ms: u32,
-    packed_here: bool,
-    missing_ms: u32,
-    device: &'a exam::Device,
-    at: Moment,
-    is_good: bool,
-}
-
 impl Cabin {
     pub(super) fn start_device(&mut self, measurement: Measurement) {
+        self.recordings.turn();
         self.devices.start(measurement);
         let show = move |opening: Opening, frame: Option<Frame>, busy: Arc<AtomicBool>| {
             let shown = slint::invoke_from_event_loop(move || {
@@ -88,11 +76,11 @@ impl Cabin {
                 drawn.store(false, Ordering::Release);
             }
             Said::Taken(still) => match *still {
-                Ok(still) => self.picture_taken(measurement, &still),
+                Ok(still) => self.picture_taken(measurement, still),
                 Err(error) => self.not_taken(measurement, &error),
             },
             Said::Recorded(clip) => match *clip {
-                Ok(clip) => self.sound_taken(measurement, &clip),
+                Ok(clip) => self.sound_taken(measurement, clip),
                 Err(error) => self.not_taken(measurement, &error),
             },
         }
@@ -119,46 +107,43 @@ impl Cabin {
         }
     }
 
-    fn picture_taken(&mut self, measurement: Measurement, still: &Still) {
-        let frozen = Some(still.frozen.clone());
-        self.instruments.taken(measurement, frozen, still.advice.map(Advice::Picture));
-        self.keep_recording(
-            measurement,
-            Taken {
-                kind: RecordingKind::Picture,
-                name: "picture",
-                content_type: "image/jpeg",
-                bytes: still.jpeg.reveal(),
-                sha256: still.sha256,
-                duration_ms: 0,
-                packed_here: still.made != Made::ByCamera,
-                missing_ms: 0,
-                device: &still.device,
-                at: still.at,
-                is_good: still.advice.is_none(),
-            },
-        );
+    fn picture_taken(&mut self, measurement: Measurement, still: Still) {
+        if !self.is_measuring(measurement) {
+            return;
+        }
+        self.instruments.taken(measurement, Some(still.frozen), still.advice.map(Advice::Picture));
+        let content = Content::File {
+            kind: RecordingKind::Picture,
+            bytes: still.jpeg,
+            sha256: still.sha256,
+            duration_ms: 0,
+            site: self.site_of(measurement),
+            packed_here: still.made != Made::ByCamera,
+            missing_ms: 0,
+        };
+        let device = instruments::identity(measurement, &still.device);
+        let is_good = Some(still.advice.is_none());
+        self.keep_recording(Pending::new(measurement, content, device, (None, still.at), is_good));
     }
 
-    fn sound_taken(&mut self, measurement: Measurement, clip: &Clip) {
+    fn sound_taken(&mut self, measurement: Measurement, clip: Clip) {
+        if !self.is_measuring(measurement) {
+            return;
+        }
         self.instruments.taken(measurement, None, clip.advice.map(Advice::Sound));
         let milliseconds = clip.measures.samples as u64 * 1_000 / u64::from(clip.rate.max(1));
-        self.keep_recording(
-            measurement,
-            Taken {
-                kind: RecordingKind::Sound,
-                name: "sound",
-                content_type: "audio/flac",
-                bytes: clip.flac.reveal(),
-                sha256: clip.sha256,
-                duration_ms: u32::try_from(milliseconds).unwrap_or(u32::MAX),
-                packed_here: false,
-                missing_ms: clip.gaps.iter().fold(0, |ms, gap| ms.saturating_add(gap.milliseconds)),
-                device: &clip.device,
-                at: clip.at,
-                is_good: clip.advice.is_none(),
-            },
-        );
+        let content = Content::File {
+            kind: RecordingKind::Sound,
+            bytes: clip.flac,
+            sha256: clip.sha256,
+            duration_ms: u32::try_from(milliseconds).unwrap_or(u32::MAX),
+            site: self.site_of(measurement),
+            packed_here: false,
+            missing_ms: clip.gaps.iter().fold(0, |ms, gap| ms.saturating_add(gap.milliseconds)),
+        };
+        let device = instruments::identity(measurement, &clip.device);
+        let is_good = Some(clip.advice.is_none());
+        self.keep_recording(Pending::new(measurement, content, device, (None, clip.at), is_good));
     }
 
     /// Where on the body it is taken, when that was chosen.
@@ -166,36 +151,37 @@ impl Cabin {
         self.drafts.site.filter(|(of, _)| *of == measurement).map(|(_, site)| site)
     }
 
-    /// A reading only once the outbox has it.
-    fn keep_recording(&mut self, measurement: Measurement, taken: Taken<'_>) {
-        if !self.is_measuring(measurement) {
-            return;
+    /// A recording is a reading only once the outbox has it.
+    pub(super) fn keep_recording(&mut self, pending: Pending) {
+        let measurement = pending.measurement;
+        let told = |pending, result| post(Event::Kept(pending, result));
+        if self.is_measuring(measurement) && !self.recordings.take(pending, &self.outbox, &self.runtime, told) {
+            tracing::error!(?measurement, "too many recordings at once");
+            self.input(Input::MeasuringFailed { measurement, trouble: Trouble::TooLarge });
         }
-        let blob = match self.outbox.put_blob(taken.name, taken.content_type, taken.bytes) {
-            Ok(blob) => blob,
-            Err(error) => {
-                tracing::error!(%error, "a recording could not be kept: see the outbox");
-                self.input(Input::MeasuringFailed { measurement, trouble: Trouble::DeviceFault });
-                return;
+    }
+
+    pub(super) fn recording_kept(&mut self, pending: Pending, result: Result<Kept, outbox::Error>) {
+        match self.recordings.kept(pending, result) {
+            Outcome::Reading(measurement, reading) => {
+                let is_instrument = self.instruments.serving(measurement).is_some();
+                let news = if is_instrument {
+                    News::Taken(vec![reading])
+                } else {
+                    self.devices.recorded(measurement, reading)
+                };
+                let has_finished = matches!(news, News::Taken(_));
+                self.device_news(measurement, news, Instant::now());
+                if has_finished && self.devices.is_away(measurement) {
+                    self.device_news(measurement, News::Lost, Instant::now());
+                }
             }
-        };
-        let recording = Recording {
-            kind: taken.kind,
-            blob: *blob.0.as_bytes(),
-            sha256: taken.sha256,
-            size_bytes: u32::try_from(taken.bytes.len()).unwrap_or(u32::MAX),
-            duration_ms: taken.duration_ms,
-            site: self.site_of(measurement),
-            packed_here: taken.packed_here,
-            missing_ms: taken.missing_ms,
-        };
-        let reading = Reading {
-            value: Value::Recording(recording),
-            device: instruments::identity(measurement, taken.device),
-            device_at: None,
-            at: taken.at,
-            high_quality: Some(taken.is_good),
-        };
-        self.input(Input::ReadingsTaken { measurement, readings: vec![reading] });
+            Outcome::Unwanted(blob) => self.drop_recording(blob),
+            Outcome::Nothing => {}
+            Outcome::Held => self.outbox_fails(),
+            Outcome::TooLarge(measurement) => {
+                self.input(Input::MeasuringFailed { measurement, trouble: Trouble::TooLarge });
+            }
+        }
     }
 }

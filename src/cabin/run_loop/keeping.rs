@@ -1,6 +1,6 @@
 //! Answers into the journal before they count, and what waits while the outbox is away.
 
-use consult::journey::{Act, Effect, Input, Journey};
+use consult::journey::{Act, Effect, Input, Journey, Step};
 use consult::vitals::{Moment, Value};
 use outbox::BlobId;
 
@@ -59,6 +59,13 @@ impl Cabin {
         if !writes {
             return Ok(false);
         }
+        if self.sealing {
+            // Its journal closes at any moment: what is said now is written if it does not.
+            if self.owed.len() < OWED_MAX {
+                self.owed.push_back((at, input.clone()));
+            }
+            return Ok(false);
+        }
         self.pay()?;
         journal::write(&self.outbox, effects, input, at, next)?;
         Ok(true)
@@ -77,6 +84,9 @@ impl Cabin {
     }
 
     fn pay(&mut self) -> Result<(), outbox::Error> {
+        if self.sealing {
+            return Ok(());
+        }
         while let Some((at, input)) = self.owed.front() {
             journal::append(&self.outbox, input, *at)?;
             self.owed.pop_front();
@@ -86,8 +96,8 @@ impl Cabin {
 
     /// A recording that is taken again or not kept is of no use to anybody: its room in the outbox is for others.
     pub(super) fn drop_unnamed(&self, before: &Journey) {
-        // Once sealed or forgotten, everything is destroyed with its key.
-        if self.journey.dossier().is_none() {
+        // What is sealed or forgotten is destroyed with its key.
+        if self.journey.dossier().is_none() || matches!(self.journey.step(), Step::Storing { .. }) {
             return;
         }
         let named = recordings(&self.journey);

@@ -35,7 +35,7 @@ coded_enum!(SkipReason {
 coded_enum!(Trouble {
     0 => NoSignal, 1 => Moved, 2 => Implausible, 3 => TookTooLong, 4 => DeviceFault, 5 => Silent, 6 => Busy,
     7 => NoResult, 8 => Stopped, 9 => Clock, 10 => Unit, 11 => Overload, 12 => OtherSubstance, 13 => BelowRange,
-    14 => AboveRange, 15 => OutOfRange, 16 => Unsteady,
+    14 => AboveRange, 15 => OutOfRange, 16 => Unsteady, 17 => TooLarge,
 });
 coded_enum!(CallEnd {
     0 => Physician, 1 => GivenBack, 2 => Failed, 3 => PhysicianWithoutPicture, 4 => PhysicianBrokenOff,
