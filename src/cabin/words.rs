@@ -409,7 +409,7 @@ screen_try_trouble, try_trouble_of_screen: Trouble, ui::TryTrouble {
     NoSignal = NoSignal, Moved = Moved, Implausible = Implausible, TookTooLong = TookTooLong,
     DeviceFault = OutOfOrder, Silent = Silent, Busy = Busy, NoResult = NoResult, Stopped = Stopped, Clock = Clock,
     Unit = Unit, Overload = Overload, OtherSubstance = OtherSubstance, BelowRange = BelowRange,
-    AboveRange = AboveRange, OutOfRange = OutOfRange, Unsteady = Unsteady,
+    AboveRange = AboveRange, OutOfRange = OutOfRange, Unsteady = Unsteady, TooLarge = TooLarge,
 });
 
 /// The screen's word for what is to be done about a port.
