@@ -154,6 +154,25 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "43-leave", show: |app| over(app, Overlay::Leave) },
     Scene { name: "43b-hang-up", show: |app| over(app, Overlay::HangUp) },
     Scene { name: "44-inactivity", show: |app| over(app, Overlay::Inactivity) },
+    Scene {
+        name: "44b-replace-identity",
+        show: |app| {
+            app.global::<IdentityAdapter>().set_scanned(CardHolder {
+                name: "PAT-TROIS DOMINIQUE MARIE-LOUISE".into(),
+                birth_date: BirthDate { day: 28, month: 3, year: 1979 },
+            });
+            at(app, Screen::IdentityReview, StepName::Identity);
+            app.global::<Bar>().set_overlay(Overlay::ReplaceIdentity);
+        },
+    },
+    Scene {
+        name: "44c-code-refused",
+        show: |app| {
+            app.global::<IdentityAdapter>().set_code_trouble(CodeTrouble::Product);
+            at(app, Screen::GivenNames, StepName::Identity);
+            app.global::<Bar>().set_overlay(Overlay::CodeRefused);
+        },
+    },
     Scene { name: "45-languages", show: |app| over(app, Overlay::Languages) },
     Scene { name: "46-pharmacist-space", show: |app| at(app, Screen::PharmacistSpace, StepName::None) },
     Scene { name: "47-identity-check", show: |app| at(app, Screen::IdentityCheck, StepName::None) },

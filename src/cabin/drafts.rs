@@ -3,7 +3,7 @@
 use consult::communes;
 use consult::dossier::{Dossier, UsualDoctor};
 use consult::identity::{
-    BirthDate, CogCode, IdentityDocument, Matricule, MatriculeRefused, Place, Sex, TraitText, Traits,
+    BirthDate, CogCode, IdentityDocument, Matricule, MatriculeRefused, Place, Prefill, Sex, TraitText, Traits,
 };
 use consult::reason::{BodyPart, ReasonKind};
 use consult::vitals::{BodySite, Measurement, Moment};
@@ -121,6 +121,8 @@ pub struct CardDraft {
 pub struct IdentityDraft {
     /// The card.
     pub card: CardDraft,
+    /// What a code says while there are other answers: the patient is asked whether it replaces them.
+    pub scanned: Option<Prefill>,
     /// Page shown.
     pub page: IdentityPage,
     /// Changing one answer from the review: back there afterwards.
@@ -144,6 +146,42 @@ pub struct IdentityDraft {
 }
 
 impl IdentityDraft {
+    /// What a card or a code says, and nothing of whoever was written there before: two people are never mixed.
+    pub fn of_prefill(prefill: &Prefill) -> Self {
+        let place = prefill.birth_place().and_then(communes::by_code);
+        let (year, month, day) = prefill.birth_date().unwrap_or_default();
+        Self {
+            card: CardDraft { passed: true, said: None },
+            scanned: None,
+            page: IdentityPage::BirthName,
+            from_review: false,
+            birth_name: prefill.birth_name().unwrap_or_default().to_owned(),
+            given_names: prefill.given_names().unwrap_or_default().to_owned(),
+            sex: prefill.sex(),
+            birth_date: (day.unwrap_or(0), month.unwrap_or(0), year),
+            place_search: place.as_ref().map(|place| place.name.to_owned()).unwrap_or_default(),
+            places: Vec::new(),
+            place: place.as_ref().map(FoundPlace::of_list),
+            matricule: prefill.matricule().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// Nothing is answered yet.
+    pub fn is_blank(&self) -> bool {
+        self.says_the_same(&Self::default())
+    }
+
+    /// The six answers are those of `other`.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let answers = |draft: &Self| (draft.sex, draft.birth_date, draft.place.as_ref().map(|place| place.code));
+        answers(self) == answers(other)
+            && self.birth_name == other.birth_name
+            && self.given_names == other.given_names
+            && self.matricule == other.matricule
+            // What is being searched is an answer being given.
+            && self.place_search == other.place_search
+    }
+
     /// The birth date, when it is one.
     pub fn date(&self) -> Option<BirthDate> {
         let (day, month, year) = self.birth_date;
@@ -232,6 +270,7 @@ impl Drafts {
             let (year, month, day) = traits.birth_date.parts();
             drafts.identity = IdentityDraft {
                 card: CardDraft::default(),
+                scanned: None,
                 page: IdentityPage::Review,
                 from_review: false,
                 birth_name: traits.birth_name.reveal().to_owned(),
@@ -267,6 +306,16 @@ impl Drafts {
 }
 
 impl FoundPlace {
+    /// A place of the official list, as the form holds it.
+    pub fn of_list(place: &communes::Found) -> Self {
+        Self {
+            code: place.cog,
+            name: place.name.to_owned(),
+            // Communes of one name are told apart by their département; a country needs nothing.
+            detail: if place.cog.is_country() { String::new() } else { place.departement().to_owned() },
+        }
+    }
+
     /// A place that was chosen.
     fn of(place: &Place) -> Self {
         let listed = communes::by_code(place.cog);
@@ -282,19 +331,75 @@ impl FoundPlace {
     }
 }
 
+impl Drop for IdentityDraft {
+    fn drop(&mut self) {
+        for text in [&mut self.birth_name, &mut self.given_names, &mut self.place_search, &mut self.matricule] {
+            text.zeroize();
+        }
+    }
+}
+
 impl Drop for Drafts {
     fn drop(&mut self) {
-        for text in [
-            &mut self.reason.words,
-            &mut self.identity.birth_name,
-            &mut self.identity.given_names,
-            &mut self.identity.place_search,
-            &mut self.identity.matricule,
-            &mut self.doctor.name,
-            &mut self.doctor.town_search,
-            &mut self.doctor.phone,
-        ] {
+        for text in
+            [&mut self.reason.words, &mut self.doctor.name, &mut self.doctor.town_search, &mut self.doctor.phone]
+        {
             text.zeroize();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARIS_15: &str = "75115";
+
+    /// Somebody who answered every page.
+    fn written() -> IdentityDraft {
+        let place = communes::by_code(CogCode::parse("49007").unwrap()).unwrap();
+        let mut draft = IdentityDraft::default();
+        draft.birth_name = "DURAND".into();
+        draft.given_names = "CAMILLE".into();
+        draft.sex = Some(Sex::Female);
+        draft.birth_date = (1, 2, 1990);
+        draft.place_search = place.name.to_owned();
+        draft.place = Some(FoundPlace::of_list(&place));
+        draft.matricule = "290024900700117".into();
+        draft
+    }
+
+    #[test]
+    fn a_code_that_says_only_a_name_leaves_nothing_of_whoever_was_written_before() {
+        let text = |text: &str| TraitText::parse(text).ok();
+        let card = Prefill::of_card(text("DUBOIS-ESSAI"), text("ELEONORE"), None);
+        let filled = IdentityDraft::of_prefill(&card);
+        assert_eq!((filled.birth_name.as_str(), filled.given_names.as_str()), ("DUBOIS-ESSAI", "ELEONORE"));
+        assert_eq!((filled.sex, filled.birth_date, &filled.place), (None, (0, 0, 0), &None));
+        assert_eq!((filled.place_search.as_str(), filled.matricule.as_str()), ("", ""));
+        assert!(!filled.says_the_same(&written()) && !filled.is_blank());
+        assert!(filled.card.passed, "the card is not asked for again");
+    }
+
+    #[test]
+    fn the_same_code_read_twice_is_no_other_answer_and_any_answer_is_no_blank() {
+        assert!(written().says_the_same(&written()) && !written().is_blank());
+        assert!(IdentityDraft::default().is_blank());
+        let differ: [fn(&mut IdentityDraft); 6] = [
+            |draft| draft.birth_name.push('D'),
+            |draft| draft.given_names.push('A'),
+            |draft| draft.sex = Some(Sex::Male),
+            |draft| draft.birth_date.0 = 3,
+            |draft| {
+                draft.place = Some(FoundPlace::of_list(&communes::by_code(CogCode::parse(PARIS_15).unwrap()).unwrap()))
+            },
+            |draft| draft.matricule.push('1'),
+        ];
+        for change in differ {
+            let (mut one, mut blank) = (written(), IdentityDraft::default());
+            change(&mut one);
+            change(&mut blank);
+            assert!(!one.says_the_same(&written()) && !blank.is_blank());
         }
     }
 }

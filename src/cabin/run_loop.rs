@@ -27,7 +27,7 @@ use drivers::fixtures::light_blink1::CabinState;
 use drivers::ports::fixtures::Fixtures;
 use drivers::ports::{Message, system_clock};
 use outbox::Client;
-use ui::App;
+use ui::{App, CodeTrouble};
 
 use crate::desk_link::{DeskEvent, DeskLink};
 use crate::devices::{Devices, News};
@@ -126,6 +126,10 @@ pub enum Over {
     HangUp,
     /// The list of languages.
     Languages,
+    /// "Replace your answers?": a code says others.
+    Replace,
+    /// A code was presented that fills in nothing.
+    CodeRefused(CodeTrouble),
 }
 
 /// Counts of the day, for the pharmacist. No patient in them.

@@ -265,13 +265,16 @@ fn overlay(app: &App, cabin: &Cabin) -> Overlay {
     }
     // The emergency screen says itself that the pharmacist is called.
     let emergency = cabin.journey.emergency().is_some();
+    let identity = matches!(cabin.journey.step(), Step::Identity) && !emergency;
     match cabin.over {
         Over::Leave => Overlay::Leave,
         Over::HangUp if matches!(cabin.journey.step(), Step::Call { .. }) => Overlay::HangUp,
         Over::Languages => Overlay::Languages,
-        Over::Nothing | Over::HangUp if cabin.help_is_asked() && !cabin.help_hidden && !emergency => Overlay::Help,
-        Over::Nothing | Over::HangUp if cabin.is_stopped_by_outbox() => Overlay::NotKept,
-        Over::Nothing | Over::HangUp => Overlay::None,
+        _ if cabin.help_is_asked() && !cabin.help_hidden && !emergency => Overlay::Help,
+        _ if cabin.is_stopped_by_outbox() => Overlay::NotKept,
+        Over::Replace if identity && cabin.drafts.identity.scanned.is_some() => Overlay::ReplaceIdentity,
+        Over::CodeRefused(_) if identity => Overlay::CodeRefused,
+        _ => Overlay::None,
     }
 }
 

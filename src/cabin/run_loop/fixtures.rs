@@ -1,33 +1,29 @@
 //! The card reader and the lamp outside.
 
-use consult::communes;
 use consult::identity::Prefill;
-use consult::journey::{Help, Step};
+use consult::journey::{Help, Input, Step};
 use drivers::fixtures::card_vitale::Wanted;
 use drivers::fixtures::light_blink1::CabinState;
-use drivers::fixtures::scanner_codes::Scan;
+use drivers::fixtures::scanner_codes::{InsRefused, Scan};
 use drivers::fixtures::{CardEvent, FixtureEvent, Message};
 
-use super::Cabin;
-use crate::drafts::IdentityPage;
-use crate::screens;
+use ui::CodeTrouble;
+
+use super::{Cabin, Front, Over};
+use crate::drafts::{IdentityDraft, IdentityPage};
 
 impl Cabin {
     pub(super) fn fixture(&mut self, message: Message) {
         match message.event {
             FixtureEvent::Card(event) if self.offers_card() => self.card(event),
-            FixtureEvent::Scanned(Scan::Ins(prefill)) if matches!(self.journey.step(), Step::Identity) => {
-                self.prefill(&prefill);
-                self.drafts.identity.card.passed = true;
-                self.drafts.identity.page = IdentityPage::BirthName;
-            }
+            FixtureEvent::Scanned(scan) => self.scanned(&scan),
             FixtureEvent::Lost => tracing::warn!(fixture = message.fixture, "not there: check the cable"),
             FixtureEvent::Refused { remedy, .. } => {
                 tracing::warn!(fixture = message.fixture, %remedy, "cannot be used")
             }
             FixtureEvent::Opened { .. } => tracing::info!(fixture = message.fixture, "open"),
             // The door and the radar wake the screen of the appliance; the journey needs neither.
-            FixtureEvent::Card(_) | FixtureEvent::Scanned(_) | FixtureEvent::Door(_) | FixtureEvent::Presence(_) => {}
+            FixtureEvent::Card(_) | FixtureEvent::Door(_) | FixtureEvent::Presence(_) => {}
         }
     }
 
@@ -65,21 +61,51 @@ impl Cabin {
         self.drafts.identity.card.passed = true;
     }
 
+    /// A code was presented. It fills an empty form at once; what is written is replaced only if the patient says so.
+    pub(super) fn scanned(&mut self, scan: &Scan) {
+        let asks_who = matches!(self.journey.step(), Step::Identity) && self.journey.emergency().is_none();
+        let answers = matches!(self.over, Over::Leave | Over::HangUp | Over::Languages);
+        if !asks_who || self.front != Front::Patient || answers {
+            return;
+        }
+        self.over = Over::Nothing;
+        self.drafts.identity.scanned = None;
+        match scan {
+            Scan::Ins(prefill) => {
+                self.input(Input::Touched);
+                let written = &self.drafts.identity;
+                if written.is_blank() {
+                    self.prefill(prefill);
+                } else if !written.says_the_same(&IdentityDraft::of_prefill(prefill)) {
+                    self.drafts.identity.scanned = Some(prefill.clone());
+                    self.over = Over::Replace;
+                }
+            }
+            Scan::InsRefused(InsRefused::Block(_)) => self.over = Over::CodeRefused(CodeTrouble::Damaged),
+            Scan::InsRefused(InsRefused::Version | InsRefused::Test) => {
+                self.over = Over::CodeRefused(CodeTrouble::Elsewhere);
+            }
+            Scan::Gs1(_) | Scan::Gs1Refused(_) => self.over = Over::CodeRefused(CodeTrouble::Product),
+            Scan::Unknown => self.over = Over::CodeRefused(CodeTrouble::Unknown),
+        }
+    }
+
+    /// The code replaces what was written.
+    pub fn take_scanned(&mut self) {
+        self.over = Over::Nothing;
+        if let Some(prefill) = self.drafts.identity.scanned.take() {
+            self.prefill(&prefill);
+        }
+    }
+
+    /// What was written stays.
+    pub fn keep_written(&mut self) {
+        self.over = Over::Nothing;
+        self.drafts.identity.scanned = None;
+    }
+
     fn prefill(&mut self, prefill: &Prefill) {
-        let draft = &mut self.drafts.identity;
-        draft.birth_name = prefill.birth_name().unwrap_or_default().to_owned();
-        draft.given_names = prefill.given_names().unwrap_or_default().to_owned();
-        if let Some((year, month, day)) = prefill.birth_date() {
-            draft.birth_date = (day.unwrap_or(0), month.unwrap_or(0), year);
-        }
-        draft.sex = prefill.sex().or(draft.sex);
-        if let Some(place) = prefill.birth_place().and_then(communes::by_code) {
-            draft.place_search = place.name.to_owned();
-            draft.place = Some(screens::patient::identity::found_place(&place));
-        }
-        if let Some(matricule) = prefill.matricule() {
-            draft.matricule = matricule.to_owned();
-        }
+        self.drafts.identity = IdentityDraft::of_prefill(prefill);
     }
 
     /// What the fixtures are to do now: a card is looked for only while the patient is asked for it.

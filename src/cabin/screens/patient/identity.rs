@@ -2,11 +2,11 @@
 
 use consult::communes::{self, Scope};
 use consult::identity::{
-    BirthDate, BirthDateRefused, MatriculeRefused, NAME_CHARS_MAX, Sex, TraitText, TraitTextRefused,
+    BirthDate, BirthDateRefused, MatriculeRefused, NAME_CHARS_MAX, Prefill, Sex, TraitText, TraitTextRefused,
 };
 use consult::journey::Input;
 use drivers::fixtures::CardEvent;
-use drivers::fixtures::card_vitale::{CardFault, Holder};
+use drivers::fixtures::card_vitale::CardFault;
 use drivers::ports::system_clock;
 use slint::{ComponentHandle as _, SharedString};
 use ui::{App, BirthDateState, CardHolder, CardState, IdentityAdapter, MatriculeState, PlaceFound, SexKind};
@@ -14,7 +14,7 @@ use ui::{App, BirthDateState, CardHolder, CardState, IdentityAdapter, MatriculeS
 use super::super::list;
 use super::answers::{cut, set_text};
 use crate::drafts::{FoundPlace, IdentityDraft, IdentityPage};
-use crate::run_loop::{Cabin, with};
+use crate::run_loop::{Cabin, Over, with};
 use crate::words;
 
 /// Rows of a search that fit above the keyboard.
@@ -29,6 +29,8 @@ pub(super) fn connect(app: &App) {
     identity.on_choose_card_holder(|index| {
         with(|cabin| cabin.choose_card_holder(usize::try_from(index).unwrap_or(usize::MAX)))
     });
+    identity.on_replace(|| with(Cabin::take_scanned));
+    identity.on_keep(|| with(Cabin::keep_written));
     identity.on_birth_name_edited(|text| with(|cabin| cabin.drafts.identity.birth_name = cut(&text, NAME_CHARS_MAX)));
     identity.on_given_names_edited(|text| with(|cabin| cabin.drafts.identity.given_names = cut(&text, NAME_CHARS_MAX)));
     identity.on_choose_sex(|sex| {
@@ -91,6 +93,7 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
     let draft = &cabin.drafts.identity;
     let identity = app.global::<IdentityAdapter>();
     card(&identity, cabin);
+    code(&identity, cabin);
     set_text(&draft.birth_name, || identity.get_birth_name(), |text| identity.set_birth_name(text));
     set_text(&draft.given_names, || identity.get_given_names(), |text| identity.set_given_names(text));
     set_text(&draft.place_search, || identity.get_place_search(), |text| identity.set_place_search(text));
@@ -120,6 +123,7 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
 pub(super) fn forget(app: &App) {
     let identity = app.global::<IdentityAdapter>();
     identity.set_card_holders(slint::ModelRc::default());
+    identity.set_scanned(CardHolder::default());
     identity.set_birth_name(SharedString::default());
     identity.set_given_names(SharedString::default());
     identity.set_place_search(SharedString::default());
@@ -152,34 +156,33 @@ fn card(identity: &IdentityAdapter<'_>, cabin: &Cabin) {
         Some(CardEvent::Read(holders)) => holders.as_slice(),
         _ => &[],
     };
-    let holder = |holder: &Holder| {
-        let (year, month, day) = holder.prefill.birth_date().unwrap_or_default();
-        let names = [holder.prefill.birth_name(), holder.prefill.given_names()];
-        CardHolder {
-            name: names.into_iter().flatten().collect::<Vec<_>>().join(" ").into(),
-            birth_date: ui::BirthDate {
-                day: day.unwrap_or(0).into(),
-                month: month.unwrap_or(0).into(),
-                year: year.into(),
-            },
-        }
-    };
-    list(&identity.get_card_holders(), holders.iter().map(holder).collect(), |rows| identity.set_card_holders(rows));
+    let rows = holders.iter().map(|holder| person(&holder.prefill)).collect();
+    list(&identity.get_card_holders(), rows, |rows| identity.set_card_holders(rows));
+}
+
+/// What a scanner or a camera read of a document.
+fn code(identity: &IdentityAdapter<'_>, cabin: &Cabin) {
+    identity.set_scanned(cabin.drafts.identity.scanned.as_ref().map(person).unwrap_or_default());
+    identity.set_card_reader_present(cabin.fixtures.card_reader().is_some());
+    identity.set_scanner_present(cabin.settings.fixtures.scanner.is_some());
+    if let Over::CodeRefused(trouble) = cabin.over {
+        identity.set_code_trouble(trouble);
+    }
+}
+
+/// Whom a card or a code names.
+fn person(prefill: &Prefill) -> CardHolder {
+    let (year, month, day) = prefill.birth_date().unwrap_or_default();
+    let names = [prefill.birth_name(), prefill.given_names()];
+    CardHolder {
+        name: names.into_iter().flatten().collect::<Vec<_>>().join(" ").into(),
+        birth_date: ui::BirthDate { day: day.unwrap_or(0).into(), month: month.unwrap_or(0).into(), year: year.into() },
+    }
 }
 
 /// The places of the official list that fit what is typed, best first.
 pub(super) fn search(typed: &str, scope: Scope) -> Vec<FoundPlace> {
-    communes::search(typed, scope, PLACES_SHOWN).iter().map(found_place).collect()
-}
-
-/// A place of the official list, as the form holds it.
-pub fn found_place(place: &communes::Found) -> FoundPlace {
-    FoundPlace {
-        code: place.cog,
-        name: place.name.to_owned(),
-        // Communes of one name are told apart by their département; a country needs nothing.
-        detail: if place.cog.is_country() { String::new() } else { place.departement().to_owned() },
-    }
+    communes::search(typed, scope, PLACES_SHOWN).iter().map(FoundPlace::of_list).collect()
 }
 
 pub(super) fn found(place: &FoundPlace) -> PlaceFound {
