@@ -45,6 +45,29 @@ pub const SCENES: &[Scene] = &[
             at(app, Screen::VitaleCard, StepName::Identity);
         },
     },
+    Scene {
+        name: "08d-card-or-code",
+        show: |app| {
+            let identity = app.global::<IdentityAdapter>();
+            identity.set_card_holders(ModelRc::default());
+            identity.set_scanner_present(true);
+            identity.set_code_camera_present(true);
+            identity.set_code_unseen(true);
+            identity.set_card(CardState::TakeOut);
+            at(app, Screen::VitaleCard, StepName::Identity);
+        },
+    },
+    Scene {
+        name: "08e-code-camera",
+        show: |app| {
+            let identity = app.global::<IdentityAdapter>();
+            identity.set_code_state(CodeState::Refused);
+            identity.set_code_trouble(CodeTrouble::Unknown);
+            identity.set_code_picture(portrait());
+            identity.set_code_picture_present(true);
+            at(app, Screen::CodeCamera, StepName::Identity);
+        },
+    },
     Scene { name: "09-birth-name", show: |app| at(app, Screen::BirthName, StepName::Identity) },
     Scene { name: "10-given-names", show: |app| at(app, Screen::GivenNames, StepName::Identity) },
     Scene { name: "11-sex", show: |app| at(app, Screen::Sex, StepName::Identity) },

@@ -8,6 +8,7 @@ use consult::identity::{
 use consult::reason::{BodyPart, ReasonKind};
 use consult::vitals::{BodySite, Measurement, Moment};
 use drivers::fixtures::CardEvent;
+use ui::CodeTrouble;
 use zeroize::Zeroize;
 
 use crate::documents::papers::{Telephone, UnderWay};
@@ -121,6 +122,10 @@ pub struct CardDraft {
 pub struct IdentityDraft {
     /// The card.
     pub card: CardDraft,
+    /// The camera was shown no code in time.
+    pub code_unseen: bool,
+    /// What the camera last read that is no document's code.
+    pub code_trouble: Option<CodeTrouble>,
     /// What a code says while there are other answers: the patient is asked whether it replaces them.
     pub scanned: Option<Prefill>,
     /// Page shown.
@@ -152,6 +157,8 @@ impl IdentityDraft {
         let (year, month, day) = prefill.birth_date().unwrap_or_default();
         Self {
             card: CardDraft { passed: true, said: None },
+            code_unseen: false,
+            code_trouble: None,
             scanned: None,
             page: IdentityPage::BirthName,
             from_review: false,
@@ -270,6 +277,8 @@ impl Drafts {
             let (year, month, day) = traits.birth_date.parts();
             drafts.identity = IdentityDraft {
                 card: CardDraft::default(),
+                code_unseen: false,
+                code_trouble: None,
                 scanned: None,
                 page: IdentityPage::Review,
                 from_review: false,

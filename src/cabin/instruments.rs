@@ -42,6 +42,7 @@ impl Setting {
     fn is_plugged(&self) -> bool {
         match &self.source {
             Source::Camera(camera::Source::Test(_)) | Source::Stethoscope(sound::Source::Test) => true,
+            Source::Camera(camera::Source::Picture(file)) => file.exists(),
             Source::Camera(camera::Source::Plugged(address)) => camera::find::is_plugged(address),
             Source::Stethoscope(sound::Source::Plugged(address)) => sound::find::is_plugged(address),
         }
@@ -53,6 +54,7 @@ impl Setting {
                 address.to_string()
             }
             Source::Camera(camera::Source::Test(_)) | Source::Stethoscope(sound::Source::Test) => "test".to_owned(),
+            Source::Camera(camera::Source::Picture(file)) => file.display().to_string(),
         }
     }
 }
@@ -309,15 +311,12 @@ impl Instrument {
     }
 }
 
-fn open_camera(
-    source: camera::Source,
+/// Hands the live picture on, the newest each time: the flag is cleared once it is drawn. Ends with the camera.
+pub(crate) fn draw_live(
+    mut live: tokio::sync::watch::Receiver<Option<Frame>>,
     runtime: &Handle,
-    said: impl Fn(Said) + Send + 'static,
     show: impl Fn(Option<Frame>, Arc<AtomicBool>) + Send + 'static,
-) -> std::io::Result<Open> {
-    let (sender, receiver) = sync_channel(camera::EVENTS_MAX);
-    let camera = Camera::open(source, sender)?;
-    let mut live = camera.live();
+) {
     runtime.spawn(async move {
         let busy = Arc::new(AtomicBool::new(false));
         while live.changed().await.is_ok() {
@@ -327,6 +326,17 @@ fn open_camera(
             }
         }
     });
+}
+
+fn open_camera(
+    source: camera::Source,
+    runtime: &Handle,
+    said: impl Fn(Said) + Send + 'static,
+    show: impl Fn(Option<Frame>, Arc<AtomicBool>) + Send + 'static,
+) -> std::io::Result<Open> {
+    let (sender, receiver) = sync_channel(camera::EVENTS_MAX);
+    let camera = Camera::open(source, sender)?;
+    draw_live(camera.live(), runtime, show);
     // Ends with the camera, whose end of the channel it is.
     runtime.spawn_blocking(move || {
         for event in receiver {

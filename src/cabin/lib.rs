@@ -3,10 +3,11 @@
 //! * [`run_loop`]: what happens, one event at a time. Start here.
 //! * [`screens`]: properties and callbacks of every screen. [`words`]: one vocabulary in the other.
 //! * [`desk_link`], [`enrolment`]: the line to the desk. [`physician_link`]: the call.
-//! * [`devices`]: what is plugged. [`journal`], [`submission`], [`documents`]: what is kept, sent and handed out.
+//! * [`devices`]: what is plugged. [`code_camera`]: a document's code, shown to a camera. [`journal`], [`submission`], [`documents`]: what is kept, sent and handed out.
 //! * [`pharmacists`]: PINs. [`voice`], [`bell`]: what is heard. Freed memory is wiped by `outbox::forget`.
 
 pub mod bell;
+pub mod code_camera;
 pub mod desk_link;
 pub mod devices;
 pub mod documents;

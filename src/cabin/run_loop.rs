@@ -29,6 +29,7 @@ use drivers::ports::{Message, system_clock};
 use outbox::Client;
 use ui::{App, CodeTrouble};
 
+use crate::code_camera::{CodeCamera, CodeEvent};
 use crate::desk_link::{DeskEvent, DeskLink};
 use crate::devices::{Devices, News};
 use crate::documents::print::PrintFault;
@@ -66,6 +67,8 @@ pub enum Event {
     Fixture(drivers::fixtures::Message),
     /// From the device that the technician tries.
     Trial(Message),
+    /// From the camera to which a code is shown, opened as this many before it; of a former one nothing is heard.
+    Code(u64, CodeEvent),
     /// From an instrument that sees.
     Instrument(InstrumentEvent),
     /// From the line to the desk.
@@ -173,6 +176,10 @@ pub struct Cabin {
     pub(crate) fixtures: Fixtures,
     /// A card is looked for.
     card_wanted: bool,
+    /// A code is being shown to the camera.
+    pub(crate) code_camera: Option<CodeCamera>,
+    /// How often that was so.
+    codes_shown: u64,
     /// What the lamp outside was last told.
     lamp: Option<CabinState>,
     pub(crate) link: Option<DeskLink>,
@@ -296,6 +303,8 @@ impl Cabin {
             binding: BindingDraft::default(),
             fixtures,
             card_wanted: false,
+            code_camera: None,
+            codes_shown: 0,
             lamp: None,
             devices,
             link: None,
@@ -338,6 +347,8 @@ impl Cabin {
             Event::Plugged(found) => self.plugged(found),
             Event::Fixture(message) => self.fixture(message),
             Event::Trial(message) => self.trial(message),
+            Event::Code(number, event) if number == self.codes_shown => self.code_event(event),
+            Event::Code(..) => {}
             Event::Instrument(event) => self.instrument(event),
             Event::Desk(event) => self.desk_event(event),
             Event::Physician(number, event) if number == self.call_number => self.physician_event(event),

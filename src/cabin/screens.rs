@@ -187,7 +187,8 @@ fn screen(cabin: &Cabin) -> Screen {
         },
         Step::WarningSigns => Screen::WarningSigns,
         Step::Identity => match cabin.drafts.identity.page {
-            IdentityPage::BirthName if cabin.offers_card() => Screen::VitaleCard,
+            IdentityPage::BirthName if cabin.code_camera.is_some() => Screen::CodeCamera,
+            IdentityPage::BirthName if cabin.offers_not_to_type() => Screen::VitaleCard,
             IdentityPage::BirthName => Screen::BirthName,
             IdentityPage::GivenNames => Screen::GivenNames,
             IdentityPage::Sex => Screen::Sex,

@@ -12,11 +12,10 @@ use consult::vitals::Measurement;
 use drivers::fixtures::printer_escpos::Paper;
 use drivers::ports::Binding;
 use drivers::ports::fixtures::PrinterAddress;
-use exam::camera::format::{Coding, Mode};
 use exam::{camera, sound};
 use signal::{Code, Text};
 
-use crate::instruments;
+use crate::{code_camera, instruments};
 
 /// A pharmacist who may open the cabin.
 #[derive(Clone, Debug)]
@@ -54,6 +53,8 @@ pub struct Settings {
     pub instruments: Vec<instruments::Setting>,
     /// Card reader, lamp, door, radar, scanner.
     pub fixtures: drivers::ports::fixtures::Settings,
+    /// The camera to which a document's code is shown.
+    pub code_camera: Option<code_camera::Setting>,
     /// Address of the desk, for the technician's screen; empty when there is none.
     pub desk_url: String,
     /// Extra authority for the desk's certificate.
@@ -86,6 +87,13 @@ impl Settings {
         let bindings: Result<Vec<_>, _> = config.devices.iter().map(wiring::binding).collect();
         let bindings = bindings.with_context(|| path.display().to_string())?;
         let instruments = instrument_settings(path, &config.instruments)?;
+        let code_camera =
+            config.fixtures.scanner.as_ref().and_then(|scanner| Some((scanner, scanner.camera.as_ref()?)));
+        let code_camera = code_camera.map(|(scanner, text)| {
+            let source = a_camera(path, "scanner.camera", text)?;
+            anyhow::Ok(code_camera::Setting { source, accept: wiring::accept(scanner) })
+        });
+        let code_camera = code_camera.transpose()?;
         let fitted = bindings.iter().map(|binding| binding.model.measurement);
         let fitted = fitted.chain(instruments.iter().map(|instrument| instrument.measurement)).collect();
         let address = config.site.address.join(", ");
@@ -136,6 +144,7 @@ impl Settings {
                 .collect(),
             bindings,
             instruments,
+            code_camera,
             fixtures: wiring::fixtures(&config).with_context(|| path.display().to_string())?,
             desk_url: config.desk.url.clone(),
             desk_ca: config.desk.ca_file.clone(),
@@ -157,10 +166,16 @@ impl Settings {
     }
 }
 
+/// The camera of a setting; a picture's file is beside the configuration.
+fn a_camera(path: &Path, key: &str, text: &str) -> anyhow::Result<camera::Source> {
+    let source = text.parse().with_context(|| format!("{}: {key}: {text}", path.display()))?;
+    Ok(match source {
+        camera::Source::Picture(file) => camera::Source::Picture(path.with_file_name(file)),
+        source => source,
+    })
+}
+
 fn instrument_settings(path: &Path, config: &config::Instruments) -> anyhow::Result<Vec<instruments::Setting>> {
-    let address = |name: &str, text: &str| {
-        text.parse::<exam::Address>().with_context(|| format!("{}: instruments.{name}: {text}", path.display()))
-    };
     let cameras = [
         (Measurement::EarPicture, "otoscope", &config.otoscope),
         (Measurement::SkinPicture, "dermatoscope", &config.dermatoscope),
@@ -168,16 +183,15 @@ fn instrument_settings(path: &Path, config: &config::Instruments) -> anyhow::Res
     let mut settings = Vec::new();
     for (measurement, name, text) in cameras {
         let Some(text) = text else { continue };
-        let source = match text.as_str() {
-            "test" => camera::Source::Test(Mode { coding: Coding::Jpeg, width: 1_280, height: 720, rate: (30, 1) }),
-            text => camera::Source::Plugged(address(name, text)?),
-        };
+        let source = a_camera(path, &format!("instruments.{name}"), text)?;
         settings.push(instruments::Setting { measurement, source: instruments::Source::Camera(source) });
     }
     if let Some(text) = &config.stethoscope {
         let source = match text.as_str() {
             "test" => sound::Source::Test,
-            text => sound::Source::Plugged(address("stethoscope", text)?),
+            text => sound::Source::Plugged(
+                text.parse().with_context(|| format!("{}: instruments.stethoscope: {text}", path.display()))?,
+            ),
         };
         let source = instruments::Source::Stethoscope(source);
         settings.push(instruments::Setting { measurement: Measurement::Auscultation, source });

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use exam::Address;
-use exam::camera::format::{Coding, Mode};
 use exam::camera::still::Made;
 use exam::camera::{Camera, CameraEvent, EVENTS_MAX, Source, find};
 use exam::picture::Advice;
@@ -15,7 +14,7 @@ use exam::picture::Advice;
 use crate::arguments::Arguments;
 
 /// A camera gives its first picture within that time; the first start of GStreamer on a machine takes some seconds.
-const OPEN_WITHIN: Duration = Duration::from_secs(20);
+pub(crate) const OPEN_WITHIN: Duration = Duration::from_secs(20);
 
 pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let file = PathBuf::from(arguments.need("the picture's file")?);
@@ -24,8 +23,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     // Before a camera is opened for nothing.
     ensure!(!file.exists(), "{} is there already: name another file", file.display());
     let source = match camera.as_deref() {
-        Some("test") => Source::Test(Mode { coding: Coding::Jpeg, width: 1_280, height: 720, rate: (30, 1) }),
-        Some(named) => Source::Plugged(named.parse().with_context(|| named.to_owned())?),
+        Some(named) => named.parse().with_context(|| named.to_owned())?,
         None => Source::Plugged(only()?),
     };
     let (events, heard) = mpsc::sync_channel(EVENTS_MAX);
@@ -62,7 +60,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     Ok(writeln!(out, "written  {}", file.display())?)
 }
 
-fn only() -> Result<Address> {
+pub(crate) fn only() -> Result<Address> {
     let mut cameras = find::list();
     match (cameras.pop(), cameras.len()) {
         (Some(camera), 0) => Ok(Address::Named(camera.node.display().to_string())),

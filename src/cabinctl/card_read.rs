@@ -72,7 +72,7 @@ fn people(count: usize) -> String {
     if count == 1 { "one person".into() } else { format!("{count} people") }
 }
 
-fn words(prefill: &Prefill) -> String {
+pub(crate) fn words(prefill: &Prefill) -> String {
     let born = prefill.birth_date().map_or("date not readable".to_owned(), |(year, month, day)| {
         let part = |part: Option<u8>| part.map_or("--".to_owned(), |part| format!("{part:02}"));
         format!("{year:04}-{}-{}", part(month), part(day))

@@ -54,14 +54,20 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
             FixtureEvent::Refused { path, remedy } => format!("refused  {}: {remedy}", path.display()),
             FixtureEvent::Door(door) => format!("door     {door:?}"),
             FixtureEvent::Presence(presence) => format!("presence {presence:?}"),
-            // What is in a code is a patient's.
-            FixtureEvent::Scanned(Scan::Ins(_)) => "scanned  the INS code of a document".into(),
-            FixtureEvent::Scanned(Scan::InsRefused(why)) => format!("scanned  {why}"),
-            FixtureEvent::Scanned(Scan::Gs1(product)) => format!("scanned  product {}", product.gtin),
-            FixtureEvent::Scanned(Scan::Gs1Refused(why)) => format!("scanned  {why}"),
-            FixtureEvent::Scanned(Scan::Unknown) => "scanned  a code that the cabin does not know".into(),
+            FixtureEvent::Scanned(scan) => scanned(&scan),
             FixtureEvent::Card(_) => continue,
         };
         writeln!(out, "{:<16} {words}", message.fixture)?;
+    }
+}
+
+/// What kind of code was read. What is in it is a patient's.
+pub(crate) fn scanned(scan: &Scan) -> String {
+    match scan {
+        Scan::Ins(_) => "scanned  the INS code of a document".into(),
+        Scan::InsRefused(why) => format!("scanned  {why}"),
+        Scan::Gs1(product) => format!("scanned  product {}", product.gtin),
+        Scan::Gs1Refused(why) => format!("scanned  {why}"),
+        Scan::Unknown => "scanned  a code that the cabin does not know".into(),
     }
 }

@@ -9,6 +9,7 @@ mod arguments;
 mod camera_list;
 mod camera_still;
 mod card_read;
+mod code_read;
 mod config_check;
 mod config_file;
 mod device_bind;
@@ -45,6 +46,9 @@ cabinctl sound clip FILE [--sound SOUND] [--seconds N]   some seconds (15) of a 
                                                          without loss (FLAC); SOUND: as the list shows it, or test
 cabinctl card read [--config FILE | --reader NAME] [--within SECONDS] [--show]
                                                          reads one carte Vitale; prints what is on it with --show only
+cabinctl code read [--config FILE | --camera CAMERA] [--within SECONDS] [--show]
+                                                         reads a document's code held before a camera (or a .png file);
+                                                         prints what is in it with --show only
 cabinctl fixture watch --config FILE [--light free|occupied|help|fault|closed] [--within SECONDS]
                                                          shows that on the lamp, prints what door, radar and scanner say
 cabinctl printer test --config FILE                      prints a receipt without a patient
@@ -70,6 +74,7 @@ pub fn run(words: Vec<String>, input: &mut dyn BufRead, out: &mut dyn Write) -> 
         (Some("sound"), Some("list")) => sound_list::run(arguments, out),
         (Some("sound"), Some("clip")) => sound_clip::run(arguments, out),
         (Some("card"), Some("read")) => card_read::run(arguments, out),
+        (Some("code"), Some("read")) => code_read::run(arguments, out),
         (Some("fixture"), Some("watch")) => fixture_watch::run(arguments, out),
         (Some("printer"), Some("test")) => printer_test::run(arguments, out),
         (Some("pharmacist"), Some("add")) => pharmacist_add::run(arguments, input, out),

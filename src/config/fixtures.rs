@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::reader::{Notes, Table};
-use crate::sections::{a_usb, any, host, port};
+use crate::sections::{A_CAMERA, PORT_KEYS, a_usb, any, camera, host, port};
 use crate::{
     CardReader, Device, DevicePort, Door, DoorLine, Fixtures, Light, Presence, PrinterPort, ReceiptPrinter, Scanner,
 };
@@ -45,10 +45,13 @@ pub(crate) fn read(root: &mut Table<'_, '_>, folder: &Path, devices: &[Device], 
         Some(Presence { port: port?, within_cm, hold })
     });
     let scanner = table(root, "scanner", notes, |t, notes| {
-        let port = bound(t, "scanner", notes);
+        let camera = t.optional("camera", A_CAMERA, notes, camera);
+        let has_line = PORT_KEYS.into_iter().any(|key| t.has(key));
+        // A camera alone is a scanner too.
+        let port = if camera.is_some() && !has_line { None } else { Some(bound(t, "scanner", notes)?) };
         let baud = t.number("baud", 1_200..230_401, 9_600, notes);
         let takes_tests = t.flag("takes_tests", false, notes);
-        Some(Scanner { port: port?, baud, takes_tests })
+        Some(Scanner { port, camera, baud, takes_tests })
     });
     let receipt_printer = table(root, "receipt_printer", notes, |t, notes| {
         let expected = "host or host:port of a network printer";

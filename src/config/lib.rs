@@ -190,11 +190,13 @@ pub struct Fixtures {
     pub receipt_printer: Option<ReceiptPrinter>,
 }
 
-/// A code scanner on a serial line.
+/// A code scanner on a serial line, a camera before which codes are held, or both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scanner {
     /// Its line.
-    pub port: DevicePort,
+    pub port: Option<DevicePort>,
+    /// The camera: as an instrument's, or the file of a picture (`….png`).
+    pub camera: Option<String>,
     /// Bits a second.
     pub baud: u32,
     /// Identities for tests are taken too: never where patients are.

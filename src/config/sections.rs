@@ -46,12 +46,7 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
     let fixtures = fixtures::read(&mut root, folder, &devices, notes);
 
     let mut t = root.table("instruments", notes);
-    let expected = "\"test\", a file or ALSA name, or usb=VENDOR:PRODUCT as cabinctl camera list shows it";
-    let mut instrument = |field| {
-        t.optional(field, expected, notes, |text| {
-            text.strip_prefix("usb=").is_none_or(is_usb).then(|| any(text)).flatten()
-        })
-    };
+    let mut instrument = |field| t.optional(field, A_CAMERA, notes, camera);
     let instruments = Instruments {
         otoscope: instrument("otoscope"),
         dermatoscope: instrument("dermatoscope"),
@@ -202,7 +197,7 @@ pub(crate) fn port(
         }),
     ];
     let key = format!("{of}.port");
-    let given = ["id_path", "serial", "path", "usb", "tcp"].into_iter().filter(|key| t.has(key)).count();
+    let given = PORT_KEYS.into_iter().filter(|key| t.has(key)).count();
     if given != 1 {
         notes.note(t.at(), key.clone(), format!("exactly one of id_path, serial, path, usb, tcp; there are {given}"));
     }
@@ -211,6 +206,17 @@ pub(crate) fn port(
         notes.note(t.at(), key, format!("another port: this one is bound to {other:?}"));
     }
     Some(port)
+}
+
+/// How a port is named.
+pub(crate) const PORT_KEYS: [&str; 5] = ["id_path", "serial", "path", "usb", "tcp"];
+
+/// What names a camera or a microphone.
+pub(crate) const A_CAMERA: &str =
+    "\"test\", a file or ALSA name, or usb=VENDOR:PRODUCT as cabinctl camera list shows it";
+
+pub(crate) fn camera(text: &str) -> Option<String> {
+    text.strip_prefix("usb=").is_none_or(is_usb).then(|| any(text)).flatten()
 }
 
 pub(crate) fn a_usb(text: &str) -> Option<String> {

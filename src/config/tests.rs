@@ -40,6 +40,19 @@ fn what_may_be_absent_has_a_default() {
 }
 
 #[test]
+fn a_scanner_is_a_line_a_camera_or_both() {
+    let line = "id_path = \"pci-0000:00:14.0-usb-0:5:1.0\"\n";
+    let scanner = |with: &str| parse(&EXAMPLE.replacen(line, with, 1)).map(|config| config.fixtures.scanner.unwrap());
+    let both = scanner(&format!("{line}camera = \"usb=046d:0825\"\n")).unwrap();
+    assert_eq!((both.port.is_some(), both.camera.as_deref()), (true, Some("usb=046d:0825")));
+    let camera = scanner("camera = \"/dev/video2\"\n").unwrap();
+    assert_eq!((camera.port, camera.camera.as_deref()), (None, Some("/dev/video2")));
+    let none = scanner("").expect_err("neither").mistakes;
+    assert_eq!(none[0].key, "scanner.port");
+    assert_eq!(scanner("camera = \"usb=webcam\"\n").expect_err("no camera").mistakes[0].key, "scanner.camera");
+}
+
+#[test]
 fn a_mistake_names_its_line_and_what_is_expected() {
     let hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQxMjM0NTY$q83vq83vq83vq83vq83vq83vq83vq83vq83vq83vq80";
     let cases: &[(&str, &str, &str, &str)] = &[

@@ -16,10 +16,11 @@ use tokio::sync::watch;
 pub mod find;
 pub mod format;
 mod pool;
+mod seek;
 pub mod still;
 
 use crate::button::Button;
-use crate::device::{Address, Device};
+use crate::device::{Address, Device, NoAddress};
 use crate::picture::{self, Luma};
 use crate::turn::{Refusals, Turn};
 use find::Found;
@@ -47,6 +48,21 @@ pub enum Source {
     Plugged(Address),
     /// A test picture that the camera of a cabin without one would send.
     Test(Mode),
+    /// What a camera would see that is held before this PNG file: for tests and demonstrations.
+    Picture(PathBuf),
+}
+
+impl std::str::FromStr for Source {
+    type Err = NoAddress;
+
+    /// `test`, a picture's file (`….png`), or the [`Address`] of a camera.
+    fn from_str(text: &str) -> Result<Source, NoAddress> {
+        match text {
+            "test" => Ok(Source::Test(Mode { coding: Coding::Jpeg, width: 1_280, height: 720, rate: (30, 1) })),
+            file if file.ends_with(".png") => Ok(Source::Picture(file.into())),
+            address => address.parse().map(Source::Plugged),
+        }
+    }
 }
 
 /// What a camera says.
@@ -229,6 +245,11 @@ impl Worker {
                 let device = Device { name: "test picture".into(), usb: None };
                 return Some(Target { node: PathBuf::new(), device, mode: mode.clone() });
             }
+            Source::Picture(file) => {
+                let device = Device { name: "picture".into(), usb: None };
+                let mode = Mode { coding: Coding::Raw("I420".into()), width: 1_280, height: 720, rate: (10, 1) };
+                return Some(Target { node: file.clone(), device, mode });
+            }
             Source::Plugged(address) => address,
         };
         let Some(Found { node, device, modes, .. }) = find::resolve(address) else {
@@ -352,9 +373,14 @@ impl Worker {
         let description = description(&self.source, &target.mode);
         Running::build(&description, &Beat::new(), lost, None, |pipeline| {
             named::<gst::Element>(pipeline, "asked")?.set_property("caps", target.mode.caps());
-            if let Source::Plugged(_) = self.source {
+            let property = match self.source {
+                Source::Plugged(_) => Some("device"),
+                Source::Picture(_) => Some("location"),
+                Source::Test(_) => None,
+            };
+            if let Some(property) = property {
                 let node = target.node.to_str().ok_or("a file name that is no text")?;
-                named::<gst::Element>(pipeline, "source")?.set_property("device", node);
+                named::<gst::Element>(pipeline, "source")?.set_property(property, node);
             }
             let (shared, came) = (Arc::clone(&self.shared), self.orders.clone());
             keep_each(pipeline, pool.clone(), move |sent| {
@@ -438,6 +464,11 @@ fn look(shared: &Shared, slot: &FrameSlot) {
 fn description(source: &Source, mode: &Mode) -> String {
     let head = match (source, &mode.coding) {
         (Source::Plugged(_), _) => "v4l2src name=source",
+        // Whole and undistorted, with black beside it.
+        (Source::Picture(_), _) => {
+            "filesrc name=source ! pngdec ! imagefreeze is-live=true ! videoconvert ! videoscale add-borders=true ! \
+             video/x-raw,width=1280,height=720,pixel-aspect-ratio=1/1 ! videoconvert"
+        }
         (Source::Test(_), Coding::Raw(_)) => "videotestsrc is-live=true pattern=smpte100 ! videoconvert",
         (Source::Test(_), Coding::Jpeg) => {
             let (width, height, rate) = (mode.width, mode.height, mode.rate);

@@ -65,6 +65,11 @@ impl Luma {
         self.height
     }
 
+    /// Rows from the top, a byte a pixel.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
     /// Averaged over squares of a whole number of pixels, so that rows are no longer than [`MEASURED_WIDTH_MAX`].
     fn reduced(&self) -> Luma {
         let by = self.width.div_ceil(MEASURED_WIDTH_MAX);

@@ -105,17 +105,22 @@ pub fn fixtures(config: &Config) -> Result<fixtures::Settings, NoUsbAddress> {
         let address = address(&presence.port)?;
         Ok(PresenceSettings { address, within_cm: presence.within_cm, hold: presence.hold })
     };
-    let scanner = |scanner: &config::Scanner| -> Result<ScannerSettings, NoUsbAddress> {
-        let accept = if scanner.takes_tests { Accept::TestsToo } else { Accept::Real };
-        Ok(ScannerSettings { address: address(&scanner.port)?, baud: scanner.baud, accept })
+    let scanner = |scanner: &config::Scanner| -> Result<Option<ScannerSettings>, NoUsbAddress> {
+        let Some(port) = &scanner.port else { return Ok(None) };
+        Ok(Some(ScannerSettings { address: address(port)?, baud: scanner.baud, accept: accept(scanner) }))
     };
     Ok(fixtures::Settings {
         card_reader: all.card_reader.as_ref().map(|reader| reader.name.clone()),
         light: all.light.as_ref().map(|light| light.usb.parse()).transpose()?,
         door: all.door.as_ref().map(door).transpose()?,
         presence: all.presence.as_ref().map(presence).transpose()?,
-        scanner: all.scanner.as_ref().map(scanner).transpose()?,
+        scanner: all.scanner.as_ref().map(scanner).transpose()?.flatten(),
     })
+}
+
+/// Which identities are taken from codes.
+pub fn accept(scanner: &config::Scanner) -> Accept {
+    if scanner.takes_tests { Accept::TestsToo } else { Accept::Real }
 }
 
 /// Where receipts are printed, and on what paper.

@@ -137,6 +137,7 @@ impl Cabin {
         self.devices.forget();
         self.instruments.forget(&self.runtime);
         self.recordings.turn();
+        self.close_code_camera();
         self.desk.forget();
         if let Some(link) = &self.link {
             link.waiting(None);

@@ -1,5 +1,8 @@
 //! The card reader and the lamp outside.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use consult::identity::Prefill;
 use consult::journey::{Help, Input, Step};
 use drivers::fixtures::card_vitale::Wanted;
@@ -7,10 +10,13 @@ use drivers::fixtures::light_blink1::CabinState;
 use drivers::fixtures::scanner_codes::{InsRefused, Scan};
 use drivers::fixtures::{CardEvent, FixtureEvent, Message};
 
+use media::Frame;
 use ui::CodeTrouble;
 
-use super::{Cabin, Front, Over};
+use super::{Cabin, Event, Front, Over, post, with};
+use crate::code_camera::{CodeCamera, CodeEvent, Looking};
 use crate::drafts::{IdentityDraft, IdentityPage};
+use crate::screens;
 
 impl Cabin {
     pub(super) fn fixture(&mut self, message: Message) {
@@ -28,6 +34,10 @@ impl Cabin {
     }
 
     fn card(&mut self, event: CardEvent) {
+        // Whoever holds a code before the camera meanwhile is asked who it is for.
+        if matches!(event, CardEvent::Read(_)) {
+            self.close_code_camera();
+        }
         // What was read stays on the screen when the card is taken out.
         if event != CardEvent::Removed {
             self.drafts.identity.card.said = Some(event);
@@ -36,17 +46,81 @@ impl Cabin {
 
     /// The patient is asked for a card: nothing is typed yet, and there is a reader.
     pub fn offers_card(&self) -> bool {
+        self.offers_not_to_type() && self.fixtures.card_reader().is_some()
+    }
+
+    /// Nothing is typed yet, and something may spare it: a card, or a code shown to a camera.
+    pub fn offers_not_to_type(&self) -> bool {
         let draft = &self.drafts.identity;
         matches!(self.journey.step(), Step::Identity)
             && draft.page == IdentityPage::BirthName
             && !draft.from_review
             && draft.birth_name.is_empty()
             && !draft.card.passed
-            && self.fixtures.card_reader().is_some()
+            && (self.fixtures.card_reader().is_some() || self.settings.code_camera.is_some())
+    }
+
+    /// Opens the camera: the patient wants to show a code to it.
+    pub fn show_code_to_camera(&mut self) {
+        let Some(setting) = self.settings.code_camera.clone().filter(|_| self.offers_not_to_type()) else { return };
+        self.close_code_camera();
+        self.codes_shown += 1;
+        let number = self.codes_shown;
+        let show = move |frame: Option<Frame>, busy: Arc<AtomicBool>| {
+            let shown = slint::invoke_from_event_loop(move || {
+                with(|cabin| {
+                    // A picture that was on its way when the camera was closed is nobody's.
+                    if cabin.code_camera.is_some() {
+                        screens::patient::identity::show_picture(&cabin.app, frame.as_ref());
+                    }
+                });
+                busy.store(false, Ordering::Release);
+            });
+            // The screen has stopped.
+            shown.ok();
+        };
+        let events = move |event| post(Event::Code(number, event));
+        (self.drafts.identity.code_unseen, self.drafts.identity.code_trouble) = (false, None);
+        match CodeCamera::open(setting, &self.runtime, events, show) {
+            Ok(camera) => self.code_camera = Some(camera),
+            Err(error) => tracing::error!(%error, "the camera for codes cannot be opened"),
+        }
+    }
+
+    /// Closes it, and takes its picture off the screen. True if it was open.
+    pub fn close_code_camera(&mut self) -> bool {
+        let was_open = self.code_camera.take().is_some();
+        if was_open {
+            screens::patient::identity::show_picture(&self.app, None);
+        }
+        was_open
+    }
+
+    pub(super) fn code_event(&mut self, event: CodeEvent) {
+        let Some(camera) = &mut self.code_camera else { return };
+        match event {
+            CodeEvent::Opened => camera.looking = Looking::Open,
+            CodeEvent::Gone(why) => {
+                tracing::warn!(why, "the camera for codes cannot be used");
+                camera.looking = Looking::Gone;
+            }
+            CodeEvent::Scanned(scan) => match trouble(&scan) {
+                None => {
+                    self.close_code_camera();
+                    self.scanned(&scan);
+                }
+                trouble => self.drafts.identity.code_trouble = trouble,
+            },
+            CodeEvent::Unseen => {
+                self.close_code_camera();
+                self.drafts.identity.code_unseen = true;
+            }
+        }
     }
 
     /// The patient types.
     pub fn type_instead(&mut self) {
+        self.close_code_camera();
         self.drafts.identity.card.passed = true;
         self.drafts.identity.card.said = None;
     }
@@ -70,6 +144,7 @@ impl Cabin {
         }
         self.over = Over::Nothing;
         self.drafts.identity.scanned = None;
+        self.close_code_camera();
         match scan {
             Scan::Ins(prefill) => {
                 self.input(Input::Touched);
@@ -81,12 +156,7 @@ impl Cabin {
                     self.over = Over::Replace;
                 }
             }
-            Scan::InsRefused(InsRefused::Block(_)) => self.over = Over::CodeRefused(CodeTrouble::Damaged),
-            Scan::InsRefused(InsRefused::Version | InsRefused::Test) => {
-                self.over = Over::CodeRefused(CodeTrouble::Elsewhere);
-            }
-            Scan::Gs1(_) | Scan::Gs1Refused(_) => self.over = Over::CodeRefused(CodeTrouble::Product),
-            Scan::Unknown => self.over = Over::CodeRefused(CodeTrouble::Unknown),
+            other => self.over = trouble(other).map_or(Over::Nothing, Over::CodeRefused),
         }
     }
 
@@ -110,6 +180,10 @@ impl Cabin {
 
     /// What the fixtures are to do now: a card is looked for only while the patient is asked for it.
     pub(super) fn tend_fixtures(&mut self) {
+        let is_shown = self.front == Front::Patient && self.journey.emergency().is_none();
+        if !(is_shown && self.offers_not_to_type()) {
+            self.close_code_camera();
+        }
         let wanted = self.offers_card();
         if wanted != self.card_wanted {
             self.card_wanted = wanted;
@@ -132,5 +206,16 @@ impl Cabin {
             self.lamp = Some(shown);
             self.fixtures.show(shown);
         }
+    }
+}
+
+/// Why a code fills in nothing; `None`: it names somebody.
+fn trouble(scan: &Scan) -> Option<CodeTrouble> {
+    match scan {
+        Scan::Ins(_) => None,
+        Scan::InsRefused(InsRefused::Block(_)) => Some(CodeTrouble::Damaged),
+        Scan::InsRefused(InsRefused::Version | InsRefused::Test) => Some(CodeTrouble::Elsewhere),
+        Scan::Gs1(_) | Scan::Gs1Refused(_) => Some(CodeTrouble::Product),
+        Scan::Unknown => Some(CodeTrouble::Unknown),
     }
 }

@@ -74,6 +74,37 @@ fn restarts() -> Vec<u8> {
 }
 
 #[test]
+fn what_is_sought_is_found_in_the_live_picture_or_given_up_by_time_or_by_order() {
+    let folder = std::env::temp_dir().join(format!("telecabine-seek-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("chess.png");
+    let caps = gst::Caps::builder("video/x-raw")
+        .field("format", "GRAY8")
+        .field("width", 64)
+        .field("height", 64)
+        .field("framerate", gst::Fraction::new(1, 1))
+        .build();
+    gst::init().unwrap();
+    let pixels = (0..64 * 64).map(|at| if at % 64 < 32 { 255 } else { 0 }).collect();
+    std::fs::write(&file, media::convert("pngenc", &caps, pixels, PATIENCE).expect("a picture").1).unwrap();
+    let (events, _heard) = mpsc::sync_channel(EVENTS_MAX);
+    let camera = Camera::open(file.to_str().unwrap().parse().unwrap(), events).unwrap();
+    let wanted = std::sync::atomic::AtomicBool::new(true);
+    let every = Duration::from_millis(1);
+    // White on the left of the square, black on its right and where the camera sees past the picture.
+    let seen = camera.seek(every, PATIENCE, &wanted, |luma| {
+        let at = |x: usize| luma.pixels()[luma.height() / 2 * luma.width() + x];
+        Some([at(10), at(luma.width() / 2 - 20), at(luma.width() / 2 + 20)])
+    });
+    assert!(matches!(seen, Some([0..=30, 220..=255, 0..=30])), "{seen:?}");
+    assert_eq!(camera.seek(every, Duration::from_millis(50), &wanted, |_| None::<()>), None, "too late");
+    wanted.store(false, std::sync::atomic::Ordering::Release);
+    assert_eq!(camera.seek(every, PATIENCE, &wanted, |_| Some(())), None, "nobody wants it");
+    drop(camera);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn whole_pictures_of_two_encoders_are_whole() {
     for (format, width, height) in [("I420", 640, 480), ("GRAY8", 16, 16), ("I420", 1_280, 960), ("GRAY8", 36, 20)] {
         let picture = encoded(format, width, height, card);

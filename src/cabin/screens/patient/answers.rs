@@ -176,6 +176,9 @@ impl Cabin {
                 ReasonPage::Words => return self.drafts.reason.page = ReasonPage::Part,
             },
             Step::Identity => {
+                if self.close_code_camera() {
+                    return;
+                }
                 if let Some(before) = self.drafts.identity.page.before() {
                     self.drafts.identity.from_review = false;
                     self.drafts.identity.page = before;

@@ -8,11 +8,13 @@ use consult::journey::Input;
 use drivers::fixtures::CardEvent;
 use drivers::fixtures::card_vitale::CardFault;
 use drivers::ports::system_clock;
+use media::Frame;
 use slint::{ComponentHandle as _, SharedString};
-use ui::{App, BirthDateState, CardHolder, CardState, IdentityAdapter, MatriculeState, PlaceFound, SexKind};
+use ui::{App, BirthDateState, CardHolder, CardState, CodeState, IdentityAdapter, MatriculeState, PlaceFound, SexKind};
 
 use super::super::list;
 use super::answers::{cut, set_text};
+use crate::code_camera::Looking;
 use crate::drafts::{FoundPlace, IdentityDraft, IdentityPage};
 use crate::run_loop::{Cabin, Over, with};
 use crate::words;
@@ -29,6 +31,8 @@ pub(super) fn connect(app: &App) {
     identity.on_choose_card_holder(|index| {
         with(|cabin| cabin.choose_card_holder(usize::try_from(index).unwrap_or(usize::MAX)))
     });
+    identity.on_show_code(|| with(Cabin::show_code_to_camera));
+    identity.on_stop_showing(|| with(|cabin| drop(cabin.close_code_camera())));
     identity.on_replace(|| with(Cabin::take_scanned));
     identity.on_keep(|| with(Cabin::keep_written));
     identity.on_birth_name_edited(|text| with(|cabin| cabin.drafts.identity.birth_name = cut(&text, NAME_CHARS_MAX)));
@@ -124,6 +128,7 @@ pub(super) fn forget(app: &App) {
     let identity = app.global::<IdentityAdapter>();
     identity.set_card_holders(slint::ModelRc::default());
     identity.set_scanned(CardHolder::default());
+    show_picture(app, None);
     identity.set_birth_name(SharedString::default());
     identity.set_given_names(SharedString::default());
     identity.set_place_search(SharedString::default());
@@ -165,9 +170,28 @@ fn code(identity: &IdentityAdapter<'_>, cabin: &Cabin) {
     identity.set_scanned(cabin.drafts.identity.scanned.as_ref().map(person).unwrap_or_default());
     identity.set_card_reader_present(cabin.fixtures.card_reader().is_some());
     identity.set_scanner_present(cabin.settings.fixtures.scanner.is_some());
+    identity.set_code_camera_present(cabin.settings.code_camera.is_some());
+    let draft = &cabin.drafts.identity;
+    identity.set_code_unseen(draft.code_unseen);
+    identity.set_code_state(match (cabin.code_camera.as_ref().map(|camera| camera.looking), draft.code_trouble) {
+        (None | Some(Looking::Opening), _) => CodeState::Opening,
+        (Some(Looking::Gone), _) => CodeState::Gone,
+        (Some(Looking::Open), None) => CodeState::Looking,
+        (Some(Looking::Open), Some(trouble)) => {
+            identity.set_code_trouble(trouble);
+            CodeState::Refused
+        }
+    });
     if let Over::CodeRefused(trouble) = cabin.over {
         identity.set_code_trouble(trouble);
     }
+}
+
+/// What the camera sees to which a code is shown.
+pub fn show_picture(app: &App, frame: Option<&Frame>) {
+    let identity = app.global::<IdentityAdapter>();
+    identity.set_code_picture_present(frame.is_some());
+    identity.set_code_picture(super::image(frame));
 }
 
 /// Whom a card or a code names.
