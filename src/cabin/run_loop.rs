@@ -24,7 +24,8 @@ use consult::journey::{Act, CallLine, Guided, Input, Journey, Step};
 use consult::site::Pharmacist;
 use consult::vitals::{Measurement, Moment};
 use drivers::fixtures::light_blink1::CabinState;
-use drivers::ports::fixtures::Fixtures;
+use drivers::fixtures::printer_escpos::PrinterStatus;
+use drivers::ports::fixtures::{Fixtures, PrinterFault};
 use drivers::ports::{Message, system_clock};
 use outbox::Client;
 use ui::{App, CodeTrouble};
@@ -53,6 +54,8 @@ const TICK: Duration = Duration::from_millis(250);
 const STATUS_TICKS: u64 = 20;
 /// How often it is looked which cameras are plugged, ticks: one is back on the screen within 2 s of its cable.
 const LOOK_TICKS: u64 = 4;
+/// How often the receipt printer is asked how it is, ticks.
+const RECEIPT_TICKS: u64 = 120;
 /// Longest wait for one answer of the outbox while a person looks at the screen. Asking how it is waits longer, beside
 /// the screen's thread and on a connection of its own.
 const OUTBOX_PATIENCE: Duration = Duration::from_secs(4);
@@ -91,6 +94,8 @@ pub enum Event {
         /// What is wrong with the printer.
         fault: Option<PrintFault>,
     },
+    /// How the printer of receipts is; `None`: it tells nothing of itself.
+    ReceiptPrinter(Result<Option<PrinterStatus>, PrinterFault>),
     /// How the outbox is; `None` when it does not answer.
     Outbox(Option<outbox::Status>),
     /// A recording is in the outbox, or is not.
@@ -202,6 +207,8 @@ pub struct Cabin {
     /// Whose PIN was right while equipment is missing: the check is in front of this pharmacist.
     opening: Option<Pharmacist>,
     pub(crate) print_fault: Option<PrintFault>,
+    /// The roll of the receipt printer ends soon.
+    pub(crate) receipt_paper_low: bool,
     pub(crate) voice: Voice,
     pub(crate) day: Day,
     timer: slint::Timer,
@@ -323,6 +330,7 @@ impl Cabin {
             sign_in: SignInDraft::new(&settings),
             opening: None,
             print_fault: None,
+            receipt_paper_low: false,
             voice: Voice::default(),
             day: Day::default(),
             timer: slint::Timer::default(),
@@ -355,6 +363,7 @@ impl Cabin {
             Event::Physician(..) => {}
             Event::PinChecked { index, right } => self.pin_checked(index, right),
             Event::Printed { of, printed, fault } => self.printed(of, printed, fault),
+            Event::ReceiptPrinter(status) => self.receipt_printer_is(status),
             Event::Outbox(status) => self.outbox_is(status),
             Event::Kept(pending, result) => self.recording_kept(*pending, result),
             Event::Sealed(of, result) => self.handed_over(of, result),
@@ -446,6 +455,9 @@ impl Cabin {
         self.tend_fixtures();
         if self.ticks % LOOK_TICKS == 1 {
             self.instruments.look(&self.runtime, |event| post(Event::Instrument(event)));
+        }
+        if self.ticks % RECEIPT_TICKS == 1 {
+            self.ask_receipt_printer();
         }
         // Every few seconds, off this thread: a slow disk must not stop the screen.
         if self.ticks % STATUS_TICKS == 1 {

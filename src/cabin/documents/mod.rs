@@ -17,6 +17,7 @@ use std::fmt;
 use consult::dossier::{Dossier, Kept};
 use consult::physician::Summary;
 use consult::vitals::{Glucose, Moment, Reading, RecordingKind, Value};
+use drivers::fixtures::printer_escpos::Receipt;
 use fhir::Site;
 use time::{OffsetDateTime, UtcOffset};
 
@@ -244,6 +245,20 @@ fn figure(reading: &Reading, tongue: Tongue) -> (Shown, String) {
             let mean = v.mean().map(|mean| format!(" ({} {})", tongue.label(Label::Mean), mean.mmhg()));
             (Shown::Pressure, pressures + &mean.unwrap_or_default())
         }
+    }
+}
+
+/// What a patient takes along where no whole page is printed: place, date, the code of the papers, what to do next.
+/// `link` opens the papers.
+pub fn receipt(site: &consult::site::Site, dossier: &Dossier, link: &str, utc_offset_minutes: i16) -> Receipt {
+    let tongue = Tongue::of(dossier.presentation.language);
+    let clock = Clock { offset_minutes: utc_offset_minutes };
+    let (date, time) = (clock.date(dossier.started_at), clock.time(dossier.started_at));
+    Receipt {
+        place: site.name.clone(),
+        lines: vec![site.address.clone(), format!("{}, {date}, {time}", tongue.label(Label::Title))],
+        code: Some((tongue.scan_for_papers().to_owned(), link.to_owned())),
+        next: tongue.after_receipt(dossier.summary().map(|summary| summary.next)),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use drivers::ports::fixtures::PrinterFault;
 use ipp::operation::IppOperation;
 use ipp::prelude::*;
 
@@ -80,6 +81,9 @@ pub enum PrintFault {
         /// `job-state-reasons` or `printer-state-reasons`, comma separated.
         reasons: String,
     },
+    /// The printer of receipts.
+    #[error(transparent)]
+    Receipt(#[from] PrinterFault),
     /// What was given is not a PDF, or is too long.
     #[error(
         "this is not a PDF of at most {DOCUMENT_BYTES_MAX} bytes ({bytes} bytes): ask the physician to send it again"

@@ -378,3 +378,36 @@ mod as_received {
         assert!(set.len() == count && values.len() == count, "{values:?}");
     }
 }
+
+#[test]
+fn a_receipt_has_place_date_code_and_what_to_do_next_and_names_nobody() {
+    let place = consult::site::Site {
+        name: "Pharmacie du Port".to_owned(),
+        address: "3 quai Malbert, 29200 Brest".to_owned(),
+        fitted: Vec::new(),
+    };
+    let link = "https://desk.example.org/p/abc#key";
+    for (language, date, steps) in [
+        (
+            Language::FRENCH,
+            "Votre téléconsultation, 22/11/2026, 14:05",
+            ["appareil photo d'un téléphone", "Qui voir ensuite : "],
+        ),
+        (Language::ENGLISH, "Your teleconsultation, 22/11/2026, 14:05", ["a telephone's camera", "Who to see next: "]),
+    ] {
+        let dossier = dossier(language);
+        let receipt = receipt(&place, &dossier, link, 60);
+        assert_eq!(receipt.place, "Pharmacie du Port");
+        assert_eq!(receipt.lines, ["3 quai Malbert, 29200 Brest", date]);
+        assert!(receipt.code.as_ref().is_some_and(|(words, address)| !words.is_empty() && address == link));
+        let next = receipt.next.join("\n");
+        let who = Tongue::of(language).next(dossier.summary().unwrap().next);
+        assert!(steps.iter().all(|step| next.contains(step)) && next.ends_with(who), "{next}");
+        let all = format!("{:?}{next}", receipt.lines);
+        for secret in ["Durand", "DURAND", "Odette", "72", "36", "128"] {
+            assert!(!all.contains(secret), "{secret} in {all}");
+        }
+        let papers = [drivers::fixtures::printer_escpos::Paper::WIDE, drivers::fixtures::printer_escpos::Paper::NARROW];
+        assert!(papers.into_iter().all(|paper| receipt.print(paper).is_ok()));
+    }
+}

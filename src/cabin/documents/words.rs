@@ -177,6 +177,33 @@ impl Tongue {
         )
     }
 
+    /// What to do with a receipt, then whom the physician wants the patient to see: no other word of the summary is on
+    /// it, for a receipt is left lying about.
+    pub fn after_receipt(self, next: Option<NextCare>) -> Vec<String> {
+        let mut lines = vec![
+            self.pick(
+                "1. Lisez le code avec l'appareil photo d'un téléphone.",
+                "1. Read the code with a telephone's camera.",
+            )
+            .to_owned(),
+            self.pick(
+                "2. Gardez vos papiers dans le téléphone : le code ne marche qu'une semaine.",
+                "2. Keep your papers in the telephone: the code works for a week only.",
+            )
+            .to_owned(),
+            self.pick(
+                "Qui a ce ticket ouvre vos papiers : ne le laissez à personne.",
+                "Whoever has this receipt opens your papers: leave it to nobody.",
+            )
+            .to_owned(),
+        ];
+        lines.extend(next.map(|next| {
+            let who = self.label(Label::Next);
+            format!("{who}{} {}", self.pick(" :", ":"), self.next(next))
+        }));
+        lines
+    }
+
     /// Unit of the pulse.
     pub fn beats_a_minute(self) -> &'static str {
         self.pick("battements/min", "beats/min")

@@ -1,17 +1,17 @@
 //! Carrying out what the journey asks for.
 
 use consult::dossier::{ConsultationId, Dossier, HelpReason};
-use consult::journey::{Effect, Input};
+use consult::journey::{Effect, Input, Step};
 use consult::vitals::Moment;
 
-use drivers::fixtures::printer_escpos::{Paper, Receipt};
-use drivers::ports::fixtures::{PrinterAddress, print};
+use drivers::fixtures::printer_escpos::{Paper, PrinterStatus};
+use drivers::ports::fixtures::{PrinterAddress, PrinterFault, print, printer_status};
 use drivers::ports::system_clock;
 use zeroize::Zeroizing;
 
 use super::{Cabin, Event, Front, Over, post};
 use crate::bell::{self, Loudness};
-use crate::documents::Tongue;
+use crate::documents;
 use crate::documents::papers::{Shown, UnderWay};
 use crate::documents::print::{PrintFault, Printer, Progress};
 use crate::drafts::Drafts;
@@ -234,20 +234,45 @@ impl Cabin {
     }
 
     fn print_link(&mut self, of: ConsultationId, at: PrinterAddress, paper: Paper, link: Zeroizing<String>) {
-        let tongue = Tongue::of(self.journey.presentation().language);
-        let receipt = Receipt {
-            place: self.settings.site.name.clone(),
-            lines: vec![self.settings.site.address.clone()],
-            code: Some((tongue.scan_for_papers().to_owned(), link.as_str().to_owned())),
-            next: Vec::new(),
-        };
+        let Some(dossier) = self.journey.dossier() else { return };
+        let offset = submission::utc_offset_minutes(dossier.started_at);
+        let receipt = documents::receipt(&self.settings.site, dossier, &link, offset);
         self.runtime.spawn_blocking(move || {
-            let done = receipt.print(paper).map_err(anyhow::Error::from).and_then(|ticket| Ok(print(&at, &ticket)?));
-            if let Err(error) = &done {
-                tracing::warn!(%error, "no receipt");
-            }
-            post(Event::Printed { of, printed: done.is_ok(), fault: None });
+            let fault = match receipt.print(paper) {
+                Ok(ticket) => print(&at, &ticket).err().map(PrintFault::from),
+                Err(error) => {
+                    tracing::error!(%error, "no receipt can be made");
+                    return post(Event::Printed { of, printed: false, fault: None });
+                }
+            };
+            post(Event::Printed { of, printed: fault.is_none(), fault });
         });
+    }
+
+    /// Asks the receipt printer how it is, beside the screen's thread: the pharmacist reads of an empty roll before a
+    /// patient needs it. Not while it prints.
+    pub(super) fn ask_receipt_printer(&self) {
+        let at = self.settings.receipt_printer.as_ref().map(|(at, _)| at.clone());
+        if let Some(at) = at.filter(|_| !matches!(self.journey.step(), Step::Documents { .. })) {
+            self.runtime.spawn_blocking(move || post(Event::ReceiptPrinter(printer_status(&at))));
+        }
+    }
+
+    /// How the receipt printer is: where there is no other, it is the printer.
+    pub(super) fn receipt_printer_is(&mut self, status: Result<Option<PrinterStatus>, PrinterFault>) {
+        let (paper_low, fault) = match status {
+            Ok(Some(status)) if !status.is_good() => (status.paper_low, Some(PrinterFault::NotReady(status))),
+            Ok(status) => (status.is_some_and(|status| status.paper_low), None),
+            Err(fault) => (false, Some(fault)),
+        };
+        self.receipt_paper_low = paper_low;
+        if self.settings.printer.is_none() {
+            let fault = fault.map(PrintFault::from);
+            if let Some(fault) = fault.as_ref().filter(|fault| self.print_fault.as_ref() != Some(fault)) {
+                tracing::warn!(%fault, "no receipt could be printed now");
+            }
+            self.print_fault = fault;
+        }
     }
 
     pub(super) fn printed(&mut self, of: ConsultationId, printed: bool, fault: Option<PrintFault>) {

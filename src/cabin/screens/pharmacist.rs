@@ -4,6 +4,7 @@ use consult::consent::Purpose;
 use consult::identity::{IdentityStatus, Validation};
 use consult::journey::{Act, Emergency, Help, Input, Step};
 use consult::vitals::{Measurement, Moment};
+use drivers::ports::fixtures::PrinterFault;
 use slint::{ComponentHandle as _, SharedString};
 use ui::{
     App, CheckMeasure, DeviceRow, DeviceState, EquipmentState, IdentityCheckAdapter, IdentityDocument, MeasureState,
@@ -13,6 +14,7 @@ use ui::{
 use super::patient::{device_fault, yes_no};
 use super::{desk_reach, list};
 use crate::devices::Health;
+use crate::documents::print::PrintFault;
 use crate::equipment;
 use crate::run_loop::{Cabin, Front, with};
 use crate::words;
@@ -166,7 +168,7 @@ fn space(app: &App, cabin: &Cabin) {
         adapter.set_sign(words::screen_sign(sign));
     }
     let papers = matches!(cabin.journey.step(), Step::Documents { .. });
-    adapter.set_print_possible(papers && cabin.settings.printer.is_some());
+    adapter.set_print_possible(papers && cabin.may_print());
     adapter.set_close_possible(matches!(cabin.journey.step(), Step::Welcome));
     adapter.set_cleaning_due(matches!(cabin.journey.step(), Step::Cleaning));
     adapter.set_waiting_for_physician(matches!(cabin.journey.step(), Step::WaitingRoom { .. }));
@@ -199,8 +201,8 @@ fn space(app: &App, cabin: &Cabin) {
         fault: device_fault(&device.health),
     });
     list(&adapter.get_devices(), devices.collect(), |rows| adapter.set_devices(rows));
-    let printer = cabin.settings.printer.is_some() && cabin.print_fault.is_none();
-    adapter.set_printer(if printer { PrinterState::Ready } else { PrinterState::Absent });
+    let is_fitted = cabin.settings.printer.is_some() || cabin.settings.receipt_printer.is_some();
+    adapter.set_printer(printer_state(is_fitted, cabin.print_fault.as_ref(), cabin.receipt_paper_low));
     adapter.set_desk(desk_reach(cabin));
     // Not joined says all by itself.
     let reason = if cabin.identity.is_some() { cabin.desk.reason.as_str() } else { "" };
@@ -244,6 +246,29 @@ fn check(cabin: &Cabin, measurement: Measurement) -> CheckMeasure {
     CheckMeasure { kind: words::screen_measure(measurement), state, figures }
 }
 
+/// What a hand can do for the printer.
+fn printer_state(is_fitted: bool, fault: Option<&PrintFault>, paper_low: bool) -> PrinterState {
+    match fault {
+        _ if !is_fitted => PrinterState::Absent,
+        None if paper_low => PrinterState::PaperLow,
+        None => PrinterState::Ready,
+        Some(PrintFault::Receipt(PrinterFault::NotReady(status))) if status.cover_open => PrinterState::CoverOpen,
+        Some(PrintFault::Receipt(PrinterFault::NotReady(status))) if status.paper_out => PrinterState::PaperOut,
+        Some(
+            PrintFault::Receipt(PrinterFault::NotReady(_) | PrinterFault::Stuck | PrinterFault::Refused { .. })
+            | PrintFault::Refused { .. }
+            | PrintFault::NotPdf { .. }
+            | PrintFault::Stopped { .. }
+            | PrintFault::Document { .. },
+        ) => PrinterState::Fault,
+        Some(
+            PrintFault::Receipt(PrinterFault::Missing(_) | PrinterFault::Gone)
+            | PrintFault::Missing { .. }
+            | PrintFault::Address { .. },
+        ) => PrinterState::Absent,
+    }
+}
+
 pub(super) fn device_state(health: &Health) -> DeviceState {
     match health {
         Health::Ready => DeviceState::Ready,
@@ -263,4 +288,36 @@ fn identity_check(app: &App, cabin: &Cabin) {
     let (year, month, day) = traits.birth_date.official();
     adapter.set_birth_date(ui::BirthDate { day: day.into(), month: month.into(), year: year.into() });
     adapter.set_birth_place(traits.birth_place.name.reveal().as_str().into());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use drivers::fixtures::printer_escpos::PrinterStatus;
+    use drivers::ports::fixtures::PrinterAddress;
+
+    use super::*;
+
+    #[test]
+    fn the_pharmacist_reads_what_the_printer_of_receipts_lacks() {
+        let not_ready = |status| Some(PrintFault::from(PrinterFault::NotReady(status)));
+        let good = PrinterStatus::default();
+        let offline = PrinterStatus { offline: true, ..good };
+        let missing = PrinterFault::Missing(PrinterAddress::File(PathBuf::from("/dev/usb/lp0")));
+        for (fault, low, state) in [
+            (None, false, PrinterState::Ready),
+            (None, true, PrinterState::PaperLow),
+            (not_ready(PrinterStatus { paper_out: true, ..offline }), true, PrinterState::PaperOut),
+            (not_ready(PrinterStatus { cover_open: true, paper_out: true, ..offline }), false, PrinterState::CoverOpen),
+            (not_ready(PrinterStatus { cutter_jammed: true, ..good }), false, PrinterState::Fault),
+            (not_ready(offline), false, PrinterState::Fault),
+            (Some(PrinterFault::Stuck.into()), false, PrinterState::Fault),
+            (Some(PrinterFault::Gone.into()), false, PrinterState::Absent),
+            (Some(missing.into()), false, PrinterState::Absent),
+        ] {
+            assert_eq!(printer_state(true, fault.as_ref(), low), state, "{fault:?}");
+            assert_eq!(printer_state(false, fault.as_ref(), low), PrinterState::Absent, "{fault:?}");
+        }
+    }
 }

@@ -41,8 +41,10 @@ pub fn show(app: &App, cabin: &Cabin) {
         curve: ModelRc::new(VecModel::from(curve(device))),
     });
     list(&adapter.get_devices(), devices.collect(), |rows| adapter.set_devices(rows));
-    adapter.set_printer_present(cabin.settings.printer.is_some());
-    adapter.set_printer_name(cabin.settings.printer.as_deref().unwrap_or_default().into());
+    let receipts = cabin.settings.receipt_printer.as_ref().map(|(at, _)| at.to_string());
+    let printers: Vec<String> = cabin.settings.printer.iter().cloned().chain(receipts).collect();
+    adapter.set_printer_present(!printers.is_empty());
+    adapter.set_printer_name(printers.join(", ").into());
     adapter.set_site_name(cabin.settings.site.name.as_str().into());
     let identity = cabin.identity.as_ref();
     adapter.set_cabin_id(identity.map(|identity| identity.cabin_id.as_str()).unwrap_or_default().into());
