@@ -14,6 +14,7 @@ mod keeping;
 mod pharmacist;
 mod physician;
 mod recordings;
+mod room;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -47,6 +48,7 @@ use recordings::{Content, Kept, Pending, Recordings};
 pub use binding::{BindingDraft, Trouble as BindingTroubleKind};
 pub use desk::DeskState;
 pub use pharmacist::SignInDraft;
+pub use room::Room;
 
 /// How often the screen's countdowns move and time is looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -179,6 +181,8 @@ pub struct Cabin {
     pub(crate) instruments: Instruments,
     pub(crate) binding: BindingDraft,
     pub(crate) fixtures: Fixtures,
+    /// What door and radar say.
+    pub(crate) room: Room,
     /// A card is looked for.
     card_wanted: bool,
     /// A code is being shown to the camera.
@@ -309,6 +313,7 @@ impl Cabin {
             instruments: Instruments::new(&settings.instruments),
             binding: BindingDraft::default(),
             fixtures,
+            room: Room::default(),
             card_wanted: false,
             code_camera: None,
             codes_shown: 0,
@@ -444,7 +449,7 @@ impl Cabin {
             let waits =
                 |input: &Input| matches!(input, Input::MeasuringFailed { .. }) && self.recordings.are_under_way();
             if let Some(input) = self.journey.timeout_input(system_clock()).filter(|input| !waits(input)) {
-                self.input(input);
+                self.time_asks(input);
             }
             if self.ticks.is_multiple_of(STATUS_TICKS) {
                 let told = |pending, result| post(Event::Kept(pending, result));

@@ -76,6 +76,7 @@ pub fn connect(app: &App) {
         with(|cabin| {
             cabin.voice.stop();
             cabin.pharmacist_touched();
+            cabin.room.touched();
             cabin.input(Input::Touched);
         })
     });

@@ -238,6 +238,8 @@ fn fill_staff(app: &App) {
     technician.set_loudspeaker(MediaSource::Automatic);
     technician.set_loudspeaker_state(MediaState::Working);
     technician.set_printer_present(false);
+    technician.set_door(DoorState::Open);
+    technician.set_presence(PresenceState::Somebody);
     technician.set_site_name("Pharmacie du Lavoir, Auzon".into());
     technician.set_cabin_id("auzon-1".into());
     technician.set_desk_address("https://bureau.exemple.fr".into());

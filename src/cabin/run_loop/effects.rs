@@ -138,6 +138,7 @@ impl Cabin {
         self.instruments.forget(&self.runtime);
         self.recordings.turn();
         self.close_code_camera();
+        self.room.touched();
         self.desk.forget();
         if let Some(link) = &self.link {
             link.waiting(None);

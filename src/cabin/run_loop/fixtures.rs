@@ -20,6 +20,7 @@ use crate::screens;
 
 impl Cabin {
     pub(super) fn fixture(&mut self, message: Message) {
+        self.room_changes(message.fixture, &message.event);
         match message.event {
             FixtureEvent::Card(event) if self.offers_card() => self.card(event),
             FixtureEvent::Scanned(scan) => self.scanned(&scan),
@@ -28,7 +29,6 @@ impl Cabin {
                 tracing::warn!(fixture = message.fixture, %remedy, "cannot be used")
             }
             FixtureEvent::Opened { .. } => tracing::info!(fixture = message.fixture, "open"),
-            // The door and the radar wake the screen of the appliance; the journey needs neither.
             FixtureEvent::Card(_) | FixtureEvent::Door(_) | FixtureEvent::Presence(_) => {}
         }
     }

@@ -87,6 +87,7 @@ impl Cabin {
                     _ => Input::CallConnected,
                 };
                 self.input(input);
+                self.tell_of_door();
             }
             PhysicianEvent::Interrupted => {
                 self.input(Input::CallInterrupted);

@@ -1,9 +1,11 @@
 //! The technician's screen: every part and its state at a glance.
 
+use drivers::fixtures::door_contact::Door;
+use drivers::fixtures::presence_ld2410::Presence;
 use slint::{ComponentHandle as _, ModelRc, VecModel};
 use ui::{
-    App, BindingAdapter, BindingState, BindingTrouble, DeviceLine, DeviceRemedy, MediaSource, MediaState, ModelRow,
-    PluggedRow, RecordLine, TechnicianAdapter,
+    App, BindingAdapter, BindingState, BindingTrouble, DeviceLine, DeviceRemedy, DoorState, MediaSource, MediaState,
+    ModelRow, PluggedRow, PresenceState, RecordLine, TechnicianAdapter,
 };
 
 use super::patient::{curve, device_fault};
@@ -45,6 +47,19 @@ pub fn show(app: &App, cabin: &Cabin) {
     let printers: Vec<String> = cabin.settings.printer.iter().cloned().chain(receipts).collect();
     adapter.set_printer_present(!printers.is_empty());
     adapter.set_printer_name(printers.join(", ").into());
+    let fixtures = &cabin.settings.fixtures;
+    adapter.set_door(match cabin.room.door {
+        _ if fixtures.door.is_none() => DoorState::None,
+        None => DoorState::Unknown,
+        Some(Door::Open) => DoorState::Open,
+        Some(Door::Closed) => DoorState::Closed,
+    });
+    adapter.set_presence(match cabin.room.presence {
+        _ if fixtures.presence.is_none() => PresenceState::None,
+        None | Some(Presence::Silent | Presence::Garbled) => PresenceState::Unknown,
+        Some(Presence::Somebody) => PresenceState::Somebody,
+        Some(Presence::Nobody) => PresenceState::Nobody,
+    });
     adapter.set_site_name(cabin.settings.site.name.as_str().into());
     let identity = cabin.identity.as_ref();
     adapter.set_cabin_id(identity.map(|identity| identity.cabin_id.as_str()).unwrap_or_default().into());

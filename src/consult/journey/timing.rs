@@ -179,6 +179,16 @@ impl Journey {
         Some(Patience { quiet_ms, warning_ms: warning_ms.max(WARNING_MS_MIN) })
     }
 
+    /// Whether a cabin that sees nobody may ask at once whether the patient is there. Not while help or the rescue is
+    /// awaited: a radar may not see who lies on the floor. Not in a call, where a physician looks.
+    pub fn asks_an_empty_cabin(&self) -> bool {
+        self.warned_at.is_none()
+            && self.patience().is_some()
+            && self.emergency.is_none()
+            && self.help == Help::NotAsked
+            && !matches!(self.step, Step::Call { .. })
+    }
+
     /// A warning harms nobody and is accepted at any time: a replay knows fewer touches than the cabin did.
     pub(super) fn warn_inactive(&mut self, now: Moment) -> Answer {
         self.patience().ok_or(Refused::NotHere)?;

@@ -355,6 +355,26 @@ fn a_patient_who_walks_away_is_warned_for_at_least_twenty_seconds_and_then_forgo
 }
 
 #[test]
+fn an_empty_cabin_is_asked_at_once_but_never_while_help_or_the_rescue_is_awaited_or_in_a_call() {
+    for stage in ["reason", "review", "waiting", "questionnaire"] {
+        let mut journey = at(way_to(stage));
+        assert!(journey.asks_an_empty_cabin(), "{stage}");
+        assert_eq!(journey.apply(Input::InactivityWarned, NOW), Ok(vec![Effect::WarnInactive]));
+        assert!(!journey.asks_an_empty_cabin(), "it is asked once");
+        // Whoever is there after all answers, and nothing is forgotten.
+        journey.apply(Input::MoreTime, NOW).unwrap();
+        assert_eq!(journey.inactivity(), Inactivity::Active);
+        journey.apply(Input::HelpAsked, NOW).unwrap();
+        assert!(!journey.asks_an_empty_cabin(), "{stage}: who lies on the floor is not seen");
+    }
+    let mut journey = at(way_to("reason"));
+    journey.apply(Input::EmergencyAsked, NOW).unwrap();
+    assert!(!journey.asks_an_empty_cabin());
+    assert!(!at(way_to("connected")).asks_an_empty_cabin());
+    assert!(!at(way_to("welcome")).asks_an_empty_cabin(), "nobody's answers are there");
+}
+
+#[test]
 fn a_call_for_help_that_nobody_answers_raises_the_alarm_again_and_again() {
     let mut journey = at(way_to("welcome"));
     journey.apply(Input::HelpAsked, NOW).unwrap();

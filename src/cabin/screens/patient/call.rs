@@ -4,6 +4,7 @@ use call::Frame;
 use consult::dossier::Dossier;
 use consult::journey::{CallLine, Input, Step};
 use consult::vitals::Measurement;
+use drivers::fixtures::door_contact::Door;
 use slint::{ComponentHandle as _, ModelRc, SharedString};
 use ui::{App, CallAdapter, CallNotice, DeskReach, MeetPhysicianAdapter, WaitingRoomAdapter, WaitingState};
 
@@ -118,6 +119,7 @@ fn in_call(app: &App, cabin: &Cabin, dossier: &Dossier, line: CallLine) {
         CallLine::Connected if cabin.call_stats.is_some_and(|stats| stats.lost_thousandths >= 60) => {
             CallNotice::LineWeak
         }
+        CallLine::Connected if cabin.room.door == Some(Door::Open) => CallNotice::DoorOpen,
         CallLine::Connected => CallNotice::None,
     });
     // Switched off in the configuration: shown as closed, whatever is touched.
