@@ -63,12 +63,21 @@ pub const SCENES: &[Scene] = &[
             let identity = app.global::<IdentityAdapter>();
             identity.set_code_state(CodeState::Refused);
             identity.set_code_trouble(CodeTrouble::Unknown);
-            identity.set_code_picture(portrait());
+            identity.set_code_picture(portrait([200, 215, 220], [60, 110, 160]));
             identity.set_code_picture_present(true);
             at(app, Screen::CodeCamera, StepName::Identity);
         },
     },
     Scene { name: "09-birth-name", show: |app| at(app, Screen::BirthName, StepName::Identity) },
+    Scene {
+        name: "09b-birth-name-scanner",
+        show: |app| {
+            let identity = app.global::<IdentityAdapter>();
+            identity.set_birth_name("".into());
+            identity.set_scanner_present(true);
+            at(app, Screen::BirthName, StepName::Identity);
+        },
+    },
     Scene { name: "10-given-names", show: |app| at(app, Screen::GivenNames, StepName::Identity) },
     Scene { name: "11-sex", show: |app| at(app, Screen::Sex, StepName::Identity) },
     Scene { name: "12-birth-date", show: |app| at(app, Screen::BirthDate, StepName::Identity) },
@@ -151,6 +160,7 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "35-call-no-microphone", show: |app| call(app, CallNotice::MicrophoneMissing) },
     Scene { name: "35b-call-no-loudspeaker", show: |app| call(app, CallNotice::LoudspeakerMissing) },
     Scene { name: "36-call-line-cut", show: |app| call(app, CallNotice::LineCut) },
+    Scene { name: "36b-call-door-open", show: |app| call(app, CallNotice::DoorOpen) },
     Scene { name: "37-documents", show: |app| at(app, Screen::Documents, StepName::WrapUp) },
     Scene {
         name: "37b-documents-nothing",

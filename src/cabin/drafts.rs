@@ -122,6 +122,8 @@ pub struct CardDraft {
 pub struct IdentityDraft {
     /// The card.
     pub card: CardDraft,
+    /// What a card or a code filled in last.
+    pub given: Option<Prefill>,
     /// The camera was shown no code in time.
     pub code_unseen: bool,
     /// What the camera last read that is no document's code.
@@ -157,6 +159,7 @@ impl IdentityDraft {
         let (year, month, day) = prefill.birth_date().unwrap_or_default();
         Self {
             card: CardDraft { passed: true, said: None },
+            given: Some(prefill.clone()),
             code_unseen: false,
             code_trouble: None,
             scanned: None,
@@ -176,6 +179,14 @@ impl IdentityDraft {
     /// Nothing is answered yet.
     pub fn is_blank(&self) -> bool {
         self.says_the_same(&Self::default())
+    }
+
+    /// Nothing in it is the patient's own: it is blank, or as a card or a code filled it, with its first page before
+    /// the patient.
+    pub fn is_nobodys_work(&self) -> bool {
+        let as_given = |given: &Prefill| self.says_the_same(&Self::of_prefill(given));
+        let at_its_beginning = self.page == IdentityPage::BirthName && !self.from_review;
+        self.is_blank() || (at_its_beginning && self.given.as_ref().is_some_and(as_given))
     }
 
     /// The six answers are those of `other`.
@@ -277,6 +288,7 @@ impl Drafts {
             let (year, month, day) = traits.birth_date.parts();
             drafts.identity = IdentityDraft {
                 card: CardDraft::default(),
+                given: None,
                 code_unseen: false,
                 code_trouble: None,
                 scanned: None,
@@ -362,7 +374,7 @@ impl Drop for Drafts {
 mod tests {
     use super::*;
 
-    const PARIS_15: &str = "75115";
+    const BREST: &str = "29019";
 
     /// Somebody who answered every page.
     fn written() -> IdentityDraft {
@@ -391,6 +403,25 @@ mod tests {
     }
 
     #[test]
+    fn what_a_card_filled_in_is_the_patients_once_it_is_looked_through_or_changed() {
+        let text = |text: &str| TraitText::parse(text).ok();
+        let filled = IdentityDraft::of_prefill(&Prefill::of_card(text("DUBOIS-ESSAI"), text("ELEONORE"), None));
+        assert!(filled.is_nobodys_work() && IdentityDraft::default().is_nobodys_work());
+        let touched: [fn(&mut IdentityDraft); 4] = [
+            |draft| draft.page = IdentityPage::GivenNames,
+            |draft| draft.from_review = true,
+            |draft| draft.birth_name.push('T'),
+            |draft| draft.sex = Some(Sex::Female),
+        ];
+        for touch in touched {
+            let mut draft = filled.clone();
+            touch(&mut draft);
+            assert!(!draft.is_nobodys_work());
+        }
+        assert!(!written().is_nobodys_work(), "typed from the first letter on");
+    }
+
+    #[test]
     fn the_same_code_read_twice_is_no_other_answer_and_any_answer_is_no_blank() {
         assert!(written().says_the_same(&written()) && !written().is_blank());
         assert!(IdentityDraft::default().is_blank());
@@ -400,7 +431,7 @@ mod tests {
             |draft| draft.sex = Some(Sex::Male),
             |draft| draft.birth_date.0 = 3,
             |draft| {
-                draft.place = Some(FoundPlace::of_list(&communes::by_code(CogCode::parse(PARIS_15).unwrap()).unwrap()))
+                draft.place = Some(FoundPlace::of_list(&communes::by_code(CogCode::parse(BREST).unwrap()).unwrap()))
             },
             |draft| draft.matricule.push('1'),
         ];

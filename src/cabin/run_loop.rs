@@ -126,7 +126,7 @@ pub enum Front {
 }
 
 /// What lies over the patient's screen by the patient's own touch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Over {
     /// Nothing.
     Nothing,

@@ -168,7 +168,7 @@ impl Settings {
 
 /// The camera of a setting; a picture's file is beside the configuration.
 fn a_camera(path: &Path, key: &str, text: &str) -> anyhow::Result<camera::Source> {
-    let source = text.parse().with_context(|| format!("{}: {key}: {text}", path.display()))?;
+    let source = text.parse::<camera::Source>().with_context(|| format!("{}: {key}: {text}", path.display()))?;
     Ok(match source {
         camera::Source::Picture(file) => camera::Source::Picture(path.with_file_name(file)),
         source => source,
@@ -190,7 +190,8 @@ fn instrument_settings(path: &Path, config: &config::Instruments) -> anyhow::Res
         let source = match text.as_str() {
             "test" => sound::Source::Test,
             text => sound::Source::Plugged(
-                text.parse().with_context(|| format!("{}: instruments.stethoscope: {text}", path.display()))?,
+                text.parse::<exam::Address>()
+                    .with_context(|| format!("{}: instruments.stethoscope: {text}", path.display()))?,
             ),
         };
         let source = instruments::Source::Stethoscope(source);

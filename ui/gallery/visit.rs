@@ -36,6 +36,10 @@ fn fill_visit(app: &App) {
     emergency.set_pharmacist_coming(true);
     emergency.set_pharmacist_name("Mme Lefèvre".into());
     let identity = app.global::<IdentityAdapter>();
+    identity.set_card(CardState::Insert);
+    identity.set_scanner_present(false);
+    identity.set_code_camera_present(false);
+    identity.set_code_unseen(false);
     identity.set_birth_name("PAT-TROIS".into());
     identity.set_given_names("DOMINIQUE MARIE-LOUISE".into());
     identity.set_birth_name_accepted(true);

@@ -269,7 +269,7 @@ impl Cabin {
         self.receipt_paper_low = paper_low;
         if self.settings.printer.is_none() {
             let fault = fault.map(PrintFault::from);
-            if let Some(fault) = fault.as_ref().filter(|fault| self.print_fault.as_ref() != Some(fault)) {
+            if let Some(fault) = fault.as_ref().filter(|fault| self.print_fault.as_ref() != Some(*fault)) {
                 tracing::warn!(%fault, "no receipt could be printed now");
             }
             self.print_fault = fault;

@@ -135,7 +135,7 @@ impl Cabin {
         self.drafts.identity.card.passed = true;
     }
 
-    /// A code was presented. It fills an empty form at once; what is written is replaced only if the patient says so.
+    /// A code was presented. It fills an empty form at once, or another card's; what the patient wrote is replaced only if the patient says so.
     pub(super) fn scanned(&mut self, scan: &Scan) {
         let asks_who = matches!(self.journey.step(), Step::Identity) && self.journey.emergency().is_none();
         let answers = matches!(self.over, Over::Leave | Over::HangUp | Over::Languages);
@@ -149,7 +149,7 @@ impl Cabin {
             Scan::Ins(prefill) => {
                 self.input(Input::Touched);
                 let written = &self.drafts.identity;
-                if written.is_blank() {
+                if written.is_nobodys_work() {
                     self.prefill(prefill);
                 } else if !written.says_the_same(&IdentityDraft::of_prefill(prefill)) {
                     self.drafts.identity.scanned = Some(prefill.clone());

@@ -32,7 +32,11 @@ pub(super) fn connect(app: &App) {
         with(|cabin| cabin.choose_card_holder(usize::try_from(index).unwrap_or(usize::MAX)))
     });
     identity.on_show_code(|| with(Cabin::show_code_to_camera));
-    identity.on_stop_showing(|| with(|cabin| drop(cabin.close_code_camera())));
+    identity.on_stop_showing(|| {
+        with(|cabin| {
+            cabin.close_code_camera();
+        })
+    });
     identity.on_replace(|| with(Cabin::take_scanned));
     identity.on_keep(|| with(Cabin::keep_written));
     identity.on_birth_name_edited(|text| with(|cabin| cabin.drafts.identity.birth_name = cut(&text, NAME_CHARS_MAX)));
