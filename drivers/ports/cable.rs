@@ -38,6 +38,7 @@ impl Cable {
         }
         let Address::Usb(usb) = address else {
             let found = find::resolve(address).ok_or(NotOpened::Missing)?;
+            tracing::debug!(path = %found.path.display(), "found");
             if let Address::Tcp(host) = address {
                 return Ok((Cable::Tcp(Tcp::open(host)?), found));
             }
@@ -51,6 +52,7 @@ impl Cable {
             // Which of them is the cabin's is not guessed: another's readings would be the patient's.
             [first, ..] => return Err(not_bound_well(first)),
         };
+        tracing::debug!(path = %found.path.display(), "found");
         let cable = match (model.transport(usb.vid, usb.pid), model.line) {
             (Some(Transport::HidUart), Some(line)) => Cable::HidUart(HidUart::open(&found.path, line)?),
             (Some(Transport::PersonalHealth), _) => Cable::Phdc(Phdc::open(&found.path)?),

@@ -1,8 +1,8 @@
 //! Which serial ports and USB devices there are, and what udev knows of them.
 //!
 //! A list for a person asks `serialport`; the socket (`ID_PATH`), which it does not tell, is read beside it from the
-//! kernel's and udev's own files. Only these files are read to find one bound port: the cabin looks five times a
-//! second while a cable is out, and `serialport` opens and sets every port of the mainboard to see whether it is real,
+//! kernel's and udev's own files. Only these files are read to find one bound port: the cabin looks again and again
+//! while a cable is out, and `serialport` opens and sets every port of the mainboard to see whether it is real,
 //! which would refuse it for that moment to the driver that wants it.
 
 use std::collections::BTreeSet;
@@ -174,8 +174,11 @@ pub fn usb_devices_in(root: &Path, address: &UsbAddress) -> Vec<Found> {
                 Which::Socket(socket) => found.socket.as_ref() == Some(socket),
             }
     };
-    let names = names_in(&root.join("sys/bus/usb/devices"));
-    names.into_iter().filter_map(|name| usb_device(root, &name)).filter(fits).collect()
+    let devices = root.join("sys/bus/usb/devices");
+    // Of all others no more is read than this: a port looks while the machine is busy with what was plugged in.
+    let is_it = |name: &String| usb_identity(&devices.join(name)) == Some((address.vid, address.pid));
+    let names = names_in(&devices).into_iter().filter(is_it);
+    names.filter_map(|name| usb_device(root, &name)).filter(fits).collect()
 }
 
 /// The file through which a program speaks to a USB device.
@@ -191,12 +194,16 @@ fn is_personal_health(root: &Path, name: &str) -> bool {
     of_it.into_iter().any(|interface| text(devices.join(interface).join("bInterfaceClass")).as_deref() == Some("0f"))
 }
 
+/// Vendor and product. Interfaces are in that folder too, and have none.
+fn usb_identity(sys: &Path) -> Option<(u16, u16)> {
+    let hex = |file: &str| u16::from_str_radix(&text(sys.join(file))?, 16).ok();
+    hex("idVendor").zip(hex("idProduct"))
+}
+
 fn usb_device(root: &Path, name: &str) -> Option<Found> {
     let sys = root.join("sys/bus/usb/devices").join(name);
-    // Interfaces are in that folder too, and have none of these.
+    let usb = usb_identity(&sys)?;
     let of_usb = |file: &str| text(sys.join(file)).filter(|text| !text.is_empty());
-    let hex = |file: &str| u16::from_str_radix(&of_usb(file)?, 16).ok();
-    let usb = hex("idVendor").zip(hex("idProduct"))?;
     let number = |file: &str| of_usb(file)?.parse().ok();
     let file = usb_file(number("busnum")?, number("devnum")?);
     // Until the kernel has configured it, nothing in it can be spoken to: it is there in a moment.

@@ -34,6 +34,7 @@ pub mod fixtures;
 mod folder;
 mod hid;
 mod hid_uart;
+mod news;
 mod phdc;
 mod tcp;
 mod tty;

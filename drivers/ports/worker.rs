@@ -17,13 +17,17 @@ use rustix::fd::OwnedFd;
 
 use super::cable::Cable;
 use super::find::Address;
+use super::news::News;
 use super::tty::NotOpened;
 use super::{Binding, Command, Message, PortEvent, WallClock, dress};
 use crate::capture::{self, Burst, Direction};
 use crate::{Now, Protocol, Transmit};
 
-/// A port that is out is looked for that often: a device is back within 2 s of its cable.
+/// A port that is out is looked for that often where nothing tells of it: a device is back within 2 s of its cable. Two
+/// openings are at least that far apart: one that is lost as soon as it is open does not keep the machine busy.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// A port of which news tells is looked for that often all the same.
+const LOOK_UNTOLD_EVERY: Duration = Duration::from_millis(1_000);
 /// Bytes read at once: 7 s of the fastest, an oximeter.
 const READ_MAX: usize = 4096;
 /// Messages kept while the cabin does not take them. Past it the oldest is lost, and the log says so.
@@ -34,10 +38,11 @@ const OFFER_EVERY: Duration = Duration::from_millis(20);
 const RECORD_MAX_BYTES: u64 = capture::TEXT_MAX as u64;
 
 enum Link {
-    /// Not there; when it is looked for next, and what was said about it.
+    /// Not there; when it is looked for next, what was said about it, and what tells that it has come.
     Out {
         look_at: Instant,
         said: Said,
+        news: News,
     },
     Open(Cable),
 }
@@ -68,6 +73,8 @@ pub(super) struct Worker {
     clock: WallClock,
     recording: Option<Recording>,
     arrived: Instant,
+    /// When it may be opened again.
+    open_after: Instant,
 }
 
 impl Worker {
@@ -92,20 +99,28 @@ impl Worker {
             clock,
             recording: None,
             arrived: Instant::now(),
+            open_after: Instant::now(),
         }
     }
 
     pub(super) fn run(mut self) {
-        let mut link = Link::Out { look_at: Instant::now(), said: Said::Nothing };
+        let news = News::of(&self.binding.address);
+        let mut link = Link::Out { look_at: Instant::now(), said: Said::Nothing, news };
         let mut buffer = vec![0; READ_MAX];
         loop {
             link = match link {
-                Link::Out { look_at, said } if look_at <= Instant::now() => self.look(said),
+                Link::Out { look_at, said, news } if look_at <= Instant::now() => self.look(said, news),
                 link => link,
             };
             let mut gone = self.turn(&mut link);
             self.offer();
             let (readable, woken) = self.wait(&link);
+            if let Link::Out { look_at, news, .. } = &mut link
+                && readable
+                && news.take()
+            {
+                *look_at = self.open_after;
+            }
             if woken {
                 let mut count = [0; 8];
                 // Only empties the counter; the commands are in the inbox.
@@ -138,43 +153,53 @@ impl Worker {
     }
 
     /// Tries to open the device.
-    fn look(&mut self, said: Said) -> Link {
+    fn look(&mut self, said: Said, mut news: News) -> Link {
+        // What has been told until now is in what is found now.
+        news.take();
         match Cable::open(&self.binding.address, self.binding.model) {
             Ok((cable, found)) => {
+                // Closed by the time that it is said to be open.
+                drop(news);
                 tracing::info!(port = %self.name, path = %found.path.display(), model = self.binding.model.key, "open");
                 self.usb_serial = found.serial;
                 self.arrived = Instant::now();
                 self.say(PortEvent::Opened { path: found.path });
                 let now = self.now();
+                self.open_after = now.instant + LOOK_EVERY;
                 self.protocol.port_opened(now);
                 Link::Open(cable)
             }
-            Err(NotOpened::Missing) => self.missing(said),
+            Err(NotOpened::Missing) => self.missing(said, news),
             Err(NotOpened::Refused { path, remedy }) => {
                 if said != Said::Refused {
                     tracing::warn!(port = %self.name, path = %path.display(), %remedy, "may not be opened");
                     self.arrived = Instant::now();
                     self.say(PortEvent::Refused { path, remedy });
                 }
-                Link::Out { look_at: Instant::now() + LOOK_EVERY, said: Said::Refused }
+                self.open_after = Instant::now() + LOOK_EVERY;
+                Link::Out { look_at: self.open_after, said: Said::Refused, news }
             }
         }
     }
 
-    fn missing(&mut self, said: Said) -> Link {
+    fn missing(&mut self, said: Said, news: News) -> Link {
         if said == Said::Nothing {
             tracing::warn!(port = %self.name, address = %self.binding.address, "not there: check the cable");
             self.arrived = Instant::now();
             self.say(PortEvent::Lost { address: self.binding.address.clone(), was_open: false });
         }
-        Link::Out { look_at: Instant::now() + LOOK_EVERY, said: if said == Said::Nothing { Said::Lost } else { said } }
+        let look_at = Instant::now() + if news.is_heard() { LOOK_UNTOLD_EVERY } else { LOOK_EVERY };
+        Link::Out { look_at, said: if said == Said::Nothing { Said::Lost } else { said }, news }
     }
 
     fn lost(&mut self) -> Link {
         tracing::warn!(port = %self.name, address = %self.binding.address, "lost: check the cable");
         self.arrived = Instant::now();
         self.say(PortEvent::Lost { address: self.binding.address.clone(), was_open: true });
-        Link::Out { look_at: Instant::now() + LOOK_EVERY, said: Said::Lost }
+        // Looked for once more in a moment, told of or not: it may be back already. Not at once: the kernel may not be
+        // done with its going.
+        let news = News::of(&self.binding.address);
+        Link::Out { look_at: Instant::now() + LOOK_EVERY, said: Said::Lost, news }
     }
 
     /// Lets the protocol act: what is due, what it sends, what it says. True when the device has gone.
@@ -221,7 +246,8 @@ impl Worker {
         self.protocol.handle_input(bytes, now);
     }
 
-    /// Waits for bytes, a command, or the next timeout. Returns whether the line and the wake-up are ready.
+    /// Waits for bytes, a command, or the next timeout. Returns whether the line (or, while it is out, news
+    /// of it) and the wake-up are ready.
     fn wait(&self, link: &Link) -> (bool, bool) {
         let offer = (!self.waiting.is_empty()).then(|| Instant::now() + OFFER_EVERY);
         let due = match link {
@@ -234,13 +260,16 @@ impl Worker {
             .min()
             .map(|at| TimeSpec::from(at.saturating_duration_since(Instant::now()) + Duration::from_micros(200)));
         let mut fds = vec![PollFd::new(self.wake.as_raw_fd(), PollFlags::POLLIN)];
-        if let Link::Open(cable) = link {
-            fds.push(PollFd::new(cable.as_raw_fd(), PollFlags::POLLIN));
+        match link {
+            Link::Open(cable) => fds.push(PollFd::new(cable.as_raw_fd(), PollFlags::POLLIN)),
+            Link::Out { news, .. } => {
+                fds.extend(news.descriptors().map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)));
+            }
         }
         // A hang-up counts as readable: the read tells.
-        let is_ready = |fd: Option<&PollFd>| fd.is_some_and(|fd| fd.any().unwrap_or(true));
+        let is_ready = |fd: &PollFd| fd.any().unwrap_or(true);
         match ppoll(&mut fds, timeout, None) {
-            Ok(_) => (is_ready(fds.get(1)), is_ready(fds.first())),
+            Ok(_) => (fds[1..].iter().any(is_ready), is_ready(&fds[0])),
             Err(_) => (false, true),
         }
     }

@@ -69,6 +69,7 @@ use cable::{Cable, Heard, Reports, Socket};
 pub use cable::{FEATURE_REPORT, OUTPUT_REPORT};
 use orders::{Hand, Orders};
 use usb::Plug;
+pub use usb::ftdi::SERIAL as ADAPTER_SERIAL;
 pub use usb::stream::{CameraMode, Stream};
 
 /// Keys of the simulated models: the names of their files, here and in `drivers`.
@@ -217,6 +218,17 @@ impl Simulator {
     pub fn start_on_usb(model: &str, port: u8) -> std::io::Result<Simulator> {
         let plug = plug(model).ok_or_else(|| std::io::Error::other(format!("{model:?} is no USB device")))?;
         let socket = Socket::Usb { port, plug };
+        let cable = socket.plug()?;
+        Self::start_with(model, socket, cable)
+    }
+
+    /// As [`Simulator::start_on_usb`], behind a serial adapter whose serial number is [`ADAPTER_SERIAL`]. For a model
+    /// that speaks on a serial line.
+    ///
+    /// # Errors
+    /// An unknown model, no such port, or one that is taken.
+    pub fn start_on_usb_adapter(model: &str, port: u8) -> std::io::Result<Simulator> {
+        let socket = Socket::Usb { port, plug: Plug::FtdiLine };
         let cable = socket.plug()?;
         Self::start_with(model, socket, cable)
     }

@@ -29,6 +29,9 @@ pub(crate) struct Take {
 /// The file of a recording: its name in the folder, and what it holds.
 pub(crate) type Written = (String, Vec<u8>);
 
+/// Files that are left in a memory that is emptied.
+const LEFT: usize = 2;
+
 /// A file in the recorder's memory.
 #[derive(Clone)]
 struct Kept {
@@ -43,6 +46,8 @@ struct Kept {
 pub(crate) struct Recorder {
     write: fn(&Take) -> Written,
     files: Vec<Kept>,
+    /// Recordings ever made: a name is not used twice.
+    made: u32,
     /// Files that the folder does not show yet.
     fresh: Vec<Kept>,
     /// When it was plugged in.
@@ -63,6 +68,7 @@ impl Recorder {
         let mut recorder = Self {
             write,
             files: others.into_iter().map(|(name, content)| Kept { name, content, clock: 1_700_000_000 }).collect(),
+            made: 0,
             fresh: Vec::new(),
             plugged: None,
             zone_minutes: 0,
@@ -82,13 +88,14 @@ impl Recorder {
         recorder
     }
 
-    fn take(&self) -> Kept {
+    fn take(&mut self) -> Kept {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let ended = i64::try_from(since).unwrap_or_default() + 60 * self.zone_minutes - self.ago;
         // Its stamp is that of its beginning.
         let clock = ended - i64::from(self.seconds);
         let (seconds, pulse, electrode_off) = (self.seconds, self.pulse, self.electrode_off);
-        let number = u32::try_from(self.files.len() + 1).unwrap_or(u32::MAX);
+        self.made += 1;
+        let number = self.made;
         let (name, content) = (self.write)(&Take { number, clock, seconds, pulse, electrode_off });
         Kept { name, content, clock: ended }
     }
@@ -164,8 +171,10 @@ impl Device for Recorder {
             ["measure"] => self.record(),
             // The next file is half written; it is whole when it is plugged in again.
             ["cut"] => self.cut = true,
+            // Somebody erases all but the newest; the folder shows it when it is plugged in again.
+            ["empty"] => drop(self.files.drain(..self.files.len().saturating_sub(LEFT))),
             ["electrode", state @ ("on" | "off")] => self.electrode_off = *state == "off",
-            _ => return Err("measure, cut, electrode on|off".into()),
+            _ => return Err("measure, cut, empty, electrode on|off".into()),
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! An FT232BM, of which Linux makes a serial port: its modem lines, and the bytes of a device behind it.
+//! An FT232BM, of which Linux makes a serial port: its modem lines, which a contact joins, or the bytes of a line.
 //!
 //! Source: Linux, drivers/usb/serial/ftdi_sio.h: the requests, and the two bytes of status before every packet in.
 
@@ -14,31 +14,45 @@ pub(crate) const CTS: u8 = 0x10;
 pub(crate) const NO_INPUT: u8 = 0;
 /// Always set in the modem status.
 const RESERVED: u8 = 0x01;
-/// Bytes of a packet in, the two of status among them.
+/// Serial number of the adapter.
+pub const SERIAL: &str = "FTDOOR01";
+/// Bytes of a packet, and those of status before what came on the line.
 const PACKET: usize = 64;
-/// Bytes that its receive buffer holds: what comes on top is lost.
-const RECEIVE_MAX: usize = 128;
+const STATUS: usize = 2;
+/// Bytes that its receive buffer holds (FT232BM data sheet): what comes on top is lost.
+const RECEIVE_MAX: usize = 384;
 /// Line status: the transmitter is empty.
 const LINE_STATUS: u8 = 0x60;
 
-/// The adapter, with a wire from RTS to some of its inputs.
+/// What is on the adapter's other side.
+enum Side {
+    /// A wire from RTS to some of its inputs.
+    Contact,
+    /// A device, and what it has said.
+    Line(VecDeque<u8>),
+}
+
+/// The adapter.
 pub(super) struct Ftdi {
+    side: Side,
     is_rts_up: bool,
     joined: u8,
     /// The host has not been told the status since it changed.
     is_news: bool,
-    /// What came on the line; a contact has none.
-    line: Option<VecDeque<u8>>,
 }
 
 impl Ftdi {
-    pub(super) fn new() -> Ftdi {
-        Ftdi { is_rts_up: false, joined: NO_INPUT, is_news: false, line: None }
+    pub(super) fn with_contact() -> Ftdi {
+        Ftdi::new(Side::Contact)
     }
 
-    /// With a device on its line.
+    /// In front of a device. At which speed the host has set it is not looked at.
     pub(super) fn with_line() -> Ftdi {
-        Ftdi { line: Some(VecDeque::new()), ..Ftdi::new() }
+        Ftdi::new(Side::Line(VecDeque::new()))
+    }
+
+    fn new(side: Side) -> Ftdi {
+        Ftdi { side, is_rts_up: false, joined: NO_INPUT, is_news: false }
     }
 
     fn status(&self) -> [u8; 2] {
@@ -73,28 +87,34 @@ impl Function for Ftdi {
     }
 
     fn sent(&mut self, data: &[u8], heard: &mut Vec<Heard>) {
-        if self.line.is_some() {
+        if matches!(self.side, Side::Line(_)) && !data.is_empty() {
             heard.push(Heard::Bytes(data.to_vec()));
         }
     }
 
     fn receive(&mut self, bytes: &[u8]) {
-        if let Some(line) = &mut self.line {
-            let room = RECEIVE_MAX.saturating_sub(line.len());
-            line.extend(bytes.iter().take(room));
-        } else if let Some(joined) = bytes.last() {
-            self.joined = *joined;
-            self.is_news = true;
+        match (&mut self.side, bytes.last()) {
+            (Side::Line(said), _) => {
+                said.extend(bytes);
+                said.truncate(RECEIVE_MAX);
+            }
+            (Side::Contact, Some(joined)) => {
+                self.joined = *joined;
+                self.is_news = true;
+            }
+            (Side::Contact, None) => {}
         }
     }
 
     fn report(&mut self) -> Option<Vec<u8>> {
         let status = self.status();
-        if let Some(line) = self.line.as_mut().filter(|line| !line.is_empty()) {
-            let count = line.len().min(PACKET - status.len());
-            return Some(status.into_iter().chain(line.drain(..count)).collect());
+        if let Side::Line(said) = &mut self.side
+            && !said.is_empty()
+        {
+            let count = said.len().min(PACKET - STATUS);
+            return Some(status.into_iter().chain(said.drain(..count)).collect());
         }
-        std::mem::take(&mut self.is_news).then(|| status.to_vec())
+        std::mem::take(&mut self.is_news).then(|| self.status().to_vec())
     }
 }
 
@@ -111,7 +131,7 @@ fn descriptor(kind: u8, number: u8) -> Answer {
         (3, 0) => vec![4, 3, 0x09, 0x04],
         (3, 1) => super::hid::string("FTDI"),
         (3, 2) => super::hid::string("USB <-> Serial Cable"),
-        (3, 3) => super::hid::string("FTDOOR01"),
+        (3, 3) => super::hid::string(SERIAL),
         _ => return Err(STALL),
     })
 }
@@ -123,19 +143,19 @@ mod tests {
     #[test]
     fn bytes_of_the_line_come_behind_the_status_and_what_is_too_much_is_lost() {
         let mut chip = Ftdi::with_line();
-        chip.receive(&[7; 130]);
+        chip.receive(&[7; RECEIVE_MAX + 2]);
         let first = chip.report().unwrap();
-        assert_eq!((first.len(), &first[..3]), (64, &[RESERVED, LINE_STATUS, 7][..]));
-        assert_eq!(chip.report().unwrap().len() + chip.report().unwrap().len(), 2 * 2 + 128 - 62);
-        assert_eq!(chip.report(), None);
-        let mut heard = Vec::new();
-        chip.sent(b"I1", &mut heard);
-        assert!(matches!(&heard[..], [Heard::Bytes(bytes)] if bytes == b"I1"));
+        assert_eq!((first.len(), &first[..3]), (PACKET, &[RESERVED, LINE_STATUS, 7][..]));
+        let mut came = first.len() - STATUS;
+        while let Some(report) = chip.report() {
+            came += report.len() - STATUS;
+        }
+        assert_eq!(came, RECEIVE_MAX);
     }
 
     #[test]
     fn an_input_is_up_only_when_rts_is_and_the_wire_joins_them() {
-        let mut chip = Ftdi::new();
+        let mut chip = Ftdi::with_contact();
         let rts = |chip: &mut Ftdi, low| chip.control([0x40, 1, low, 2, 0, 0, 0, 0], &[], &mut Vec::new()).unwrap();
         let level = |chip: &mut Ftdi| chip.control([0xC0, 5, 0, 0, 0, 0, 2, 0], &[], &mut Vec::new()).unwrap()[0] & CTS;
         assert_eq!(level(&mut chip), 0);
@@ -149,5 +169,20 @@ mod tests {
         assert_eq!(level(&mut chip), 0);
         let text = chip.control([0x80, 6, 0, 2, 0, 0, 0xFF, 0], &[], &mut Vec::new()).unwrap();
         assert_eq!(text.len(), usize::from(text[2]));
+    }
+
+    #[test]
+    fn what_a_device_says_comes_in_packets_after_the_status_and_what_it_is_told_reaches_it() {
+        let mut chip = Ftdi::with_line();
+        chip.receive(&[7; 100]);
+        let first = chip.report().unwrap();
+        assert_eq!((&first[..2], first.len()), (&[RESERVED, LINE_STATUS][..], 64));
+        assert_eq!(chip.report().unwrap().len(), 2 + 38);
+        assert_eq!(chip.report(), None);
+        let mut heard = Vec::new();
+        chip.sent(b"?", &mut heard);
+        assert_eq!(heard, [Heard::Bytes(b"?".to_vec())]);
+        chip.receive(&[7; 1_000]);
+        assert_eq!(std::iter::from_fn(|| chip.report()).map(|packet| packet.len() - 2).sum::<usize>(), RECEIVE_MAX);
     }
 }

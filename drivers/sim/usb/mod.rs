@@ -100,7 +100,7 @@ impl Usb {
         fs::write(format!("{VHCI}/attach"), order)?;
         let function: Box<dyn Function> = match plug {
             Plug::HidUart { baud } => Box::new(Cp2110::new(baud)),
-            Plug::Ftdi => Box::new(ftdi::Ftdi::new()),
+            Plug::Ftdi => Box::new(ftdi::Ftdi::with_contact()),
             Plug::FtdiLine => Box::new(ftdi::Ftdi::with_line()),
             Plug::Acm => Box::new(acm::Acm::new()),
             Plug::Hid(kind) => Box::new(hid::Reports::new(kind)),

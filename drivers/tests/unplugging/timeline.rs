@@ -1,0 +1,139 @@
+//! What happened between a cable's return and its device's, and when: what the kernel told (its own uevents, which need
+//! no udev) and what the port told its log.
+
+use std::fmt::Debug;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, netlink};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+/// Group of the kernel's own uevents; udev's are of another.
+const OF_THE_KERNEL: u32 = 1;
+
+/// A moment on the way back, in the order in which they come on a cable that is slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Moment {
+    /// The kernel has read what the device is.
+    Added,
+    /// The kernel has configured it, and its own drivers have it.
+    Bound,
+    /// The port has found it.
+    Found,
+    /// The port is open.
+    Opened,
+}
+
+const MOMENTS: [Moment; 4] = [Moment::Added, Moment::Bound, Moment::Found, Moment::Opened];
+
+/// How long after the plug each of [`MOMENTS`] came; `None`: it was not heard.
+pub type Times = [Option<Duration>; 4];
+
+type Heard = Arc<Mutex<Vec<(Moment, Instant)>>>;
+
+/// Listens for as long as the process lives.
+pub struct Timeline {
+    heard: Heard,
+}
+
+impl Timeline {
+    pub fn new() -> Self {
+        let heard = Heard::default();
+        let of_log = heard.clone();
+        tracing::subscriber::set_global_default(Log(of_log)).expect("one of a process");
+        let flags = SocketFlags::CLOEXEC;
+        let uevents =
+            rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(netlink::KOBJECT_UEVENT))
+                .unwrap();
+        rustix::net::bind(&uevents, &netlink::SocketAddrNetlink::new(0, OF_THE_KERNEL)).unwrap();
+        let of_kernel = heard.clone();
+        std::thread::spawn(move || listen(&uevents, &of_kernel));
+        Timeline { heard }
+    }
+
+    /// How long after `from` each moment came: the device is back. Forgets them.
+    pub fn since(&self, from: Instant) -> Times {
+        let heard = std::mem::take(&mut *self.heard.lock().unwrap());
+        MOMENTS.map(|wanted| {
+            let mut of_it = heard.iter().filter(|(moment, at)| *moment == wanted && *at >= from).map(|(_, at)| *at);
+            // Found more than once: the last time is the one that led to the opening.
+            let at = if wanted == Moment::Found { of_it.next_back() } else { of_it.next() };
+            at.map(|at| at.duration_since(from))
+        })
+    }
+}
+
+/// Prints when each moment came, and gives the longest time that passed after the kernel had the device; `None`: that
+/// is not known of every time.
+pub fn print(times: &[Times]) -> Option<Duration> {
+    for (at, moment) in MOMENTS.iter().enumerate() {
+        let heard: Vec<Duration> = times.iter().filter_map(|times| times[at]).collect();
+        let [median, most, worst] = super::spread(&heard);
+        eprintln!("  {moment:?} after ms {median:>4} {most:>4} {worst:>4}, {} times", heard.len());
+    }
+    let ours = times.iter().map(|[added, bound, _, opened]| Some((*opened)?.saturating_sub((*bound).max(*added)?)));
+    let ours = ours.collect::<Option<Vec<Duration>>>()?;
+    let [median, most, worst] = super::spread(&ours);
+    eprintln!("  after the kernel had it ms {median:>4} {most:>4} {worst:>4}");
+    ours.into_iter().max()
+}
+
+fn listen(uevents: &OwnedFd, heard: &Heard) {
+    let mut buffer = [0; 8192];
+    loop {
+        // Too many at once are lost; it goes on.
+        let Ok((count, _)) = rustix::net::recv(uevents, &mut buffer[..], RecvFlags::empty()) else { continue };
+        let at = Instant::now();
+        let text = String::from_utf8_lossy(&buffer[..count]);
+        let has = |line: &str| text.split('\0').any(|other| other == line);
+        if !has("DEVTYPE=usb_device") {
+            continue;
+        }
+        if has("ACTION=add") {
+            heard.lock().unwrap().push((Moment::Added, at));
+        } else if has("ACTION=bind") {
+            heard.lock().unwrap().push((Moment::Bound, at));
+        }
+    }
+}
+
+/// Hears of a port's log only that it found a device and opened it.
+struct Log(Heard);
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && metadata.target().starts_with("drivers::ports")
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut words = Words(String::new());
+        event.record(&mut words);
+        let moment = match words.0.as_str() {
+            "found" => Moment::Found,
+            "open" => Moment::Opened,
+            _ => return,
+        };
+        self.0.lock().unwrap().push((moment, Instant::now()));
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+struct Words(String);
+
+impl Visit for Words {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
+}
