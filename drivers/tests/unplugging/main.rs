@@ -275,7 +275,7 @@ fn in_a_guest(keys: &[&str], seed: u64, unplugs: usize) -> Output {
     command.arg(format!("MODELS={}", keys.join(",")));
     command.args(this_program("in_the_guest")).env("CARGO_TARGET_DIR", target.unwrap());
     // Its time is that of a processor of its own, whatever else this one does: a second of it is a second.
-    command.env("USB_GUEST_CLOCK", "instructions");
+    command.env("USB_GUEST_CLOCK", "instructions").env("USB_GUEST_UDEV", "yes");
     // A boot; to each its unpluggings and a measurement.
     let seconds_max = 120 + (60 + 15 * unplugs) * keys.len();
     command.env("USB_GUEST_SECONDS_MAX", seconds_max.to_string()).output().unwrap()
