@@ -119,6 +119,7 @@ impl Worker {
                 && readable
                 && news.take()
             {
+                tracing::debug!(port = %self.name, "told");
                 *look_at = self.open_after;
             }
             if woken {
@@ -171,6 +172,7 @@ impl Worker {
             }
             Err(NotOpened::Missing) => self.missing(said, news),
             Err(NotOpened::Refused { path, remedy }) => {
+                tracing::debug!(port = %self.name, %remedy, "refused");
                 if said != Said::Refused {
                     tracing::warn!(port = %self.name, path = %path.display(), %remedy, "may not be opened");
                     self.arrived = Instant::now();
@@ -183,6 +185,7 @@ impl Worker {
     }
 
     fn missing(&mut self, said: Said, news: News) -> Link {
+        tracing::debug!(port = %self.name, "missing");
         if said == Said::Nothing {
             tracing::warn!(port = %self.name, address = %self.binding.address, "not there: check the cable");
             self.arrived = Instant::now();

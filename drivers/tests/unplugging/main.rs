@@ -294,7 +294,8 @@ fn in_the_guest() {
     for model in on_usb() {
         let plugged = plug_into_usb(model);
         let mut times = Vec::new();
-        let seen = unplug_again_and_again(model, plugged, |plugged_at| times.push(timeline.since(plugged_at)));
+        let seen =
+            unplug_again_and_again(model, plugged, |plugged_at| times.push(timeline.since(plugged_at, BACK_WITHIN)));
         match seen {
             Ok(seen) => {
                 eprintln!("{seen}");

@@ -33,17 +33,23 @@ const MOMENTS: [Moment; 4] = [Moment::Added, Moment::Bound, Moment::Found, Momen
 pub type Times = [Option<Duration>; 4];
 
 type Heard = Arc<Mutex<Vec<(Moment, Instant)>>>;
+/// All that the port told its log.
+type Log = Arc<Mutex<Vec<(String, Instant)>>>;
+/// Lines of a log that are kept until they are asked for.
+const LINES_MAX: usize = 10_000;
 
 /// Listens for as long as the process lives.
 pub struct Timeline {
     heard: Heard,
+    log: Log,
 }
 
 impl Timeline {
     pub fn new() -> Self {
         let heard = Heard::default();
-        let of_log = heard.clone();
-        tracing::subscriber::set_global_default(Log(of_log)).expect("one of a process");
+        let log = Log::default();
+        tracing::subscriber::set_global_default(Listener { heard: heard.clone(), log: log.clone() })
+            .expect("one of a process");
         let flags = SocketFlags::CLOEXEC;
         let uevents =
             rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(netlink::KOBJECT_UEVENT))
@@ -51,11 +57,19 @@ impl Timeline {
         rustix::net::bind(&uevents, &netlink::SocketAddrNetlink::new(0, OF_THE_KERNEL)).unwrap();
         let of_kernel = heard.clone();
         std::thread::spawn(move || listen(&uevents, &of_kernel));
-        Timeline { heard }
+        Timeline { heard, log }
     }
 
-    /// How long after `from` each moment came: the device is back. Forgets them.
-    pub fn since(&self, from: Instant) -> Times {
+    /// How long after `from` each moment came: the device is back. Forgets them. Prints what the port told its log
+    /// meanwhile if it was slower than that.
+    pub fn since(&self, from: Instant, slow: Duration) -> Times {
+        let log = std::mem::take(&mut *self.log.lock().unwrap());
+        if from.elapsed() >= slow {
+            for (words, at) in log {
+                let ms = at.saturating_duration_since(from).as_micros();
+                eprintln!("  {ms:>9} us {words}");
+            }
+        }
         let heard = std::mem::take(&mut *self.heard.lock().unwrap());
         MOMENTS.map(|wanted| {
             let mut of_it = heard.iter().filter(|(moment, at)| *moment == wanted && *at >= from).map(|(_, at)| *at);
@@ -100,23 +114,29 @@ fn listen(uevents: &OwnedFd, heard: &Heard) {
     }
 }
 
-/// Hears of a port's log only that it found a device and opened it.
-struct Log(Heard);
+/// Hears a port's log.
+struct Listener {
+    heard: Heard,
+    log: Log,
+}
 
-impl Subscriber for Log {
+impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.is_event() && metadata.target().starts_with("drivers::ports")
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut words = Words(String::new());
+        let (mut words, at) = (Words::default(), Instant::now());
         event.record(&mut words);
-        let moment = match words.0.as_str() {
-            "found" => Moment::Found,
-            "open" => Moment::Opened,
-            _ => return,
-        };
-        self.0.lock().unwrap().push((moment, Instant::now()));
+        match words.message.as_str() {
+            "found" => self.heard.lock().unwrap().push((Moment::Found, at)),
+            "open" => self.heard.lock().unwrap().push((Moment::Opened, at)),
+            _ => {}
+        }
+        let mut log = self.log.lock().unwrap();
+        if log.len() < LINES_MAX {
+            log.push((format!("{}{}", words.message, words.rest), at));
+        }
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -128,12 +148,17 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
-struct Words(String);
+#[derive(Default)]
+struct Words {
+    message: String,
+    rest: String,
+}
 
 impl Visit for Words {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if field.name() == "message" {
-            self.0 = format!("{value:?}");
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            name => self.rest += &format!(" {name}={value:?}"),
         }
     }
 }
