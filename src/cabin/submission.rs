@@ -194,7 +194,7 @@ mod tests {
     /// Ten minutes of eight leads at 800 Hz, as a Contec ECG90A keeps them.
     fn ten_minutes() -> Ecg {
         use Lead::{I, II, V1, V2, V3, V4, V5, V6};
-        let samples = (0..480_000 * 8).map(|at| at.wrapping_mul(7_919) % 2_000).collect();
+        let samples = (0..480_000 * 8).map(|at: i32| at.wrapping_mul(7_919) % 2_000).collect();
         Ecg::new(vec![I, II, V1, V2, V3, V4, V5, V6], 800, 5_000_000_000, samples).unwrap()
     }
 

@@ -278,7 +278,7 @@ impl Worker {
         // Closed by a former opener first: until then it is as if it were out.
         let turn = match &self.source {
             Source::Plugged(_) => Turn::take(&target.node.to_string_lossy()).map(Some),
-            Source::Test(_) => Some(None),
+            Source::Test(_) | Source::Picture(_) => Some(None),
         };
         let Some(turn) = turn else { return false };
         let pool = pool::Pool::default();
