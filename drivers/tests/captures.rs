@@ -189,10 +189,13 @@ fn replay(name: &str) -> String {
     port.start();
     // A port obeys before it reads: what is played now is heard after the start.
     let paced = capture.field("pace") == Some("recorded");
+    let mut due = Instant::now();
     for burst in &capture.bursts {
-        // Only for a device that nobody asks, where time is what tells: what is asked for paces itself.
+        // Only for a device that nobody asks, where time is what tells: what is asked for paces itself. By the clock, so
+        // that a burst that is late makes none after it late.
         if paced {
-            std::thread::sleep(Duration::from_millis(burst.after_ms));
+            due += Duration::from_millis(burst.after_ms);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
         }
         device.play(burst);
     }

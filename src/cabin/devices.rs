@@ -302,7 +302,9 @@ impl Device {
                 if away { News::Back } else { News::Picture }
             }
             // It was asked to be: it measures without its cable, and is read when it is back.
-            PortEvent::Lost { .. } if device.measuring && device.model.is_unplugged_to_measure() => {
+            PortEvent::Lost { .. }
+                if device.measuring && !device.finished && device.model.is_unplugged_to_measure() =>
+            {
                 device.status = Some(Status::ConnectDevice);
                 News::Picture
             }

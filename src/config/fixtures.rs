@@ -48,7 +48,7 @@ pub(crate) fn read(root: &mut Table<'_, '_>, folder: &Path, devices: &[Device], 
         let camera = t.optional("camera", A_CAMERA, notes, camera);
         let has_line = PORT_KEYS.into_iter().any(|key| t.has(key));
         // A camera alone is a scanner too.
-        let port = if camera.is_some() && !has_line { None } else { Some(bound(t, "scanner", notes)?) };
+        let port = if t.has("camera") && !has_line { None } else { Some(bound(t, "scanner", notes)?) };
         let baud = t.number("baud", 1_200..230_401, 9_600, notes);
         let takes_tests = t.flag("takes_tests", false, notes);
         Some(Scanner { port, camera, baud, takes_tests })

@@ -60,7 +60,7 @@ impl Client {
     }
 
     /// A client that waits at most twice `patience` for an answer (a broken connection is tried once again), for a
-    /// caller that keeps a person waiting. Above zero.
+    /// caller that keeps a person waiting. Above zero. For a submission it waits [`ANSWER_TIMEOUT`] at least.
     pub fn with_patience(socket: impl AsRef<Path>, patience: Duration) -> Client {
         let socket = socket.as_ref().to_path_buf();
         Client { shared: Arc::new(Mutex::new(Shared { socket, patience, stream: None, open: None })) }
@@ -245,9 +245,14 @@ impl Shared {
         if message.len() > wire::MESSAGE_BYTES_MAX {
             return Err(Refused::new(Refusal::TooLarge, "over the largest message of the outbox protocol").into());
         }
+        // A whole submission changes hands at once, and nobody waits for it in front of a screen.
+        let patience = match request {
+            Request::PutUpload { .. } | Request::Submit { .. } => self.patience.max(ANSWER_TIMEOUT),
+            _ => self.patience,
+        };
         let mut last = None;
         for _ in 0..2 {
-            match self.exchange(&message) {
+            match self.exchange(&message, patience) {
                 Ok(reply) => return Reply::decode(&reply).map_err(|_| Error::NotOutbox),
                 Err(Error::Lost(cause)) => last = Some(Error::Lost(cause)),
                 Err(other) => return Err(other),
@@ -256,17 +261,16 @@ impl Shared {
         Err(last.unwrap_or(Error::NotOutbox))
     }
 
-    fn exchange(&mut self, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    fn exchange(&mut self, message: &[u8], patience: Duration) -> Result<Zeroizing<Vec<u8>>, Error> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => {
                 let absent = |cause| Error::Absent { socket: self.socket.clone(), cause };
-                let stream = UnixStream::connect(&self.socket).map_err(absent)?;
-                stream.set_read_timeout(Some(self.patience)).map_err(Error::Lost)?;
-                stream.set_write_timeout(Some(self.patience)).map_err(Error::Lost)?;
-                stream
+                UnixStream::connect(&self.socket).map_err(absent)?
             }
         };
+        stream.set_read_timeout(Some(patience)).map_err(Error::Lost)?;
+        stream.set_write_timeout(Some(patience)).map_err(Error::Lost)?;
         let sent = wire::send(&mut stream, message);
         // An outbox that refuses the connection itself says why before it closes, even if it read nothing.
         match (wire::receive(&mut stream), sent) {

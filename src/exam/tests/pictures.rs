@@ -75,6 +75,7 @@ fn restarts() -> Vec<u8> {
 
 #[test]
 fn what_is_sought_is_found_in_the_live_picture_or_given_up_by_time_or_by_order() {
+    gst::init().unwrap();
     let folder = std::env::temp_dir().join(format!("telecabine-seek-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("chess.png");
@@ -84,7 +85,6 @@ fn what_is_sought_is_found_in_the_live_picture_or_given_up_by_time_or_by_order()
         .field("height", 64)
         .field("framerate", gst::Fraction::new(1, 1))
         .build();
-    gst::init().unwrap();
     let pixels = (0..64 * 64).map(|at| if at % 64 < 32 { 255 } else { 0 }).collect();
     std::fs::write(&file, media::convert("pngenc", &caps, pixels, PATIENCE).expect("a picture").1).unwrap();
     let (events, _heard) = mpsc::sync_channel(EVENTS_MAX);
