@@ -3,7 +3,7 @@
 //! The ANS guide "Mesures" is followed where it can be (LOINC, UCUM, MDC, method, offset in every time, device), but
 //! its profiles are not claimed: they want an IHE PHD Device with an EUI-64, which serial devices do not have.
 
-use consult::vitals::{Glucose, Measurement, Quantity, Reading, Value};
+use consult::vitals::{Glucose, Measurement, Moment, Quantity, Reading, Value};
 use uuid::Uuid;
 
 use crate::json::{Json, list, object};
@@ -139,7 +139,7 @@ pub(crate) struct Common<'a> {
     pub(crate) encounter: Uuid,
     pub(crate) performer: Uuid,
     /// Writes an instant with the site's offset.
-    pub(crate) when: &'a dyn Fn(consult::vitals::Moment) -> String,
+    pub(crate) when: &'a dyn Fn(Moment) -> String,
 }
 
 /// What there is of a recording beside its name.
@@ -202,14 +202,15 @@ pub(crate) fn of_reading(
     let weak = (reading.high_quality == Some(false)).then_some("Signal de qualité réduite d'après l'appareil.");
     let elsewhere = recorded.is_some_and(|recorded| matches!(recorded.components, Json::Absent));
     let elsewhere = elsewhere.then_some("Tracé trop long pour être ici : il est dans les documents joints.");
-    let notes = weak.into_iter().chain(elsewhere).map(|text| object! { "text": text });
+    let clock = reading.device_at.is_some().then_some("L’heure de la mesure est celle de l’horloge de l’appareil.");
+    let notes = weak.into_iter().chain(elsewhere).chain(clock).map(|text| object! { "text": text });
     let documents = recorded.iter().flat_map(|recorded| &recorded.documents);
     base(
         id,
         &term,
         Some(reading),
         common,
-        &(common.when)(reading.at),
+        &Times { effective: &(common.when)(measured_at(reading)), issued: &(common.when)(reading.at) },
         vec![
             ("valueQuantity", value),
             ("note", Json::List(notes.collect())),
@@ -265,7 +266,24 @@ pub(crate) fn of_absence(id: Uuid, quantity: Quantity, why: Absent, at: &str, co
     };
     let own = if pressure { Json::Absent } else { reason };
     let term = if pressure { PRESSURE_PANEL } else { term(quantity) };
-    base(id, &term, None, common, at, vec![("dataAbsentReason", own), ("component", components)])
+    base(id, &term, None, common, &Times { effective: at, issued: at }, vec![("dataAbsentReason", own), ("component", components)])
+}
+
+/// When it was measured: by the device's own clock where it has one; else when it came, less what a recording lasted.
+pub(crate) fn measured_at(reading: &Reading) -> Moment {
+    let lasted_ms = match reading.value {
+        Value::Recording(recording) => recording.duration_ms,
+        _ => 0,
+    };
+    reading.device_at.unwrap_or(Moment(reading.at.0.saturating_sub(lasted_ms.into())))
+}
+
+/// The two times of an Observation.
+struct Times<'a> {
+    /// When it was true of the patient.
+    effective: &'a str,
+    /// When the cabin had it, by the cabin's clock.
+    issued: &'a str,
 }
 
 fn base(
@@ -273,7 +291,7 @@ fn base(
     term: &Term,
     reading: Option<&Reading>,
     common: &Common<'_>,
-    at: &str,
+    times: &Times<'_>,
     rest: Vec<(&'static str, Json)>,
 ) -> Json {
     let (category, name) = match term.loinc {
@@ -290,7 +308,8 @@ fn base(
         ("code", code_of(term, reading)),
         ("subject", reference(common.patient)),
         ("encounter", reference(common.encounter)),
-        ("effectiveDateTime", Json::from(at)),
+        ("effectiveDateTime", Json::from(times.effective)),
+        ("issued", Json::from(times.issued)),
         ("performer", list![reference(common.performer)]),
     ];
     members.extend(rest);

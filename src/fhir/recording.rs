@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 
 use consult::ecg::{Ecg, Lead, MISSING};
 use consult::identity::{Identity, Sex};
-use consult::vitals::{Moment, Reading, RecordingKind};
+use consult::vitals::{Reading, RecordingKind};
 use uuid::Uuid;
 use waveforms::{About, Patient};
 
 use crate::document::{DocumentKind, Format};
 use crate::json::{Json, list, object};
+use crate::observation::measured_at;
 use crate::terms::{MDC, UCUM, coding};
 
 /// Most bytes of samples in one bundle, of all recordings together: half of what a bundle may have. What does not fit
@@ -35,11 +36,6 @@ pub(crate) struct Around<'a> {
     pub(crate) utc_offset_minutes: i16,
 }
 
-/// When its first sample was taken: by the device's own clock where it has one, else so long before its last byte came.
-fn began(reading: &Reading, duration_ms: u32) -> Moment {
-    reading.device_at.unwrap_or(Moment(reading.at.0.saturating_sub(duration_ms.into())))
-}
-
 /// The files of a recording. Of an electrocardiogram DICOM for hospitals and EDF+ for everybody else; one that its
 /// format cannot hold is left out.
 pub(crate) fn files(kind: RecordingKind, bytes: &[u8], reading: &Reading, around: &Around<'_>) -> Vec<File> {
@@ -62,7 +58,7 @@ pub(crate) fn files(kind: RecordingKind, bytes: &[u8], reading: &Reading, around
                     },
                     born: traits.birth_date.official(),
                 },
-                began: began(reading, ecg.duration_ms()),
+                began: measured_at(reading),
                 utc_offset_minutes: around.utc_offset_minutes,
                 device: &reading.device,
                 institution: around.institution,

@@ -109,6 +109,7 @@ fn a_recording_too_long_for_the_bundle_travels_beside_it_and_the_observation_say
                 && recording.blob == [0; 16]
             {
                 recording.sha256 = Sha256::digest(&bytes).into();
+                recording.duration_ms = 600_000;
                 reading.device_at = Some(at(1));
             }
         }
