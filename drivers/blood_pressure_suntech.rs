@@ -35,6 +35,8 @@ const STATUS_EVERY: u8 = 5;
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 /// A determination lasts 20-60 s; past that limit it is stopped (IEC 80601-2-30).
 pub const MEASUREMENT_MAX: Duration = Duration::from_secs(180);
+/// A start, a result and a stop together are asked for no longer than that.
+const ASKING_MAX: Duration = Duration::from_secs(30);
 /// The arm rests that long after a deflation before the cuff may inflate again.
 pub const REST: Duration = Duration::from_secs(60);
 /// Pressure past which the stop is sent, mmHg (IEC 80601-2-30, adult).
@@ -391,6 +393,11 @@ impl Protocol for SunTech {
                 self.abort(Absent::Stopped, now.instant);
             }
         }
+    }
+
+    fn measuring_max(&self) -> Duration {
+        // The arm rests first; a start and a stop are tried for seconds.
+        REST + MEASUREMENT_MAX + ASKING_MAX
     }
 
     fn handle_input(&mut self, bytes: &[u8], now: Now) {

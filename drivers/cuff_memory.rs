@@ -331,6 +331,10 @@ impl Protocol for MemoryCuff {
         }
     }
 
+    fn measuring_max(&self) -> Duration {
+        MEASUREMENT_MAX
+    }
+
     fn handle_input(&mut self, bytes: &[u8], now: Now) {
         for &byte in bytes {
             self.input.push(byte);

@@ -242,6 +242,10 @@ impl Protocol for Cyton {
         }
     }
 
+    fn measuring_max(&self) -> Duration {
+        crate::electrocardiography::MEASUREMENT_MAX
+    }
+
     fn handle_input(&mut self, bytes: &[u8], now: Now) {
         if matches!(self.state, State::Idle) {
             return;

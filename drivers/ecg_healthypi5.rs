@@ -12,7 +12,7 @@
 //! ADS1293), which have other lengths and gains of their own: no voltage is better than a wrong one.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use consult::ecg::Lead;
 
@@ -136,6 +136,10 @@ impl Protocol for HealthyPi5 {
         self.board.stop();
     }
 
+    fn measuring_max(&self) -> Duration {
+        crate::electrocardiography::MEASUREMENT_MAX
+    }
+
     fn handle_input(&mut self, bytes: &[u8], now: Now) {
         self.board.arrived(bytes.len());
         for &byte in bytes {
@@ -167,8 +171,6 @@ impl Protocol for HealthyPi5 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use consult::ecg::{Ecg, MISSING};
     use consult::vitals::Moment;
 

@@ -26,7 +26,7 @@ const FLAT_MS: u32 = 500;
 /// again once so much of them came without any.
 const DISTRUST: Duration = Duration::from_secs(1);
 /// Time for a measurement, from its start or from the return of the port.
-const MEASUREMENT_MAX: Duration = Duration::from_secs(120);
+pub(crate) const MEASUREMENT_MAX: Duration = Duration::from_secs(120);
 /// A board that streams says something many times a second: that long without a good frame is a fault.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 

@@ -12,7 +12,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use consult::ecg::{Ecg, Lead};
 use consult::vitals::{Implausible, Moment, Value};
@@ -98,6 +98,10 @@ pub trait Protocol: Send {
 
     /// Ends the measurement without a reading. A device that acts on the body (a cuff) is told to stop at once.
     fn stop(&mut self, now: Now);
+
+    /// Longest time from [`start`](Protocol::start) to [`Event::Finished`] with its port open, whatever the device says
+    /// or does not: the journey waits longer than that, or a device would be stopped before it has ended by itself.
+    fn measuring_max(&self) -> Duration;
 
     /// Bytes that arrived, in any division.
     fn handle_input(&mut self, bytes: &[u8], now: Now);
@@ -345,7 +349,7 @@ pub struct Quality {
 
 impl Absent {
     /// No reading within that time.
-    pub(crate) fn timed_out(after: std::time::Duration) -> Self {
+    pub(crate) fn timed_out(after: Duration) -> Self {
         Absent::TimedOut { after_seconds: u16::try_from(after.as_secs()).unwrap_or(u16::MAX) }
     }
 }

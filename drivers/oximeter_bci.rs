@@ -6,7 +6,7 @@
 //! counts only when two frames in a row say it. What the oximeter has stored is never asked for: those are other
 //! people's nights.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::contec_stream::{ContecStream, FULL_SCALE, Packet, RATE_HZ};
 use crate::oximetry::Oximetry;
@@ -94,6 +94,10 @@ impl Protocol for Bci {
 
     fn stop(&mut self, _now: Now) {
         self.oximetry.stop();
+    }
+
+    fn measuring_max(&self) -> Duration {
+        crate::oximetry::MEASUREMENT_MAX
     }
 
     fn handle_input(&mut self, bytes: &[u8], now: Now) {

@@ -365,6 +365,10 @@ impl Protocol for Nonin {
         self.oximetry.stop();
     }
 
+    fn measuring_max(&self) -> Duration {
+        crate::oximetry::MEASUREMENT_MAX
+    }
+
     fn handle_input(&mut self, bytes: &[u8], now: Now) {
         self.oximetry.arrived(bytes.len());
         self.silence(now);

@@ -214,6 +214,10 @@ impl Protocol for OximeterPhd {
         self.oximetry.stop();
     }
 
+    fn measuring_max(&self) -> Duration {
+        crate::oximetry::MEASUREMENT_MAX
+    }
+
     fn handle_input(&mut self, bytes: &[u8], now: Now) {
         self.manager.input(bytes, now);
         self.take(now);

@@ -25,7 +25,7 @@ const SPO2_SPREAD_MAX: u8 = 2;
 /// Pulse may move by that much over a reading, beats a minute.
 const PULSE_SPREAD_MAX: u16 = 8;
 /// Time for a measurement, from its start or from the return of the port.
-const MEASUREMENT_MAX: Duration = Duration::from_secs(90);
+pub(crate) const MEASUREMENT_MAX: Duration = Duration::from_secs(90);
 /// An oximeter talks many times a second: that long without a good frame is a fault.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(3);
 /// One that talks once a second may lose more of what it says.

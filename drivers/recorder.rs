@@ -339,6 +339,10 @@ impl<F: Format> Protocol for Recorder<F> {
         }
     }
 
+    fn measuring_max(&self) -> Duration {
+        MEASUREMENT_MAX
+    }
+
     fn handle_input(&mut self, bytes: &[u8], now: Now) {
         for piece in bytes.chunks(NAME_BYTES_MAX) {
             self.buffer.extend(piece);

@@ -15,7 +15,7 @@
 //!   patient is asked to step on again, so that a device whose rule is another shows itself at once.
 //! * A height in feet and inches (`Hf`) is refused as [`Absent::UnitUnknown`]: no manual says how it is written.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use consult::vitals::{Height, Value, Weight};
 
@@ -229,6 +229,10 @@ impl Protocol for Tanita {
         if self.deadline.take().is_some() {
             self.out.end(Absent::Stopped);
         }
+    }
+
+    fn measuring_max(&self) -> Duration {
+        MEASUREMENT_MAX
     }
 
     fn handle_input(&mut self, bytes: &[u8], _now: Now) {

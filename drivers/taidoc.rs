@@ -451,6 +451,11 @@ impl Protocol for TaiDoc {
         }
     }
 
+    fn measuring_max(&self) -> Duration {
+        // A cuff waits until the arm has rested, and then has its time.
+        if self.kind.is_started { CUFF_MAX + 2 * MEASUREMENT_MAX } else { MEASUREMENT_MAX }
+    }
+
     fn handle_input(&mut self, bytes: &[u8], now: Now) {
         for &byte in bytes {
             if let Some((command, data)) = self.incoming.push(byte) {

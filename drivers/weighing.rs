@@ -397,6 +397,10 @@ impl Protocol for Weighing {
         }
     }
 
+    fn measuring_max(&self) -> Duration {
+        MEASUREMENT_MAX
+    }
+
     fn handle_input(&mut self, bytes: &[u8], now: Now) {
         self.listening.arrived(bytes);
         for &byte in bytes {

@@ -370,6 +370,10 @@ impl Protocol for Taking {
         }
     }
 
+    fn measuring_max(&self) -> Duration {
+        MEASUREMENT_MAX
+    }
+
     fn handle_input(&mut self, bytes: &[u8], now: Now) {
         self.manager.input(bytes, now);
         self.take(now);

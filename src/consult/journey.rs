@@ -24,7 +24,7 @@ mod timing;
 
 pub use input::Input;
 pub use refused::{CallMissing, Refused, ReplayRefused};
-pub use timing::{Policy, WARNING_MS_MIN, WarningTooShort};
+pub use timing::{Policy, WARNING_MS_MIN, WarningTooShort, measuring_ms_max};
 
 #[cfg(test)]
 pub(crate) mod examples;
@@ -139,7 +139,7 @@ pub enum Trouble {
     Moved,
     /// A value that cannot be: measure again.
     Implausible,
-    /// It took longer than [`Policy::measuring_ms_max`].
+    /// It took longer than [`measuring_ms_max`].
     TookTooLong,
     /// The device says that it is out of order.
     DeviceFault,

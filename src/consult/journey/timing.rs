@@ -2,12 +2,33 @@
 
 use std::fmt;
 
-use super::{Act, Answer, CallLine, Effect, Emergency, Help, Inactivity, Input, Journey, Refused, Step, Trouble};
+use super::{
+    Act, Answer, CallLine, Effect, Emergency, Guided, Help, Inactivity, Input, Journey, Refused, Step, Trouble,
+};
 use crate::dossier::{Outcome, Presentation};
-use crate::vitals::Moment;
+use crate::vitals::{Measurement, Moment};
 
 /// Shortest warning before a patient is forgotten, milliseconds (R34: at least 20 s, by image and sound).
 pub const WARNING_MS_MIN: u64 = 20_000;
+
+/// Longest try of a measurement, milliseconds: more than the drivers of its devices allow, which end by themselves and
+/// say why (a test of `drivers` compares). A recorder is fetched, its electrodes are placed, and it records for minutes;
+/// what it records after this time would count as an earlier patient's.
+pub const fn measuring_ms_max(measurement: Measurement) -> u64 {
+    match measurement {
+        Measurement::Ecg => 16 * 60_000,
+        // Fingers washed and pricked, a meter taken out of its cable and put back.
+        Measurement::Glucose => 8 * 60_000,
+        // An arm that rests, three inflations with pauses between them, and a cable put back.
+        Measurement::BloodPressure => 6 * 60_000,
+        Measurement::OxygenAndPulse
+        | Measurement::WeightAndHeight
+        | Measurement::Temperature
+        | Measurement::EarPicture
+        | Measurement::SkinPicture
+        | Measurement::Auscultation => 5 * 60_000,
+    }
+}
 
 /// Durations, milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +41,6 @@ pub struct Policy {
     pub long_quiet_ms: u64,
     /// From that question to forgetting; never less than [`WARNING_MS_MIN`].
     pub long_warning_ms: u64,
-    /// Longest try of a measurement: a cuff needs up to 120 s with a second inflation.
-    pub measuring_ms_max: u64,
     /// Until an unanswered call for help raises the alarm, again and again (R8: 60 s).
     pub help_alarm_ms: u64,
     /// How long the forgotten screen stays.
@@ -39,7 +58,6 @@ impl Default for Policy {
             warning_ms: 30_000,
             long_quiet_ms: 10 * 60_000,
             long_warning_ms: 60_000,
-            measuring_ms_max: 180_000,
             help_alarm_ms: 60_000,
             receipt_ms: 20_000,
             store_retry_ms: 10_000,
@@ -117,7 +135,7 @@ impl Journey {
             && let Act::Measuring { since } = guided.act
         {
             let failed = Input::MeasuringFailed { measurement: guided.measurement, trouble: Trouble::TookTooLong };
-            out.push((after(since, policy.measuring_ms_max), failed));
+            out.push((after(since, measuring_ms_max(guided.measurement)), failed));
         }
         if let Help::Called { at, alarmed_at, .. } = &self.help {
             out.push((after(alarmed_at.unwrap_or(*at), policy.help_alarm_ms), Input::HelpUnanswered));
@@ -150,6 +168,13 @@ impl Journey {
             (self.policy.long_quiet_ms, self.policy.long_warning_ms)
         } else {
             (self.policy.quiet_ms, self.policy.warning_ms)
+        };
+        // Nobody is asked "still here?" in mid-measurement: its own end comes first.
+        let quiet_ms = match self.guided() {
+            Some(Guided { measurement, act: Act::Measuring { .. } }) => {
+                quiet_ms.max(measuring_ms_max(*measurement) + self.policy.quiet_ms)
+            }
+            _ => quiet_ms,
         };
         Some(Patience { quiet_ms, warning_ms: warning_ms.max(WARNING_MS_MIN) })
     }

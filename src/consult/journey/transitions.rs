@@ -7,7 +7,7 @@ use crate::dossier::{ConsultationId, IncidentKind, Questionnaire, SkipReason};
 use crate::physician::Authentication;
 use crate::private::PrivateText;
 use crate::reason::ReasonKind;
-use crate::vitals::Measurement::{BloodPressure, Temperature};
+use crate::vitals::Measurement::{BloodPressure, Ecg, Temperature};
 
 const NOW: Moment = Moment(1_795_305_600_000);
 
@@ -252,6 +252,24 @@ fn a_device_unplugged_in_mid_measurement_calls_the_pharmacist_and_goes_on_when_i
     assert_eq!(*journey.help(), Help::NotAsked);
     let incident = journey.dossier().unwrap().incidents[0];
     assert_eq!((incident.started_at, incident.ended_at), (NOW, Some(later)));
+}
+
+#[test]
+fn a_recorder_may_take_its_minutes_and_nobody_is_warned_or_forgotten_meanwhile() {
+    let mut way = way_to("connected");
+    way.extend([Input::MeasurementRequested(Ecg), Input::MeasuringStarted]);
+    let mut journey = at(way);
+    // The call breaks, so that patience counts again.
+    journey.apply(Input::CallInterrupted, NOW).unwrap();
+    for minutes in [4, 15] {
+        let later = Moment(NOW.0 + minutes * 60_000);
+        assert_eq!(journey.timeout_input(later), None, "{minutes} minutes");
+    }
+    let over = Moment(NOW.0.saturating_add_unsigned(measuring_ms_max(Ecg)));
+    let input = Input::MeasuringFailed { measurement: Ecg, trouble: Trouble::TookTooLong };
+    assert_eq!(journey.timeout_input(over), Some(input.clone()));
+    journey.apply(input, over).unwrap();
+    assert!(journey.poll_timeout().unwrap() > Moment(over.0 + 60_000), "who was told to keep still was there");
 }
 
 #[test]

@@ -84,7 +84,8 @@ fn the_figures_of_a_visit_are_written_digit_for_digit() {
 fn a_value_has_the_time_of_the_devices_own_clock_and_the_cabins_when_it_came() {
     let (_, json) = record(&dossier());
     let of = |loinc: &str| {
-        let mut found = all(&json, "Observation").into_iter().filter(|o| codes(&o["code"], "http://loinc.org")[0] == loinc);
+        let mut found =
+            all(&json, "Observation").into_iter().filter(|o| codes(&o["code"], "http://loinc.org")[0] == loinc);
         let one = found.next().unwrap();
         let note = one["note"][0]["text"].as_str().unwrap_or_default().to_owned();
         (one["effectiveDateTime"].as_str().unwrap(), one["issued"].as_str().unwrap(), note)
@@ -93,7 +94,10 @@ fn a_value_has_the_time_of_the_devices_own_clock_and_the_cabins_when_it_came() {
     assert_eq!((effective, issued), ("2026-11-22T14:07:22.000+01:00", "2026-11-22T14:07:30.000+01:00"));
     assert_eq!(note, "L’heure de la mesure est celle de l’horloge de l’appareil.");
     let (effective, issued, note) = of("85354-9");
-    assert_eq!((effective, issued, note.as_str()), ("2026-11-22T14:10:00.000+01:00", "2026-11-22T14:10:00.000+01:00", ""));
+    assert_eq!(
+        (effective, issued, note.as_str()),
+        ("2026-11-22T14:10:00.000+01:00", "2026-11-22T14:10:00.000+01:00", "")
+    );
     // A recording began so long before its last sample came: as its DICOM and EDF+ files say.
     let (effective, issued, _) = of("11524-6");
     assert_eq!((effective, issued), ("2026-11-22T14:12:29.900+01:00", "2026-11-22T14:12:30.000+01:00"));

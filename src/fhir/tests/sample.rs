@@ -179,8 +179,7 @@ pub(super) fn dossier() -> Dossier {
     weak.high_quality = Some(false);
     weak.at = Moment(weak.at.0 + 120);
     // Taken by the thermometer's own clock, and fetched from its memory eight seconds later.
-    let mut stored =
-        reading(Value::Temperature(Temperature::from_centi_celsius(3_680).unwrap()), &thermometer, 150);
+    let mut stored = reading(Value::Temperature(Temperature::from_centi_celsius(3_680).unwrap()), &thermometer, 150);
     stored.device_at = Some(at(142));
     let pulse = |per_minute| Value::PulseRate(PulseRate::from_per_minute(per_minute).unwrap());
     let answer = |sign| WarningAnswer { sign, present: false, at: at(30) };
@@ -207,11 +206,7 @@ pub(super) fn dossier() -> Dossier {
             consents([Decision::Given, Decision::Given, Decision::Refused], 103),
         ],
         kept: vec![
-            kept(
-                Measurement::Temperature,
-                vec![stored],
-                155,
-            ),
+            kept(Measurement::Temperature, vec![stored], 155),
             kept(Measurement::OxygenAndPulse, vec![weak, reading(pulse(72), &oximeter, 200)], 210),
             kept(
                 Measurement::BloodPressure,
