@@ -42,8 +42,8 @@ pub(crate) fn read(observation: &Observation) -> Option<Found> {
 
 fn glucose(observation: &Observation) -> Result<Glucose, Absent> {
     let number = number(observation)?;
-    if let Number::Special(Special::Over | Special::Under) = number {
-        return Err(Absent::OutOfMeterRange);
+    if let Number::Special(special @ (Special::Over | Special::Under)) = number {
+        return Err(Absent::OutOfMeterRange { high: Some(special == Special::Over) });
     }
     Ok(match observation.unit {
         mdc::MG_PER_DL => {

@@ -38,7 +38,8 @@ fn values([low, high, _, mark]: [u8; 4]) -> Result<Vec<Value>, Absent> {
         raw if METER_MG_PER_DL.contains(&raw) => {
             Ok(vec![Value::Glucose(Glucose::Mass(GlucoseMass::from_mg_per_dl(raw)?))])
         }
-        _ => Err(Absent::OutOfMeterRange),
+        // Which of its marks is "LO" and which "HI" is documented nowhere.
+        _ => Err(Absent::OutOfMeterRange { high: None }),
     }
 }
 
@@ -72,7 +73,7 @@ mod tests {
         assert_eq!(mg_per_dl([0x00, 0x00, 0x00, 0x00]), Err(Absent::Empty));
         for raw in [1u16, 19, 601, 65_535] {
             let [low, high] = raw.to_le_bytes();
-            assert_eq!(mg_per_dl([low, high, 0, 0]), Err(Absent::OutOfMeterRange), "{raw}");
+            assert_eq!(mg_per_dl([low, high, 0, 0]), Err(Absent::OutOfMeterRange { high: None }), "{raw}");
         }
     }
 }

@@ -336,8 +336,14 @@ pub enum Absent {
     ElectrodeOff,
     /// The meter's record is of something else than what was asked (a control solution, ketones).
     OtherSubstance,
-    /// The meter says that the value is below or above what it can measure ("LO", "HI"): only its own screen tells.
-    OutOfMeterRange,
+    /// The meter says that the value is below or above what it can measure ("LO", "HI"). It may be an emergency, and
+    /// is no number.
+    OutOfMeterRange {
+        /// Above ("HI") or below ("LO"); `None` when only its own screen tells.
+        high: Option<bool>,
+    },
+    /// Electrocardiograph: its samples came at no rate that it can have, again and again: their time would be wrong.
+    RateUnknown,
 }
 
 /// What was out of range, without the number (which is a patient's and not a number that may be shown).

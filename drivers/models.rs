@@ -121,6 +121,12 @@ pub struct Model {
 }
 
 impl Model {
+    /// Whether it measures only while its cable is out: a meter that reads no strip while it is connected, a recorder.
+    /// Its going away in mid-measurement is what it is asked to do.
+    pub fn is_unplugged_to_measure(&self) -> bool {
+        self.key == "glucose_accu_chek" || self.is_read_from_files()
+    }
+
     /// Whether it records by itself and is read from the files that it shows as a memory stick: it has neither a line
     /// nor a USB identity that would tell it from any other stick.
     pub fn is_read_from_files(&self) -> bool {

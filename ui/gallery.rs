@@ -88,6 +88,13 @@ pub const SCENES: &[Scene] = &[
         },
     },
     Scene {
+        name: "25b-place-low",
+        show: |app| {
+            place(app, MeasureKind::Glucose);
+            app.global::<MeasureAdapter>().set_trouble(TryTrouble::BelowRange);
+        },
+    },
+    Scene {
         name: "27-measuring-unplugged",
         show: |app| {
             measuring(app, MeasureKind::WeightHeight);

@@ -226,6 +226,11 @@ impl Devices {
                 device.health = Health::Ready;
                 if away { News::Back } else { News::Picture }
             }
+            // It was asked to be: it measures without its cable, and is read when it is back.
+            PortEvent::Lost { .. } if device.measuring && device.model.is_unplugged_to_measure() => {
+                device.status = Some(Status::ConnectDevice);
+                News::Picture
+            }
             PortEvent::Lost { .. } => {
                 device.health = Health::Unplugged;
                 device.live.clear();
@@ -303,28 +308,76 @@ impl Devices {
     }
 }
 
-/// Why an act gave nothing, as the journey knows it.
+/// Why an act gave nothing, as the journey knows it: each cause has a sentence of its own.
 fn trouble(absent: Absent) -> Trouble {
     match absent {
-        Absent::SensorOff | Absent::NotTracked | Absent::NoHeight | Absent::Empty | Absent::Silent => Trouble::NoSignal,
-        Absent::Implausible(_) | Absent::Overload => Trouble::Implausible,
+        Absent::SensorOff | Absent::NotTracked | Absent::NoHeight | Absent::ElectrodeOff => Trouble::NoSignal,
+        Absent::Implausible(_) => Trouble::Implausible,
+        Absent::Overload => Trouble::Overload,
         Absent::TimedOut { .. } => Trouble::TookTooLong,
-        Absent::UnitUnknown | Absent::Inexact(_) | Absent::Busy | Absent::ClockWrong | Absent::OutOfOrder => {
-            Trouble::DeviceFault
-        }
-        Absent::ElectrodeOff => Trouble::NoSignal,
-        Absent::OtherSubstance | Absent::OutOfMeterRange => Trouble::Implausible,
-        Absent::Stopped => Trouble::NoSignal,
+        Absent::UnitUnknown | Absent::Inexact(_) => Trouble::Unit,
+        Absent::ClockWrong => Trouble::Clock,
+        Absent::Busy => Trouble::Busy,
+        Absent::Silent => Trouble::Silent,
+        Absent::Empty => Trouble::NoResult,
+        Absent::OutOfOrder => Trouble::DeviceFault,
+        Absent::OtherSubstance => Trouble::OtherSubstance,
+        Absent::OutOfMeterRange { high: Some(false) } => Trouble::BelowRange,
+        Absent::OutOfMeterRange { high: Some(true) } => Trouble::AboveRange,
+        Absent::OutOfMeterRange { high: None } => Trouble::OutOfRange,
+        Absent::RateUnknown => Trouble::Unsteady,
+        Absent::Stopped => Trouble::Stopped,
         Absent::Cuff(error) => match error.kind {
             CuffErrorKind::WeakSignal | CuffErrorKind::Leak => Trouble::NoSignal,
             CuffErrorKind::Artefact | CuffErrorKind::Retries => Trouble::Moved,
             CuffErrorKind::TimeExceeded | CuffErrorKind::SafetyTimeout => Trouble::TookTooLong,
             CuffErrorKind::BadFigures => Trouble::Implausible,
-            CuffErrorKind::StoppedOnDevice => Trouble::NoSignal,
+            CuffErrorKind::StoppedOnDevice => Trouble::Stopped,
             CuffErrorKind::Blocked
             | CuffErrorKind::OverPressure
             | CuffErrorKind::Hardware
             | CuffErrorKind::SeeManual => Trouble::DeviceFault,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use consult::vitals::Quantity;
+    use drivers::{CuffError, Quality};
+
+    use super::*;
+
+    #[test]
+    fn no_reason_of_a_device_becomes_a_sentence_of_another_cause() {
+        let quality = Quality { quantity: Quantity::Weight };
+        let cuff = |kind| Absent::Cuff(CuffError { number: 1, kind });
+        // What the patient can mend by placing the device, by waiting, by keeping still; what only others can mend.
+        for (absent, expected) in [
+            (Absent::SensorOff, Trouble::NoSignal),
+            (Absent::ElectrodeOff, Trouble::NoSignal),
+            (cuff(CuffErrorKind::Leak), Trouble::NoSignal),
+            (cuff(CuffErrorKind::Artefact), Trouble::Moved),
+            (Absent::Implausible(quality), Trouble::Implausible),
+            (Absent::Overload, Trouble::Overload),
+            (Absent::TimedOut { after_seconds: 90 }, Trouble::TookTooLong),
+            (Absent::UnitUnknown, Trouble::Unit),
+            (Absent::Inexact(quality), Trouble::Unit),
+            (Absent::ClockWrong, Trouble::Clock),
+            (Absent::Busy, Trouble::Busy),
+            (Absent::Silent, Trouble::Silent),
+            (Absent::Empty, Trouble::NoResult),
+            (Absent::OutOfOrder, Trouble::DeviceFault),
+            (cuff(CuffErrorKind::Hardware), Trouble::DeviceFault),
+            (Absent::OtherSubstance, Trouble::OtherSubstance),
+            (Absent::OutOfMeterRange { high: Some(false) }, Trouble::BelowRange),
+            (Absent::OutOfMeterRange { high: Some(true) }, Trouble::AboveRange),
+            (Absent::OutOfMeterRange { high: None }, Trouble::OutOfRange),
+            (Absent::RateUnknown, Trouble::Unsteady),
+            (Absent::Stopped, Trouble::Stopped),
+            (cuff(CuffErrorKind::StoppedOnDevice), Trouble::Stopped),
+        ] {
+            assert_eq!(trouble(absent), expected, "{absent:?}");
+        }
     }
 }

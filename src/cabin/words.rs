@@ -2,6 +2,7 @@
 
 use consult::dossier::{Contact, Dossier, SkipReason, UsualDoctor};
 use consult::identity::{IdentityDocument, IdentityStatus, Sex};
+use consult::journey::Trouble;
 use consult::physician::{DocumentKind, NextCare, OrderKind};
 use consult::reason::{BodyPart, ReasonKind};
 use consult::triage::WarningSign;
@@ -402,6 +403,15 @@ screen_document, document_of_screen: IdentityDocument, ui::IdentityDocument {
     BirthCertificate = BirthCertificate, FamilyBooklet = FamilyBook,
 });
 
+pairs!(
+/// The screen's reason why a try gave nothing.
+screen_try_trouble, try_trouble_of_screen: Trouble, ui::TryTrouble {
+    NoSignal = NoSignal, Moved = Moved, Implausible = Implausible, TookTooLong = TookTooLong,
+    DeviceFault = OutOfOrder, Silent = Silent, Busy = Busy, NoResult = NoResult, Stopped = Stopped, Clock = Clock,
+    Unit = Unit, Overload = Overload, OtherSubstance = OtherSubstance, BelowRange = BelowRange,
+    AboveRange = AboveRange, OutOfRange = OutOfRange, Unsteady = Unsteady,
+});
+
 /// The screen's word for what is to be done about a port.
 pub fn screen_remedy(remedy: Remedy) -> ui::DeviceRemedy {
     match remedy {
@@ -444,6 +454,9 @@ pub fn wire_skip(reason: SkipReason) -> Option<&'static str> {
         SkipReason::NoResult => Some("pas de résultat après plusieurs essais"),
         SkipReason::DeviceOut => Some("appareil absent ou en panne"),
         SkipReason::Withdrawn => None,
+        SkipReason::BelowRange => Some("l’appareil affiche « LO » : sous ce qu’il peut mesurer"),
+        SkipReason::AboveRange => Some("l’appareil affiche « HI » : au-dessus de ce qu’il peut mesurer"),
+        SkipReason::OutOfRange => Some("hors de ce que l’appareil peut mesurer : voir son écran"),
     }
 }
 
@@ -453,6 +466,8 @@ pub fn screen_skip(reason: Option<SkipReason>) -> ui::SkipReason {
         None => ui::SkipReason::None,
         Some(SkipReason::Hurts) => ui::SkipReason::Pain,
         Some(SkipReason::CannotPlace | SkipReason::NoResult) => ui::SkipReason::Unable,
+        // What a device said is no answer of the patient's.
+        Some(SkipReason::BelowRange | SkipReason::AboveRange | SkipReason::OutOfRange) => ui::SkipReason::None,
         Some(SkipReason::NotWanted) => ui::SkipReason::Refuses,
         Some(SkipReason::DeviceOut) => ui::SkipReason::Device,
         Some(SkipReason::Withdrawn) => ui::SkipReason::NoNeed,

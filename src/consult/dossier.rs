@@ -213,6 +213,19 @@ pub enum SkipReason {
     DeviceOut,
     /// The physician no longer asks for it.
     Withdrawn,
+    /// The device says that the value is below what it can measure ("LO"). Whoever hears it looks at the patient.
+    BelowRange,
+    /// The device says that the value is above what it can measure ("HI").
+    AboveRange,
+    /// The device says that the value is outside what it can measure; only its own screen tells on which side.
+    OutOfRange,
+}
+
+impl SkipReason {
+    /// Whether the device itself said that the patient is outside what it can measure.
+    pub fn is_out_of_range(self) -> bool {
+        matches!(self, SkipReason::BelowRange | SkipReason::AboveRange | SkipReason::OutOfRange)
+    }
 }
 
 /// A measurement that the patient kept.
@@ -335,6 +348,8 @@ pub enum HelpReason {
     WarningSign(WarningSign),
     /// The cable of this measurement's device must be checked.
     Cable(Measurement),
+    /// A device says that the patient is outside what it can measure: it may be an emergency.
+    OutOfRange(Measurement),
     /// The record could not be sealed in the outbox.
     Record,
 }
@@ -347,6 +362,8 @@ impl fmt::Debug for HelpReason {
             // Which sign is the patient's.
             HelpReason::WarningSign(_) => f.write_str("WarningSign([patient])"),
             HelpReason::Cable(measurement) => write!(f, "Cable({measurement:?})"),
+            // So is what a meter cannot measure.
+            HelpReason::OutOfRange(_) => f.write_str("OutOfRange([patient])"),
             HelpReason::Record => f.write_str("Record"),
         }
     }

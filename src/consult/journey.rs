@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::dossier::{Dossier, HelpReason, Presentation};
+use crate::dossier::{Dossier, HelpReason, Presentation, SkipReason};
 use crate::physician::Physician;
 use crate::site::{DeviceClass, Pharmacist, Site};
 use crate::triage::{EmergencyNumber, WarningSign};
@@ -143,6 +143,43 @@ pub enum Trouble {
     TookTooLong,
     /// The device says that it is out of order.
     DeviceFault,
+    /// The device does not answer: is it switched on?
+    Silent,
+    /// The device is at something else: wait a little.
+    Busy,
+    /// The device ended without a result.
+    NoResult,
+    /// It was stopped, on the screen or on the device.
+    Stopped,
+    /// The device's clock is wrong: what it kept could be an earlier patient's. The pharmacist sets it.
+    Clock,
+    /// A unit, or more digits, than the cabin reads. The pharmacist sets the device.
+    Unit,
+    /// Too much on the scale, or it does not stand well.
+    Overload,
+    /// The meter read something else than what was asked (a control solution).
+    OtherSubstance,
+    /// The value is below what the device can measure ("LO").
+    BelowRange,
+    /// The value is above what the device can measure ("HI").
+    AboveRange,
+    /// The value is outside what the device can measure; its own screen tells on which side.
+    OutOfRange,
+    /// Its signal came too irregularly to be timed.
+    Unsteady,
+}
+
+impl Trouble {
+    /// What the record says of it at once, whatever the patient does then: the device itself cannot measure so much,
+    /// or so little.
+    pub fn out_of_range(self) -> Option<SkipReason> {
+        match self {
+            Trouble::BelowRange => Some(SkipReason::BelowRange),
+            Trouble::AboveRange => Some(SkipReason::AboveRange),
+            Trouble::OutOfRange => Some(SkipReason::OutOfRange),
+            _ => None,
+        }
+    }
 }
 
 /// What the desk says of the wait. Unknown values are `None`, never guessed.

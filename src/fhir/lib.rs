@@ -258,6 +258,9 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
             SkipReason::NotWanted => Absent::Declined,
             SkipReason::DeviceOut | SkipReason::NoResult => Absent::DeviceFault,
             SkipReason::CannotPlace | SkipReason::Hurts | SkipReason::Withdrawn => Absent::NotPerformed,
+            SkipReason::BelowRange => Absent::BelowRange,
+            SkipReason::AboveRange => Absent::AboveRange,
+            SkipReason::OutOfRange => Absent::OutOfRange,
         };
         let id = ids.of("absent", seq);
         entries.own(id, observation::of_absence(id, quantity, why, &when(skip.at), &common));

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use crate::json::{Json, list, object};
 use crate::terms::{
-    CLADIMED, DATA_ABSENT_REASON, LOINC, MDC, NCIT, OBSERVATION_CATEGORY, UCUM, coding, coding_named, concept,
-    identifiers, meta, reference,
+    CLADIMED, DATA_ABSENT_REASON, INTERPRETATION, LOINC, MDC, NCIT, OBSERVATION_CATEGORY, UCUM, coding, coding_named,
+    concept, identifiers, meta, reference,
 };
 
 /// How one quantity is written in FHIR.
@@ -231,6 +231,12 @@ pub enum Absent {
     DeviceFault,
     /// It was not done for another reason.
     NotPerformed,
+    /// The device says that the value is below what it can measure ("LO").
+    BelowRange,
+    /// The device says that the value is above what it can measure ("HI").
+    AboveRange,
+    /// The device says that the value is outside what it can measure; only its own screen told on which side.
+    OutOfRange,
 }
 
 /// The quantities that a skipped measurement leaves without a value: blood pressure is one panel.
@@ -254,7 +260,22 @@ pub(crate) fn of_absence(id: Uuid, quantity: Quantity, why: Absent, at: &str, co
         Absent::Declined => ("asked-declined", "Asked But Declined"),
         Absent::DeviceFault => ("error", "Error"),
         Absent::NotPerformed => ("not-performed", "Not Performed"),
+        // As the HL7 guide "Personal Health Device" writes the infinities of IEEE 11073.
+        Absent::BelowRange => ("negative-infinity", "Negative Infinity (NINF)"),
+        Absent::AboveRange => ("positive-infinity", "Positive Infinity (PINF)"),
+        Absent::OutOfRange => ("error", "Error"),
     };
+    let (off_scale, note) = match why {
+        Absent::BelowRange => {
+            (Some(("<", "Off scale low")), Some("L’appareil affiche « LO » : sous ce qu’il peut mesurer."))
+        }
+        Absent::AboveRange => {
+            (Some((">", "Off scale high")), Some("L’appareil affiche « HI » : au-dessus de ce qu’il peut mesurer."))
+        }
+        Absent::OutOfRange => (None, Some("Hors de ce que l’appareil peut mesurer : son écran dit de quel côté.")),
+        Absent::Declined | Absent::DeviceFault | Absent::NotPerformed => (None, None),
+    };
+    let interpretation = off_scale.map(|(code, display)| concept(vec![coding_named(INTERPRETATION, code, display)]));
     let reason = concept(vec![coding_named(DATA_ABSENT_REASON, code, display)]);
     let pressure = quantity == Quantity::Systolic;
     let components = if pressure {
@@ -266,7 +287,19 @@ pub(crate) fn of_absence(id: Uuid, quantity: Quantity, why: Absent, at: &str, co
     };
     let own = if pressure { Json::Absent } else { reason };
     let term = if pressure { PRESSURE_PANEL } else { term(quantity) };
-    base(id, &term, None, common, &Times { effective: at, issued: at }, vec![("dataAbsentReason", own), ("component", components)])
+    base(
+        id,
+        &term,
+        None,
+        common,
+        &Times { effective: at, issued: at },
+        vec![
+            ("dataAbsentReason", own),
+            ("interpretation", Json::List(interpretation.into_iter().collect())),
+            ("note", Json::List(note.map(|text| object! { "text": text }).into_iter().collect())),
+            ("component", components),
+        ],
+    )
 }
 
 /// When it was measured: by the device's own clock where it has one; else when it came, less what a recording lasted.

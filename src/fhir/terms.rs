@@ -13,6 +13,7 @@ pub(crate) const CLADIMED: &str = "https://mos.esante.gouv.fr/NOS/TRE_R306-CLADI
 pub(crate) const NCIT: &str = "https://mos.esante.gouv.fr/NOS/TRE_R307-NCIT/FHIR/TRE-R307-NCIT";
 pub(crate) const OBSERVATION_CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/observation-category";
 pub(crate) const DATA_ABSENT_REASON: &str = "http://terminology.hl7.org/CodeSystem/data-absent-reason";
+pub(crate) const INTERPRETATION: &str = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation";
 pub(crate) const RPPS: &str = "https://rpps.esante.gouv.fr";
 pub(crate) const FINESS: &str = "https://finess.esante.gouv.fr";
 pub(crate) const FR_CORE_TYPES: &str = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0203";

@@ -126,6 +126,7 @@ fn fill_measures(app: &App) {
     measure.set_number(1);
     measure.set_count(4);
     measure.set_fault(DeviceFault::None);
+    measure.set_trouble(TryTrouble::None);
     measure.set_seconds_left(6);
     measure.set_progress(0.62);
     measure.set_complete(true);

@@ -206,6 +206,15 @@ impl Tongue {
             SkipReason::NoResult => self.pick("pas de résultat", "no result"),
             SkipReason::DeviceOut => self.pick("appareil indisponible", "the device was not available"),
             SkipReason::Withdrawn => self.pick("plus demandé", "no longer asked for"),
+            SkipReason::BelowRange => {
+                self.pick("sous ce que l’appareil peut mesurer (LO)", "below what the device can measure (LO)")
+            }
+            SkipReason::AboveRange => {
+                self.pick("au-dessus de ce que l’appareil peut mesurer (HI)", "above what the device can measure (HI)")
+            }
+            SkipReason::OutOfRange => {
+                self.pick("hors de ce que l’appareil peut mesurer", "outside what the device can measure")
+            }
         }
     }
 

@@ -162,6 +162,12 @@ impl Cabin {
             Input::Skipped(reason) => {
                 self.tell_state(guided.measurement, MeasurementProgress::Skipped, words::wire_skip(*reason));
             }
+            // No number, and perhaps an emergency: said in words.
+            Input::MeasuringFailed { trouble, .. } => {
+                if let Some(reason) = trouble.out_of_range() {
+                    self.tell_state(guided.measurement, MeasurementProgress::Skipped, words::wire_skip(reason));
+                }
+            }
             _ => {}
         }
     }

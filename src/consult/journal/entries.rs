@@ -28,8 +28,15 @@ coded_enum!(Sex { 0 => Female, 1 => Male, 2 => Unknown });
 coded_enum!(IdentityDocument {
     0 => Passport, 1 => IdentityCard, 2 => ResidencePermit, 3 => BirthCertificate, 4 => FamilyBooklet,
 });
-coded_enum!(SkipReason { 0 => NotWanted, 1 => CannotPlace, 2 => Hurts, 3 => NoResult, 4 => DeviceOut, 5 => Withdrawn });
-coded_enum!(Trouble { 0 => NoSignal, 1 => Moved, 2 => Implausible, 3 => TookTooLong, 4 => DeviceFault });
+coded_enum!(SkipReason {
+    0 => NotWanted, 1 => CannotPlace, 2 => Hurts, 3 => NoResult, 4 => DeviceOut, 5 => Withdrawn, 6 => BelowRange,
+    7 => AboveRange, 8 => OutOfRange,
+});
+coded_enum!(Trouble {
+    0 => NoSignal, 1 => Moved, 2 => Implausible, 3 => TookTooLong, 4 => DeviceFault, 5 => Silent, 6 => Busy,
+    7 => NoResult, 8 => Stopped, 9 => Clock, 10 => Unit, 11 => Overload, 12 => OtherSubstance, 13 => BelowRange,
+    14 => AboveRange, 15 => OutOfRange, 16 => Unsteady,
+});
 coded_enum!(CallEnd {
     0 => Physician, 1 => GivenBack, 2 => Failed, 3 => PhysicianWithoutPicture, 4 => PhysicianBrokenOff,
 });

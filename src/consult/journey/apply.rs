@@ -85,7 +85,7 @@ impl Journey {
             Input::QuestionnaireAnswered(answers) => self.answer_questionnaire(answers, now),
 
             Input::ReadingsTaken { measurement, readings } => self.take_readings(measurement, readings),
-            Input::MeasuringFailed { measurement, trouble } => self.fail_measuring(measurement, trouble),
+            Input::MeasuringFailed { measurement, trouble } => self.fail_measuring(measurement, trouble, now),
             Input::DeviceLost(measurement) => self.lose_device(measurement, now),
             Input::DeviceBack(measurement) => self.regain_device(measurement, now),
             Input::PrintEnded { printed } => self.end_print(printed),

@@ -268,7 +268,15 @@ pub fn random_input_of(dice: &mut Dice, word: &str, id: ConsultationId, now: Mom
         }),
         36 => Input::ReadingsTaken { measurement, readings: readings(dice, measurement, now) },
         37 => {
-            let troubles = [Trouble::NoSignal, Trouble::Moved, Trouble::Implausible, Trouble::DeviceFault];
+            let troubles = [
+                Trouble::NoSignal,
+                Trouble::Moved,
+                Trouble::Implausible,
+                Trouble::DeviceFault,
+                Trouble::Clock,
+                Trouble::BelowRange,
+                Trouble::OutOfRange,
+            ];
             Input::MeasuringFailed { measurement, trouble: dice.pick(&troubles) }
         }
         38 => Input::DeviceLost(measurement),

@@ -104,14 +104,32 @@ impl Journey {
         }
     }
 
-    pub(super) fn fail_measuring(&mut self, measurement: Measurement, trouble: Trouble) -> Answer {
+    pub(super) fn fail_measuring(&mut self, measurement: Measurement, trouble: Trouble, now: Moment) -> Answer {
         match self.guided_mut() {
             Some(guided) if guided.measurement == measurement && matches!(guided.act, Act::Measuring { .. }) => {
                 guided.act = Act::Place { trouble: Some(trouble) };
-                Ok(vec![Effect::StopMeasurement(measurement)])
             }
-            _ => Err(Refused::NotHere),
+            _ => return Err(Refused::NotHere),
         }
+        let mut effects = vec![Effect::StopMeasurement(measurement)];
+        if let Some(reason) = trouble.out_of_range() {
+            effects.extend(self.out_of_range(measurement, reason, now));
+        }
+        Ok(effects)
+    }
+
+    /// "LO" and "HI" are no number and may be an emergency: the record has them at once, whether the patient tries
+    /// again or not, the physician sees them, and the pharmacist is called.
+    fn out_of_range(&mut self, measurement: Measurement, reason: SkipReason, now: Moment) -> Vec<Effect> {
+        let asked_by_physician = self.is_in_call();
+        if let Some(dossier) = &mut self.dossier
+            && dossier.skipped.len() < MEASUREMENTS_MAX
+        {
+            dossier.skipped.push(Skipped { measurement, reason, at: now, asked_by_physician });
+        }
+        let mut effects = self.call_pharmacist(HelpReason::OutOfRange(measurement), now);
+        effects.extend(asked_by_physician.then_some(Effect::Share));
+        effects
     }
 
     pub(super) fn keep_readings(&mut self, now: Moment) -> Answer {

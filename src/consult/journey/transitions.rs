@@ -3,11 +3,11 @@
 use super::examples::*;
 use super::*;
 use crate::consent::Decision;
-use crate::dossier::{ConsultationId, IncidentKind, Questionnaire, SkipReason};
+use crate::dossier::{ConsultationId, HelpReason, IncidentKind, Questionnaire, SkipReason};
 use crate::physician::Authentication;
 use crate::private::PrivateText;
 use crate::reason::ReasonKind;
-use crate::vitals::Measurement::{BloodPressure, Ecg, Temperature};
+use crate::vitals::Measurement::{BloodPressure, Ecg, Glucose, Temperature};
 
 const NOW: Moment = Moment(1_795_305_600_000);
 
@@ -270,6 +270,30 @@ fn a_recorder_may_take_its_minutes_and_nobody_is_warned_or_forgotten_meanwhile()
     assert_eq!(journey.timeout_input(over), Some(input.clone()));
     journey.apply(input, over).unwrap();
     assert!(journey.poll_timeout().unwrap() > Moment(over.0 + 60_000), "who was told to keep still was there");
+}
+
+#[test]
+fn a_meter_that_says_lo_is_in_the_record_at_once_and_calls_the_pharmacist() {
+    let mut way = way_to("connected");
+    way.extend([Input::MeasurementRequested(Glucose), Input::MeasuringStarted]);
+    for (trouble, reason) in [
+        (Trouble::BelowRange, SkipReason::BelowRange),
+        (Trouble::AboveRange, SkipReason::AboveRange),
+        (Trouble::OutOfRange, SkipReason::OutOfRange),
+    ] {
+        let mut journey = at(way.clone());
+        let effects = journey.apply(Input::MeasuringFailed { measurement: Glucose, trouble }, NOW).unwrap();
+        let called = Effect::CallPharmacist(HelpReason::OutOfRange(Glucose));
+        assert_eq!(effects, [Effect::StopMeasurement(Glucose), called, Effect::Share]);
+        let noted = journey.dossier().unwrap().skipped.last().unwrap();
+        assert_eq!((noted.measurement, noted.reason, noted.at), (Glucose, reason, NOW));
+        assert_eq!(journey.guided().unwrap().act, Act::Place { trouble: Some(trouble) }, "may be tried again");
+        assert!(!format!("{:?}", HelpReason::OutOfRange(Glucose)).contains("Glucose"));
+    }
+    // What placing it again may mend is no absence yet.
+    let mut journey = at(way);
+    journey.apply(Input::MeasuringFailed { measurement: Glucose, trouble: Trouble::Moved }, NOW).unwrap();
+    assert!(journey.dossier().unwrap().skipped.is_empty());
 }
 
 #[test]

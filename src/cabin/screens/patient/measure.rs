@@ -3,15 +3,15 @@
 use std::time::Instant;
 
 use consult::dossier::SkipReason;
-use consult::journey::{Act, Guided, Input, Step, Trouble};
+use consult::journey::{Act, Guided, Input, Step};
 use consult::vitals::{BodySite, Measurement};
-use drivers::Status;
 use drivers::ports::system_clock;
+use drivers::{Model, Status};
 use exam::picture;
 use exam::sound::measures;
 use media::Frame;
 use slint::{ComponentHandle as _, ModelRc};
-use ui::{App, DeviceFault, MeasureAdapter, SignalHint};
+use ui::{App, DeviceFault, MeasureAdapter, SignalHint, TryTrouble};
 
 use super::super::list;
 use crate::devices::{Device, Health};
@@ -91,6 +91,10 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
     let device = cabin.devices.serving(guided.measurement);
     measure.set_device_name(device.map(|device| device.model.name).unwrap_or_default().into());
     measure.set_fault(fault(guided, device));
+    measure.set_trouble(match guided.act {
+        Act::Place { trouble: Some(trouble) } => words::screen_try_trouble(trouble),
+        _ => TryTrouble::None,
+    });
 
     let live = device.map(|device| words::screen_figures(&device.live)).unwrap_or_default();
     let figures = match &guided.act {
@@ -105,7 +109,9 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
     measure.set_progress(progress);
     measure.set_seconds_left(left);
     measure.set_hint(
-        device.and_then(|device| device.status).map_or(SignalHint::Waiting, |status| hint(guided.measurement, status)),
+        device
+            .and_then(|device| Some((device.model, device.status?)))
+            .map_or(SignalHint::Waiting, |(model, status)| hint(model, status)),
     );
     measure.set_resting_seconds(match device.and_then(|device| device.status) {
         Some(Status::Resting { seconds } | Status::RecordingEcg { seconds_left: seconds }) => seconds.into(),
@@ -119,7 +125,6 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
         measure.set_device_name(instrument.name.as_str().into());
         measure.set_fault(match guided.act {
             Act::CheckCable { .. } => DeviceFault::Unplugged,
-            Act::Place { trouble: Some(_) } => DeviceFault::Unreadable,
             Act::Review { .. } => DeviceFault::None,
             _ => device_fault(&instrument.health),
         });
@@ -150,9 +155,12 @@ fn instrument_hint(instrument: &Instrument) -> SignalHint {
         None => SignalHint::Good,
         Some(Advice::Picture(picture::Advice::TooDark)) => SignalHint::TooDark,
         Some(Advice::Picture(picture::Advice::TooBright)) => SignalHint::TooBright,
-        Some(Advice::Picture(picture::Advice::MoveNearer | picture::Advice::Blurred)) => SignalHint::Blurred,
+        Some(Advice::Picture(picture::Advice::MoveNearer)) => SignalHint::Nearer,
+        Some(Advice::Picture(picture::Advice::Blurred)) => SignalHint::Blurred,
         Some(Advice::Sound(measures::Advice::TooLoud)) => SignalHint::TooLoud,
-        Some(Advice::Sound(_)) => SignalHint::TooQuiet,
+        Some(Advice::Sound(measures::Advice::TooQuiet)) => SignalHint::TooQuiet,
+        Some(Advice::Sound(measures::Advice::Gaps)) => SignalHint::Gap,
+        Some(Advice::Sound(measures::Advice::Dead)) => SignalHint::Dead,
     }
 }
 
@@ -199,8 +207,6 @@ pub(in crate::screens) fn device_fault(health: &Health) -> DeviceFault {
 fn fault(guided: &Guided, device: Option<&Device>) -> DeviceFault {
     match (&guided.act, device) {
         (Act::CheckCable { .. }, _) | (_, None) => DeviceFault::Unplugged,
-        (Act::Place { trouble: Some(Trouble::DeviceFault) }, _) => DeviceFault::Silent,
-        (Act::Place { trouble: Some(_) }, _) => DeviceFault::Unreadable,
         (Act::Review { .. }, _) => DeviceFault::None,
         (_, Some(device)) => device_fault(&device.health),
     }
@@ -218,19 +224,26 @@ fn progress(guided: &Guided) -> (f32, i32) {
     (spent as f32 / usual as f32, i32::try_from(left).unwrap_or(0))
 }
 
-fn hint(measurement: Measurement, status: Status) -> SignalHint {
+fn hint(model: &Model, status: Status) -> SignalHint {
     match status {
-        Status::FingerOut | Status::SensorDisconnected => SignalHint::NoFinger,
-        Status::Searching | Status::LowBattery | Status::Starting | Status::WakeUp => SignalHint::Waiting,
+        Status::FingerOut => SignalHint::NoFinger,
+        Status::SensorDisconnected => SignalHint::SensorOut,
+        Status::Searching => SignalHint::Searching,
+        Status::LowBattery => SignalHint::LowBattery,
+        Status::WakeUp => SignalHint::WakeUp,
+        Status::Starting => SignalHint::Waiting,
         Status::Resting { .. } => SignalHint::Resting,
         Status::Artefact => SignalHint::Moving,
         Status::Tracking => SignalHint::Good,
         Status::CuffPressure { rising: true, .. } => SignalHint::Inflating,
         Status::CuffPressure { rising: false, .. } => SignalHint::Deflating,
         Status::StepOn => SignalHint::StepOn,
-        Status::Settling | Status::LowerRod => SignalHint::StandStill,
+        Status::Settling => SignalHint::StandStill,
+        Status::LowerRod => SignalHint::LowerRod,
         Status::TakeNow => SignalHint::Aim,
-        Status::MeasureOnDevice if measurement == Measurement::Glucose => SignalHint::Prick,
+        Status::MeasureOnDevice if model.is_read_from_files() => SignalHint::RecordThenPlug,
+        Status::MeasureOnDevice if model.is_unplugged_to_measure() => SignalHint::MeasureThenPlug,
+        Status::MeasureOnDevice if model.measurement == Measurement::Glucose => SignalHint::Prick,
         Status::MeasureOnDevice => SignalHint::OnDevice,
         Status::ConnectDevice => SignalHint::ConnectDevice,
         Status::ElectrodeOff { .. } => SignalHint::Electrodes,
@@ -250,6 +263,34 @@ impl Cabin {
     fn end_assistance(&mut self) {
         if self.journey.is_assisted() {
             self.input(Input::AssistanceEnded);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_of_a_device_has_the_hint_of_its_own_cause() {
+        let of = |key, status| hint(drivers::model(key).unwrap(), status);
+        for (status, expected) in [
+            (Status::FingerOut, SignalHint::NoFinger),
+            (Status::SensorDisconnected, SignalHint::SensorOut),
+            (Status::Searching, SignalHint::Searching),
+            (Status::LowBattery, SignalHint::LowBattery),
+            (Status::WakeUp, SignalHint::WakeUp),
+            (Status::Settling, SignalHint::StandStill),
+            (Status::LowerRod, SignalHint::LowerRod),
+            (Status::MeasureOnDevice, SignalHint::OnDevice),
+        ] {
+            assert_eq!(of("oximeter_nonin", status), expected, "{status:?}");
+        }
+        // A meter with its strip in while its cable is in; one that reads no strip then; a recorder.
+        assert_eq!(of("glucose_taidoc", Status::MeasureOnDevice), SignalHint::Prick);
+        assert_eq!(of("glucose_accu_chek", Status::MeasureOnDevice), SignalHint::MeasureThenPlug);
+        for key in ["ecg_pc80b", "ecg_contec_ecg90a"] {
+            assert_eq!(of(key, Status::MeasureOnDevice), SignalHint::RecordThenPlug);
         }
     }
 }
