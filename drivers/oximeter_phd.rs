@@ -37,7 +37,17 @@ fn wants(object: &Object) -> bool {
 #[derive(Clone, Copy)]
 struct Figure<T> {
     value: Result<T, Absent>,
+    /// What the device says of this figure's worth.
+    high_quality: Option<bool>,
     came_at: Instant,
+}
+
+/// Of two figures that are given together, what holds for both: one that is questionable makes both so.
+fn worse(one: Option<bool>, other: Option<bool>) -> Option<bool> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one && other),
+        (known, None) | (None, known) => known,
+    }
 }
 
 /// The protocol.
@@ -125,14 +135,15 @@ impl OximeterPhd {
     fn observation(&mut self, observation: &Observation, perfusion: Option<u16>, device_at: Option<Moment>, now: Now) {
         let came_at = now.instant;
         let quality = quality(observation.status);
+        let high_quality = quality.unwrap_or(None);
         match observation.kind {
             (mdc::SCADA, mdc::SPO2) => {
                 let value = quality.and_then(|_| whole(observation, mdc::PERCENT, Quantity::Spo2));
-                self.spo2 = Some(Figure { value, came_at });
+                self.spo2 = Some(Figure { value, high_quality, came_at });
             }
             (mdc::SCADA, mdc::PULSE_BY_OXIMETER) => {
                 let value = quality.and_then(|_| whole(observation, mdc::BEATS_PER_MINUTE, Quantity::PulseRate));
-                self.pulse = Some(Figure { value, came_at });
+                self.pulse = Some(Figure { value, high_quality, came_at });
             }
             _ => return,
         }
@@ -142,7 +153,7 @@ impl OximeterPhd {
             return;
         }
         (self.spo2, self.pulse) = (None, None);
-        let high_quality = quality.unwrap_or(None);
+        let high_quality = worse(spo2.high_quality, pulse.high_quality);
         if observation.is_spot {
             return self.spot(spo2.value, pulse.value, device_at, high_quality);
         }

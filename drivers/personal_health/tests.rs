@@ -573,6 +573,38 @@ fn a_perfusion_index_comes_with_the_figures_and_never_rounded() {
 }
 
 #[test]
+fn of_two_figures_the_worse_quality_holds_whichever_comes_last() {
+    let numeric = |handle: &str, code: &str, unit: &str| {
+        format!("0006 {handle} 0003 [092F [0002{code}] 0996 [{unit}] 0A55 [0002 [0A4C0002 09470002]]]")
+    };
+    let objects = [numeric("0001", "4BB8", "0220"), numeric("000A", "481A", "0AA0")];
+    const GOOD: &str = "0000";
+    const QUESTIONABLE: &str = "4000";
+    for (spo2, pulse, expected) in [
+        (GOOD, GOOD, None),
+        (QUESTIONABLE, GOOD, Some(false)),
+        (GOOD, QUESTIONABLE, Some(false)),
+        (QUESTIONABLE, QUESTIONABLE, Some(false)),
+    ] {
+        let (spo2, pulse) = (format!("0001 [0061 {spo2}]"), format!("000A [0048 {pulse}]"));
+        for order in [[&spo2, &pulse], [&pulse, &spo2]] {
+            let mut oximeter = crate::oximeter_phd::OximeterPhd::new();
+            oximeter.port_opened(now());
+            oximeter.handle_input(&aarq("4003"), now());
+            oximeter.handle_input(&event("0101", "0D1C", &format!("4003 0002 [{}]", objects.concat())), now());
+            oximeter.handle_input(&within("0008", "0203", "0000 0000 []"), now());
+            let report = format!("F000 0000 0002 [{} {}]", order[0], order[1]);
+            oximeter.handle_input(&event("0100", "0D1D", &report), after(now(), 5));
+            let lives = events(&mut oximeter).into_iter().filter_map(|event| match event {
+                Event::Live(Measured { high_quality, .. }) => Some(high_quality),
+                _ => None,
+            });
+            assert_eq!(lives.collect::<Vec<_>>(), [expected; 2], "{order:?}");
+        }
+    }
+}
+
+#[test]
 fn a_spot_check_is_one_reading_and_an_old_one_is_none() {
     let mut oximeter = crate::oximeter_phd::OximeterPhd::new();
     oximeter.port_opened(now());
