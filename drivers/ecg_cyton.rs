@@ -36,6 +36,7 @@ const MONTAGE: Montage = Montage {
     rail: RAIL,
     // Its numbers count to 255.
     rows_unnumbered: 256,
+    rates_hz: &[],
 };
 /// Rates that are read, Hz. A board that is faster is asked for the slowest.
 const RATES_HZ: [u16; 3] = [250, 500, 1_000];

@@ -26,7 +26,10 @@ const END: u8 = 0x0B;
 const FRAMES: [(u8, usize, usize); 3] = [(2, 22, 1), (3, 50, 8), (4, 19, 0)];
 /// The longest, with both bytes of its end.
 const FRAME_MAX: usize = HEAD + 50 + 2;
+/// By the converter's own registers.
 const RATE_HZ: u16 = 128;
+/// By the firmware's own words. No frame says it: each recording's rate is measured.
+const FIRMWARE_RATE_HZ: u16 = 125;
 /// 1 V / 2¹⁷ / 80, 10⁻¹⁵ V.
 const FEMTOVOLTS_PER_STEP: u64 = 95_367_432;
 /// Largest sample of 18 bits.
@@ -37,6 +40,7 @@ const MONTAGE: Montage = Montage {
     rail: SAMPLE_MAX - 71,
     // Frames have no number: half a second less than there should be is a loss.
     rows_unnumbered: 64,
+    rates_hz: &[RATE_HZ, FIRMWARE_RATE_HZ],
 };
 /// Bytes without a good frame that are noise, and not silence.
 const NOISE_BYTES: usize = 4 * FRAME_MAX;
@@ -171,6 +175,7 @@ impl Protocol for HealthyPi5 {
 
 #[cfg(test)]
 mod tests {
+
     use consult::ecg::{Ecg, MISSING};
     use consult::vitals::Moment;
 
@@ -255,6 +260,55 @@ mod tests {
                 "no figure at all"
             );
         }
+    }
+
+    /// Rows every so many nanoseconds until the measurement is over; `busy`: the cabin reads nothing for 400 ms of each
+    /// three seconds. So many rows are lost before the 600th.
+    fn streamed(period_ns: u64, busy: bool, lost: u64) -> Vec<Event> {
+        let mut bench = Bench::new();
+        let began = bench.now.instant;
+        let mut events = Vec::new();
+        for row in 0.. {
+            if (600..600 + lost).contains(&row) {
+                continue;
+            }
+            let at = Duration::from_nanos(row * period_ns);
+            let into = Duration::from_nanos(at.as_nanos() as u64 % 3_000_000_000);
+            let late = Duration::from_millis(400).saturating_sub(into);
+            bench.now.instant = began + at + if busy { late } else { Duration::ZERO };
+            bench.board.handle_timeout(bench.now);
+            events.extend(bench.hear(&one(signal(row as i32)), 0));
+            if events.last() == Some(&Event::Finished) {
+                return events;
+            }
+        }
+        unreachable!()
+    }
+
+    #[test]
+    fn the_rate_is_measured_and_ten_seconds_at_another_are_no_recording() {
+        for busy in [false, true] {
+            // 128 and 125 a second, and crystals that are half a percent off.
+            for (period_ns, rate_hz) in [
+                (7_812_500, 128),
+                (7_851_000, 128),
+                (7_774_000, 128),
+                (8_000_000, 125),
+                (8_040_000, 125),
+                (7_960_000, 125),
+            ] {
+                let ecg = taken(&streamed(period_ns, busy, 0)).unwrap_or_else(|| panic!("{period_ns} ns"));
+                assert_eq!((ecg.rate_hz(), ecg.rows()), (rate_hz, 1_280), "{period_ns} ns, busy: {busy}");
+            }
+            for period_ns in [4_000_000, 7_600_000, 10_000_000] {
+                let events = streamed(period_ns, busy, 0);
+                assert_eq!(taken(&events), None);
+                assert!(events.ends_with(&[Event::Invalid(Absent::RateUnknown), Event::Finished]), "{period_ns} ns");
+            }
+        }
+        // As many lost as would make the last of 1280 rows come when a slower board has it.
+        let ecg = taken(&streamed(7_812_500, false, 30)).unwrap();
+        assert_eq!((ecg.rate_hz(), ecg.samples()[0]), (128, signal(1_310)), "begun anew");
     }
 
     #[test]

@@ -25,6 +25,9 @@ const FLAT_MS: u32 = 500;
 /// A line that damages bytes damages samples too, and no protocol here has a checksum: after damage, rows are recorded
 /// again once so much of them came without any.
 const DISTRUST: Duration = Duration::from_secs(1);
+/// Where a board may have one of several rates: how far, percent of a recording, its rows may stray from the moments at
+/// which that rate has them, by the cabin's clock.
+const STRAY_MAX_PERCENT: u32 = 1;
 /// Time for a measurement, from its start or from the return of the port.
 pub(crate) const MEASUREMENT_MAX: Duration = Duration::from_secs(120);
 /// A board that streams says something many times a second: that long without a good frame is a fault.
@@ -41,6 +44,9 @@ pub(crate) struct Montage {
     pub(crate) rail: i32,
     /// So many rows lost at once would not show in the board's own numbers: only the cabin's clock tells.
     pub(crate) rows_unnumbered: u16,
+    /// Rates that the board may have, where nothing that it says tells which: the cabin's clock does. The likeliest
+    /// first. Empty: its rate is known.
+    pub(crate) rates_hz: &'static [u16],
 }
 
 /// A measurement under way.
@@ -54,17 +60,54 @@ struct Run {
     lost: usize,
     /// A good frame came since it began.
     heard: bool,
+    /// When each row came, where the rate is not known.
+    came: Vec<Instant>,
+    /// Ten seconds came at no rate that the board may have.
+    unsteady: bool,
 }
 
 impl Run {
     fn new(now: Now) -> Self {
-        Self { deadline: now.instant + MEASUREMENT_MAX, samples: Vec::new(), began: now.instant, lost: 0, heard: false }
+        Self {
+            deadline: now.instant + MEASUREMENT_MAX,
+            samples: Vec::new(),
+            began: now.instant,
+            lost: 0,
+            heard: false,
+            came: Vec::new(),
+            unsteady: false,
+        }
     }
 
     /// The signal is not good now: what follows begins anew.
     fn interrupted(&mut self) {
         self.samples.clear();
+        self.came.clear();
         self.lost = 0;
+    }
+
+    /// The one of these rates at which the rows came, by the cabin's clock.
+    ///
+    /// A busy cabin reads late and never early: the earliest row of each second tells when that was. They must
+    /// all fit the rate, not only the first and the last: a quarter of a second that was lost would pass for a slower
+    /// board.
+    fn rate(&self, rates_hz: &[u16]) -> Option<u16> {
+        let first = *self.came.first()?;
+        let stray = |rate_hz: u16| {
+            let late = |(row, came): (usize, &Instant)| {
+                let due = row as f64 / f64::from(rate_hz);
+                came.saturating_duration_since(first).as_secs_f64() - due
+            };
+            let rows: Vec<f64> = self.came.iter().enumerate().map(late).collect();
+            let earliest =
+                rows.chunks_exact(rate_hz.max(1).into()).map(|second| second.iter().copied().fold(f64::MAX, f64::min));
+            let (least, most) =
+                earliest.fold((f64::MAX, f64::MIN), |(least, most), late| (least.min(late), most.max(late)));
+            most - least
+        };
+        let lasted = |rate_hz: u16| self.came.len() as f64 / f64::from(rate_hz.max(1));
+        let fits = |rate: &&u16| stray(**rate) <= lasted(**rate) * f64::from(STRAY_MAX_PERCENT) / 100.0;
+        rates_hz.iter().filter(fits).min_by(|one, other| stray(**one).total_cmp(&stray(**other))).copied()
     }
 }
 
@@ -240,16 +283,27 @@ impl Electrocardiography {
             run.began = now.instant;
         }
         run.samples.extend(&row);
+        if !self.montage.rates_hz.is_empty() {
+            run.came.push(now.instant);
+        }
         let rows = run.samples.len() / leads;
         if rows < rows_wanted {
             let left = (rows_wanted - rows).div_ceil(self.rate_hz.into());
             self.out.status(Status::RecordingEcg { seconds_left: u16::try_from(left).unwrap_or(RECORDING_S) });
             return false;
         }
+        if !self.montage.rates_hz.is_empty() {
+            let Some(rate_hz) = run.rate(self.montage.rates_hz) else {
+                run.interrupted();
+                run.unsteady = true;
+                return false;
+            };
+            self.rate_hz = rate_hz;
+        }
         // A little less than what would not show: a cabin that was busy reads late, and has caught up by then.
         let took = now.instant.saturating_duration_since(run.began).as_millis();
         let late_max = 900 * u128::from(self.montage.rows_unnumbered) / u128::from(self.rate_hz.max(1));
-        if took > 1_000 * u128::from(RECORDING_S) + late_max {
+        if took > 1_000 * rows as u128 / u128::from(self.rate_hz.max(1)) + late_max {
             run.interrupted();
             return false;
         }
@@ -320,7 +374,11 @@ impl Electrocardiography {
         let ended = self.run.take_if(|run| run.deadline <= now.instant);
         if let Some(run) = &ended {
             self.flush();
-            self.out.end(if run.heard { Absent::ElectrodeOff } else { Absent::Silent });
+            self.out.end(match run {
+                Run { unsteady: true, .. } => Absent::RateUnknown,
+                Run { heard: true, .. } => Absent::ElectrodeOff,
+                _ => Absent::Silent,
+            });
         }
         ended.is_some()
     }
@@ -342,8 +400,13 @@ mod tests {
 
     use super::*;
 
-    const MONTAGE: Montage =
-        Montage { leads: &[Lead::I, Lead::II], femtovolts_per_step: 5_000_000_000, rail: 30_000, rows_unnumbered: 50 };
+    const MONTAGE: Montage = Montage {
+        leads: &[Lead::I, Lead::II],
+        femtovolts_per_step: 5_000_000_000,
+        rail: 30_000,
+        rows_unnumbered: 50,
+        rates_hz: &[],
+    };
     const RATE: u16 = 100;
 
     struct Bench {

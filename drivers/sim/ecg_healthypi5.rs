@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::heart::{leads_nv, noise};
 use crate::{Device, number};
 
+/// By the converter's registers; the firmware's words say 125.
 const RATE_HZ: u32 = 128;
 /// Never more samples in one go than that: a machine that slept loses the rest.
 const CATCH_UP_MAX: u32 = 128;
@@ -13,6 +14,7 @@ const STEP_AV: i64 = 95_367_431_641;
 
 pub(crate) struct Board {
     pulse: u32,
+    rate_hz: u32,
     /// 2: a sample a frame. 3: eight. 4: the older board's, of which nothing may be taken.
     format: u8,
     electrode_off: bool,
@@ -27,6 +29,7 @@ impl Board {
     pub(crate) fn new() -> Self {
         Self {
             pulse: 72,
+            rate_hz: RATE_HZ,
             format: 2,
             electrode_off: false,
             drop: 0,
@@ -39,7 +42,7 @@ impl Board {
 
     fn sample(&mut self) -> i32 {
         let [nanovolts, ..] = leads_nv(self.phase);
-        self.phase = (self.phase + f64::from(self.pulse) / 60.0 / f64::from(RATE_HZ)).fract();
+        self.phase = (self.phase + f64::from(self.pulse) / 60.0 / f64::from(self.rate_hz)).fract();
         let steps = (nanovolts + noise(&mut self.noise, 2_000)) * 1_000_000_000 / STEP_AV;
         if self.electrode_off { 0 } else { steps.clamp(-131_072, 131_071) as i32 }
     }
@@ -95,7 +98,7 @@ impl Device for Board {
     fn hear(&mut self, _bytes: &[u8], _now: Instant, _out: &mut Vec<u8>) {}
 
     fn tick(&mut self, now: Instant, out: &mut Vec<u8>) {
-        let period = Duration::from_nanos(1_000_000_000 / u64::from(RATE_HZ));
+        let period = Duration::from_nanos(1_000_000_000 / u64::from(self.rate_hz));
         for _ in 0..CATCH_UP_MAX {
             if self.next_at > now {
                 return;
@@ -113,14 +116,15 @@ impl Device for Board {
     fn set(&mut self, key: &str, value: &str, _now: Instant) -> Result<(), String> {
         match key {
             "pulse" => self.pulse = number(key, value, 20, 240)?,
+            "rate" => self.rate_hz = number(key, value, 1, 1_000)?,
             "format" => self.format = number(key, value, 2, 4)?,
-            _ => return Err(format!("no such value: {key}={value}; pulse, format=2|3|4")),
+            _ => return Err(format!("no such value: {key}={value}; pulse, rate=HZ, format=2|3|4")),
         }
         Ok(())
     }
 
     fn values(&self) -> String {
-        format!("pulse={} format={}", self.pulse, self.format)
+        format!("pulse={} rate={} format={}", self.pulse, self.rate_hz, self.format)
     }
 
     fn act(&mut self, words: &[&str], _now: Instant) -> Result<(), String> {
