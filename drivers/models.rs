@@ -121,6 +121,12 @@ pub struct Model {
 }
 
 impl Model {
+    /// Whether its maker sells it as a medical device. False of research boards and parcel scales: what they measure is
+    /// marked as not for diagnosis wherever it is read.
+    pub fn is_medical(&self) -> bool {
+        !matches!(self.key, "ecg_cyton" | "ecg_healthypi5" | "scale_usb_hid")
+    }
+
     /// Whether it measures only while its cable is out: a meter that reads no strip while it is connected, a recorder.
     /// Its going away in mid-measurement is what it is asked to do.
     pub fn is_unplugged_to_measure(&self) -> bool {

@@ -80,3 +80,23 @@ fn every_model_stands_in_the_readme_with_what_was_never_seen() {
         assert!(cells.contains(&link) && cells.contains(&confidence), "{}: {cells}", model.key);
     }
 }
+
+#[test]
+fn the_physician_reads_a_name_for_every_model_and_sees_which_is_not_for_diagnosis() {
+    let words = std::fs::read_to_string(root().join("src/desk/page/words.js")).unwrap();
+    let (_, devices) = words.split_once("  device: {").unwrap();
+    let (devices, _) = devices.split_once("},").unwrap();
+    let said = |key: &str| {
+        let (_, text) = devices.split_once(&format!(" {key}: \""))?;
+        text.split_once('"').map(|(said, _)| said)
+    };
+    for model in MODELS {
+        let said = said(model.key).unwrap_or_else(|| panic!("{}: the page has no word for it", model.key));
+        assert_eq!(said.contains("pas pour un diagnostic"), !model.is_medical(), "{}: {said}", model.key);
+    }
+    for instrument in ["otoscope_uvc", "dermatoscope_uvc", "stethoscope_uac"] {
+        assert!(said(instrument).is_some(), "{instrument}");
+    }
+    let others: Vec<&str> = MODELS.iter().filter(|model| !model.is_medical()).map(|model| model.key).collect();
+    assert_eq!(others, ["ecg_cyton", "ecg_healthypi5", "scale_usb_hid"]);
+}

@@ -23,6 +23,13 @@ pub fn utc_offset_minutes(at: Moment) -> i16 {
     UtcOffset::local_offset_at(utc).unwrap_or(UtcOffset::UTC).whole_minutes()
 }
 
+/// What a record says of a model beside what its device says. An instrument has no model.
+fn facts(key: &str) -> fhir::ModelFacts {
+    let model = drivers::model(key);
+    let maker = model.map(|model| model.maker).filter(|maker| *maker != "any");
+    fhir::ModelFacts { maker, is_medical: model.is_none_or(drivers::Model::is_medical) }
+}
+
 /// Bundles the dossier and hands it to the outbox. Returns once it is sealed and durable; nothing was sent yet.
 ///
 /// # Errors
@@ -42,6 +49,7 @@ pub fn submit(
         software_version: env!("CARGO_PKG_VERSION"),
         now,
         utc_offset_minutes: utc_offset_minutes(now),
+        model: facts,
     };
     let physician: Vec<&[u8]> = files.iter().map(|file| file.as_slice()).collect();
     let recorded = recordings(outbox, dossier)?;

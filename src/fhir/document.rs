@@ -64,6 +64,8 @@ pub enum Format {
     Dicom,
     /// An EDF+ file, for which no media type is registered.
     Edf,
+    /// An electrocardiogram as the cabin keeps it (`consult/ecg.rs` says how): only where no other format holds it.
+    Ecg1,
     /// A JPEG file.
     Jpeg,
     /// A FLAC file.
@@ -75,17 +77,18 @@ impl Format {
         match self {
             Format::Pdf => "application/pdf",
             Format::Dicom => "application/dicom",
-            Format::Edf => "application/octet-stream",
+            Format::Edf | Format::Ecg1 => "application/octet-stream",
             Format::Jpeg => "image/jpeg",
             Format::Flac => "audio/flac",
         }
     }
 
     /// What tells two files of one thing apart.
-    fn suffix(self) -> &'static str {
+    pub(crate) fn suffix(self) -> &'static str {
         match self {
             Format::Dicom => " (DICOM)",
             Format::Edf => " (EDF+)",
+            Format::Ecg1 => " (ECG1)",
             Format::Pdf | Format::Jpeg | Format::Flac => "",
         }
     }

@@ -42,6 +42,15 @@ pub const BUNDLE_BYTES_MAX: usize = 1_000_000;
 /// Greatest distance of a civil time from UTC, minutes (there is none beyond UTC+14).
 const OFFSET_MINUTES_MAX: i16 = 14 * 60;
 
+/// What is known of a model beside what a device says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelFacts {
+    /// Who makes it, where that is known.
+    pub maker: Option<&'static str>,
+    /// False of research boards and parcel scales: what they measured is then marked as not for diagnosis.
+    pub is_medical: bool,
+}
+
 /// What the dossier does not know: where it happened, and which software wrote it.
 #[derive(Clone, Debug)]
 pub struct Context<'a> {
@@ -55,6 +64,8 @@ pub struct Context<'a> {
     pub now: Moment,
     /// Local time less UTC, minutes, -840 to 840.
     pub utc_offset_minutes: i16,
+    /// What is known of the model with that key.
+    pub model: fn(&str) -> ModelFacts,
 }
 
 /// The bytes of the documents, which the dossier only names.
@@ -213,9 +224,10 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
     // Of each picture and sound: its place in `recorded`, what it is, its device.
     let mut pictured: Vec<(usize, Recording, Uuid)> = Vec::new();
     for (seq, reading) in dossier.kept.iter().flat_map(|kept| &kept.readings).enumerate() {
+        let facts = (context.model)(&reading.device.model);
         let device = *devices.entry(device_key(&reading.device)).or_insert_with(|| {
             let id = ids.of_device(&reading.device);
-            entries.own(id, place::device(id, &reading.device, organization));
+            entries.own(id, place::device(id, &reading.device, facts, organization));
             id
         });
         let mut made = None;
@@ -229,27 +241,31 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
                     series: id_of(&[&ids.of("series", 0).to_string(), &device.to_string()]),
                     instance: ids.of("instance", seq),
                 },
+                facts,
                 institution: &context.site.name,
                 software_version: context.software_version,
                 utc_offset_minutes: context.utc_offset_minutes,
             };
             let mut documents = Vec::new();
-            for file in recording::files(named.kind, bytes, reading, &around) {
+            // A picture or a sound is a document and no figure.
+            let is_ecg = named.kind == RecordingKind::Ecg;
+            let ecg = Ecg::from_bytes(bytes).ok().filter(|_| is_ecg);
+            let samples = ecg.and_then(|ecg| recording::components(&ecg, &mut room));
+            let files = recording::files(named.kind, bytes, reading, samples.is_some(), &around);
+            for file in files.made {
                 let number = recorded.len();
                 let id = ids.of("recording", number);
                 documents.push(id);
                 recorded.push((id, ids.of("recording-binary", number), file, reading.at));
             }
-            // A picture or a sound is a document and no figure.
-            if named.kind != RecordingKind::Ecg {
+            if !is_ecg {
                 pictured.push((recorded.len() - 1, named, device));
                 continue;
             }
-            let samples = Ecg::from_bytes(bytes).ok().and_then(|ecg| recording::components(&ecg, &mut room));
-            made = Some(Recorded { components: samples.unwrap_or(Json::Absent), documents });
+            made = Some(Recorded { components: samples.unwrap_or(Json::Absent), documents, unfit: files.unfit });
         }
         let id = ids.of("observation", seq);
-        entries.own(id, observation::of_reading(id, reading, device, made.as_ref(), &common));
+        entries.own(id, observation::of_reading(id, reading, facts, device, made.as_ref(), &common));
     }
     let skipped =
         dossier.skipped.iter().flat_map(|s| observation::quantities(s.measurement).iter().map(move |q| (s, *q)));

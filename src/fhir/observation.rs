@@ -6,11 +6,16 @@
 use consult::vitals::{Glucose, Measurement, Moment, Quantity, Reading, Value};
 use uuid::Uuid;
 
+use crate::ModelFacts;
+use crate::document::Format;
 use crate::json::{Json, list, object};
 use crate::terms::{
     CLADIMED, DATA_ABSENT_REASON, INTERPRETATION, LOINC, MDC, NCIT, OBSERVATION_CATEGORY, UCUM, coding, coding_named,
     concept, identifiers, meta, reference,
 };
+
+/// Of what no medical device measured.
+const NOT_FOR_DIAGNOSIS: &str = "Mesuré par un matériel qui n’est pas un dispositif médical : pas pour un diagnostic.";
 
 /// How one quantity is written in FHIR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,12 +153,15 @@ pub(crate) struct Recorded {
     pub(crate) components: Json,
     /// The DocumentReferences of its files.
     pub(crate) documents: Vec<Uuid>,
+    /// The formats that could not hold it, and why.
+    pub(crate) unfit: Vec<(Format, String)>,
 }
 
 /// One reading, with the device that gave it, and what was recorded if it is a recording.
 pub(crate) fn of_reading(
     id: Uuid,
     reading: &Reading,
+    facts: ModelFacts,
     device: Uuid,
     recorded: Option<&Recorded>,
     common: &Common<'_>,
@@ -200,10 +208,14 @@ pub(crate) fn of_reading(
     };
     // The device says how sure it is; the value itself is never touched.
     let weak = (reading.high_quality == Some(false)).then_some("Signal de qualité réduite d'après l'appareil.");
+    let research = (!facts.is_medical).then_some(NOT_FOR_DIAGNOSIS);
     let elsewhere = recorded.is_some_and(|recorded| matches!(recorded.components, Json::Absent));
     let elsewhere = elsewhere.then_some("Tracé trop long pour être ici : il est dans les documents joints.");
     let clock = reading.device_at.is_some().then_some("L’heure de la mesure est celle de l’horloge de l’appareil.");
-    let notes = weak.into_iter().chain(elsewhere).chain(clock).map(|text| object! { "text": text });
+    let unfit = recorded.iter().flat_map(|recorded| &recorded.unfit);
+    let unfit = unfit.map(|(format, why)| format!("Sans fichier{} : {why}.", format.suffix()));
+    let said = [weak, research, elsewhere, clock].into_iter().flatten().map(str::to_owned);
+    let notes = said.chain(unfit).map(|text| object! { "text": text });
     let documents = recorded.iter().flat_map(|recorded| &recorded.documents);
     base(
         id,

@@ -3,6 +3,7 @@
 use consult::vitals::DeviceIdentity;
 use uuid::Uuid;
 
+use crate::ModelFacts;
 use crate::json::{Json, list, object};
 use crate::terms::{FINESS, FR_CORE_TYPES, MDC, coding, coding_named, concept, identifiers, meta, reference};
 
@@ -107,7 +108,7 @@ fn device_type(model: &str) -> Option<(&'static str, &'static str)> {
 }
 
 /// A measuring device. With a serial number it is one Device at the server wherever it is plugged.
-pub(crate) fn device(id: Uuid, identity: &DeviceIdentity, organization: Uuid) -> Json {
+pub(crate) fn device(id: Uuid, identity: &DeviceIdentity, facts: ModelFacts, organization: Uuid) -> Json {
     let kind = device_type(&identity.model);
     let firmware = identity.firmware.as_deref().map(|firmware| {
         object! { "type": concept(vec![coding_named(MDC, "531976", "MDC_ID_PROD_SPEC_FW")]), "value": firmware }
@@ -116,6 +117,7 @@ pub(crate) fn device(id: Uuid, identity: &DeviceIdentity, organization: Uuid) ->
         "resourceType": "Device",
         "identifier": identifiers(id),
         "status": "active",
+        "manufacturer": facts.maker,
         "serialNumber": identity.serial.as_deref(),
         "modelNumber": &identity.model,
         "type": kind.map(|(code, name)| concept(vec![coding_named(MDC, code, name)])),

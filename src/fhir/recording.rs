@@ -8,6 +8,7 @@ use consult::vitals::{Reading, RecordingKind};
 use uuid::Uuid;
 use waveforms::{About, Patient};
 
+use crate::ModelFacts;
 use crate::document::{DocumentKind, Format};
 use crate::json::{Json, list, object};
 use crate::observation::measured_at;
@@ -26,25 +27,40 @@ pub(crate) struct File {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// The files of a recording.
+pub(crate) struct Files {
+    pub(crate) made: Vec<File>,
+    /// The formats that cannot hold it, and why, in words.
+    pub(crate) unfit: Vec<(Format, String)>,
+}
+
 /// What the files of a recording say beside its samples.
 pub(crate) struct Around<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) patient: Uuid,
     pub(crate) ids: waveforms::Ids,
+    pub(crate) facts: ModelFacts,
     pub(crate) institution: &'a str,
     pub(crate) software_version: &'a str,
     pub(crate) utc_offset_minutes: i16,
 }
 
-/// The files of a recording. Of an electrocardiogram DICOM for hospitals and EDF+ for everybody else; one that its
-/// format cannot hold is left out.
-pub(crate) fn files(kind: RecordingKind, bytes: &[u8], reading: &Reading, around: &Around<'_>) -> Vec<File> {
-    let as_it_is = |kind, format| vec![File { kind, format, bytes: bytes.to_vec() }];
+/// The files of a recording. Of an electrocardiogram DICOM for hospitals and EDF+ for everybody else; a format that
+/// cannot hold it is named. When none can and its samples are not in the bundle either, its bytes go as they are: no
+/// recording is left out.
+pub(crate) fn files(
+    kind: RecordingKind,
+    bytes: &[u8],
+    reading: &Reading,
+    is_in_bundle: bool,
+    around: &Around<'_>,
+) -> Files {
+    let as_it_is = |kind, format| Files { made: vec![File { kind, format, bytes: bytes.to_vec() }], unfit: Vec::new() };
     match kind {
         RecordingKind::Picture => as_it_is(DocumentKind::Picture, Format::Jpeg),
         RecordingKind::Sound => as_it_is(DocumentKind::Sound, Format::Flac),
         RecordingKind::Ecg => {
-            let Ok(ecg) = Ecg::from_bytes(bytes) else { return Vec::new() };
+            let Ok(ecg) = Ecg::from_bytes(bytes) else { return as_it_is(DocumentKind::Ecg, Format::Ecg1) };
             let traits = around.identity.traits();
             let about = About {
                 patient: Patient {
@@ -61,13 +77,24 @@ pub(crate) fn files(kind: RecordingKind, bytes: &[u8], reading: &Reading, around
                 began: measured_at(reading),
                 utc_offset_minutes: around.utc_offset_minutes,
                 device: &reading.device,
+                maker: around.facts.maker,
+                is_medical: around.facts.is_medical,
                 institution: around.institution,
                 software_version: around.software_version,
                 ids: around.ids,
             };
             let made = [(Format::Dicom, waveforms::dicom(&ecg, &about)), (Format::Edf, waveforms::edf(&ecg, &about))];
-            let file = |format, bytes| File { kind: DocumentKind::Ecg, format, bytes };
-            made.into_iter().filter_map(|(format, bytes)| Some(file(format, bytes.ok()?))).collect()
+            let mut files = Files { made: Vec::new(), unfit: Vec::new() };
+            for (format, bytes) in made {
+                match bytes {
+                    Ok(bytes) => files.made.push(File { kind: DocumentKind::Ecg, format, bytes }),
+                    Err(why) => files.unfit.push((format, why.to_string())),
+                }
+            }
+            if files.made.is_empty() && !is_in_bundle {
+                files.made = as_it_is(DocumentKind::Ecg, Format::Ecg1).made;
+            }
+            files
         }
     }
 }

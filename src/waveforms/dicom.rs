@@ -40,6 +40,7 @@ mod tags {
     pub(super) const CODING_SCHEME_DESIGNATOR: u32 = 0x0008_0102;
     pub(super) const CODE_MEANING: u32 = 0x0008_0104;
     pub(super) const TIMEZONE_OFFSET_FROM_UTC: u32 = 0x0008_0201;
+    pub(super) const SERIES_DESCRIPTION: u32 = 0x0008_103E;
     pub(super) const MANUFACTURER_MODEL_NAME: u32 = 0x0008_1090;
     pub(super) const PATIENT_NAME: u32 = 0x0010_0010;
     pub(super) const PATIENT_ID: u32 = 0x0010_0020;
@@ -110,6 +111,9 @@ impl Kind {
     }
 }
 
+/// The description of a series that no medical device recorded.
+const NOT_FOR_DIAGNOSIS: &str = "NOT FOR DIAGNOSIS: recorded by a research device";
+
 /// The recording as a DICOM file (explicit VR, little endian).
 ///
 /// # Errors
@@ -143,7 +147,11 @@ pub fn dicom(ecg: &Ecg, about: &About<'_>) -> Result<Vec<u8>, Unfit> {
     object.text(tags::TIMEZONE_OFFSET_FROM_UTC, Vr::SH, &offset);
     object.text(tags::ACCESSION_NUMBER, Vr::SH, "");
     object.text(tags::MODALITY, Vr::CS, "ECG");
-    object.text(tags::MANUFACTURER, Vr::LO, &words(&about.device.model, 64));
+    // Type 2: empty where nobody knows.
+    object.text(tags::MANUFACTURER, Vr::LO, &words(about.maker.unwrap_or_default(), 64));
+    if !about.is_medical {
+        object.text(tags::SERIES_DESCRIPTION, Vr::LO, NOT_FOR_DIAGNOSIS);
+    }
     object.text(tags::INSTITUTION_NAME, Vr::LO, &words(about.institution, 64));
     object.text(tags::REFERRING_PHYSICIAN_NAME, Vr::PN, "");
     object.text(tags::MANUFACTURER_MODEL_NAME, Vr::LO, &words(&about.device.model, 64));
@@ -155,7 +163,8 @@ pub fn dicom(ecg: &Ecg, about: &About<'_>) -> Result<Vec<u8>, Unfit> {
     object.text(tags::PATIENT_NAME, Vr::PN, &format!("{}^{}", name(about.patient.family), name(about.patient.given)));
     object.text(tags::PATIENT_ID, Vr::LO, &about.patient.id.to_string());
     object.text(tags::PATIENT_BIRTH_DATE, Vr::DA, &format!("{birth_year:04}{birth_month:02}{birth_day:02}"));
-    object.text(tags::PATIENT_SEX, Vr::CS, &about.patient.sex.map_or("O".to_owned(), String::from));
+    // Type 2: empty where nobody knows; "O" would say "other".
+    object.text(tags::PATIENT_SEX, Vr::CS, &about.patient.sex.map_or(String::new(), String::from));
     object.text(tags::STUDY_INSTANCE_UID, Vr::UI, &uid(about.ids.study));
     object.text(tags::SERIES_INSTANCE_UID, Vr::UI, &uid(about.ids.series));
     object.text(tags::STUDY_ID, Vr::SH, &words(&about.ids.study.simple().to_string(), 16));

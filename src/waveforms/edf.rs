@@ -17,7 +17,9 @@ const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AU
 /// Characters of a header's identification of patient or recording.
 const IDENTIFICATION: usize = 80;
 /// Most characters of what recorded it.
-const EQUIPMENT_MAX: usize = 44;
+const EQUIPMENT_MAX: usize = 36;
+/// A field more of the recording's identification, for what no medical device recorded (EDF+ 2.1.3.3 lets others follow).
+const NOT_FOR_DIAGNOSIS: &str = " not_for_diagnosis";
 /// The header's digital limits.
 const DIGITAL: [i64; 2] = [i16::MIN as i64, i16::MAX as i64];
 /// The header's own worth of a step may be off by one part in that many.
@@ -137,7 +139,10 @@ fn header(
         let _ = write!(header, "{text:<width$}");
     };
     let (year, month, day) = (began.year(), began.month() as usize, began.day());
-    let equipment: String = identifier(&about.device.model).chars().take(EQUIPMENT_MAX).collect();
+    let mut equipment: String = identifier(&about.device.model).chars().take(EQUIPMENT_MAX).collect();
+    if !about.is_medical {
+        equipment.push_str(NOT_FOR_DIAGNOSIS);
+    }
     field("0", 8);
     field(&patient(about), IDENTIFICATION);
     field(&format!("Startdate {day:02}-{}-{year:04} X X {equipment}", MONTHS[month - 1]), IDENTIFICATION);

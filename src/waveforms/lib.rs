@@ -60,6 +60,10 @@ pub struct About<'a> {
     pub utc_offset_minutes: i16,
     /// What recorded it.
     pub device: &'a DeviceIdentity,
+    /// Who makes it, where that is known.
+    pub maker: Option<&'a str>,
+    /// False of a research board: the file then says that it is not for diagnosis.
+    pub is_medical: bool,
     /// Where.
     pub institution: &'a str,
     /// Version of this software.

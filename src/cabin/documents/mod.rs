@@ -202,7 +202,14 @@ fn readings(kept: &Kept, tongue: Tongue, clock: Clock) -> impl Iterator<Item = B
         Block::Row {
             name: tongue.quantity(shown).to_owned(),
             value,
-            detail: format!("{} {}", tongue.label(Label::At), clock.time(reading.at)),
+            detail: match drivers::model(&reading.device.model) {
+                Some(model) if !model.is_medical() => {
+                    let research = tongue
+                        .pick("matériel non médical, pas pour un diagnostic", "no medical device, not for diagnosis");
+                    format!("{} {}, {research}", tongue.label(Label::At), clock.time(reading.at))
+                }
+                _ => format!("{} {}", tongue.label(Label::At), clock.time(reading.at)),
+            },
         }
     })
 }

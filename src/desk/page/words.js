@@ -14,10 +14,19 @@ const WORDS = {
     passport: "passeport vu", identity_card: "carte d’identité vue", residence_permit: "titre de séjour vu",
     birth_certificate: "acte de naissance vu", family_booklet: "livret de famille vu",
   },
+  // Every key of `drivers::MODELS`, and what the cabin's instruments are called (a test of `drivers` compares).
   device: {
-    oximeter_nonin: "Nonin", oximeter_contec: "Contec", blood_pressure_suntech: "SunTech",
+    oximeter_nonin: "Nonin", oximeter_contec: "Contec", oximeter_bci: "Contec", oximeter_phd: "oxymètre certifié",
+    oximeter_taidoc: "TaiDoc", blood_pressure_suntech: "SunTech", blood_pressure_phd: "tensiomètre certifié",
+    blood_pressure_taidoc: "TaiDoc", blood_pressure_omron: "Omron", blood_pressure_microlife_ascii: "Microlife",
+    blood_pressure_microlife_m: "Microlife", blood_pressure_contec_08a: "Contec 08A",
     scale_health_o_meter: "Health o meter", scale_tanita: "Tanita", scale_mt_sics: "Mettler Toledo",
-    scale_st_gs: "balance ST,GS", thermometer_taidoc: "TaiDoc",
+    scale_st_gs: "balance ST,GS", scale_phd: "balance certifiée",
+    scale_usb_hid: "pèse-colis, pas pour un diagnostic", thermometer_taidoc: "TaiDoc",
+    thermometer_phd: "thermomètre certifié", glucose_taidoc: "TaiDoc", glucose_accu_chek: "Accu-Chek",
+    glucose_phd: "lecteur certifié", ecg_cyton: "OpenBCI Cyton, recherche, pas pour un diagnostic",
+    ecg_healthypi5: "HealthyPi 5, recherche, pas pour un diagnostic", ecg_contec_ecg90a: "Contec ECG90A",
+    ecg_pc80b: "PC-80B", otoscope_uvc: "otoscope", dermatoscope_uvc: "dermatoscope", stethoscope_uac: "stéthoscope",
   },
   language: { fr: "français", en: "anglais", ar: "arabe", de: "allemand", es: "espagnol", pt: "portugais", tr: "turc", uk: "ukrainien" },
   measurement: {

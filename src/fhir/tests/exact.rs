@@ -1,6 +1,6 @@
 //! Every value exactly as measured, and the matricule nowhere.
 
-use consult::dossier::Kept;
+use consult::dossier::{Kept, SkipReason, Skipped};
 use consult::identity::IdentityDocument;
 use consult::vitals::{
     BloodPressure, Height, Measurement, PulseRate, Quantity, Spo2, Temperature, Value as Vital, Weight,
@@ -101,6 +101,25 @@ fn a_value_has_the_time_of_the_devices_own_clock_and_the_cabins_when_it_came() {
     // A recording began so long before its last sample came: as its DICOM and EDF+ files say.
     let (effective, issued, _) = of("11524-6");
     assert_eq!((effective, issued), ("2026-11-22T14:12:29.900+01:00", "2026-11-22T14:12:30.000+01:00"));
+}
+
+#[test]
+fn a_meter_that_says_lo_or_hi_is_an_absence_with_its_side() {
+    for (reason, code, side) in [
+        (SkipReason::BelowRange, "negative-infinity", Some("<")),
+        (SkipReason::AboveRange, "positive-infinity", Some(">")),
+        (SkipReason::OutOfRange, "error", None),
+    ] {
+        let mut dossier = dossier();
+        dossier.skipped =
+            vec![Skipped { measurement: Measurement::Glucose, reason, at: at(700), asked_by_physician: true }];
+        let (_, json) = record(&dossier);
+        let absent = all(&json, "Observation").into_iter().find(|o| o.get("dataAbsentReason").is_some()).unwrap();
+        assert_eq!(absent["dataAbsentReason"]["coding"][0]["code"], code);
+        assert_eq!(absent["interpretation"][0]["coding"][0]["code"].as_str(), side);
+        assert!(absent["note"][0]["text"].as_str().unwrap().contains("l’appareil") || side.is_some());
+        assert!(absent.get("valueQuantity").is_none());
+    }
 }
 
 #[test]

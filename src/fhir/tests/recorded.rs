@@ -30,7 +30,10 @@ fn every_sample_is_in_the_bundle_and_a_missing_one_is_no_number() {
     let observation = electrocardiogram(&json);
     assert_eq!(observation["category"][0]["coding"][0]["code"], "procedure");
     assert_eq!(observation["meta"].get("profile"), None, "no profile describes it");
-    assert!(observation.get("valueQuantity").is_none() && observation.get("note").is_none());
+    assert!(observation.get("valueQuantity").is_none());
+    let notes = observation["note"].as_array().unwrap();
+    let research = "Mesuré par un matériel qui n’est pas un dispositif médical : pas pour un diagnostic.";
+    assert_eq!(notes.iter().map(|note| &note["text"]).collect::<Vec<_>>(), [research]);
     let components = observation["component"].as_array().unwrap();
     let ecg = sample::ecg();
     assert_eq!(components.len(), ecg.leads().len());
@@ -122,11 +125,55 @@ fn a_recording_too_long_for_the_bundle_travels_beside_it_and_the_observation_say
     let json: Value = serde_json::from_slice(&submission.bundle).unwrap();
     let observation = electrocardiogram(&json);
     assert!(observation.get("component").is_none());
-    assert_eq!(observation["note"][0]["text"], "Tracé trop long pour être ici : il est dans les documents joints.");
+    assert_eq!(observation["note"][1]["text"], "Tracé trop long pour être ici : il est dans les documents joints.");
     let (kind, dicom) = uploaded(&submission, dossier.documents.len() + 1);
     assert_eq!(kind, "application/dicom");
     assert!(dicom.len() > 480_000 * 8 * 2);
     // By the recorder's own clock.
     let began = b"20261122140501.000+0100";
     assert!(dicom.windows(began.len()).any(|window| window == began));
+}
+
+#[test]
+fn a_recording_that_no_format_holds_is_named_so_and_its_bytes_go_as_they_are() {
+    let site = site();
+    // A rate that no DICOM object takes; a worth of a sample that EDF+ cannot write in eight characters.
+    for (rate_hz, rows, kinds, in_bundle) in
+        [(1_700, 1_700, vec![], true), (1_700, 1_700 * 280, vec!["Électrocardiogramme (ECG1)"], false)]
+    {
+        let mut dossier = dossier();
+        let samples = (0..rows).map(|n| n % 2_000 - 1_000).collect();
+        let bytes = Ecg::new(vec![Lead::I], rate_hz, 1, samples).unwrap().to_bytes();
+        for reading in dossier.kept.iter_mut().flat_map(|kept| &mut kept.readings) {
+            if let Vital::Recording(recording) = &mut reading.value
+                && recording.blob == [0; 16]
+            {
+                recording.sha256 = Sha256::digest(&bytes).into();
+            }
+        }
+        let mut recordings = sample::recordings().to_vec();
+        recordings[0].bytes = &bytes;
+        let files = Files { recordings: &recordings, ..sample::files(&dossier) };
+        let submission = bundle(&dossier, &context(&site), files).unwrap();
+        let json: Value = serde_json::from_slice(&submission.bundle).unwrap();
+        let observation = electrocardiogram(&json);
+        assert_eq!(observation.get("component").is_some(), in_bundle);
+        let notes: Vec<&str> =
+            observation["note"].as_array().unwrap().iter().map(|note| note["text"].as_str().unwrap()).collect();
+        assert!(notes.iter().any(|note| note.starts_with("Sans fichier (DICOM) : ")), "{notes:?}");
+        assert!(notes.iter().any(|note| note.starts_with("Sans fichier (EDF+) : ")), "{notes:?}");
+        let elsewhere = "Tracé trop long pour être ici : il est dans les documents joints.";
+        assert_eq!(notes.contains(&elsewhere), !in_bundle);
+        let titles: Vec<&str> = all(&json, "DocumentReference")
+            .into_iter()
+            .filter_map(|d| d["content"][0]["attachment"]["title"].as_str())
+            .filter(|title| title.starts_with("Électrocardiogramme"))
+            .collect();
+        assert_eq!(titles, kinds);
+        if !in_bundle {
+            let (kind, sent) = uploaded(&submission, dossier.documents.len() + 1);
+            assert_eq!(kind, "application/octet-stream");
+            assert!(sent == bytes, "every bit");
+        }
+    }
 }

@@ -21,7 +21,7 @@ use consult::vitals::{
 use sha2::{Digest, Sha256};
 use std::sync::OnceLock;
 
-use crate::{Context, Files, RecordingFile, Site, SiteKind};
+use crate::{Context, Files, ModelFacts, RecordingFile, Site, SiteKind};
 
 /// 2026-11-22, 14:05:00 in Paris.
 pub(super) const BEGAN: i64 = 1_795_352_700_000;
@@ -51,7 +51,22 @@ pub(super) fn site() -> Site {
 }
 
 pub(super) fn context(site: &Site) -> Context<'_> {
-    Context { cabin: "cabin-brest-1", site, software_version: "0.1.0", now: at(1_500), utc_offset_minutes: 60 }
+    Context {
+        cabin: "cabin-brest-1",
+        site,
+        software_version: "0.1.0",
+        now: at(1_500),
+        utc_offset_minutes: 60,
+        model: facts,
+    }
+}
+
+fn facts(model: &str) -> ModelFacts {
+    match model {
+        "ecg_cyton" => ModelFacts { maker: Some("OpenBCI"), is_medical: false },
+        "oximeter_nonin" => ModelFacts { maker: Some("Nonin"), is_medical: true },
+        _ => ModelFacts { maker: None, is_medical: true },
+    }
 }
 
 pub(super) fn files(dossier: &Dossier) -> Files<'static> {

@@ -31,6 +31,8 @@ fn about(device: &DeviceIdentity) -> About<'_> {
         began: Moment(1_795_352_707_120),
         utc_offset_minutes: 60,
         device,
+        maker: Some("OpenBCI"),
+        is_medical: false,
         institution: "Pharmacie du Port",
         software_version: "0.1.0",
         ids: Ids { study: Uuid::from_u128(1), series: Uuid::from_u128(2), instance: Uuid::from_u128(u128::MAX) },
@@ -323,6 +325,26 @@ fn the_same_recording_always_gives_the_same_bytes() {
     let device = device();
     assert!(edf(&of_a_board(), &about(&device)) == edf(&of_a_board(), &about(&device)));
     assert!(dicom(&of_a_board(), &about(&device)) == dicom(&of_a_board(), &about(&device)));
+}
+
+#[test]
+fn the_files_name_the_maker_say_what_is_not_for_diagnosis_and_never_guess_a_sex() {
+    let device = device();
+    let mut about = about(&device);
+    about.patient.sex = None;
+    let holds = |file: &[u8], part: &[u8]| file.windows(part.len()).any(|window| window == part);
+    let research = b"NOT FOR DIAGNOSIS";
+    let (object, edf_file) = (dicom(&of_a_board(), &about).unwrap(), edf(&of_a_board(), &about).unwrap());
+    assert!(holds(&object, b"\x10\x00\x40\x00CS\x00\x00"), "Patient's Sex has no value, not O: other");
+    assert!(holds(&object, b"\x08\x00\x70\x00LO\x08\x00OpenBCI "));
+    assert!(holds(&object, b"\x08\x00\x90\x10LO\x0A\x00ecg_cyton "));
+    assert!(holds(&object, research));
+    let recording = String::from_utf8(edf_file[88..168].to_vec()).unwrap();
+    assert_eq!(recording.trim_end(), "Startdate 22-NOV-2026 X X ecg_cyton not_for_diagnosis");
+    (about.maker, about.is_medical) = (None, true);
+    let (object, edf_file) = (dicom(&of_a_board(), &about).unwrap(), edf(&of_a_board(), &about).unwrap());
+    assert!(!holds(&object, research) && !holds(&edf_file, b"not_for_diagnosis"));
+    assert!(holds(&object, b"\x08\x00\x70\x00LO\x00\x00"), "type 2: empty where nobody knows");
 }
 
 #[test]
