@@ -233,6 +233,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(60);
 
     type Told = (Box<Pending>, Result<Kept, outbox::Error>);
+    type Heard = mpsc::Receiver<Told>;
 
     fn ecg() -> Ecg {
         Ecg::new(vec![Lead::I], 250, 1_000_000, (0..2_500).collect()).unwrap()
@@ -259,8 +260,7 @@ mod tests {
         Pending::new(Measurement::EarPicture, content, device, (None, Moment(9)), Some(true))
     }
 
-    fn channel() -> (impl Fn(Box<Pending>, Result<Kept, outbox::Error>) + Clone + Send + 'static, mpsc::Receiver<Told>)
-    {
+    fn channel() -> (impl Fn(Box<Pending>, Result<Kept, outbox::Error>) + Clone + Send + 'static, Heard) {
         let (told, heard) = mpsc::channel();
         (move |pending, result| told.send((pending, result)).unwrap(), heard)
     }
