@@ -36,6 +36,8 @@ const OUT_MS_MAX: u64 = 300;
 const GROWTH_MAX_KIB: i64 = 1_024;
 /// Virtual machines at once.
 const GUESTS: usize = 2;
+/// Vendor and product of the simulated adapter.
+const FTDI: (u16, u16) = (0x0403, 0x6001);
 /// How `tests/tools/usb_guest` says that this machine can have no guest.
 const NO_GUEST: i32 = 77;
 
@@ -164,14 +166,15 @@ fn is_usb_only(model: &Model) -> bool {
     model.line.is_none() && !model.usb.is_empty()
 }
 
-/// Of those with a serial line, which any adapter can be in front of: one that streams, one that is asked, one of text,
-/// the fastest.
-const ON_AN_ADAPTER: [&str; 4] = ["oximeter_nonin", "blood_pressure_suntech", "scale_tanita", "ecg_cyton"];
+/// Of those with a serial line some, each behind an FTDI adapter or a port itself (CDC-ACM): three that stream, one that
+/// is asked, one of text.
+const ON_A_SERIAL_PORT: [&str; 5] =
+    ["oximeter_nonin", "blood_pressure_suntech", "scale_tanita", "ecg_cyton", "ecg_healthypi5"];
 
 /// What is unplugged in the virtual machine: all that are USB devices, or can be without a serial port, and those.
 fn on_usb() -> impl Iterator<Item = &'static Model> {
     let is_it = |model: &&Model| model.usb.iter().any(|hint| hint.transport != Transport::Serial);
-    MODELS.iter().filter(move |model| is_it(model) || ON_AN_ADAPTER.contains(&model.key)).filter(is_wanted)
+    MODELS.iter().filter(move |model| is_it(model) || ON_A_SERIAL_PORT.contains(&model.key)).filter(is_wanted)
 }
 
 /// Devices of IEEE 11073, which a test reaches over TCP.
@@ -312,19 +315,28 @@ fn in_the_guest() {
 
 /// Plugs it in, and says where a technician would find it.
 fn plug_into_usb(model: &'static Model) -> (Simulator, Address, &'static str) {
-    if ON_AN_ADAPTER.contains(&model.key) {
-        let sim = Simulator::start_on_usb_adapter(model.key, 0).unwrap();
-        return (sim, Address::Serial(sim::ADAPTER_SERIAL.into()), "FTDI");
+    let is_serial = ON_A_SERIAL_PORT.contains(&model.key);
+    let sim = match Simulator::start_on_usb(model.key, 0) {
+        // No USB plug of its own.
+        Err(_) if is_serial => Simulator::start_on_usb_adapter(model.key, 0),
+        sim => sim,
     }
-    let sim = Simulator::start_on_usb(model.key, 0).unwrap();
+    .unwrap();
     let give_up_at = Instant::now() + PATIENCE;
-    let (vid, pid) = loop {
-        if let Some(usb) = find::list_usb().into_iter().find_map(|found| found.usb) {
-            break usb;
+    let found = loop {
+        let all = if is_serial { find::list() } else { find::list_usb() };
+        if let Some(found) = all.into_iter().find(|found| found.usb.is_some() && (found.serial.is_some() || !is_serial))
+        {
+            break found;
         }
         assert!(Instant::now() < give_up_at, "{}: the kernel does not find it", model.key);
         std::thread::yield_now();
     };
+    let (vid, pid) = found.usb.unwrap_or_default();
+    if let Some(serial) = found.serial.filter(|_| is_serial) {
+        let is_adapter = (vid, pid) == FTDI;
+        return (sim, Address::Serial(serial), if is_adapter { "FTDI" } else { "ACM" });
+    }
     let cable = match model.transport(vid, pid) {
         Some(Transport::HidUart) => "CP2110",
         Some(Transport::PersonalHealth) => "PHDC",
