@@ -62,7 +62,7 @@ impl Bench {
 #[test]
 fn whatever_a_device_says_its_measurement_ends_in_the_time_that_its_driver_tells() {
     let seed = std::process::id();
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     for model in MODELS {
         for talks in [false, true] {
             let mut bench = Bench::started(model.key);
