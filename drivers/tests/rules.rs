@@ -11,6 +11,10 @@ fn file() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../systemd/70-cabin-devices.rules")
 }
 
+fn sight_and_sound() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../systemd/72-cabin-sight-and-sound.rules")
+}
+
 /// One rule: key, operator and value, in order (udev(7): several on a line, a comma between).
 fn rule(line: &str) -> Vec<(String, String, String)> {
     let mut parts = Vec::new();
@@ -81,6 +85,24 @@ fn every_adapter_of_a_model_has_a_rule_that_lets_the_cabin_open_it_and_nobody_el
 }
 
 #[test]
+fn cameras_stethoscope_button_and_receipt_printer_are_the_cabins_and_keyboards_are_not() {
+    let text = std::fs::read_to_string(sight_and_sound()).unwrap();
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let rules: Vec<_> = lines.map(rule).collect();
+    let value = |parts: &[(String, String, String)], key: &str| {
+        parts.iter().find(|(known, ..)| known == key).map(|(_, _, value)| value.clone())
+    };
+    let subsystems: Vec<_> = rules.iter().filter_map(|parts| value(parts, "SUBSYSTEM")).collect();
+    assert_eq!(subsystems, ["video4linux", "sound", "input", "usbmisc"]);
+    for parts in &rules {
+        assert_eq!(value(parts, "GROUP").as_deref(), Some("cabin"), "{parts:?}");
+        assert_eq!(value(parts, "MODE").as_deref(), Some("0660"), "{parts:?}");
+        let is_input = value(parts, "SUBSYSTEM").as_deref() == Some("input");
+        assert_eq!(is_input, value(parts, "DRIVERS").as_deref() == Some("uvcvideo"), "only a camera's own: {parts:?}");
+    }
+}
+
+#[test]
 fn udev_itself_accepts_the_rules() {
     // systemd 254 and later: Debian 13.
     let has_verify = Command::new("udevadm").args(["verify", "--help"]).output().is_ok_and(|out| out.status.success());
@@ -89,7 +111,7 @@ fn udev_itself_accepts_the_rules() {
         return;
     }
     let mut verify = Command::new("udevadm");
-    verify.args(["verify", "--resolve-names=never", "--no-summary"]).arg(file());
+    verify.args(["verify", "--resolve-names=never", "--no-summary"]).arg(file()).arg(sight_and_sound());
     let out = verify.output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
 }

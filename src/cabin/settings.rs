@@ -106,6 +106,7 @@ impl Settings {
             long_warning_ms: usual.long_warning_ms.max(ms(config.inactivity.forget_after)),
             ..usual
         };
+        let spared = spared(&instruments);
         let policy = policy.checked().with_context(|| format!("{}: [inactivity]", path.display()))?;
         Ok(Self {
             file: path.to_owned(),
@@ -148,7 +149,7 @@ impl Settings {
             fixtures: wiring::fixtures(&config).with_context(|| path.display().to_string())?,
             desk_url: config.desk.url.clone(),
             desk_ca: config.desk.ca_file.clone(),
-            call: call_settings(&config)?,
+            call: call_settings(&config, spared)?,
             printer: config.printer.clone(),
             receipt_printer: config
                 .fixtures
@@ -238,7 +239,19 @@ fn insee(town: &str, postal_code: &str) -> String {
     same.map(|place| place.cog.as_str().to_owned()).unwrap_or_default()
 }
 
-fn call_settings(config: &Config) -> anyhow::Result<call::Settings> {
+/// What an examination looks or listens with: a call never chooses it by itself.
+fn spared(instruments: &[instruments::Setting]) -> call::Spared {
+    let addresses = instruments.iter().filter_map(|instrument| match &instrument.source {
+        instruments::Source::Camera(camera::Source::Plugged(address))
+        | instruments::Source::Stethoscope(sound::Source::Plugged(address)) => Some(address.clone()),
+        instruments::Source::Camera(camera::Source::Test(_))
+        | instruments::Source::Stethoscope(sound::Source::Test) => None,
+    });
+    let addresses: Vec<_> = addresses.collect();
+    call::Spared::by(move || exam::files(&addresses))
+}
+
+fn call_settings(config: &Config, spared: call::Spared) -> anyhow::Result<call::Settings> {
     let mut ice_servers: Vec<_> = config
         .call
         .stun
@@ -273,6 +286,7 @@ fn call_settings(config: &Config) -> anyhow::Result<call::Settings> {
             config::Source::Test | config::Source::Off => call::AudioSink::Silent,
             config::Source::Named(name) => call::AudioSink::Device(name.clone()),
         },
+        spared,
         ..call::Settings::default()
     })
 }

@@ -4,7 +4,7 @@
 //! and the call says so: a cabin under installation can then be tested up to the physician's screen.
 
 use crate::news::MediaNews;
-use crate::{AudioSource, Fault, Settings, VideoSource};
+use crate::{AudioSource, Fault, Settings, Spared, VideoSource};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
@@ -73,7 +73,7 @@ impl PictureCapture {
             // Off is answered before a capture is started.
             VideoSource::TestPicture | VideoSource::Off => None,
             VideoSource::Device(path) => Some(Source::Camera(path.clone())),
-            VideoSource::Auto => first_device("Video/Source").map(Source::Found),
+            VideoSource::Auto => first_device("Video/Source", &settings.spared).map(Source::Found),
         };
         let running = match wanted {
             Some(source) => start(source).or_else(|why| {
@@ -154,7 +154,7 @@ impl SoundCapture {
         let wanted = match &settings.audio_source {
             AudioSource::TestTone | AudioSource::Off => None,
             AudioSource::Device(name) => Some(Source::Microphone(name.clone())),
-            AudioSource::Auto => first_device("Audio/Source").map(Source::Found),
+            AudioSource::Auto => first_device("Audio/Source", &settings.spared).map(Source::Found),
         };
         let running = match wanted {
             Some(source) => start(source).or_else(|why| {
@@ -302,13 +302,29 @@ pub(crate) fn cleaning(echo_probe: Option<&str>) -> Option<String> {
     })
 }
 
-fn first_device(class: &str) -> Option<gst::Device> {
-    media::devices(class).into_iter().next()
+fn first_device(class: &str, spared: &Spared) -> Option<gst::Device> {
+    let spared = spared.files();
+    media::devices(class).into_iter().find(|device| !is_spared(|name| media::property(device, name), &spared))
+}
+
+/// Whether one of these files is the device's, by what its provider says of it: V4L2, ALSA, PulseAudio and PipeWire
+/// each name it in their own way.
+fn is_spared(property: impl Fn(&str) -> Option<String>, spared: &[String]) -> bool {
+    let file = ["device.path", "api.v4l2.path"].into_iter().filter_map(&property);
+    let card = ["alsa.card", "api.alsa.card", "api.alsa.pcm.card"].into_iter().filter_map(&property);
+    let card = card.map(|card| format!("hw:{card}"));
+    // `hw:1,0`, `front:1`, `alsa_input.hw:1`: the number behind the colon is the card's.
+    let path = ["api.alsa.path", "device.string", "object.path"].into_iter().filter_map(&property);
+    let path = path.filter_map(|path| {
+        let card = path.rsplit(':').next()?.split(',').next()?;
+        card.parse::<u32>().ok().map(|card| format!("hw:{card}"))
+    });
+    file.chain(card).chain(path).any(|file| spared.contains(&file))
 }
 
 /// Whether a loudspeaker or headset is there.
 pub(crate) fn first_loudspeaker() -> Option<gst::Device> {
-    first_device("Audio/Sink")
+    first_device("Audio/Sink", &Spared::default())
 }
 
 fn mark(pipeline: &gst::Pipeline, marks: Marks) -> Result<(), String> {
@@ -364,6 +380,34 @@ fn cover_when_asked(pipeline: &gst::Pipeline, covered: Arc<AtomicBool>) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_otoscope_and_the_stethoscope_are_never_chosen_for_the_call() {
+        // What the providers say: V4L2, PipeWire; ALSA, PulseAudio, PipeWire twice.
+        let listed: [(&str, &[(&str, &str)]); 8] = [
+            ("otoscope", &[("device.api", "v4l2"), ("device.path", "/dev/video0")]),
+            ("otoscope by pipewire", &[("api.v4l2.path", "/dev/video0"), ("object.path", "v4l2:/dev/video0")]),
+            ("room camera", &[("device.api", "v4l2"), ("device.path", "/dev/video2")]),
+            ("stethoscope", &[("device.api", "alsa"), ("alsa.card", "1")]),
+            ("stethoscope by pulse", &[("device.string", "front:1"), ("alsa.card", "1")]),
+            ("stethoscope by pipewire", &[("api.alsa.path", "hw:1,0"), ("api.alsa.pcm.card", "1")]),
+            ("headset", &[("device.api", "alsa"), ("alsa.card", "2")]),
+            ("headset by pulse", &[("device.string", "hw:2")]),
+        ];
+        let chosen = |spared: &[&str]| -> Vec<&str> {
+            let spared: Vec<String> = spared.iter().map(|file| (*file).to_owned()).collect();
+            let says = |properties: &[(&str, &str)], name: &str| {
+                properties.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            };
+            let may_be = |listed: &&(&str, &[(&str, &str)])| !is_spared(|name| says(listed.1, name), &spared);
+            listed.iter().filter(may_be).map(|(name, _)| *name).collect()
+        };
+        assert_eq!(chosen(&[]).len(), listed.len());
+        assert_eq!(chosen(&["/dev/video0", "hw:1"]), ["room camera", "headset", "headset by pulse"]);
+        assert_eq!(chosen(&["/dev/video2", "hw:2"]).len(), 5);
+        let settings = Settings { spared: Spared::by(|| vec!["/dev/video0".into()]), ..Settings::default() };
+        assert_eq!(settings.spared.files(), ["/dev/video0"], "looked up at each choice");
+    }
 
     #[test]
     fn the_cleaned_microphone_path_runs_with_and_without_an_echo_to_cancel() {

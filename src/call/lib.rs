@@ -83,6 +83,8 @@ pub struct Settings {
     pub audio_source: AudioSource,
     /// The loudspeaker or headset.
     pub audio_sink: AudioSink,
+    /// What is never chosen by itself.
+    pub spared: Spared,
     /// The picture sent.
     pub picture: Picture,
     /// What the picture may take at most, in bits a second. The policy stays below on a narrow line.
@@ -92,6 +94,28 @@ pub struct Settings {
     pub jitter_milliseconds: u32,
 }
 
+/// The files of cameras (`/dev/video2`) and sound cards (`hw:1`) that [`VideoSource::Auto`] and [`AudioSource::Auto`]
+/// never choose: those of an examination. Asked at each choice, since a file's number is another after each plugging.
+#[derive(Clone, Default)]
+pub struct Spared(Option<Arc<dyn Fn() -> Vec<String> + Send + Sync>>);
+
+impl Spared {
+    /// Those that `files` names, which may look into the kernel's tree.
+    pub fn by(files: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Spared {
+        Spared(Some(Arc::new(files)))
+    }
+
+    fn files(&self) -> Vec<String> {
+        self.0.as_ref().map(|files| files()).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for Spared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Spared(some)" } else { "Spared(none)" })
+    }
+}
+
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
@@ -99,6 +123,7 @@ impl Default for Settings {
             video_source: VideoSource::Auto,
             audio_source: AudioSource::Auto,
             audio_sink: AudioSink::Auto,
+            spared: Spared::default(),
             picture: Picture { width: 640, height: 480, frames_per_second: 30 },
             picture_bits_per_second_max: 1_000_000,
             jitter_milliseconds: 200,

@@ -20,7 +20,7 @@ mod seek;
 pub mod still;
 
 use crate::button::Button;
-use crate::device::{Address, Device, NoAddress};
+use crate::device::{self, Address, Device, NoAddress};
 use crate::picture::{self, Luma};
 use crate::turn::{Refusals, Turn};
 use find::Found;
@@ -253,8 +253,11 @@ impl Worker {
             Source::Plugged(address) => address,
         };
         let Some(Found { node, device, modes, .. }) = find::resolve(address) else {
-            // Out: what it is refused for when it comes back is news again.
-            refused.over();
+            match find::forbidden(address) {
+                Some(node) => self.refuse(&node, device::NOT_ALLOWED.to_owned(), refused),
+                // Out: what it is refused for when it comes back is news again.
+                None => refused.over(),
+            }
             return None;
         };
         match format::choose(&modes) {

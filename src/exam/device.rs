@@ -103,6 +103,20 @@ impl std::str::FromStr for Address {
     }
 }
 
+/// What a technician does about a file that this program may not open.
+pub(crate) const NOT_ALLOWED: &str =
+    "this account may not open it: install the udev rule 72-cabin-sight-and-sound.rules";
+
+/// Whether the system refuses this program that file.
+pub(crate) fn is_forbidden(node: &Path) -> bool {
+    let opened = fs::OpenOptions::new().read(true).write(true).open(node);
+    opened.is_err_and(|error| is_refusal(error.kind()))
+}
+
+fn is_refusal(kind: std::io::ErrorKind) -> bool {
+    kind == std::io::ErrorKind::PermissionDenied
+}
+
 /// The device behind a folder of `/sys/class`; `named` is what the kernel calls it.
 pub(crate) fn behind(class: &Path, named: &str) -> Device {
     match usb_folder(class) {
@@ -176,6 +190,19 @@ mod tests {
         assert!(!address(Some("A"), None).fits(&usb(None, "1-1")));
         assert!(!address(None, Some("1-2")).fits(&usb(None, "1-1")));
         assert!(!address(None, None).fits(&Device { name: "vivid".into(), usb: None }));
+    }
+
+    #[test]
+    fn what_this_account_may_not_open_is_told_with_the_rule_that_lets_it() {
+        assert!(is_refusal(std::io::ErrorKind::PermissionDenied));
+        for other in [std::io::ErrorKind::NotFound, std::io::ErrorKind::ResourceBusy] {
+            assert!(!is_refusal(other), "{other:?}");
+        }
+        assert!(!is_forbidden(Path::new("/dev/null")));
+        assert!(!is_forbidden(Path::new("/nowhere/video0")), "what is not there is not refused");
+        let rule = NOT_ALLOWED.rsplit(' ').next().unwrap();
+        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systemd").join(rule);
+        assert!(rules.is_file(), "{}", rules.display());
     }
 
     #[test]

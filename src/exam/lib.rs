@@ -7,9 +7,12 @@
 pub mod button;
 pub mod camera;
 mod device;
+mod files;
 pub mod jpeg;
 pub mod picture;
 pub mod sound;
+pub mod trial;
 mod turn;
 
 pub use device::{Address, Device, NoAddress, Usb};
+pub use files::files;

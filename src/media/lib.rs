@@ -24,7 +24,9 @@ pub fn devices(class: &str) -> Vec<gst::Device> {
     found.filter(|device| property(device, "device.class").as_deref() != Some("monitor")).collect()
 }
 
-/// A text that a device provider says of a device.
+/// What a device provider says of a device: a text, or a number (ALSA's of a card).
 pub fn property(device: &gst::Device, name: &str) -> Option<String> {
-    device.properties()?.get::<String>(name).ok()
+    let properties = device.properties()?;
+    let number = || properties.get::<i32>(name).map(|number| number.to_string());
+    properties.get::<String>(name).or_else(|_| number()).ok()
 }

@@ -58,6 +58,21 @@ pub(crate) fn resolve(address: &Address) -> Option<Found> {
     fitting.all(|(class, _)| socket(&behind(&class)) == socket(&first.device)).then_some(first)
 }
 
+/// Every file of every camera, those that give no pictures too.
+pub(crate) fn all() -> Vec<(PathBuf, Device)> {
+    nodes().into_iter().map(|(class, node)| (node, behind(&class))).collect()
+}
+
+/// Of the files that an address means, one that this program may not open: then no camera is found there, although it
+/// is plugged.
+pub(crate) fn forbidden(address: &Address) -> Option<PathBuf> {
+    let mut fitting = nodes().into_iter().filter(|(class, node)| match address {
+        Address::Named(name) => fs::canonicalize(name).is_ok_and(|named| named == *node),
+        Address::Usb { .. } => address.fits(&behind(class)),
+    });
+    fitting.find_map(|(_, node)| device::is_forbidden(&node).then_some(node))
+}
+
 /// Folders of the kernel's tree and the files in `/dev` that belong to them.
 fn nodes() -> Vec<(PathBuf, PathBuf)> {
     let nodes = device::numbered(CLASS, "video").into_iter();

@@ -39,7 +39,7 @@ pub fn is_plugged(address: &Address) -> bool {
 /// The microphone that an address means: of several alike, none.
 pub(crate) fn resolve(address: &Address) -> Option<Found> {
     let mut fitting = list().into_iter().filter(|found| match address {
-        Address::Named(name) => *name == found.name || *name == by_id(found),
+        Address::Named(name) => is_named(name, &found.name),
         Address::Usb { .. } => address.fits(&found.device),
     });
     let first = fitting.next()?;
@@ -47,11 +47,16 @@ pub(crate) fn resolve(address: &Address) -> Option<Found> {
     fitting.all(|other| other.device == first.device).then_some(first)
 }
 
+/// Whether an address's name is that of this input: `hw:1,0`, or with the card's name in place of its number.
+pub(crate) fn is_named(name: &str, input: &str) -> bool {
+    name == input || name == by_id(input)
+}
+
 /// The same with the card's name in place of its number, which depends on the order of plugging.
-fn by_id(found: &Found) -> String {
-    let number = found.name.trim_start_matches("hw:").split(',').next().unwrap_or_default();
+fn by_id(input: &str) -> String {
+    let number = input.trim_start_matches("hw:").split(',').next().unwrap_or_default();
     let id = device::text(&PathBuf::from(CLASS).join(format!("card{number}")).join("id")).unwrap_or_default();
-    found.name.replacen(&format!("hw:{number},"), &format!("hw:{id},"), 1)
+    input.replacen(&format!("hw:{number},"), &format!("hw:{id},"), 1)
 }
 
 /// `pcm0c` is what captures; `pcm0p` plays.

@@ -15,8 +15,9 @@ const WAIT_MILLISECONDS: u32 = 100;
 /// Rates that are asked for, the better first.
 const RATES: [u32; 2] = [48_000, 44_100];
 
-/// Linux errno: the device is gone; the buffer overran; nothing there yet; interrupted.
+/// Linux errno: the device is gone; this account may not; the buffer overran; nothing there yet; interrupted.
 const ENODEV: i32 = 19;
+const EACCES: i32 = 13;
 const EPIPE: i32 = 32;
 const EAGAIN: i32 = 11;
 const EINTR: i32 = 4;
@@ -156,7 +157,11 @@ fn set(pcm: &PCM) -> alsa::Result<(u32, usize)> {
 
 fn ended(what: &str, error: &alsa::Error) -> Ended {
     let why = format!("{what}: {error}");
-    if errno(error) == ENODEV { Ended::Gone(why) } else { Ended::Refused(why) }
+    match errno(error) {
+        ENODEV => Ended::Gone(why),
+        EACCES => Ended::Refused(format!("{why}: {}", crate::device::NOT_ALLOWED)),
+        _ => Ended::Refused(why),
+    }
 }
 
 /// Its number, whichever sign the library gave it.
