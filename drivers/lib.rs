@@ -49,7 +49,9 @@ pub mod oximeter_phd;
 pub mod oximeter_taidoc;
 mod oximetry;
 mod personal_health;
+mod plugged;
 pub mod ports;
+pub mod probe;
 mod recorder;
 pub mod scale_health_o_meter;
 pub mod scale_mt_sics;
@@ -67,6 +69,7 @@ pub use models::{
     ANY_PERSONAL_HEALTH, Confidence, Line, MODELS, Model, Parity, Transport, UsbHint, model,
     models_for_personal_health, models_for_usb,
 };
+pub use plugged::{lasting, models_for, plugged};
 
 /// Most bytes of a device's past that a protocol keeps, unless its device may send longer messages
 /// ([`Protocol::buffer_max`]). Older bytes are skipped as garbage.

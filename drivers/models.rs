@@ -120,6 +120,19 @@ pub struct Model {
     pub protocol: fn() -> Box<dyn Protocol>,
 }
 
+/// Devices with a memory, besides recorders and personal health devices (whose agents may send what they stored). A
+/// Contec oximeter has one that is never read; a Nonin sends its own by itself (data format 13).
+const WITH_MEMORY: &[&str] = &[
+    "oximeter_nonin",
+    "thermometer_taidoc",
+    "blood_pressure_taidoc",
+    "glucose_taidoc",
+    "blood_pressure_omron",
+    "blood_pressure_microlife_ascii",
+    "blood_pressure_microlife_m",
+    "blood_pressure_contec_08a",
+];
+
 impl Model {
     /// Whether its maker sells it as a medical device. False of research boards and parcel scales: what they measure is
     /// marked as not for diagnosis wherever it is read.
@@ -137,6 +150,13 @@ impl Model {
     /// nor a USB identity that would tell it from any other stick.
     pub fn is_read_from_files(&self) -> bool {
         self.line.is_none() && self.usb.is_empty()
+    }
+
+    /// Whether what goes over its line may tell of other people than the one who is measured: it has a memory that the
+    /// cabin looks through, or that it sends by itself. What is recorded of such a line is theirs too.
+    pub fn tells_of_others(&self) -> bool {
+        let is_personal_health = self.usb.iter().any(|hint| hint.transport == Transport::PersonalHealth);
+        self.is_read_from_files() || is_personal_health || WITH_MEMORY.contains(&self.key)
     }
 
     /// Over what it is read when it is a USB device of that identity without a serial port. An identity that is not

@@ -24,6 +24,11 @@ pub(crate) enum Cable {
 }
 
 impl Cable {
+    /// The device is on USB, or at the other end of a connection, itself: not behind an adapter that is there without it.
+    pub(crate) fn is_the_device(&self) -> bool {
+        matches!(self, Cable::Hid(_) | Cable::Phdc(_) | Cable::Tcp(_))
+    }
+
     /// Opens the model at that address, and says what was opened.
     pub(crate) fn open(address: &Address, model: &Model) -> Result<(Cable, Found), NotOpened> {
         let not_bound_well = |found: &Found| NotOpened::Refused { path: found.path.clone(), remedy: Remedy::NotAPort };

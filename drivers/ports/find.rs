@@ -107,7 +107,20 @@ pub struct Found {
     pub product: Option<String>,
     /// It is a USB device with an interface of the personal healthcare class.
     pub is_personal_health: bool,
+    /// It is the folder where a recorder's files appear.
+    pub is_recorder: bool,
 }
+
+impl Found {
+    /// The folder where a recorder's files appear.
+    pub fn recorder(folder: PathBuf) -> Self {
+        Found { path: folder, is_recorder: true, ..Found::default() }
+    }
+}
+
+/// Where recorders' memory sticks are mounted (`systemd/71-cabin-recorder.rules`), each in a folder named `recorder`,
+/// `recorder2`, …
+const RECORDERS: &str = "run/telecabine";
 
 /// Ports looked at: more than any machine has.
 const PORTS_MAX: usize = 256;
@@ -162,6 +175,13 @@ pub fn list_usb() -> Vec<Found> {
     let root = Path::new("/");
     let all = names_in(&root.join("sys/bus/usb/devices")).into_iter().filter_map(|name| usb_device(root, &name));
     all.filter(|found| found.is_personal_health || found.usb.is_some_and(|usb| known.contains(&usb))).collect()
+}
+
+/// The folders of recorders of a machine laid out under `root`: each is there from the first time that its stick was in.
+pub(crate) fn recorder_folders(root: &Path) -> Vec<PathBuf> {
+    let folder = root.join(RECORDERS);
+    let names = names_in(&folder).into_iter().filter(|name| name.starts_with("recorder"));
+    names.map(|name| folder.join(name)).filter(|path| path.is_dir()).collect()
 }
 
 /// [`usb_devices`] on a machine laid out under `root`.
@@ -221,6 +241,7 @@ fn usb_device(root: &Path, name: &str) -> Option<Found> {
         usb: Some(usb),
         product: of_usb("product"),
         is_personal_health: is_personal_health(root, name),
+        is_recorder: false,
     })
 }
 
@@ -399,6 +420,28 @@ mod tests {
         machine.write("run/udev/data/c189:6", "");
         assert_eq!(find("10c4:ea80@1-2.4"), None, "not ours yet");
         assert_eq!(find("10c4:ea80@1-1"), first);
+    }
+
+    #[test]
+    fn a_device_of_the_personal_health_class_and_a_recorders_folder_are_known_for_what_they_are() {
+        let machine = Machine::new("class");
+        for (file, text) in [
+            ("idVendor", "0590"),
+            ("idProduct", "00ff"),
+            ("busnum", "1"),
+            ("devnum", "3"),
+            ("dev", "189:2"),
+            ("bConfigurationValue", "1"),
+        ] {
+            machine.write(&format!("sys/bus/usb/devices/1-1/{file}"), text);
+        }
+        machine.write("sys/bus/usb/devices/1-1:1.0/bInterfaceClass", "0f\n");
+        let found = resolve_in(&machine.0, &Address::Usb("0590:00ff".parse().unwrap())).unwrap();
+        assert!(found.is_personal_health && !found.is_recorder);
+        assert!(recorder_folders(&machine.0).is_empty());
+        machine.write("run/telecabine/recorder/1.ECG", "");
+        machine.write("run/telecabine/other/file", "");
+        assert_eq!(recorder_folders(&machine.0), [machine.0.join("run/telecabine/recorder")]);
     }
 
     #[test]

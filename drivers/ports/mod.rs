@@ -16,8 +16,8 @@
 //! ```
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -26,6 +26,7 @@ use consult::vitals::{DeviceIdentity, Measurement, Moment, Reading};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::OwnedFd;
 
+use crate::probe::Probed;
 use crate::{Absent, Event, Fault, Measured, Model, Status, Waveform};
 
 mod cable;
@@ -149,6 +150,8 @@ pub enum PortEvent {
     Finished,
     /// See [`Event::Fault`].
     Fault(Fault),
+    /// What came of a [`Port::probe`].
+    Probed(Probed),
 }
 
 impl PortEvent {
@@ -170,6 +173,7 @@ pub fn system_clock() -> Moment {
 pub(crate) enum Command {
     Start,
     Stop,
+    Probe,
     Record(Option<PathBuf>),
     Close,
 }
@@ -198,12 +202,25 @@ impl Port {
     /// # Errors
     /// As [`Port::open`].
     pub fn open_at(binding: Binding, messages: SyncSender<Message>, clock: WallClock) -> std::io::Result<Port> {
+        Self::open_after(&[], binding, messages, clock)
+    }
+
+    fn open_after(
+        closed: &[Closed],
+        binding: Binding,
+        messages: SyncSender<Message>,
+        clock: WallClock,
+    ) -> std::io::Result<Port> {
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let closed = closed.to_vec();
         let (commands, inbox) = mpsc::channel();
         let name: Arc<str> = binding.name.as_str().into();
         let measurement = binding.model.measurement;
         let worker = worker::Worker::new(binding, name.clone(), messages, inbox, wake.clone(), clock);
-        let thread = std::thread::Builder::new().name(format!("port {name}")).spawn(move || worker.run())?;
+        let thread = std::thread::Builder::new().name(format!("port {name}")).spawn(move || {
+            closed.iter().for_each(Closed::wait);
+            worker.run();
+        })?;
         Ok(Port { name, measurement, commands, wake, thread: Some(thread) })
     }
 
@@ -227,6 +244,12 @@ impl Port {
         self.command(Command::Stop);
     }
 
+    /// Asks whether the device is there, and not its cable only. It says [`PortEvent::Probed`] within
+    /// [`PROBE_MAX`](crate::probe::PROBE_MAX); starts and keeps nothing.
+    pub fn probe(&self) {
+        self.command(Command::Probe);
+    }
+
     /// Writes what goes over the line to a file ([`crate::capture`]), until [`Port::end_record`]. The file is created
     /// readable by its owner only. Never during a patient's consultation: it would be a copy of their readings.
     pub fn record(&self, path: PathBuf) {
@@ -247,6 +270,7 @@ impl Port {
 
 impl Drop for Port {
     fn drop(&mut self) {
+        // A second one, from `Ports`, is not read any more.
         self.command(Command::Close);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -256,7 +280,23 @@ impl Drop for Port {
     }
 }
 
-/// All ports of a cabin.
+/// Whether ports that are being closed have let go of their lines ([`Ports::close`]).
+#[derive(Clone, Debug, Default)]
+pub struct Closed(Arc<OnceLock<()>>);
+
+impl Closed {
+    /// They have.
+    pub fn is_closed(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    /// Waits until they have: as long as a line takes to open, or a cuff to be stopped.
+    pub fn wait(&self) {
+        self.0.wait();
+    }
+}
+
+/// All ports of a cabin. Dropping them closes all at the same time and waits for them.
 pub struct Ports {
     ports: Vec<Port>,
 }
@@ -264,16 +304,37 @@ pub struct Ports {
 impl Ports {
     /// Opens every binding. A port that cannot even have a thread is left out and said in the log.
     pub fn open(bindings: Vec<Binding>) -> (Ports, Receiver<Message>) {
+        Self::open_after(&[], bindings)
+    }
+
+    /// [`Ports::open`] once others have let go of their lines: each line has one reader. Does not wait here.
+    pub fn open_after(closed: &[Closed], bindings: Vec<Binding>) -> (Ports, Receiver<Message>) {
         let (sender, receiver) = mpsc::sync_channel(MESSAGES_MAX);
         let mut ports = Vec::new();
         for binding in bindings {
             let name = binding.name.clone();
-            match Port::open(binding, sender.clone()) {
+            match Port::open_after(closed, binding, sender.clone(), system_clock) {
                 Ok(port) => ports.push(port),
                 Err(error) => tracing::warn!(port = %name, %error, "cannot watch this port: restart the cabin"),
             }
         }
         (Ports { ports }, receiver)
+    }
+
+    /// Closes every port on a thread of its own: nobody waits, and what opens the same lines next is told when it may.
+    pub fn close(self) -> Closed {
+        let closed = Closed::default();
+        let told = closed.clone();
+        // Where no thread is left they were dropped, and so closed, by this call.
+        let closing = std::thread::Builder::new().name("ports close".into()).spawn(move || {
+            drop(self);
+            // Set once, by whoever closed them.
+            let _ = told.0.set(());
+        });
+        if closing.is_err() {
+            let _ = closed.0.set(());
+        }
+        closed
     }
 
     /// Begins a measurement on a port. False when no port has that name.
@@ -284,6 +345,11 @@ impl Ports {
     /// Ends it. False when no port has that name.
     pub fn stop(&self, name: &str) -> bool {
         self.port(name).map(Port::stop).is_some()
+    }
+
+    /// Asks every device at the same time whether it is there.
+    pub fn probe_all(&self) {
+        self.ports.iter().for_each(Port::probe);
     }
 
     /// Ends whatever any device is doing: the patient left.
@@ -304,6 +370,13 @@ impl Ports {
     /// Every port, in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Port> {
         self.ports.iter()
+    }
+}
+
+impl Drop for Ports {
+    fn drop(&mut self) {
+        // All are told before one is waited for.
+        self.ports.iter().for_each(|port| port.command(Command::Close));
     }
 }
 

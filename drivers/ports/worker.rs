@@ -21,7 +21,8 @@ use super::news::News;
 use super::tty::NotOpened;
 use super::{Binding, Command, Message, PortEvent, WallClock, dress};
 use crate::capture::{self, Burst, Direction};
-use crate::{Now, Protocol, Transmit};
+use crate::probe::{Probed, Probing, makes_sense};
+use crate::{Event, Now, Protocol, Transmit};
 
 /// A port that is out is looked for that often where nothing tells of it: a device is back within 2 s of its cable. Two
 /// openings are at least that far apart: one that is lost as soon as it is open does not keep the machine busy.
@@ -75,6 +76,12 @@ pub(super) struct Worker {
     arrived: Instant,
     /// When it may be opened again.
     open_after: Instant,
+    probing: Option<Probing>,
+    /// Between a start and its end.
+    measuring: bool,
+    /// Something came since its line was opened, and it made sense.
+    was_heard: bool,
+    made_sense: bool,
 }
 
 impl Worker {
@@ -100,6 +107,10 @@ impl Worker {
             recording: None,
             arrived: Instant::now(),
             open_after: Instant::now(),
+            probing: None,
+            measuring: false,
+            was_heard: false,
+            made_sense: false,
         }
     }
 
@@ -164,6 +175,7 @@ impl Worker {
                 tracing::info!(port = %self.name, path = %found.path.display(), model = self.binding.model.key, "open");
                 self.usb_serial = found.serial;
                 self.arrived = Instant::now();
+                (self.was_heard, self.made_sense) = (false, false);
                 self.say(PortEvent::Opened { path: found.path });
                 let now = self.now();
                 self.open_after = now.instant + LOOK_EVERY;
@@ -214,20 +226,15 @@ impl Worker {
                 self.protocol.handle_timeout(now);
             }
             while let Some(transmit) = self.protocol.poll_transmit() {
-                gone |= match &transmit {
-                    Transmit::Bytes(bytes) => {
-                        self.record(Direction::ToDevice, bytes);
-                        cable.write(bytes)
-                    }
-                    Transmit::Feature(report) => {
-                        self.record(Direction::Feature, report);
-                        cable.set_feature(report)
-                    }
-                }
-                .is_err();
+                gone |= self.send(&transmit, cable);
             }
+            gone |= self.probe(Some(cable));
+        } else {
+            self.probe(None);
         }
         while let Some(event) = self.protocol.poll_event() {
+            self.made_sense = makes_sense(&event, self.measuring).unwrap_or(self.made_sense);
+            self.measuring &= event != Event::Finished;
             let device = DeviceIdentity {
                 model: self.binding.model.key.to_owned(),
                 serial: self.protocol.serial().or_else(|| self.usb_serial.clone()),
@@ -239,14 +246,56 @@ impl Worker {
         gone
     }
 
+    /// True when the device has gone.
+    fn send(&mut self, transmit: &Transmit, cable: &mut Cable) -> bool {
+        let sent = match transmit {
+            Transmit::Bytes(bytes) => {
+                self.record(Direction::ToDevice, bytes);
+                cable.write(bytes)
+            }
+            Transmit::Feature(report) => {
+                self.record(Direction::Feature, report);
+                cable.set_feature(report)
+            }
+        };
+        sent.is_err()
+    }
+
+    /// Goes on asking whether the device is there. True when it has gone.
+    fn probe(&mut self, cable: Option<&mut Cable>) -> bool {
+        let Some(mut probing) = self.probing.take() else { return false };
+        let now = Instant::now();
+        let outcome = probing.outcome(cable.as_ref().map(|cable| cable.is_the_device() || self.was_heard), now);
+        let mut gone = false;
+        if let Some(cable) = cable {
+            let said = match outcome {
+                None => probing.ask(now),
+                Some(Probed::Answered) => probing.thank(),
+                Some(_) => Vec::new(),
+            };
+            for transmit in &said {
+                gone |= self.send(transmit, cable);
+            }
+        }
+        match outcome {
+            None => self.probing = Some(probing),
+            Some(outcome) => self.say(PortEvent::Probed(outcome)),
+        }
+        gone
+    }
+
     fn heard(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
         self.arrived = Instant::now();
+        self.was_heard = true;
         self.record(Direction::FromDevice, bytes);
         let now = self.now();
         self.protocol.handle_input(bytes, now);
+        if let Some(probing) = &mut self.probing {
+            probing.heard(bytes, self.made_sense);
+        }
     }
 
     /// Waits for bytes, a command, or the next timeout. Returns whether the line (or, while it is out, news
@@ -257,7 +306,8 @@ impl Worker {
             Link::Out { look_at, .. } => Some(*look_at),
             Link::Open(_) => self.protocol.poll_timeout(),
         };
-        let timeout = [offer, due]
+        let probe = self.probing.as_ref().map(|probing| probing.due(Instant::now()));
+        let timeout = [offer, due, probe]
             .into_iter()
             .flatten()
             .min()
@@ -281,7 +331,15 @@ impl Worker {
     fn obey(&mut self, command: Command) -> bool {
         let now = self.now();
         match command {
-            Command::Start => self.protocol.start(now),
+            Command::Start => {
+                self.measuring = true;
+                self.protocol.start(now);
+                if self.probing.take().is_some() {
+                    self.say(PortEvent::Probed(Probed::InUse));
+                }
+            }
+            Command::Probe if self.measuring => self.say(PortEvent::Probed(Probed::InUse)),
+            Command::Probe => self.probing = Some(Probing::new(self.binding.model, now.instant)),
             Command::Stop => self.protocol.stop(now),
             Command::Record(None) => self.recording = None,
             Command::Record(Some(path)) => match self.open_record(&path) {

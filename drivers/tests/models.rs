@@ -20,6 +20,8 @@ const SHARED: &[&str] = &[
     "hearing",
     "models",
     "oximetry",
+    "plugged",
+    "probe",
     "recorder",
     "stored",
     "taidoc",

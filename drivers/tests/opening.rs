@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use drivers::model;
-use drivers::ports::{Address, Binding, Port, PortEvent, Remedy};
+use drivers::ports::{Address, Binding, Port, PortEvent, Ports, Remedy};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -104,4 +104,24 @@ fn what_is_no_serial_port_is_refused_with_a_word_about_the_configuration() {
         assert_eq!(remedy, Remedy::NotAPort, "{}", path.display());
     }
     std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
+fn lines_that_are_let_go_elsewhere_are_opened_by_the_next_only_then() {
+    let (_device, _other, path) = line();
+    let binding = |name: &str| Binding {
+        name: name.into(),
+        model: model("scale_health_o_meter").unwrap(),
+        address: Address::Path(path.clone()),
+    };
+    let (mut ports, messages) = Ports::open(vec![binding("first")]);
+    assert!(matches!(messages.recv_timeout(PATIENCE).unwrap().event, PortEvent::Opened { .. }));
+    for round in 0..20 {
+        let closed = ports.close();
+        let (next, messages) = Ports::open_after(std::slice::from_ref(&closed), vec![binding("next")]);
+        let event = messages.recv_timeout(PATIENCE).unwrap().event;
+        assert!(matches!(event, PortEvent::Opened { .. }), "round {round}: {event:?}");
+        assert!(closed.is_closed(), "round {round}: two readers of one line");
+        ports = next;
+    }
 }

@@ -366,6 +366,8 @@ impl Device {
                 device.finished = true;
                 device.conclude()
             }
+            // Nobody asks yet.
+            PortEvent::Probed(_) => News::Picture,
             PortEvent::Fault(fault) => {
                 tracing::warn!(port = %device.port, ?fault, "a device needs attention");
                 device.health = match fault {

@@ -28,12 +28,5 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
 /// A file like /dev/ttyUSB0 is another device's after the next start: what udev knows of its socket lasts.
 fn lasting(typed: Address) -> Address {
     let Address::Path(path) = &typed else { return typed };
-    match find::list().into_iter().find(|found| &found.path == path) {
-        Some(found) => match (found.id_path, found.serial) {
-            (Some(id_path), _) => Address::IdPath(id_path),
-            (None, Some(serial)) => Address::Serial(serial),
-            (None, None) => typed,
-        },
-        None => typed,
-    }
+    find::list().iter().find(|found| &found.path == path).map(drivers::lasting).unwrap_or(typed)
 }

@@ -4,8 +4,9 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
+use drivers::MODELS;
+use drivers::ports::Binding;
 use drivers::ports::find::{self, Found};
-use drivers::{MODELS, models_for_usb};
 
 use crate::arguments::Arguments;
 use crate::config_file;
@@ -13,11 +14,13 @@ use crate::config_file;
 pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let config = arguments.option("config").map(|path| config_file::load(Path::new(&path))).transpose()?;
     arguments.end()?;
-    let mut ports = find::list();
-    if ports.is_empty() {
+    let devices = config.iter().flat_map(|config| &config.devices);
+    // What the configuration says of a folder is wanted here; a mistake in it is said further down.
+    let bindings: Vec<Binding> = devices.filter_map(|device| wiring::binding(device).ok()).collect();
+    let ports = drivers::plugged(&bindings);
+    if !ports.iter().any(|port| port.socket.is_none() && !port.is_recorder) {
         writeln!(out, "no serial port with a device behind it on this machine")?;
     }
-    ports.extend(find::list_usb());
     for port in &ports {
         write_port(port, out)?;
     }
@@ -53,9 +56,14 @@ fn write_port(port: &Found, out: &mut dyn Write) -> Result<()> {
         _ => {}
     }
     if let Some((vid, pid)) = port.usb {
-        let of_its_class = drivers::models_for_personal_health().filter(|_| port.is_personal_health);
-        let models: Vec<&str> = models_for_usb(vid, pid).chain(of_its_class).map(|model| model.key).collect();
         writeln!(out, "  usb {vid:04x}:{pid:04x} {}", port.product.as_deref().unwrap_or(""))?;
+    }
+    if port.is_recorder {
+        writeln!(out, "  the folder of a recorder")?;
+    }
+    if port.usb.is_some() || port.is_recorder {
+        let likely = drivers::models_for(port).into_iter().filter(|(_, likely)| *likely);
+        let models: Vec<&str> = likely.map(|(model, _)| model.key).collect();
         // The identity is the cable's more often than the device's.
         writeln!(out, "  may be: {}", if models.is_empty() { "unknown".into() } else { models.join(", ") })?;
     }

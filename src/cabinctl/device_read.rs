@@ -112,6 +112,8 @@ fn measure_until(
             PortEvent::Status(status) => writeln!(out, "status   {status:?}")?,
             PortEvent::Invalid(absent) => writeln!(out, "absent   {absent:?}")?,
             PortEvent::Fault(fault) => writeln!(out, "fault    {fault:?}")?,
+            // Nobody asked.
+            PortEvent::Probed(_) => {}
             PortEvent::Finished => {
                 if samples > 0 {
                     writeln!(out, "curve    {samples} samples")?;

@@ -1,4 +1,7 @@
 //! `cabinctl device record NAME --config FILE --out CAPTURE`: a measurement whose bytes are kept, to become a test.
+//!
+//! A device with a memory tells of everybody who was measured with it: it is recorded only with `--with-others`, for a
+//! device whose memory was emptied, or that never measured a patient.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,8 +13,15 @@ use crate::device_read;
 
 pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let path = PathBuf::from(arguments.need_option("out")?);
+    let with_others = arguments.option("with-others").is_some();
     let binding = device_read::binding(&mut arguments)?;
     arguments.end()?;
+    ensure!(
+        with_others || !binding.model.tells_of_others(),
+        "a {} keeps what it measured of others, and the file would hold it in clear: empty its memory, then add \
+         --with-others",
+        binding.model.key
+    );
     ensure!(!path.exists(), "{} is there already: name another file", path.display());
     device_read::measure(binding, Some(path.clone()), out)?;
     ensure!(path.exists(), "{} could not be written: name a file in a folder that you may write", path.display());

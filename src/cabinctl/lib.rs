@@ -17,6 +17,7 @@ mod device_check;
 mod device_list;
 mod device_read;
 mod device_record;
+mod equipment_check;
 mod fixture_watch;
 mod outbox_status;
 mod pharmacist_add;
@@ -36,8 +37,11 @@ cabinctl device bind NAME MODEL PORT --config FILE       binds a port to a model
 cabinctl device read NAME --config FILE                  takes one measurement and prints what comes
 cabinctl device read --model MODEL --port PORT
 cabinctl device record NAME --config FILE --out CAPTURE  the same, and keeps the bytes in a file
-cabinctl device record --model MODEL --port PORT --out CAPTURE
-cabinctl device check --config FILE                      the morning check: listens to every bound device
+cabinctl device record --model MODEL --port PORT --out CAPTURE [--with-others]
+                                                         --with-others: of a device with a memory, which tells of all
+                                                         who were measured with it
+cabinctl device check --config FILE                      the morning check: asks every bound device, opens each camera
+                                                         and stethoscope for a moment, looks at all that is fitted
 cabinctl camera list                                     cameras of this machine, and what they can send
 cabinctl camera still FILE [--camera CAMERA]             one picture of the test card, never of a person, and how good it is
                                                          CAMERA: as the list shows it, or test

@@ -139,11 +139,45 @@ fn every_model_that_the_cabin_knows_is_read_against_its_simulator() {
     }
 }
 
+/// The configuration without instruments and fixtures.
+fn without_fittings(text: &str) -> String {
+    let sections = ["card_reader", "instruments", "light", "door", "presence", "scanner", "receipt_printer"];
+    let is_section = |line: &str| line.starts_with('[').then(|| line.trim_matches(['[', ']']).to_owned());
+    let mut leaves_out = false;
+    let kept = text.lines().filter(|line| {
+        let head = line.split('#').next().unwrap_or_default().trim();
+        leaves_out = is_section(head).map_or(leaves_out, |section| sections.contains(&section.as_str()));
+        !leaves_out
+    });
+    kept.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+#[test]
+fn the_morning_check_opens_cameras_and_stethoscope_and_names_each_fixture_that_is_not_there() {
+    let cabin = Cabin::new();
+    let _bench = Bench::start(&cabin.file("site"), &[]).unwrap();
+    bind_all(&cabin, &cabin.file("site"));
+    let text = cabin.text().replace("stethoscope = \"usb=0d8c:0014\"", "stethoscope = \"test\"");
+    let text = text.replace("host = \"192.168.1.40:9100\"", "host = \"127.0.0.1:9\"");
+    std::fs::write(cabin.file("cabin.toml"), text).unwrap();
+    let begun = std::time::Instant::now();
+    let (printed, _) = cabin.ctl_failing(&["device", "check"]);
+    for good in ["oximeter", "cuff", "scale", "thermometer", "stethoscope"] {
+        assert!(printed.contains(&format!("\ngood   {good} ")), "{good}: {printed}");
+    }
+    for wrong in ["otoscope", "light", "presence", "scanner", "receipt_printer"] {
+        assert!(printed.contains(&format!("\nWRONG  {wrong} ")), "{wrong}: {printed}");
+    }
+    assert!(printed.contains("gives sound"), "{printed}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(12), "all at the same time: {:?}", begun.elapsed());
+}
+
 #[test]
 fn the_morning_check_names_the_device_that_must_be_looked_after_and_starts_none() {
     let cabin = Cabin::new();
     let bench = Bench::start(&cabin.file("site"), &[]).unwrap();
     bind_all(&cabin, &cabin.file("site"));
+    std::fs::write(cabin.file("cabin.toml"), without_fittings(&cabin.text())).unwrap();
     let printed = cabin.ctl(&["device", "check"], "").unwrap();
     assert!(printed.contains("all 4 devices are good") && printed.contains("UTC, "), "{printed}");
     assert_eq!(printed.matches("\ngood ").count(), 4, "{printed}");
@@ -182,6 +216,25 @@ fn a_device_is_read_and_recorded_without_a_configuration() {
     let capture = drivers::capture::Capture::parse(&std::fs::read_to_string(&out).unwrap()).unwrap();
     assert_eq!(capture.field("model"), Some("scale_health_o_meter"));
     assert!(plain(&words).unwrap_err().contains("is there already"));
+}
+
+#[test]
+fn a_device_that_remembers_others_is_recorded_only_by_whoever_says_so() {
+    let dir = TempDir::new().unwrap();
+    let port = dir.path().join("thermometer");
+    let _sim = sim::Simulator::start("thermometer_taidoc", &port).unwrap();
+    let out = dir.path().join("thermometer.capture").display().to_string();
+    let port = port.display().to_string();
+    let words = ["device", "record", "--model", "thermometer_taidoc", "--port", &port, "--out", &out];
+    let error = plain(&words).unwrap_err();
+    assert!(error.contains("keeps what it measured of others") && error.contains("--with-others"), "{error}");
+    assert!(!std::path::Path::new(&out).exists(), "nothing was opened");
+    let kept = ["oximeter_contec", "oximeter_bci", "oximeter_taidoc", "blood_pressure_suntech", "ecg_cyton"];
+    for model in drivers::MODELS {
+        let is_known = model.tells_of_others() != kept.contains(&model.key);
+        let is_scale_or_ecg = model.key.starts_with("scale_") && !model.key.ends_with("_phd");
+        assert!(is_known || is_scale_or_ecg || model.key == "ecg_healthypi5", "{}: has it a memory?", model.key);
+    }
 }
 
 #[test]
