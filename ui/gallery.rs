@@ -211,6 +211,7 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "47-identity-check", show: |app| at(app, Screen::IdentityCheck, StepName::None) },
     Scene { name: "47b-morning-check", show: |app| morning_check(app, false) },
     Scene { name: "47c-morning-check-complete", show: |app| morning_check(app, true) },
+    Scene { name: "47d-morning-checking", show: morning_checking },
     Scene { name: "48-technician", show: |app| at(app, Screen::Technician, StepName::None) },
     Scene { name: "48b-binding-port", show: |app| binding(app, BindingState::ChoosingPort) },
     Scene { name: "48c-binding-model", show: |app| binding(app, BindingState::ChoosingModel) },
@@ -368,6 +369,7 @@ fn binding(app: &App, state: BindingState) {
     let adapter = app.global::<BindingAdapter>();
     let plugged = |product: &str, place: &str, bound: &str| PluggedRow {
         product: product.into(),
+        recorder: place.contains("recorder"),
         place: place.into(),
         bound: bound.into(),
     };
@@ -375,6 +377,7 @@ fn binding(app: &App, state: BindingState) {
         plugged("CP2102 USB to UART Bridge Controller", "id_path pci-0000:00:14.0-usb-0:3:1.0", ""),
         plugged("FT232R USB UART", "id_path pci-0000:00:14.0-usb-0:1:1.0", "oximeter"),
         plugged("", "path /dev/ttyS0", ""),
+        plugged("", "path /run/telecabine/recorder", ""),
     ])));
     let model = |kind, name: &str, likely| ModelRow { kind, name: name.into(), likely };
     adapter.set_models(ModelRc::new(VecModel::from(vec![
@@ -409,7 +412,21 @@ fn morning_check(app: &App, complete: bool) {
     let adapter = app.global::<MorningCheckAdapter>();
     adapter.set_rows(ModelRc::new(VecModel::from(rows)));
     adapter.set_complete(complete);
+    adapter.set_checking(false);
     at(app, Screen::MorningCheck, StepName::None);
+}
+
+fn morning_checking(app: &App) {
+    morning_check(app, false);
+    let adapter = app.global::<MorningCheckAdapter>();
+    let row = |kind, state| EquipmentRow { kind, state };
+    adapter.set_rows(ModelRc::new(VecModel::from(vec![
+        row(MeasureKind::Auscultation, EquipmentState::Checking),
+        row(MeasureKind::Ear, EquipmentState::Checking),
+        row(MeasureKind::Oxygen, EquipmentState::Answers),
+        row(MeasureKind::Pressure, EquipmentState::Checking),
+    ])));
+    adapter.set_checking(true);
 }
 
 fn place(app: &App, kind: MeasureKind) {

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use consult::ecg::{Ecg, Lead, MISSING};
 use consult::journey::Trouble;
 use consult::vitals::{DeviceIdentity, Measurement, Moment, Reading, Value};
-use drivers::ports::{Binding, Message, Port, PortEvent, Ports, Remedy};
+use drivers::ports::{Binding, Closed, Message, Port, PortEvent, Ports, Remedy};
+use drivers::probe::Probed;
 use drivers::{Absent, CuffErrorKind, Fault, Status};
 
 /// Seconds of curve kept for the screen.
@@ -68,6 +69,8 @@ pub struct Device {
     recorded: usize,
     /// The device says that it has finished.
     finished: bool,
+    /// What came of asking it whether it is there; `None` until it was asked, and again once it was out.
+    probed: Option<Probed>,
 }
 
 impl Device {
@@ -88,6 +91,7 @@ impl Device {
             measuring: false,
             recorded: 0,
             finished: false,
+            probed: None,
         }
     }
 
@@ -103,6 +107,16 @@ impl Device {
         } else {
             News::Taken(readings)
         }
+    }
+
+    /// It is there as far as it was asked: its cable is, and it has not been asked in vain.
+    pub fn answers(&self) -> bool {
+        self.health == Health::Ready && self.probed != Some(Probed::NoAnswer)
+    }
+
+    /// It was asked, and the answer or its absence is known.
+    pub fn is_probed(&self) -> bool {
+        self.probed.is_some()
     }
 
     /// Samples that came, for the screen.
@@ -145,6 +159,8 @@ pub enum News {
         /// When its last byte arrived.
         at: Moment,
     },
+    /// It was asked whether it is there, and that is known now.
+    Probed,
     /// The device is away.
     Lost,
     /// The device is back.
@@ -164,10 +180,24 @@ pub struct Devices {
 impl Devices {
     /// Opens every binding; messages go to `messages` from a thread that ends with the ports.
     pub fn open(bindings: Vec<Binding>, messages: impl Fn(Message) + Send + 'static) -> std::io::Result<Self> {
+        Self::open_after(&[], bindings, messages)
+    }
+
+    /// [`Devices::open`] once others have let go of their lines; nobody waits for that here.
+    pub fn open_after(
+        closed: &[Closed],
+        bindings: Vec<Binding>,
+        messages: impl Fn(Message) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let devices = bindings.iter().map(Device::new).collect();
-        let (ports, inbox) = Ports::open(bindings);
+        let (ports, inbox) = Ports::open_after(closed, bindings);
         std::thread::Builder::new().name("devices".into()).spawn(move || inbox.into_iter().for_each(messages))?;
         Ok(Self { ports, devices })
+    }
+
+    /// Closes every port, elsewhere: a line that is being opened, or a device that is being stopped, takes its time.
+    pub fn close(self) -> Closed {
+        self.ports.close()
     }
 
     /// The port of a name.
@@ -247,6 +277,20 @@ impl Devices {
         }
     }
 
+    /// Asks every device whether it is there; it starts none.
+    pub fn probe_all(&mut self) {
+        self.devices.iter_mut().for_each(|device| device.probed = None);
+        self.ports.probe_all();
+    }
+
+    /// Asks those again that were asked in vain: somebody may have switched them on.
+    pub fn probe_silent(&self) {
+        let silent = self.devices.iter().filter(|device| device.probed == Some(Probed::NoAnswer));
+        for port in silent.filter_map(|device| self.ports.port(&device.port)) {
+            port.probe();
+        }
+    }
+
     /// Stops and empties every device.
     pub fn forget(&mut self) {
         self.ports.stop_all();
@@ -298,7 +342,7 @@ impl Device {
         match message.event {
             PortEvent::Opened { .. } => {
                 let away = device.health != Health::Ready;
-                device.health = Health::Ready;
+                (device.health, device.probed) = (Health::Ready, None);
                 if away { News::Back } else { News::Picture }
             }
             // It was asked to be: it measures without its cable, and is read when it is back.
@@ -309,7 +353,7 @@ impl Device {
                 News::Picture
             }
             PortEvent::Lost { .. } => {
-                device.health = Health::Unplugged;
+                (device.health, device.probed) = (Health::Unplugged, None);
                 device.live.clear();
                 device.curve.clear();
                 device.status = None;
@@ -366,8 +410,15 @@ impl Device {
                 device.finished = true;
                 device.conclude()
             }
-            // Nobody asks yet.
-            PortEvent::Probed(_) => News::Picture,
+            // Asked while it measures: whatever it says then is its answer.
+            PortEvent::Probed(Probed::InUse) => News::Picture,
+            PortEvent::Probed(probed) => {
+                if probed == Probed::NoAnswer {
+                    tracing::warn!(port = %device.port, "a device does not answer");
+                }
+                device.probed = Some(probed);
+                News::Probed
+            }
             PortEvent::Fault(fault) => {
                 tracing::warn!(port = %device.port, ?fault, "a device needs attention");
                 device.health = match fault {

@@ -48,7 +48,8 @@ impl Setting {
         }
     }
 
-    fn name(&self) -> String {
+    /// Where it is, as the configuration says.
+    pub fn address(&self) -> String {
         match &self.source {
             Source::Camera(camera::Source::Plugged(address)) | Source::Stethoscope(sound::Source::Plugged(address)) => {
                 address.to_string()
@@ -65,6 +66,8 @@ pub enum InstrumentEvent {
     Seen(Vec<(Measurement, bool)>),
     /// One that was opened says something.
     Said(Opening, Said),
+    /// It was opened to see whether it gives anything; what is wrong, in its own words.
+    Tried(Measurement, Result<(), String>),
 }
 
 /// One opening of an instrument. What an earlier one still says belongs to an act that is over, and may be of another
@@ -128,6 +131,19 @@ pub struct Instrument {
     /// What the stethoscope hears, lowest and highest of each fiftieth of a second.
     pub curve: Curve,
     open: Option<(u64, Open)>,
+    trial: Trial,
+    /// What is wrong with it, in its own words; empty when nothing is.
+    pub trouble: String,
+}
+
+/// Whether it was opened to see whether it gives anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trial {
+    /// Not since it was plugged.
+    Untried,
+    UnderWay,
+    Gave,
+    GaveNothing,
 }
 
 /// All instruments of the cabin.
@@ -144,13 +160,15 @@ impl Instruments {
         let instrument = |setting: &Setting| Instrument {
             setting: setting.clone(),
             health: Health::Unknown,
-            name: setting.name(),
+            name: setting.address(),
             advice: None,
             ready: false,
             taking: None,
             frozen: None,
             curve: Curve::default(),
             open: None,
+            trial: Trial::Untried,
+            trouble: String::new(),
         };
         Self { all: settings.iter().map(instrument).collect(), openings: 0 }
     }
@@ -190,6 +208,8 @@ impl Instruments {
             let health = if is_there { Health::Ready } else { Health::Unplugged };
             if instrument.health != health {
                 instrument.health = health;
+                // One that was pulled out under a trial is tried again by the next.
+                (instrument.trial, instrument.trouble) = (Trial::Untried, String::new());
                 changed.push((measurement, is_there));
             }
         }
@@ -200,6 +220,40 @@ impl Instruments {
     pub fn is_open(&self, opening: Opening) -> bool {
         self.serving(opening.measurement)
             .is_some_and(|instrument| instrument.open.as_ref().is_some_and(|(number, _)| *number == opening.number))
+    }
+
+    /// Opens each that is closed for a picture or some sound, all at the same time, off the screen's thread; the
+    /// answers are events.
+    pub fn try_all(&mut self, runtime: &Handle, events: impl Fn(InstrumentEvent) + Clone + Send + 'static) {
+        let mut sources: Vec<(Source, Vec<Measurement>)> = Vec::new();
+        for instrument in self.all.iter_mut().filter(|i| i.open.is_none() && i.trial != Trial::UnderWay) {
+            instrument.trial = Trial::UnderWay;
+            // One camera may serve for ear and skin: it is opened once.
+            match sources.iter_mut().find(|(source, _)| *source == instrument.setting.source) {
+                Some((_, measurements)) => measurements.push(instrument.setting.measurement),
+                None => sources.push((instrument.setting.source.clone(), vec![instrument.setting.measurement])),
+            }
+        }
+        for (source, measurements) in sources {
+            let events = events.clone();
+            runtime.spawn_blocking(move || {
+                let tried = match source {
+                    Source::Camera(source) => exam::trial::picture(source),
+                    Source::Stethoscope(source) => exam::trial::sound(source),
+                };
+                for measurement in measurements {
+                    events(InstrumentEvent::Tried(measurement, tried.clone()));
+                }
+            });
+        }
+    }
+
+    /// Takes what a trial gave.
+    pub fn tried(&mut self, measurement: Measurement, tried: Result<(), String>) {
+        if let Some(instrument) = self.serving_mut(measurement) {
+            instrument.trial = if tried.is_ok() { Trial::Gave } else { Trial::GaveNothing };
+            instrument.trouble = tried.err().unwrap_or_default();
+        }
     }
 
     /// Opens the instrument of a measurement. Live pictures go to `show`, which clears the flag once one is drawn.
@@ -268,14 +322,16 @@ impl Instruments {
     pub fn opened(&mut self, measurement: Measurement, device: &Device) -> bool {
         let Some(instrument) = self.serving_mut(measurement).filter(|i| i.open.is_some()) else { return false };
         instrument.ready = true;
+        (instrument.trial, instrument.trouble) = (Trial::Gave, String::new());
         instrument.name.clone_from(&device.name);
         std::mem::replace(&mut instrument.health, Health::Ready) != Health::Ready
     }
 
     /// An instrument is gone or cannot be used. True when that is news.
-    pub fn gone(&mut self, measurement: Measurement, health: Health) -> bool {
+    pub fn gone(&mut self, measurement: Measurement, health: Health, why: String) -> bool {
         let Some(instrument) = self.serving_mut(measurement).filter(|i| i.open.is_some()) else { return false };
         (instrument.ready, instrument.taking, instrument.advice) = (false, None, None);
+        (instrument.trial, instrument.trouble) = (Trial::Untried, why);
         let was = std::mem::replace(&mut instrument.health, health);
         was == Health::Ready
     }
@@ -305,6 +361,16 @@ impl Instruments {
 }
 
 impl Instrument {
+    /// It is plugged, and gave something when it was tried last.
+    pub fn answers(&self) -> bool {
+        self.health == Health::Ready && self.trial != Trial::GaveNothing
+    }
+
+    /// It was tried, and what came of it is known.
+    pub fn is_tried(&self) -> bool {
+        matches!(self.trial, Trial::Gave | Trial::GaveNothing) || self.open.is_some()
+    }
+
     fn forget(&mut self) {
         (self.advice, self.ready, self.taking, self.frozen) = (None, false, None, None);
         self.curve = Curve::default();

@@ -4,9 +4,10 @@
 //! * [`screens`]: properties and callbacks of every screen. [`words`]: one vocabulary in the other.
 //! * [`desk_link`], [`enrolment`]: the line to the desk. [`physician_link`]: the call.
 //! * [`devices`]: what is plugged. [`code_camera`]: a document's code, shown to a camera. [`journal`], [`submission`], [`documents`]: what is kept, sent and handed out.
-//! * [`pharmacists`]: PINs. [`voice`], [`bell`]: what is heard. Freed memory is wiped by `outbox::forget`.
+//! * [`captures`]: what the technician recorded of a device. [`pharmacists`]: PINs. [`voice`], [`bell`]: what is heard. Freed memory is wiped by `outbox::forget`.
 
 pub mod bell;
+pub mod captures;
 pub mod code_camera;
 pub mod desk_link;
 pub mod devices;

@@ -86,6 +86,7 @@ fn show(settings: Settings, runtime: &tokio::runtime::Runtime, tls: Arc<rustls::
     }
     // Ready before the first patient types: the index of 37,000 places takes a moment.
     runtime.spawn_blocking(consult::communes::prepare);
+    runtime.spawn_blocking(exam::trial::prepare);
     let app = ui::App::new().context("no screen: start the cabin where there is a display")?;
     let (width, height) = settings.window;
     app.window().set_size(slint::PhysicalSize::new(width, height));

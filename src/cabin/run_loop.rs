@@ -8,6 +8,7 @@ mod binding;
 mod desk;
 mod effects;
 mod examining;
+mod fixture_health;
 mod fixtures;
 mod gate;
 mod keeping;
@@ -18,7 +19,7 @@ mod room;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use consult::dossier::{ConsultationId, HelpReason};
 use consult::journey::{Act, CallLine, Guided, Input, Journey, Step};
@@ -27,21 +28,23 @@ use consult::vitals::{Measurement, Moment};
 use drivers::fixtures::light_blink1::CabinState;
 use drivers::fixtures::printer_escpos::PrinterStatus;
 use drivers::ports::fixtures::{Fixtures, PrinterFault};
-use drivers::ports::{Message, system_clock};
+use drivers::ports::{Closed, Message, system_clock};
 use outbox::Client;
 use ui::{App, CodeTrouble};
 
 use crate::code_camera::{CodeCamera, CodeEvent};
 use crate::desk_link::{DeskEvent, DeskLink};
-use crate::devices::{Devices, News};
+use crate::devices::{Devices, Health, News};
 use crate::documents::print::PrintFault;
 use crate::drafts::Drafts;
 use crate::enrolment::Identity;
+use crate::equipment::Check;
 use crate::instruments::{InstrumentEvent, Instruments};
 use crate::physician_link::{PhysicianEvent, PhysicianLink};
 use crate::settings::Settings;
 use crate::voice::Voice;
-use crate::{journal, screens};
+use crate::{captures, journal, screens};
+use fixture_health::FixtureHealth;
 use keeping::{OWED_MAX, is_behind, is_obeyed_at_once};
 use recordings::{Content, Kept, Pending, Recordings};
 
@@ -58,6 +61,8 @@ const STATUS_TICKS: u64 = 20;
 const LOOK_TICKS: u64 = 4;
 /// How often the receipt printer is asked how it is, ticks.
 const RECEIPT_TICKS: u64 = 120;
+/// A day, ticks.
+const DAY_TICKS: u64 = 4 * 24 * 3_600;
 /// Longest wait for one answer of the outbox while a person looks at the screen. Asking how it is waits longer, beside
 /// the screen's thread and on a connection of its own.
 const OUTBOX_PATIENCE: Duration = Duration::from_secs(4);
@@ -67,11 +72,13 @@ pub enum Event {
     /// From a device's port.
     Port(Message),
     /// What is plugged in, for the technician who asked.
-    Plugged(Vec<drivers::ports::Found>),
+    Plugged(Vec<binding::Plugged>),
     /// From the card reader, the door or the radar.
     Fixture(drivers::fixtures::Message),
-    /// From the device that the technician tries.
-    Trial(Message),
+    /// How the fixture of that key is: asked, where it says nothing by itself.
+    FixtureIs(&'static str, Health),
+    /// From the device that the technician tries; of a former trial nothing is heard.
+    Trial(u64, Message),
     /// From the camera to which a code is shown, opened as this many before it; of a former one nothing is heard.
     Code(u64, CodeEvent),
     /// From an instrument that sees.
@@ -180,9 +187,14 @@ pub struct Cabin {
     pub(crate) devices: Devices,
     pub(crate) instruments: Instruments,
     pub(crate) binding: BindingDraft,
+    /// How many devices were tried: the last one's number.
+    trials: u64,
+    /// Lines that are being let go, beside the screen: what opens them next waits for that.
+    closing: Vec<Closed>,
     pub(crate) fixtures: Fixtures,
     /// What door and radar say.
     pub(crate) room: Room,
+    pub(crate) fixture_health: FixtureHealth,
     /// A card is looked for.
     card_wanted: bool,
     /// A code is being shown to the camera.
@@ -210,6 +222,8 @@ pub struct Cabin {
     pub(crate) sign_in: SignInDraft,
     /// Whose PIN was right while equipment is missing: the check is in front of this pharmacist.
     opening: Option<Pharmacist>,
+    /// What the place must have is being asked whether it is there.
+    check: Option<Check>,
     pub(crate) print_fault: Option<PrintFault>,
     /// The roll of the receipt printer ends soon.
     pub(crate) receipt_paper_low: bool,
@@ -312,8 +326,11 @@ impl Cabin {
             journal_known,
             instruments: Instruments::new(&settings.instruments),
             binding: BindingDraft::default(),
+            trials: 0,
+            closing: Vec::new(),
             fixtures,
             room: Room::default(),
+            fixture_health: FixtureHealth::new(&settings.fixtures),
             card_wanted: false,
             code_camera: None,
             codes_shown: 0,
@@ -334,6 +351,7 @@ impl Cabin {
             help_hidden: false,
             sign_in: SignInDraft::new(&settings),
             opening: None,
+            check: None,
             print_fault: None,
             receipt_paper_low: false,
             voice: Voice::default(),
@@ -357,9 +375,10 @@ impl Cabin {
     pub fn handle(&mut self, event: Event) {
         match event {
             Event::Port(message) => self.port(message),
-            Event::Plugged(found) => self.plugged(found),
+            Event::Plugged(plugged) => self.plugged(plugged),
             Event::Fixture(message) => self.fixture(message),
-            Event::Trial(message) => self.trial(message),
+            Event::FixtureIs(fixture, health) => self.fixture_health.is(fixture, health),
+            Event::Trial(number, message) => self.trial(number, message),
             Event::Code(number, event) if number == self.codes_shown => self.code_event(event),
             Event::Code(..) => {}
             Event::Instrument(event) => self.instrument(event),
@@ -458,6 +477,12 @@ impl Cabin {
         }
         self.lock_when_quiet();
         self.tend_fixtures();
+        self.tend_equipment();
+        self.tend_fixture_health();
+        if self.ticks % DAY_TICKS == 1 {
+            let data_dir = self.settings.data_dir.clone();
+            self.runtime.spawn_blocking(move || captures::purge(&data_dir, SystemTime::now()));
+        }
         if self.ticks % LOOK_TICKS == 1 {
             self.instruments.look(&self.runtime, |event| post(Event::Instrument(event)));
         }
@@ -488,6 +513,7 @@ impl Cabin {
             News::Recorded { ecg, device, device_at, at } => {
                 self.keep_recording(Pending::new(measurement, Content::Ecg(ecg), device, (device_at, at), None));
             }
+            News::Probed => self.equipment_asked(),
             News::Lost => {
                 self.input(Input::DeviceLost(measurement));
                 self.equipment_changed();

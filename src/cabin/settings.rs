@@ -244,7 +244,7 @@ fn spared(instruments: &[instruments::Setting]) -> call::Spared {
     let addresses = instruments.iter().filter_map(|instrument| match &instrument.source {
         instruments::Source::Camera(camera::Source::Plugged(address))
         | instruments::Source::Stethoscope(sound::Source::Plugged(address)) => Some(address.clone()),
-        instruments::Source::Camera(camera::Source::Test(_))
+        instruments::Source::Camera(camera::Source::Test(_) | camera::Source::Picture(_))
         | instruments::Source::Stethoscope(sound::Source::Test) => None,
     });
     let addresses: Vec<_> = addresses.collect();

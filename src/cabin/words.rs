@@ -412,6 +412,19 @@ screen_try_trouble, try_trouble_of_screen: Trouble, ui::TryTrouble {
     AboveRange = AboveRange, OutOfRange = OutOfRange, Unsteady = Unsteady, TooLarge = TooLarge,
 });
 
+/// A fixture, by its key.
+pub fn screen_fixture(key: &str) -> ui::FixtureKind {
+    match key {
+        "card_vitale" => ui::FixtureKind::CardReader,
+        "light_blink1" => ui::FixtureKind::Lamp,
+        "door_contact" => ui::FixtureKind::Door,
+        "presence_ld2410" => ui::FixtureKind::Presence,
+        "scanner_codes" => ui::FixtureKind::Scanner,
+        "printer_escpos" => ui::FixtureKind::ReceiptPrinter,
+        _ => ui::FixtureKind::None,
+    }
+}
+
 /// The screen's word for what is to be done about a port.
 pub fn screen_remedy(remedy: Remedy) -> ui::DeviceRemedy {
     match remedy {

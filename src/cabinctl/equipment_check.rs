@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use drivers::fixtures::{FIXTURES, FixtureEvent, Message};
 use drivers::ports::fixtures::{self, Fixtures, PrinterAddress, Settings};
-use exam::camera::format::{Coding, Mode};
-use exam::{Address, camera, sound, trial};
+use exam::{camera, sound, trial};
 
 use crate::device_check::{LISTEN_MAX, Line, State};
 
@@ -39,15 +38,11 @@ pub(crate) fn instruments(instruments: &config::Instruments) -> Vec<Line> {
 }
 
 fn open(name: &str, text: &str) -> Result<(), String> {
-    let address = || text.parse::<Address>().map_err(|error| error.to_string());
+    let no_address = |error: exam::NoAddress| error.to_string();
     match (name, text) {
         ("stethoscope", "test") => trial::sound(sound::Source::Test),
-        ("stethoscope", _) => trial::sound(sound::Source::Plugged(address()?)),
-        (_, "test") => {
-            let mode = Mode { coding: Coding::Jpeg, width: 640, height: 480, rate: (30, 1) };
-            trial::picture(camera::Source::Test(mode))
-        }
-        (_, _) => trial::picture(camera::Source::Plugged(address()?)),
+        ("stethoscope", _) => trial::sound(sound::Source::Plugged(text.parse::<exam::Address>().map_err(no_address)?)),
+        (_, _) => trial::picture(text.parse::<camera::Source>().map_err(no_address)?),
     }
 }
 

@@ -192,12 +192,16 @@ fn fill_staff(app: &App) {
     space.set_consultations_today(4);
     space.set_mean_minutes(12);
     space.set_helps_today(1);
-    let device = |kind, state, fault| DeviceRow { kind, state, fault };
+    let device = |kind, state, fault| DeviceRow { kind, fixture: FixtureKind::None, state, fault };
+    let fixture = |fixture, state| DeviceRow { fixture, ..device(MeasureKind::Oxygen, state, DeviceFault::None) };
     space.set_devices(ModelRc::new(VecModel::from(vec![
         device(MeasureKind::Oxygen, DeviceState::Ready, DeviceFault::None),
         device(MeasureKind::Pressure, DeviceState::Ready, DeviceFault::None),
         device(MeasureKind::WeightHeight, DeviceState::Fault, DeviceFault::Unplugged),
         device(MeasureKind::Temperature, DeviceState::Ready, DeviceFault::None),
+        device(MeasureKind::Ear, DeviceState::Absent, DeviceFault::None),
+        fixture(FixtureKind::CardReader, DeviceState::Ready),
+        fixture(FixtureKind::Presence, DeviceState::Absent),
     ])));
     space.set_printer(PrinterState::PaperLow);
     space.set_help_asked(false);
@@ -226,8 +230,15 @@ fn fill_staff(app: &App) {
         state: if plugged { DeviceState::Ready } else { DeviceState::Absent },
         fault: DeviceFault::None,
         remedy: if plugged { DeviceRemedy::None } else { DeviceRemedy::Held },
+        detail: "".into(),
+        draws: true,
         curve: ModelRc::new(VecModel::from(if plugged { pulse() } else { vec![] })),
     };
+    let fixture = |kind, state, remedy| FixtureLine { kind, state, remedy };
+    technician.set_fixtures(ModelRc::new(VecModel::from(vec![
+        fixture(FixtureKind::CardReader, DeviceState::Ready, DeviceRemedy::None),
+        fixture(FixtureKind::Lamp, DeviceState::Absent, DeviceRemedy::Permission),
+    ])));
     technician.set_devices(ModelRc::new(VecModel::from(vec![
         line(MeasureKind::Oxygen, "Nonin 3012LP", "/dev/telecabine/oximeter", true),
         line(MeasureKind::Pressure, "SunTech Advantage", "/dev/telecabine/cuff", true),

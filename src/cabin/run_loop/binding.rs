@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use consult::vitals::{Measurement, Value};
-use drivers::ports::{Address, Binding, Found, Message, PortEvent, UsbAddress, Which, find, system_clock};
-use drivers::{MODELS, Model};
+use drivers::Model;
+use drivers::ports::{Address, Binding, Found, Message, PortEvent, find, system_clock};
 
 use super::{Cabin, Event, Front, post, post_device};
+use crate::captures;
 use crate::devices::Devices;
 
 /// Name of the binding that is tried, which no configuration can hold: names there are small letters.
@@ -19,8 +20,8 @@ pub struct Plugged {
     pub product: String,
     /// Where it is, in the way that lasts longest.
     pub address: Address,
-    /// Vendor and product.
-    usb: Option<(u16, u16)>,
+    /// What the kernel says of it: what it may be is decided by that.
+    pub found: Found,
     /// Name of the device that the configuration has there.
     pub bound: Option<String>,
 }
@@ -30,6 +31,8 @@ pub struct Plugged {
 pub enum Trouble {
     /// Somebody is in the cabin.
     PatientPresent,
+    /// Its memory tells of others: it is not recorded.
+    TellsOfOthers,
     /// The file was not changed; its own words.
     NotWritten(String),
 }
@@ -80,41 +83,22 @@ impl Cabin {
     /// Looks what is plugged in, off the screen's thread: asking a serial port what it is takes time.
     pub fn look_for_devices(&mut self) {
         self.binding.looking = true;
-        self.runtime.spawn_blocking(|| {
-            let mut found = find::list();
-            found.extend(find::list_usb());
-            post(Event::Plugged(found));
-        });
+        let bindings = self.settings.bindings.clone();
+        self.runtime.spawn_blocking(move || post(Event::Plugged(look(&bindings))));
     }
 
-    pub(super) fn plugged(&mut self, found: Vec<Found>) {
-        let bindings = &self.settings.bindings;
-        let plugged = found.into_iter().map(|found| {
-            let is_there = |binding: &&Binding| find::resolve(&binding.address).is_some_and(|at| at.path == found.path);
-            Plugged {
-                bound: bindings.iter().find(is_there).map(|binding| binding.name.clone()),
-                address: lasting(&found),
-                product: found.product.clone().unwrap_or_default(),
-                usb: found.usb,
-            }
-        });
-        self.binding.plugged = plugged.collect();
+    pub(super) fn plugged(&mut self, plugged: Vec<Plugged>) {
         self.binding.looking = false;
-        self.binding.chosen = None;
+        // What was chosen of the former list meanwhile stays chosen.
+        if self.binding.chosen.is_none() {
+            self.binding.plugged = plugged;
+        }
     }
 
     /// Chooses one of what is plugged in.
     pub fn choose_port(&mut self, index: usize) {
         let Some(place) = self.binding.plugged.get(index) else { return };
-        let is_likely = |model: &Model| {
-            place.usb.is_some_and(|(vid, pid)| model.usb.iter().any(|hint| (hint.vid, hint.pid) == (vid, pid)))
-        };
-        // A device without a serial port is one of those that its identity names, and no other.
-        let only_likely = matches!(place.address, Address::Usb(_));
-        let mut models: Vec<_> = MODELS.iter().map(|model| (model, is_likely(model))).collect();
-        models.retain(|(_, likely)| *likely || !only_likely);
-        models.sort_by_key(|(_, likely)| !likely);
-        self.binding.models = models;
+        self.binding.models = drivers::models_for(&place.found);
         self.binding.chosen = Some(index);
     }
 
@@ -130,7 +114,12 @@ impl Cabin {
             self.reopen_devices(others.collect());
         }
         let binding = Binding { name: TRIAL.to_owned(), model, address };
-        match Devices::open(vec![binding], |message| post_device(Event::Trial(message))) {
+        self.close_trial();
+        self.trials += 1;
+        let number = self.trials;
+        match Devices::open_after(&self.closing, vec![binding], move |message| {
+            post_device(Event::Trial(number, message))
+        }) {
             Ok(trial) => self.binding.trial = Some(trial),
             Err(error) => tracing::error!(%error, "a device cannot be tried"),
         }
@@ -138,8 +127,9 @@ impl Cabin {
         (self.binding.measuring, self.binding.recording, self.binding.trouble) = (false, false, None);
     }
 
-    pub(super) fn trial(&mut self, message: Message) {
-        let Some(trial) = &mut self.binding.trial else { return };
+    /// Takes what the trial of that number said; a former trial's device says nothing of this one's.
+    pub(super) fn trial(&mut self, number: u64, message: Message) {
+        let Some(trial) = self.binding.trial.as_mut().filter(|_| number == self.trials) else { return };
         match &message.event {
             PortEvent::Reading(reading) => self.binding.taken.push(reading.value),
             PortEvent::Finished => self.binding.measuring = false,
@@ -173,7 +163,11 @@ impl Cabin {
             self.binding.trouble = Some(Trouble::PatientPresent);
             return;
         }
-        let folder = self.settings.data_dir.join("captures");
+        if model.tells_of_others() {
+            self.binding.trouble = Some(Trouble::TellsOfOthers);
+            return;
+        }
+        let folder = captures::folder(&self.settings.data_dir);
         if let Err(error) = std::fs::create_dir_all(&folder) {
             self.binding.trouble = Some(Trouble::NotWritten(format!("{}: {error}", folder.display())));
             return;
@@ -205,13 +199,13 @@ impl Cabin {
             None => bindings.push(binding),
         }
         self.settings.bindings = bindings.clone();
-        self.binding.trial = None;
+        self.close_trial();
         self.reopen_devices(bindings);
         (self.binding.kept, self.binding.trouble) = (true, None);
     }
 
     /// A device that measures the same is replaced: parts are swapped more often than doubled.
-    fn name_for(&self, place: &super::binding::Plugged, model: &Model) -> String {
+    fn name_for(&self, place: &Plugged, model: &Model) -> String {
         let same = |binding: &&Binding| binding.model.measurement == model.measurement;
         let known = self.settings.bindings.iter().find(same).map(|binding| binding.name.clone());
         place.bound.clone().or(known).unwrap_or_else(|| usual_name(model.measurement).to_owned())
@@ -224,21 +218,33 @@ impl Cabin {
             return tracing::warn!(%refused, "the devices stay as they are");
         }
         match Devices::open(Vec::new(), |_| {}) {
-            // The former ports are closed before the new ones open: each port has one reader.
-            Ok(none) => drop(std::mem::replace(&mut self.devices, none)),
+            // The former ports are closed before the new ones open: each line has one reader.
+            Ok(none) => {
+                let former = std::mem::replace(&mut self.devices, none);
+                self.closing.retain(|closed| !closed.is_closed());
+                self.closing.push(former.close());
+            }
             Err(error) => return tracing::error!(%error, "the devices cannot be opened again: restart the cabin"),
         }
-        match Devices::open(bindings, |message| post_device(Event::Port(message))) {
+        match Devices::open_after(&self.closing, bindings, |message| post_device(Event::Port(message))) {
             Ok(devices) => self.devices = devices,
             Err(error) => tracing::error!(%error, "the devices cannot be opened again: restart the cabin"),
         }
     }
 
+    /// Closes what was tried, beside the screen. True when there was something.
+    fn close_trial(&mut self) -> bool {
+        let Some(trial) = self.binding.trial.take() else { return false };
+        self.closing.retain(|closed| !closed.is_closed());
+        self.closing.push(trial.close());
+        true
+    }
+
     /// Leaves the screen: what was tried is closed, and the cabin's own devices are its own again.
     pub(super) fn close_binding(&mut self) {
+        let was_tried = self.close_trial();
         let draft = std::mem::take(&mut self.binding);
-        if draft.trial.is_some() && draft.chosen().is_some_and(|place| place.bound.is_some()) {
-            drop(draft);
+        if was_tried && draft.chosen().is_some_and(|place| place.bound.is_some()) {
             self.reopen_devices(self.settings.bindings.clone());
         }
     }
@@ -248,7 +254,7 @@ impl Cabin {
         if self.binding.kept || self.binding.chosen.is_none() {
             self.binding = BindingDraft::default();
             self.front = Front::Technician;
-        } else if self.binding.trial.take().is_some() {
+        } else if self.close_trial() {
             if self.binding.chosen().is_some_and(|place| place.bound.is_some()) {
                 self.reopen_devices(self.settings.bindings.clone());
             }
@@ -273,14 +279,22 @@ fn usual_name(measurement: Measurement) -> &'static str {
     }
 }
 
-/// Where it is, in the way that lasts longest: a file like /dev/ttyUSB0 is another device's after the next start.
-fn lasting(found: &Found) -> Address {
-    match (&found.id_path, &found.socket, &found.serial, found.usb) {
-        (Some(id_path), ..) => Address::IdPath(id_path.clone()),
-        (None, Some(socket), _, Some((vid, pid))) => {
-            Address::Usb(UsbAddress { vid, pid, which: Which::Socket(socket.clone()) })
+/// Looks what is plugged in, and which of it the configuration has.
+fn look(bindings: &[Binding]) -> Vec<Plugged> {
+    let bound: Vec<_> = bindings
+        .iter()
+        .map(|binding| (&binding.name, find::resolve(&binding.address).map(|at| at.path), &binding.address))
+        .collect();
+    let plugged = drivers::plugged(bindings).into_iter().map(|found| {
+        let address = drivers::lasting(&found);
+        // The folder of a recorder may not be there yet.
+        let is_it = |at: &Option<PathBuf>, known: &Address| at.as_ref() == Some(&found.path) || *known == address;
+        Plugged {
+            bound: bound.iter().find(|(_, at, known)| is_it(at, known)).map(|(name, ..)| (*name).clone()),
+            product: found.product.clone().unwrap_or_default(),
+            address,
+            found,
         }
-        (None, None, Some(serial), _) => Address::Serial(serial.clone()),
-        _ => Address::Path(found.path.clone()),
-    }
+    });
+    plugged.collect()
 }

@@ -46,6 +46,13 @@ impl Cabin {
             InstrumentEvent::Said(opening, said) if self.instruments.is_open(opening) => {
                 self.instrument_said(opening.measurement, said);
             }
+            InstrumentEvent::Tried(measurement, tried) => {
+                if let Err(why) = &tried {
+                    tracing::warn!(?measurement, why, "an instrument gives nothing");
+                }
+                self.instruments.tried(measurement, tried);
+                self.equipment_asked();
+            }
             // Of an act that is over: a late picture or sound may be of the patient before.
             InstrumentEvent::Said(..) => {}
         }
@@ -60,13 +67,13 @@ impl Cabin {
             }
             Said::Lost(why) => {
                 tracing::warn!(?measurement, why, "an instrument is gone: check its cable");
-                if self.instruments.gone(measurement, Health::Unplugged) {
+                if self.instruments.gone(measurement, Health::Unplugged, why) {
                     self.instrument_changed(measurement, false);
                 }
             }
             Said::Refused(why) => {
                 tracing::warn!(?measurement, why, "an instrument cannot be used");
-                if self.instruments.gone(measurement, Health::AtFault) {
+                if self.instruments.gone(measurement, Health::AtFault, why) {
                     self.instrument_changed(measurement, false);
                 }
             }

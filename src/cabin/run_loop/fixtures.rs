@@ -21,6 +21,7 @@ use crate::screens;
 impl Cabin {
     pub(super) fn fixture(&mut self, message: Message) {
         self.room_changes(message.fixture, &message.event);
+        self.fixture_health.heard(&message);
         match message.event {
             FixtureEvent::Card(event) if self.offers_card() => self.card(event),
             FixtureEvent::Scanned(scan) => self.scanned(&scan),

@@ -9,9 +9,12 @@ use zeroize::Zeroizing;
 
 use super::{Cabin, Event, Front, post};
 use crate::devices::Health;
-use crate::equipment;
+use crate::equipment::{self, Check};
 use crate::pharmacists::{self, PIN_DIGITS_MAX};
 use crate::settings::Settings;
+
+/// A device that was asked in vain is asked again that often, ticks: every 30 s.
+const ASK_AGAIN_TICKS: u64 = 120;
 
 /// The sign-in screen's state, and how long the pharmacist's screens have been left alone.
 pub struct SignInDraft {
@@ -153,11 +156,12 @@ impl Cabin {
         let pharmacist = Pharmacist { id: entry.id.clone(), name: entry.name.clone() };
         // Another name was chosen meanwhile: this answer opens nothing for whoever stands there now.
         let asked = self.front == Front::SignIn && self.sign_in.chosen == Some(index);
-        if asked && closed && !self.check_equipment() {
-            // The pharmacist decides with the list in front.
+        if asked && closed && !self.settings.compulsory.is_empty() {
+            // The list is in front while each device is asked; where one is missing, the pharmacist decides with it.
             self.sign_in.reset();
             self.opening = Some(pharmacist);
             self.front = Front::MorningCheck;
+            self.ask_equipment(true);
             return;
         }
         if asked && self.input(Input::SignedIn(pharmacist)) {
@@ -178,6 +182,36 @@ impl Cabin {
         self.journey.missing_equipment().is_empty()
     }
 
+    /// Asks every device whether it is there and opens every instrument for a moment. `opens`: the cabin opens by itself
+    /// when everything answers.
+    pub fn ask_equipment(&mut self, opens: bool) {
+        self.check = Some(Check::begin(opens, Instant::now()));
+        self.devices.probe_all();
+        self.instruments.try_all(&self.runtime, |event| post(Event::Instrument(event)));
+    }
+
+    /// A device or an instrument has answered, or its time is over.
+    pub(super) fn equipment_asked(&mut self) {
+        let Some(check) = self.check else { return self.equipment_changed() };
+        if !check.is_over(&self.settings.compulsory, &self.devices, &self.instruments, Instant::now()) {
+            return;
+        }
+        self.check = None;
+        let is_complete = self.check_equipment();
+        if check.opens && is_complete && self.front == Front::MorningCheck {
+            self.open_after_check();
+        }
+    }
+
+    /// The check goes on, and what was asked in vain is asked again while nobody is in the cabin.
+    pub(super) fn tend_equipment(&mut self) {
+        if self.check.is_some() {
+            self.equipment_asked();
+        } else if self.ticks.is_multiple_of(ASK_AGAIN_TICKS) && matches!(self.journey.step(), Step::Welcome) {
+            self.devices.probe_silent();
+        }
+    }
+
     /// A device came or went. Until each has been looked for once, nothing is said to be missing.
     pub(super) fn equipment_changed(&mut self) {
         let devices = self.devices.iter().map(|device| &device.health);
@@ -186,6 +220,11 @@ impl Cabin {
             self.check_equipment();
         }
         self.tell_site();
+    }
+
+    /// The list is looked at while devices are being asked.
+    pub fn is_checking(&self) -> bool {
+        self.check.is_some()
     }
 
     /// Opens the cabin after the check, in the degraded mode where something is missing.

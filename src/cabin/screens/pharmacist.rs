@@ -7,13 +7,14 @@ use consult::vitals::{Measurement, Moment};
 use drivers::ports::fixtures::PrinterFault;
 use slint::{ComponentHandle as _, SharedString};
 use ui::{
-    App, CheckMeasure, DeviceRow, DeviceState, EquipmentState, IdentityCheckAdapter, IdentityDocument, MeasureState,
-    MorningCheckAdapter, PharmacistName, PrinterState, RecordTrouble, SignInAdapter, SignInState, SpaceAdapter,
+    App, CheckMeasure, DeviceRow, DeviceState, EquipmentState, FixtureKind, IdentityCheckAdapter, IdentityDocument,
+    MeasureState, MorningCheckAdapter, PharmacistName, PrinterState, RecordTrouble, SignInAdapter, SignInState,
+    SpaceAdapter,
 };
 
 use super::patient::{device_fault, yes_no};
 use super::{desk_reach, list};
-use crate::devices::Health;
+use crate::devices::{Device, Health};
 use crate::documents::print::PrintFault;
 use crate::equipment;
 use crate::run_loop::{Cabin, Front, with};
@@ -92,6 +93,7 @@ pub fn connect(app: &App) {
     let morning = app.global::<MorningCheckAdapter>();
     morning.on_open(|| with(Cabin::open_after_check));
     morning.on_stay_closed(|| with(Cabin::stay_closed));
+    morning.on_check_again(|| with(|cabin| cabin.ask_equipment(false)));
 
     let check = app.global::<IdentityCheckAdapter>();
     check.on_choose(|document| with(|cabin| cabin.drafts.document = words::document_of_screen(document)));
@@ -128,7 +130,9 @@ pub fn forget(app: &App) {
 
 fn morning_check(app: &App, cabin: &Cabin) {
     let adapter = app.global::<MorningCheckAdapter>();
-    let rows = equipment::rows(&cabin.settings.compulsory, &cabin.devices, &cabin.instruments);
+    let checking = cabin.is_checking();
+    let rows = equipment::rows(&cabin.settings.compulsory, &cabin.devices, &cabin.instruments, checking);
+    adapter.set_checking(checking);
     adapter.set_complete(rows.iter().all(|row| row.state == EquipmentState::Answers));
     list(&adapter.get_rows(), rows, |rows| adapter.set_rows(rows));
 }
@@ -195,12 +199,23 @@ fn space(app: &App, cabin: &Cabin) {
     adapter.set_consultations_today(count(cabin.day.consultations));
     adapter.set_mean_minutes(count(cabin.day.minutes.checked_div(cabin.day.consultations).unwrap_or(0)));
     adapter.set_helps_today(count(cabin.day.helps));
-    let devices = cabin.devices.iter().map(|device| DeviceRow {
-        kind: words::screen_measure(device.model.measurement),
-        state: device_state(&device.health),
-        fault: device_fault(&device.health),
+    let row = |measurement, health: &Health| DeviceRow {
+        kind: words::screen_measure(measurement),
+        fixture: FixtureKind::None,
+        state: device_state(health),
+        fault: device_fault(health),
+    };
+    let devices = cabin.devices.iter().map(|device| row(device.model.measurement, said_health(device)));
+    let seeing = cabin.instruments.iter().map(|instrument| {
+        let health = if instrument.trouble.is_empty() { &instrument.health } else { &Health::AtFault };
+        row(instrument.setting.measurement, health)
     });
-    list(&adapter.get_devices(), devices.collect(), |rows| adapter.set_devices(rows));
+    let fixtures = cabin.fixture_health.iter().map(|(key, health)| DeviceRow {
+        fixture: words::screen_fixture(key),
+        // Of no measurement: the row shows the fixture's name.
+        ..row(Measurement::Temperature, health)
+    });
+    list(&adapter.get_devices(), devices.chain(seeing).chain(fixtures).collect(), |rows| adapter.set_devices(rows));
     let is_fitted = cabin.settings.printer.is_some() || cabin.settings.receipt_printer.is_some();
     adapter.set_printer(printer_state(is_fitted, cabin.print_fault.as_ref(), cabin.receipt_paper_low));
     adapter.set_desk(desk_reach(cabin));
@@ -267,6 +282,11 @@ fn printer_state(is_fitted: bool, fault: Option<&PrintFault>, paper_low: bool) -
             | PrintFault::Address { .. },
         ) => PrinterState::Absent,
     }
+}
+
+/// How a device is, by what it says and by whether it answered when it was asked.
+pub(super) fn said_health(device: &Device) -> &Health {
+    if device.health == Health::Ready && !device.answers() { &Health::Silent } else { &device.health }
 }
 
 pub(super) fn device_state(health: &Health) -> DeviceState {

@@ -4,12 +4,12 @@ use drivers::fixtures::door_contact::Door;
 use drivers::fixtures::presence_ld2410::Presence;
 use slint::{ComponentHandle as _, ModelRc, VecModel};
 use ui::{
-    App, BindingAdapter, BindingState, BindingTrouble, DeviceLine, DeviceRemedy, DoorState, MediaSource, MediaState,
-    ModelRow, PluggedRow, PresenceState, RecordLine, TechnicianAdapter,
+    App, BindingAdapter, BindingState, BindingTrouble, DeviceLine, DeviceRemedy, DeviceState, DoorState, FixtureLine,
+    MediaSource, MediaState, ModelRow, PluggedRow, PresenceState, RecordLine, TechnicianAdapter,
 };
 
 use super::patient::{curve, device_fault};
-use super::pharmacist::{count, device_state};
+use super::pharmacist::{count, device_state, said_health};
 use super::{desk_reach, list};
 use crate::devices::Health;
 use crate::run_loop::{BindingTroubleKind as Trouble, Cabin, Front, with};
@@ -34,15 +34,38 @@ pub fn show(app: &App, cabin: &Cabin) {
         kind: words::screen_measure(device.model.measurement),
         model: device.model.name.into(),
         port: device.port.as_str().into(),
-        state: device_state(&device.health),
-        fault: device_fault(&device.health),
-        remedy: match &device.health {
-            Health::Refused(remedy) => words::screen_remedy(*remedy),
-            _ => DeviceRemedy::None,
-        },
+        state: device_state(said_health(device)),
+        fault: device_fault(said_health(device)),
+        remedy: remedy(&device.health),
+        detail: Default::default(),
+        draws: true,
         curve: ModelRc::new(VecModel::from(curve(device))),
     });
-    list(&adapter.get_devices(), devices.collect(), |rows| adapter.set_devices(rows));
+    let seeing = cabin.instruments.iter().map(|instrument| DeviceLine {
+        kind: words::screen_measure(instrument.setting.measurement),
+        model: instrument.name.as_str().into(),
+        port: instrument.setting.address().as_str().into(),
+        state: match instrument.trouble.is_empty() {
+            true => device_state(&instrument.health),
+            false => DeviceState::Fault,
+        },
+        fault: device_fault(&instrument.health),
+        remedy: DeviceRemedy::None,
+        detail: instrument.trouble.as_str().into(),
+        draws: false,
+        curve: ModelRc::default(),
+    });
+    list(&adapter.get_devices(), devices.chain(seeing).collect(), |rows| adapter.set_devices(rows));
+    // What door and radar say stands in lines of their own; here is what is to be done where they are refused.
+    let is_said = |key: &str| matches!(key, "door_contact" | "presence_ld2410");
+    let fixtures = cabin.fixture_health.iter();
+    let fixtures = fixtures.filter(|(key, health)| !is_said(key) || matches!(health, Health::Refused(_)));
+    let fixtures = fixtures.map(|(key, health)| FixtureLine {
+        kind: words::screen_fixture(key),
+        state: device_state(health),
+        remedy: remedy(health),
+    });
+    list(&adapter.get_fixtures(), fixtures.collect(), |rows| adapter.set_fixtures(rows));
     let receipts = cabin.settings.receipt_printer.as_ref().map(|(at, _)| at.to_string());
     let printers: Vec<String> = cabin.settings.printer.iter().cloned().chain(receipts).collect();
     adapter.set_printer_present(!printers.is_empty());
@@ -75,6 +98,13 @@ pub fn show(app: &App, cabin: &Cabin) {
     adapter.set_version(env!("CARGO_PKG_VERSION").into());
 }
 
+fn remedy(health: &Health) -> DeviceRemedy {
+    match health {
+        Health::Refused(remedy) => words::screen_remedy(*remedy),
+        _ => DeviceRemedy::None,
+    }
+}
+
 /// What is plugged in, which model it may be, and how it answers.
 pub fn show_binding(app: &App, cabin: &Cabin) {
     let adapter = app.global::<BindingAdapter>();
@@ -82,6 +112,7 @@ pub fn show_binding(app: &App, cabin: &Cabin) {
     adapter.set_looking(draft.looking);
     let plugged = draft.plugged.iter().map(|place| PluggedRow {
         product: place.product.as_str().into(),
+        recorder: place.found.is_recorder,
         place: place.address.to_string().into(),
         bound: place.bound.as_deref().unwrap_or_default().into(),
     });
@@ -118,6 +149,7 @@ pub fn show_binding(app: &App, cabin: &Cabin) {
     let (trouble, detail) = match &draft.trouble {
         None => (BindingTrouble::None, String::new()),
         Some(Trouble::PatientPresent) => (BindingTrouble::PatientPresent, String::new()),
+        Some(Trouble::TellsOfOthers) => (BindingTrouble::TellsOfOthers, String::new()),
         Some(Trouble::NotWritten(error)) => (BindingTrouble::NotWritten, error.clone()),
     };
     adapter.set_trouble(trouble);
