@@ -40,8 +40,14 @@ fn a_card_and_a_code_fill_the_form_and_prove_nothing_and_a_receipt_opens_the_pap
     let window = &visit.window;
     window.find(containing("Avez-vous votre carte Vitale"))?;
     window.find(containing("Mettez votre carte dans le lecteur"))?;
-    let bank = reader.insert(Kind::Bank)?;
-    window.find(containing("Ce n’est pas une carte Vitale"))?;
+    let mut bank = reader.insert(Kind::Bank)?;
+    // One that is in before the reader was looked at could be the last patient's: it is asked to come out first.
+    while window.find_any(&[containing("Ce n’est pas une carte Vitale"), containing("Une carte est restée")])?.0 == 1
+    {
+        drop(bank);
+        window.find(containing("Mettez votre carte dans le lecteur"))?;
+        bank = reader.insert(Kind::Bank)?;
+    }
     drop(bank);
     let card = reader.insert(Kind::Vitale)?;
     window.press(containing(ON_THE_CARD.0))?;
