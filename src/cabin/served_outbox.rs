@@ -3,6 +3,7 @@
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use outbox::Client;
 use outbox::keys::RootKey;
@@ -33,7 +34,8 @@ impl ServedOutbox {
 
     /// What connects to it.
     pub(crate) fn client(&self) -> Client {
-        Client::new(self.socket())
+        // Unoptimised, on a machine that builds meanwhile, an answer takes its time.
+        Client::with_patience(self.socket(), Duration::from_secs(600))
     }
 
     fn socket(&self) -> PathBuf {
