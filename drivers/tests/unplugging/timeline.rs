@@ -38,10 +38,18 @@ type Log = Arc<Mutex<Vec<(String, Instant)>>>;
 /// Lines of a log that are kept until they are asked for.
 const LINES_MAX: usize = 10_000;
 
+/// A virtual machine whose own machine is busy stands still now and then, and its clock goes on: whoever sleeps for so
+/// long in it wakes up late.
+const BEAT: Duration = Duration::from_millis(50);
+/// By so much: it stood still, for no thread of a test keeps another from running for so long.
+const LATE: Duration = Duration::from_millis(500);
+
 /// Listens for as long as the process lives.
 pub struct Timeline {
     heard: Heard,
     log: Log,
+    /// When the machine went on after it had stood still.
+    went_on: Arc<Mutex<Vec<Instant>>>,
 }
 
 impl Timeline {
@@ -57,7 +65,17 @@ impl Timeline {
         rustix::net::bind(&uevents, &netlink::SocketAddrNetlink::new(0, OF_THE_KERNEL)).unwrap();
         let of_kernel = heard.clone();
         std::thread::spawn(move || listen(&uevents, &of_kernel));
-        Timeline { heard, log }
+        let went_on = Arc::new(Mutex::new(Vec::new()));
+        let of_beats = went_on.clone();
+        std::thread::spawn(move || beat(&of_beats));
+        Timeline { heard, log, went_on }
+    }
+
+    /// Whether the machine stood still since then: how long something took is not known.
+    pub fn stood_still_since(&self, from: Instant) -> bool {
+        // The beat under way tells when it has ended.
+        std::thread::sleep(2 * BEAT);
+        std::mem::take(&mut *self.went_on.lock().unwrap()).into_iter().any(|at| at >= from)
     }
 
     /// How long after `from` each moment came: the device is back. Forgets them. Prints what the port told its log
@@ -93,6 +111,16 @@ pub fn print(times: &[Times]) -> Option<Duration> {
     let [median, most, worst] = super::spread(&ours);
     eprintln!("  after the kernel had it ms {median:>4} {most:>4} {worst:>4}");
     ours.into_iter().max()
+}
+
+fn beat(went_on: &Mutex<Vec<Instant>>) {
+    loop {
+        let slept_at = Instant::now();
+        std::thread::sleep(BEAT);
+        if slept_at.elapsed() >= BEAT + LATE {
+            went_on.lock().unwrap().push(Instant::now());
+        }
+    }
 }
 
 fn listen(uevents: &OwnedFd, heard: &Heard) {
