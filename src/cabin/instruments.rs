@@ -12,13 +12,16 @@ use exam::camera::{self, Camera, CameraEvent};
 use exam::sound::clip::{CLIP, Clip, ClipError};
 use exam::sound::{self, Curve, Stethoscope, StethoscopeEvent};
 use exam::{Device, picture};
-use media::Frame;
+use media::{Frame, SoundBlock};
 use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
 
 use crate::devices::Health;
 
 /// A camera that sends gives its next picture within that time.
 const STILL_WITHIN: Duration = Duration::from_secs(3);
+/// Blocks of sound, a fiftieth of a second each, that wait for the call at most.
+const BLOCKS_WAITING_MAX: usize = 25;
 
 /// Where an instrument is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +113,14 @@ pub enum Advice {
 enum Open {
     Camera(Arc<Camera>),
     Stethoscope(Stethoscope),
+}
+
+/// What an open instrument gives, as it comes.
+pub enum Live {
+    /// Its pictures, the newest each time.
+    Pictures(watch::Receiver<Option<Frame>>),
+    /// Its sound.
+    Sound(mpsc::Receiver<SoundBlock>),
 }
 
 /// One instrument.
@@ -281,6 +292,19 @@ impl Instruments {
         }
     }
 
+    /// What the instrument of a measurement gives while it is open; whoever listened to its sound before no longer does.
+    pub fn live(&self, measurement: Measurement) -> Option<Live> {
+        match &self.serving(measurement)?.open {
+            Some((_, Open::Camera(camera))) => Some(Live::Pictures(camera.live())),
+            Some((_, Open::Stethoscope(stethoscope))) => {
+                let (to, heard) = mpsc::channel(BLOCKS_WAITING_MAX);
+                stethoscope.listen(to);
+                Some(Live::Sound(heard))
+            }
+            None => None,
+        }
+    }
+
     /// Closes it, off the screen's thread.
     pub fn stop(&mut self, measurement: Measurement, runtime: &Handle) {
         if let Some(instrument) = self.serving_mut(measurement) {
@@ -379,7 +403,7 @@ impl Instrument {
 
 /// Hands the live picture on, the newest each time: the flag is cleared once it is drawn. Ends with the camera.
 pub(crate) fn draw_live(
-    mut live: tokio::sync::watch::Receiver<Option<Frame>>,
+    mut live: watch::Receiver<Option<Frame>>,
     runtime: &Handle,
     show: impl Fn(Option<Frame>, Arc<AtomicBool>) + Send + 'static,
 ) {

@@ -1,6 +1,7 @@
 //! `cabin --config FILE` runs the cabin; `cabin enrol CODE --config FILE` joins it to its desk.
 #![allow(clippy::print_stdout, reason = "a command line answers on standard output")]
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ fn main() -> ExitCode {
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rtc=warn,webrtc=warn")),
         )
         .with_writer(std::io::stderr)
+        // A journal has no colours.
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     match arguments().and_then(|(verb, config)| run(verb, &config)) {
         Ok(()) => ExitCode::SUCCESS,

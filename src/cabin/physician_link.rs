@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use call::{Call, CallEvent, Candidate, Frame, Settings};
+use call::{Call, CallEvent, Candidate, Frame, Settings, SoundBlock};
 use signal::ItemId;
 use signal::data::{DOCUMENTS, DocumentBegin, LIVE, RECORD, Record};
 use signal::documents::{Chunk, Incoming, Received, WINDOW_BYTES};
@@ -40,6 +40,10 @@ pub enum Order {
     MuteMicrophone(bool),
     /// Camera off.
     MuteCamera(bool),
+    /// What an instrument sees, until it is closed.
+    ShowInstrument(watch::Receiver<Option<Frame>>),
+    /// What an instrument hears, until it is closed.
+    HearInstrument(mpsc::Receiver<SoundBlock>),
 }
 
 /// What the page did.
@@ -228,6 +232,8 @@ async fn carry(call: &Call, order: Order, events: &(impl Fn(PhysicianEvent) + Sy
         }
         Order::MuteMicrophone(muted) => call.mute_microphone(muted),
         Order::MuteCamera(muted) => call.mute_camera(muted),
+        Order::ShowInstrument(pictures) => call.show_instrument(pictures),
+        Order::HearInstrument(blocks) => call.hear_instrument(blocks),
     }
 }
 

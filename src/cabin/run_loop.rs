@@ -19,6 +19,8 @@ mod room;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime};
 
 use consult::dossier::{ConsultationId, HelpReason};
@@ -214,6 +216,8 @@ pub struct Cabin {
     /// Lines written to the physician by the cabin itself: each has its own name.
     pub(crate) lines_told: u32,
     pub(crate) call_stats: Option<call::Stats>,
+    /// Pictures of the physician that were drawn in this call.
+    pub(crate) pictures_drawn: Arc<AtomicU64>,
     pub(crate) call_faults: Vec<call::Fault>,
     pub(crate) drafts: Drafts,
     pub(crate) front: Front,
@@ -344,6 +348,7 @@ impl Cabin {
             muted: (false, false),
             lines_told: 0,
             call_stats: None,
+            pictures_drawn: Arc::default(),
             call_faults: Vec::new(),
             drafts: Drafts::default(),
             front: Front::Patient,

@@ -251,6 +251,12 @@ fn spared(instruments: &[instruments::Setting]) -> call::Spared {
     call::Spared::by(move || exam::files(&addresses))
 }
 
+/// What a picture of 30 a second may take at most, in bits a second: 1 Mbit/s for 640x480, in proportion to its pixels
+/// and no more than 4.
+fn picture_bits_per_second_max(size: config::PictureSize) -> u32 {
+    (size.width * size.height / 307 * 1_000).clamp(500_000, 4_000_000)
+}
+
 fn call_settings(config: &Config, spared: call::Spared) -> anyhow::Result<call::Settings> {
     let mut ice_servers: Vec<_> = config
         .call
@@ -287,6 +293,12 @@ fn call_settings(config: &Config, spared: call::Spared) -> anyhow::Result<call::
             config::Source::Named(name) => call::AudioSink::Device(name.clone()),
         },
         spared,
+        picture: call::Picture {
+            width: config.media.picture.width,
+            height: config.media.picture.height,
+            frames_per_second: 30,
+        },
+        picture_bits_per_second_max: picture_bits_per_second_max(config.media.picture),
         ..call::Settings::default()
     })
 }

@@ -2,7 +2,7 @@
 //! (`browser_test.html`) drives itself: it makes the offer, and reports what it saw and heard over a
 //! WebSocket of this test.
 
-use call::{AudioSink, AudioSource, Call, CallEvent, Candidate, Frame, Settings, VideoSource};
+use call::{AudioSink, AudioSource, Call, CallEvent, Candidate, Frame, Settings, SoundBlock, VideoSource};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -194,6 +194,34 @@ impl<'a> Meeting<'a> {
     }
 }
 
+/// An otoscope and a stethoscope: pictures that change, and a tone, until it is aborted.
+fn feed_instrument(call: &Call, width: u32) -> tokio::task::JoinHandle<()> {
+    let height = width / 4 * 3;
+    let (pictures, shown) = watch::channel(None);
+    let (blocks, heard) = mpsc::channel(8);
+    call.show_instrument(shown);
+    call.hear_instrument(heard);
+    tokio::spawn(async move {
+        let mut every = tokio::time::interval(Duration::from_millis(40));
+        for number in 1_u64.. {
+            every.tick().await;
+            let pixel = [(number * 9) as u8, 90, (number * 5) as u8, 255];
+            let rgba = pixel.repeat((width * height) as usize).into();
+            pictures.send_replace(Some(Frame { width, height, rgba, number }));
+            let samples: Vec<i16> = (0..1_920)
+                .map(|at| {
+                    let seconds = (number * 1_920 + at) as f64 / 48_000.0;
+                    (8_000.0 * (seconds * 100.0 * std::f64::consts::TAU).sin()) as i16
+                })
+                .collect();
+            let block = SoundBlock { rate: 48_000, samples: samples.into(), missing: Duration::ZERO };
+            if blocks.send(block).await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
 fn content(frame: &Frame) -> u64 {
     let mut hasher = DefaultHasher::new();
     frame.rgba.hash(&mut hasher);
@@ -234,6 +262,23 @@ async fn a_browser_and_the_cabin_see_hear_and_write_to_each_other_twice() {
         meeting.until("sound on the page", |m| m.number("energy") > 0.0).await;
         // Chromium's fake microphone beeps.
         meeting.until("sound in the cabin", |m| m.loudest_decibels > -50.0).await;
+        // What an instrument sees and hears comes beside them, twice: a later one takes the place of the former.
+        let before = (meeting.number("frames"), meeting.number("energy"));
+        for width in [320, 240] {
+            let seen = (meeting.number("instrumentFrames"), meeting.number("instrumentEnergy"));
+            let feeding = feed_instrument(&meeting.call, width);
+            meeting
+                .until("instrument on the page", |m| {
+                    m.number("instrumentFrames") >= seen.0 + PICTURES as f64
+                        && m.number("instrumentWidth") == f64::from(width)
+                        && m.number("instrumentEnergy") > seen.1
+                })
+                .await;
+            feeding.abort();
+        }
+        meeting
+            .until("room beside the instrument", |m| m.number("frames") > before.0 && m.number("energy") > before.1)
+            .await;
         meeting
             .until("echo on all three channels", |m| {
                 ["record", "live", "documents"].iter().all(|channel| m.report["echoed"][*channel] == json!(true))

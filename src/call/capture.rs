@@ -261,16 +261,24 @@ fn picture_description(settings: &Settings, head: Head) -> String {
          video/x-raw,format=I420,width={width},height={height},framerate={rate}/1,pixel-aspect-ratio=1/1 ! \
          identity name=cover ! tee name=split \
          split. ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! \
-         vp8enc name=encoder deadline=1 cpu-used=8 threads=1 end-usage=cbr target-bitrate={bits} \
-         keyframe-max-dist=300 error-resilient=partitions lag-in-frames=0 buffer-size=600 \
-         buffer-initial-size=300 buffer-optimal-size=400 undershoot=95 min-quantizer=4 max-quantizer=56 ! \
-         rtpvp8pay name=payloader picture-id-mode=15-bit mtu={RTP_BYTES_MAX} ! \
+         {encoder} ! \
          appsink name=rtp sync=false async=false max-buffers=64 \
          split. ! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 ! \
          videorate drop-only=true max-rate=15 ! videoscale ! videoconvert ! \
          video/x-raw,format=RGBA,width={own_width},height={own_height} ! \
          appsink name=own sync=false async=false max-buffers=1 drop=true",
-        bits = settings.picture_bits_per_second_max.min(crate::policy::PICTURE_BITS_PER_SECOND_START),
+        encoder =
+            picture_encoder(settings.picture_bits_per_second_max.min(crate::policy::PICTURE_BITS_PER_SECOND_START)),
+    )
+}
+
+/// VP8 for a conversation: nothing waits for a later picture, and a key frame only where one is asked for.
+pub(crate) fn picture_encoder(bits_per_second: u32) -> String {
+    format!(
+        "vp8enc name=encoder deadline=1 cpu-used=8 threads=1 end-usage=cbr target-bitrate={bits_per_second} \
+         keyframe-max-dist=300 error-resilient=partitions lag-in-frames=0 buffer-size=600 \
+         buffer-initial-size=300 buffer-optimal-size=400 undershoot=95 min-quantizer=4 max-quantizer=56 ! \
+         rtpvp8pay name=payloader picture-id-mode=15-bit mtu={RTP_BYTES_MAX}"
     )
 }
 
@@ -327,7 +335,7 @@ pub(crate) fn first_loudspeaker() -> Option<gst::Device> {
     first_device("Audio/Sink", &Spared::default())
 }
 
-fn mark(pipeline: &gst::Pipeline, marks: Marks) -> Result<(), String> {
+pub(crate) fn mark(pipeline: &gst::Pipeline, marks: Marks) -> Result<(), String> {
     let payloader: gst::Element = named(pipeline, "payloader")?;
     payloader.set_property("pt", u32::from(marks.payload_type));
     payloader.set_property("ssrc", marks.ssrc);
@@ -342,7 +350,7 @@ fn set_payload_type(running: &Running, payload_type: u8) {
     }
 }
 
-fn send(sample: &gst::Sample, outgoing: &Outgoing) -> Result<(), gst::FlowError> {
+pub(crate) fn send(sample: &gst::Sample, outgoing: &Outgoing) -> Result<(), gst::FlowError> {
     let map = sample.buffer().ok_or(gst::FlowError::Error)?.map_readable().map_err(|_| gst::FlowError::Error)?;
     if let Ok(packet) = rtp::Packet::unmarshal(&mut map.as_slice()) {
         let _ = outgoing.try_send(packet);

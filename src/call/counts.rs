@@ -18,14 +18,19 @@ pub(crate) struct Counts {
     /// The next sequence number, to continue a stream with another source.
     pub(crate) picture_sequence: AtomicU32,
     pub(crate) sound_sequence: AtomicU32,
+    pub(crate) instrument_picture_sequence: AtomicU32,
+    pub(crate) instrument_sound_sequence: AtomicU32,
 }
+
+/// Which of the counts is a stream's next sequence number.
+pub(crate) type Sequence = fn(&Counts) -> &AtomicU32;
 
 /// Takes captured packets to the connection. Before it is up they go nowhere, which is meant.
 pub(crate) async fn forward(
     mut captured: mpsc::Receiver<rtp::Packet>,
     track: Arc<TrackLocalStaticRTP>,
     counts: Arc<Counts>,
-    sequence: fn(&Counts) -> &AtomicU32,
+    sequence: Sequence,
 ) {
     while let Some(packet) = captured.recv().await {
         sequence(&counts).store(u32::from(packet.header.sequence_number.wrapping_add(1)), Ordering::Relaxed);

@@ -21,7 +21,10 @@
 //!    makes an offer that restarts ICE; it goes to the same [`Call::remote_offer`], and media go on.
 //!    [`CallEvent::Stuck`] says that this call will not come (back) by itself: close it, start another, and
 //!    ask the page for a fresh offer.
-//! 6. [`Call::close`] (or the drop of the call) stops every thread, pipeline and socket and forgets the last
+//! 6. What an instrument sees and hears goes on tracks of its own, in a stream called `instrument`, while
+//!    [`Call::show_instrument`] or [`Call::hear_instrument`] is fed: to a page whose offer has a second section
+//!    of that kind.
+//! 7. [`Call::close`] (or the drop of the call) stops every thread, pipeline and socket and forgets the last
 //!    pictures. [`CallEvent::Ended`] comes when the far end closed, or at the latest from `close`.
 //!
 //! Nothing here grows without limit: events wait in the caller's bounded queue (data channels then exert
@@ -41,6 +44,7 @@ use webrtc::peer_connection::{RTCIceCandidateInit, RTCSessionDescription};
 mod capture;
 mod channel;
 mod counts;
+pub mod instrument;
 mod news;
 mod peer;
 mod playback;
@@ -53,7 +57,7 @@ mod studio;
 #[allow(clippy::print_stdout, reason = "the seed of a random test is printed")]
 mod two_peers;
 
-pub use media::Frame;
+pub use media::{Frame, SoundBlock};
 pub use progress::{ENCRYPTION_MAX, ROUTE_MAX, Stuck};
 
 /// A longer data channel message is refused in both directions.
@@ -540,6 +544,18 @@ impl Call {
     /// Sends black (true) or the camera (false); the own picture is black too.
     pub fn mute_camera(&self, muted: bool) {
         self.order(run::Order::CoverCamera(muted));
+    }
+
+    /// Sends what an instrument sees as a second picture (stream `instrument`), until `pictures` is closed or another
+    /// takes its place. It is offered to pages that ask to receive a second picture; others never see it.
+    pub fn show_instrument(&self, pictures: watch::Receiver<Option<Frame>>) {
+        self.order(run::Order::ShowInstrument(pictures));
+    }
+
+    /// Sends what an instrument hears as a second sound (stream `instrument`), never processed, until `blocks` is
+    /// closed or another takes its place.
+    pub fn hear_instrument(&self, blocks: mpsc::Receiver<SoundBlock>) {
+        self.order(run::Order::HearInstrument(blocks));
     }
 
     fn order(&self, order: run::Order) {

@@ -14,6 +14,10 @@ pub(crate) enum MediaNews {
     LoudspeakerLost(String),
     /// The far end's picture or sound could not be decoded; the pipeline is being built again.
     Undecodable(String),
+    /// What an instrument gives could not be encoded.
+    InstrumentLost(String),
+    /// The instrument's own picture or sound was closed.
+    InstrumentClosed(crate::studio::Feed, u64),
     /// Something a person should know of, found while starting.
     Notice(Fault),
 }

@@ -38,6 +38,9 @@ use webrtc::peer_connection::{
 pub(crate) const VP8_PAYLOAD_TYPE: u8 = 96;
 pub(crate) const OPUS_PAYLOAD_TYPE: u8 = 111;
 
+/// The stream in which a page finds an instrument's picture and sound.
+const INSTRUMENT: &str = "instrument";
+
 /// Interface addresses used at most: a cabin has a wire, a radio link and perhaps 4G; containers and
 /// bridges must not make hundreds of candidate pairs.
 const ADDRESSES_MAX: usize = 12;
@@ -65,12 +68,19 @@ pub(crate) struct Peer {
     pub(crate) sound: Arc<TrackLocalStaticRTP>,
     pub(crate) picture_ssrc: u32,
     pub(crate) sound_ssrc: u32,
+    /// What an instrument sees and hears.
+    pub(crate) instrument_picture: Arc<TrackLocalStaticRTP>,
+    pub(crate) instrument_sound: Arc<TrackLocalStaticRTP>,
+    pub(crate) instrument_picture_ssrc: u32,
+    pub(crate) instrument_sound_ssrc: u32,
     /// What the picture may take, in bits a second.
     pub(crate) picture_bits: watch::Receiver<u32>,
     /// The share of packets lost on the way to the far end, in thousandths.
     pub(crate) loss_thousandths: watch::Receiver<u32>,
     /// Changes whenever the far end asks for a key frame.
     pub(crate) key_frame_asked: Arc<tokio::sync::Notify>,
+    /// Likewise for the instrument's picture.
+    pub(crate) instrument_key_frame_asked: Arc<tokio::sync::Notify>,
     /// Lets a test's offering end hand over the channels that it made itself.
     #[cfg(test)]
     pub(crate) news: mpsc::Sender<PeerNews>,
@@ -84,8 +94,12 @@ impl Peer {
         let (loss_out, loss_thousandths) = watch::channel(0);
         let start = Instant::now();
         let estimator = Estimator { rate, start, next_at: start, bits: bits_out, loss: loss_out };
-        let key_frame_asked = Arc::new(tokio::sync::Notify::new());
-        let registry = feedback(&mut engine, estimator, Arc::clone(&key_frame_asked))?;
+        let (picture_ssrc, sound_ssrc) = (rand::random(), rand::random());
+        let (instrument_picture_ssrc, instrument_sound_ssrc) = (rand::random(), rand::random());
+        let requests = KeyFrameRequests { instrument: instrument_picture_ssrc, ..KeyFrameRequests::default() };
+        let key_frame_asked = Arc::clone(&requests.asked);
+        let instrument_key_frame_asked = Arc::clone(&requests.asked_of_instrument);
+        let registry = feedback(&mut engine, estimator, requests)?;
         let configuration = RTCConfigurationBuilder::new()
             .with_ice_servers(
                 call.ice_servers
@@ -121,9 +135,14 @@ impl Peer {
                 .await
                 .map_err(refused)?,
         );
-        let (picture_ssrc, sound_ssrc) = (rand::random(), rand::random());
-        let picture = Arc::new(track("camera", RtpCodecKind::Video, vp8(), picture_ssrc, Some(rand::random())));
-        let sound = Arc::new(track("microphone", RtpCodecKind::Audio, opus(), sound_ssrc, None));
+        let (video, audio) = (RtpCodecKind::Video, RtpCodecKind::Audio);
+        let picture = Arc::new(track("cabin", "camera", video, vp8(), picture_ssrc, Some(rand::random())));
+        let sound = Arc::new(track("cabin", "microphone", audio, opus(), sound_ssrc, None));
+        let second = Some(rand::random());
+        let instrument_picture =
+            Arc::new(track(INSTRUMENT, "instrument-picture", video, vp8(), instrument_picture_ssrc, second));
+        let instrument_sound =
+            Arc::new(track(INSTRUMENT, "instrument-sound", audio, opus(), instrument_sound_ssrc, None));
         // What is switched off is not offered either: the answer says that this end only receives it.
         if call.audio_source != AudioSource::Off {
             connection.add_track(Arc::clone(&sound) as _).await.map_err(refused)?;
@@ -131,15 +150,25 @@ impl Peer {
         if call.video_source != VideoSource::Off {
             connection.add_track(Arc::clone(&picture) as _).await.map_err(refused)?;
         }
+        // After the others: an offer's first section of each kind is for camera and microphone.
+        if call.audio_source != AudioSource::Off && call.video_source != VideoSource::Off {
+            connection.add_track(Arc::clone(&instrument_sound) as _).await.map_err(refused)?;
+            connection.add_track(Arc::clone(&instrument_picture) as _).await.map_err(refused)?;
+        }
         Ok(Peer {
             connection,
             picture,
             sound,
             picture_ssrc,
             sound_ssrc,
+            instrument_picture,
+            instrument_sound,
+            instrument_picture_ssrc,
+            instrument_sound_ssrc,
             picture_bits,
             loss_thousandths,
             key_frame_asked,
+            instrument_key_frame_asked,
             #[cfg(test)]
             news,
         })
@@ -213,11 +242,7 @@ fn codecs() -> Result<MediaEngine, CallError> {
 /// Everything the two ends tell each other about packets: retransmission, transport-wide feedback both
 /// ways with our own rate policy on it, reports, and key frame requests. No pacer: its single queue puts
 /// the voice behind key frames.
-fn feedback(
-    engine: &mut MediaEngine,
-    estimator: Estimator,
-    key_frame_asked: Arc<tokio::sync::Notify>,
-) -> Result<Registry, CallError> {
+fn feedback(engine: &mut MediaEngine, estimator: Estimator, requests: KeyFrameRequests) -> Result<Registry, CallError> {
     for kind in [RtpCodecKind::Video, RtpCodecKind::Audio] {
         let transport_wide = RTCPFeedback { typ: "transport-cc".to_owned(), parameter: String::new() };
         engine.register_feedback(transport_wide, kind);
@@ -232,10 +257,11 @@ fn feedback(
     configure_simulcast_extension_headers(engine).map_err(refused)?;
     let registry = configure_rtcp_reports(registry);
     // Last of all, so that every other has seen the feedback before.
-    Ok(registry.with(Slot::from(20_000), KeyFrameRequests { asked: key_frame_asked, ..KeyFrameRequests::default() }))
+    Ok(registry.with(Slot::from(20_000), requests))
 }
 
 fn track(
+    stream: &str,
     name: &str,
     kind: RtpCodecKind,
     codec: RTCRtpCodec,
@@ -243,7 +269,7 @@ fn track(
     retransmission: Option<u32>,
 ) -> TrackLocalStaticRTP {
     TrackLocalStaticRTP::new(MediaStreamTrack::new(
-        "cabin".to_owned(),
+        stream.to_owned(),
         name.to_owned(),
         name.to_owned(),
         kind,
@@ -389,7 +415,10 @@ impl BandwidthEstimator for Estimator {
 /// Notices the far end's requests for a key frame. Incoming RTCP otherwise ends inside the library.
 #[derive(Default)]
 struct KeyFrameRequests {
+    /// The stream of the instrument's picture; every other is the camera's.
+    instrument: u32,
     asked: Arc<tokio::sync::Notify>,
+    asked_of_instrument: Arc<tokio::sync::Notify>,
     incoming: VecDeque<TaggedPacket>,
     outgoing: VecDeque<TaggedPacket>,
 }
@@ -403,12 +432,16 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for KeyFrameRequests {
 
     fn handle_read(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
         if let Packet::Rtcp(packets) = &message.message.packet {
-            let asks = packets.iter().any(|packet| {
+            for packet in packets {
                 let packet = packet.as_any();
-                packet.is::<PictureLossIndication>() || packet.is::<FullIntraRequest>()
-            });
-            if asks {
-                self.asked.notify_one();
+                let of =
+                    match (packet.downcast_ref::<PictureLossIndication>(), packet.downcast_ref::<FullIntraRequest>()) {
+                        (Some(request), _) => request.media_ssrc,
+                        // RFC 5104 section 4.3.1.1: the stream is named in each entry.
+                        (_, Some(request)) => request.fir.first().map_or(0, |entry| entry.ssrc),
+                        _ => continue,
+                    };
+                if of == self.instrument { self.asked_of_instrument.notify_one() } else { self.asked.notify_one() }
             }
         }
         self.incoming.push_back(message);

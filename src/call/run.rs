@@ -1,18 +1,19 @@
 //! The one task of a call: it alone owns the pipelines, hears the connection and tells the caller.
 
-use crate::counts::{Counts, forward};
+use crate::counts::{Counts, Sequence, forward};
 use crate::news::MediaNews;
-use crate::peer::{Peer, PeerNews};
+use crate::peer::{OPUS_PAYLOAD_TYPE, Peer, PeerNews, VP8_PAYLOAD_TYPE};
 use crate::player::Player;
 use crate::progress::{News, Progress, Sign};
 use crate::studio::Studio;
 use crate::{CallEvent, Channels, Fault, KEY_FRAME_EVERY, Stats, channel, lock, now};
-use media::Loudness;
+use media::{Frame, Loudness, SoundBlock};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{RTCStatsReportEntry, StatsSelector};
 
 /// Changes of the connection that wait for the call's task at most.
@@ -27,6 +28,8 @@ pub(crate) enum Order {
     Answered { picture: Option<u8>, sound: Option<u8> },
     MuteMicrophone(bool),
     CoverCamera(bool),
+    ShowInstrument(watch::Receiver<Option<Frame>>),
+    HearInstrument(mpsc::Receiver<SoundBlock>),
 }
 
 /// The task's own state.
@@ -77,18 +80,25 @@ impl Run {
 
     async fn work(&mut self, mut peer_heard: mpsc::Receiver<PeerNews>, mut ordered: mpsc::Receiver<Order>) {
         let Some(mut media_heard) = self.studio.heard.take() else { return };
-        if let Some((picture, sound)) = self.studio.captured.take() {
-            let (picture_track, sound_track) = (Arc::clone(&self.peer.picture), Arc::clone(&self.peer.sound));
-            let counts = Arc::clone(&self.counts);
-            self.tasks.spawn(forward(picture, picture_track, counts, |counts| &counts.picture_sequence));
-            let counts = Arc::clone(&self.counts);
-            self.tasks.spawn(forward(sound, sound_track, counts, |counts| &counts.sound_sequence));
+        if let Some(captured) = self.studio.captured.take() {
+            let peer = &self.peer;
+            let streams: [(_, &Arc<TrackLocalStaticRTP>, Sequence); 4] = [
+                (captured.picture, &peer.picture, |counts| &counts.picture_sequence),
+                (captured.sound, &peer.sound, |counts| &counts.sound_sequence),
+                (captured.instrument_picture, &peer.instrument_picture, |counts| &counts.instrument_picture_sequence),
+                (captured.instrument_sound, &peer.instrument_sound, |counts| &counts.instrument_sound_sequence),
+            ];
+            for (packets, track, sequence) in streams {
+                self.tasks.spawn(forward(packets, Arc::clone(track), Arc::clone(&self.counts), sequence));
+            }
         }
         let key_frame_asked = Arc::clone(&self.peer.key_frame_asked);
+        let instrument_key_frame_asked = Arc::clone(&self.peer.instrument_key_frame_asked);
         let mut picture_bits = self.peer.picture_bits.clone();
         let mut stats = tokio::time::interval(STATS_EVERY);
         stats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut key_frame_sent_at: Option<Instant> = None;
+        let mut instrument_key_frame_sent_at: Option<Instant> = None;
         loop {
             let deadline = self.progress.deadline().map(tokio::time::Instant::from_std);
             tokio::select! {
@@ -111,8 +121,12 @@ impl Run {
                 }
                 Ok(()) = picture_bits.changed() => {
                     let bits = *picture_bits.borrow_and_update();
-                    if let Some(picture) = &self.studio.picture {
-                        picture.set_bits_per_second(bits);
+                    self.studio.set_picture_bits_per_second(bits);
+                }
+                () = instrument_key_frame_asked.notified() => {
+                    if instrument_key_frame_sent_at.is_none_or(|at| now() >= at + KEY_FRAME_EVERY) {
+                        instrument_key_frame_sent_at = Some(now());
+                        self.studio.force_instrument_key_frame();
                     }
                 }
                 () = key_frame_asked.notified() => {
@@ -142,6 +156,8 @@ impl Run {
                     self.studio.sound_marks.payload_type = payload_type;
                     capture.set_payload_type(payload_type);
                 }
+                self.studio.instrument_picture.marks.payload_type = picture.unwrap_or(VP8_PAYLOAD_TYPE);
+                self.studio.instrument_sound.marks.payload_type = sound.unwrap_or(OPUS_PAYLOAD_TYPE);
                 self.progress.sign(Sign::Answered, now());
             }
             Order::MuteMicrophone(muted) => {
@@ -154,6 +170,17 @@ impl Run {
                 self.studio.covered = covered;
                 if let Some(picture) = &self.studio.picture {
                     picture.cover(covered);
+                }
+            }
+            Order::ShowInstrument(pictures) => {
+                if let Err(why) = self.studio.show_instrument(pictures, &self.counts, &mut self.tasks) {
+                    tracing::error!("an instrument's picture cannot be sent: {why}");
+                }
+                self.share_bits();
+            }
+            Order::HearInstrument(blocks) => {
+                if let Err(why) = self.studio.hear_instrument(blocks, &self.counts, &mut self.tasks) {
+                    tracing::error!("an instrument's sound cannot be sent: {why}");
                 }
             }
         }
@@ -191,6 +218,12 @@ impl Run {
             MediaNews::Notice(fault) => fault,
             MediaNews::LoudspeakerLost(why) => Fault::LoudspeakerLost { why },
             MediaNews::Undecodable(why) => Fault::Undecodable { why },
+            MediaNews::InstrumentLost(why) => Fault::Undecodable { why },
+            MediaNews::InstrumentClosed(feed, number) => {
+                self.studio.instrument_closed(feed, number);
+                self.share_bits();
+                return;
+            }
             MediaNews::PictureLost(why) => {
                 self.replace_broken(true);
                 Fault::CameraLost { why }
@@ -207,10 +240,11 @@ impl Run {
         if let Err(why) = self.studio.replace_broken(picture, &self.counts) {
             tracing::error!("nothing can be sent in place of a broken device: {why}");
         }
-        let bits = *self.peer.picture_bits.borrow();
-        if let Some(picture) = &self.studio.picture {
-            picture.set_bits_per_second(bits);
-        }
+        self.share_bits();
+    }
+
+    fn share_bits(&self) {
+        self.studio.set_picture_bits_per_second(*self.peer.picture_bits.borrow());
     }
 
     fn send_key_frame(&self) {
@@ -231,6 +265,7 @@ impl Run {
         if matches!(news, News::Connected | News::Resumed) {
             // The far end begins with a whole picture.
             self.send_key_frame();
+            self.studio.force_instrument_key_frame();
         }
         self.tell(event).await;
     }

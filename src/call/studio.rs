@@ -2,20 +2,49 @@
 
 use crate::capture::{Marks, PictureCapture, SoundCapture};
 use crate::counts::Counts;
+use crate::instrument::{PictureFeed, SoundFeed};
 use crate::news::MediaNews;
 use crate::peer::{OPUS_PAYLOAD_TYPE, Peer, VP8_PAYLOAD_TYPE};
 use crate::playback::Loudspeaker;
 use crate::{AudioSource, CallError, Settings, VideoSource};
-use media::{Beat, FrameSlot, Loudness};
+use media::{Beat, Frame, FrameSlot, Loudness, SoundBlock};
 use rtc::rtp;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 /// Captured packets that wait for the network task at most: half a second of picture and sound.
 const PACKETS_WAITING_MAX: usize = 128;
 /// Devices that break more often than this in a call stay down.
 const REBUILDS_MAX: u32 = 20;
+
+/// Of what the line carries for pictures, an instrument's takes so many hundredths: it is why it was asked for.
+const INSTRUMENT_SHARE: u32 = 75;
+
+/// What an instrument gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Feed {
+    Picture,
+    Sound,
+}
+
+/// The ends of the queues in which packets wait for the network.
+pub(crate) struct Captured {
+    pub(crate) picture: mpsc::Receiver<rtp::Packet>,
+    pub(crate) sound: mpsc::Receiver<rtp::Packet>,
+    pub(crate) instrument_picture: mpsc::Receiver<rtp::Packet>,
+    pub(crate) instrument_sound: mpsc::Receiver<rtp::Packet>,
+}
+
+/// An instrument's stream: how it is marked, where its packets go, and what feeds it now.
+pub(crate) struct Instrument<F> {
+    pub(crate) marks: Marks,
+    out: mpsc::Sender<rtp::Packet>,
+    feed: Option<F>,
+    /// Counts the sources: what an earlier one still says is of no interest.
+    number: u64,
+}
 
 /// The cabin's own devices in a call.
 pub(crate) struct Studio {
@@ -31,7 +60,9 @@ pub(crate) struct Studio {
     pub(crate) remote_slot: FrameSlot,
     picture_out: mpsc::Sender<rtp::Packet>,
     sound_out: mpsc::Sender<rtp::Packet>,
-    pub(crate) captured: Option<(mpsc::Receiver<rtp::Packet>, mpsc::Receiver<rtp::Packet>)>,
+    pub(crate) instrument_picture: Instrument<PictureFeed>,
+    pub(crate) instrument_sound: Instrument<SoundFeed>,
+    pub(crate) captured: Option<Captured>,
     pub(crate) news: mpsc::Sender<MediaNews>,
     pub(crate) heard: Option<mpsc::Receiver<MediaNews>>,
     pub(crate) covered: bool,
@@ -49,11 +80,14 @@ impl Studio {
         remote_slot: FrameSlot,
     ) -> Result<Studio, CallError> {
         let (picture_ssrc, sound_ssrc) = (peer.picture_ssrc, peer.sound_ssrc);
+        let instrument_ssrcs = (peer.instrument_picture_ssrc, peer.instrument_sound_ssrc);
         let open = move || {
             let beat = Beat::new();
             let (news, heard) = mpsc::channel(64);
             let (picture_out, picture_in) = mpsc::channel(PACKETS_WAITING_MAX);
             let (sound_out, sound_in) = mpsc::channel(PACKETS_WAITING_MAX);
+            let (instrument_picture_out, instrument_picture_in) = mpsc::channel(PACKETS_WAITING_MAX);
+            let (instrument_sound_out, instrument_sound_in) = mpsc::channel(PACKETS_WAITING_MAX);
             let marks = |payload_type, ssrc| Marks {
                 payload_type,
                 ssrc,
@@ -75,7 +109,24 @@ impl Studio {
                 remote_slot,
                 picture_out,
                 sound_out,
-                captured: Some((picture_in, sound_in)),
+                instrument_picture: Instrument {
+                    marks: marks(VP8_PAYLOAD_TYPE, instrument_ssrcs.0),
+                    out: instrument_picture_out,
+                    feed: None,
+                    number: 0,
+                },
+                instrument_sound: Instrument {
+                    marks: marks(OPUS_PAYLOAD_TYPE, instrument_ssrcs.1),
+                    out: instrument_sound_out,
+                    feed: None,
+                    number: 0,
+                },
+                captured: Some(Captured {
+                    picture: picture_in,
+                    sound: sound_in,
+                    instrument_picture: instrument_picture_in,
+                    instrument_sound: instrument_sound_in,
+                }),
                 news,
                 heard: Some(heard),
                 covered: false,
@@ -138,5 +189,85 @@ impl Studio {
             self.sound_marks.next_sequence = counts.sound_sequence.load(Ordering::Relaxed) as u16;
             self.start_sound()
         }
+    }
+
+    /// Sends what an instrument sees, in place of any former one.
+    pub(crate) fn show_instrument(
+        &mut self,
+        pictures: watch::Receiver<Option<Frame>>,
+        counts: &Counts,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<(), String> {
+        let stream = &mut self.instrument_picture;
+        stream.feed = None;
+        stream.number += 1;
+        stream.marks.next_sequence = next(&counts.instrument_picture_sequence, stream.marks);
+        let feed = PictureFeed::start(&self.beat, stream.marks, stream.out.clone(), &self.news)?;
+        let pump = PictureFeed::pump(feed.entry(), pictures);
+        stream.feed = Some(feed);
+        let (news, closed) = (self.news.clone(), MediaNews::InstrumentClosed(Feed::Picture, stream.number));
+        tasks.spawn(async move {
+            pump.await;
+            let _ = news.send(closed).await;
+        });
+        Ok(())
+    }
+
+    /// Sends what an instrument hears, in place of any former one.
+    pub(crate) fn hear_instrument(
+        &mut self,
+        blocks: mpsc::Receiver<SoundBlock>,
+        counts: &Counts,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<(), String> {
+        let stream = &mut self.instrument_sound;
+        stream.feed = None;
+        stream.number += 1;
+        stream.marks.next_sequence = next(&counts.instrument_sound_sequence, stream.marks);
+        let feed = SoundFeed::start(&self.beat, stream.marks, stream.out.clone(), &self.news)?;
+        let pump = SoundFeed::pump(feed.entry(), self.beat.clone(), blocks);
+        stream.feed = Some(feed);
+        let (news, closed) = (self.news.clone(), MediaNews::InstrumentClosed(Feed::Sound, stream.number));
+        tasks.spawn(async move {
+            pump.await;
+            let _ = news.send(closed).await;
+        });
+        Ok(())
+    }
+
+    /// The source of that number is closed: unless another took its place, nothing is sent any more.
+    pub(crate) fn instrument_closed(&mut self, what: Feed, number: u64) {
+        match what {
+            Feed::Picture if self.instrument_picture.number == number => self.instrument_picture.feed = None,
+            Feed::Sound if self.instrument_sound.number == number => self.instrument_sound.feed = None,
+            _ => {}
+        }
+    }
+
+    /// What all pictures may take together, in bits a second: most of it for an instrument's, while there is one.
+    pub(crate) fn set_picture_bits_per_second(&self, bits: u32) {
+        let instrument = &self.instrument_picture.feed;
+        let for_instrument = if instrument.is_some() { bits / 100 * INSTRUMENT_SHARE } else { 0 };
+        if let Some(instrument) = instrument {
+            instrument.set_bits_per_second(for_instrument);
+        }
+        if let Some(picture) = &self.picture {
+            picture.set_bits_per_second(bits - for_instrument);
+        }
+    }
+
+    /// The next picture of the instrument will be complete in itself.
+    pub(crate) fn force_instrument_key_frame(&self) {
+        if let Some(instrument) = &self.instrument_picture.feed {
+            instrument.force_key_frame();
+        }
+    }
+}
+
+/// Where a stream goes on: after its last packet, or where it was to begin.
+fn next(counted: &std::sync::atomic::AtomicU32, marks: Marks) -> u16 {
+    match counted.load(Ordering::Relaxed) {
+        0 => marks.next_sequence,
+        sequence => sequence as u16,
     }
 }

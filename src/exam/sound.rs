@@ -5,12 +5,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use consult::vitals::Moment;
+use media::SoundBlock;
 use tokio::sync::watch;
 
 pub mod clip;
@@ -91,6 +92,9 @@ impl fmt::Debug for Curve {
 /// Where a clip is sent once it is done.
 type Reply = SyncSender<Result<Clip, ClipError>>;
 
+/// Who hears each block as it comes, if anyone does.
+type Listener = Arc<Mutex<Option<tokio::sync::mpsc::Sender<SoundBlock>>>>;
+
 enum Order {
     Clip { length: Duration, reply: Reply },
     Close,
@@ -100,6 +104,7 @@ enum Order {
 #[derive(Debug)]
 pub struct Stethoscope {
     curve: watch::Receiver<Curve>,
+    listener: Listener,
     orders: SyncSender<Order>,
     thread: Option<JoinHandle<()>>,
 }
@@ -122,14 +127,21 @@ impl Stethoscope {
     pub fn open(source: Source, events: SyncSender<StethoscopeEvent>) -> std::io::Result<Stethoscope> {
         let (orders, ordered) = mpsc::sync_channel(4);
         let (slot, curve) = watch::channel(Curve::default());
-        let worker = Worker { source, events, ordered, slot };
+        let listener = Listener::default();
+        let worker = Worker { source, events, ordered, slot, listener: Arc::clone(&listener) };
         let thread = thread::Builder::new().name("stethoscope".into()).spawn(move || worker.run())?;
-        Ok(Stethoscope { curve, orders, thread: Some(thread) })
+        Ok(Stethoscope { curve, listener, orders, thread: Some(thread) })
     }
 
     /// The last seconds, always the newest; without points while it is not there.
     pub fn curve(&self) -> watch::Receiver<Curve> {
         self.curve.clone()
+    }
+
+    /// Hands every block on as it comes, unchanged, until the far end of `to` is dropped or another takes its place.
+    /// What does not find room there is lost to that listener, never to a clip.
+    pub fn listen(&self, to: tokio::sync::mpsc::Sender<SoundBlock>) {
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
     }
 
     /// Begins a clip: what is heard from now on, for `length`. It comes in the channel given; dropping that takes the
@@ -173,6 +185,7 @@ struct Worker {
     events: SyncSender<StethoscopeEvent>,
     ordered: Receiver<Order>,
     slot: watch::Sender<Curve>,
+    listener: Listener,
 }
 
 impl Worker {
@@ -251,6 +264,7 @@ impl Worker {
         let mut recording: Option<Recording> = None;
         let mut opened = false;
         let mut last = Instant::now();
+        let mut missing = Duration::ZERO;
         let mut block = Vec::new();
         let lost = loop {
             match self.ordered.try_recv() {
@@ -273,6 +287,7 @@ impl Worker {
                         let milliseconds = u32::try_from(gap.as_millis()).unwrap_or(u32::MAX);
                         recording.gaps.push(Gap { at: recording.samples.len(), milliseconds });
                     }
+                    missing += gap;
                     tracing::warn!("{} ms of sound were lost: this machine is too busy", gap.as_millis());
                     continue;
                 }
@@ -281,6 +296,7 @@ impl Worker {
             if !std::mem::replace(&mut opened, true) {
                 self.tell(StethoscopeEvent::Opened { name: name.clone(), device: device.clone(), rate });
             }
+            self.hand_on(&block, rate, &mut missing);
             if let Some(curve) = drawing.draw(&block) {
                 self.slot.send_replace(curve);
             }
@@ -298,6 +314,23 @@ impl Worker {
             let _ = recording.reply.try_send(Err(ClipError::Lost));
         }
         Some(Some(lost))
+    }
+
+    /// To the listener, never waiting for it.
+    fn hand_on(&self, block: &[i16], rate: u32, missing: &mut Duration) {
+        let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(to) = listener.as_ref() else {
+            *missing = Duration::ZERO;
+            return;
+        };
+        match to.try_send(SoundBlock { rate, samples: block.into(), missing: *missing }) {
+            Ok(()) => *missing = Duration::ZERO,
+            // As long as nobody takes it, it is missing there.
+            Err(tokio::sync::mpsc::error::TrySendError::Full(_)) => {
+                *missing += Duration::from_secs_f64(block.len() as f64 / f64::from(rate.max(1)));
+            }
+            Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) => *listener = None,
+        }
     }
 
     fn tell(&self, event: StethoscopeEvent) {

@@ -7,10 +7,12 @@ use gstreamer::prelude::*;
 mod convert;
 mod frame;
 mod pipeline;
+mod sound;
 
 pub use convert::{CONVERTED_BYTES_MAX, convert};
 pub use frame::{Frame, FrameSlot, store};
 pub use pipeline::{Beat, Loudness, Running, named, on_sample};
+pub use sound::SoundBlock;
 
 /// What GStreamer's device providers (V4L2, ALSA, PulseAudio, PipeWire) find of a class: `Video/Source`,
 /// `Audio/Source`, `Audio/Sink`. The loopback of a loudspeaker, which a sound server lists as a microphone, is left

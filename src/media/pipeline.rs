@@ -59,6 +59,11 @@ impl Beat {
         let base = clock.time();
         Beat { clock, base }
     }
+
+    /// How long ago it began: the time that a buffer made now carries in every pipeline of this beat.
+    pub fn elapsed(&self) -> gst::ClockTime {
+        self.clock.time().saturating_sub(self.base)
+    }
 }
 
 /// A running pipeline. Dropping it stops its threads.

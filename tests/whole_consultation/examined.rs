@@ -83,11 +83,13 @@ fn an_electrocardiogram_reaches_the_page_without_a_lost_sample_and_ear_and_heart
 
     visit.step("the ear");
     visit.physician_asks("Image de l’oreille", Some("Oreille gauche"))?;
+    visit.physician_perceives("Number(document.querySelector('#instrument-video').dataset.pictures ?? 0) > 5")?;
     visit.window.press("Prendre l’image")?;
     visit.keep()?;
 
     visit.step("heart and lungs");
     visit.physician_asks("Écoute du cœur et des poumons", Some("Poumon droit"))?;
+    visit.physician_perceives("Number(document.querySelector('#instrument-wave').dataset.loudest ?? 0) > 0.02")?;
     visit.window.press("Enregistrer")?;
     visit.keep()?;
 
@@ -124,6 +126,14 @@ fn an_electrocardiogram_reaches_the_page_without_a_lost_sample_and_ear_and_heart
 }
 
 impl Visit {
+    /// What the instrument sees or hears is on the page, live.
+    fn physician_perceives(&self, condition: &str) -> Result<()> {
+        until("the instrument, live on the page", PATIENCE, || {
+            let seen = self.physician.evaluate(&format!("return {condition};"), &[])?;
+            Ok((seen == true).then_some(()))
+        })
+    }
+
     /// The physician asks, and the patient places the device.
     fn physician_asks(&self, measurement: &str, site: Option<&str>) -> Result<()> {
         self.physician.press(measurement)?;

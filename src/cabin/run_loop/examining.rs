@@ -13,7 +13,8 @@ use media::Frame;
 use super::recordings::{Content, Kept, Outcome, Pending};
 use super::{Cabin, Event, post, with};
 use crate::devices::{Health, News};
-use crate::instruments::{self, Advice, InstrumentEvent, Opening, Said};
+use crate::instruments::{self, Advice, InstrumentEvent, Live, Opening, Said};
+use crate::physician_link::Order;
 use crate::screens;
 
 impl Cabin {
@@ -34,6 +35,17 @@ impl Cabin {
             shown.ok();
         };
         self.instruments.start(measurement, &self.runtime, |event| post(Event::Instrument(event)), show);
+        self.share_instrument();
+    }
+
+    /// What the instrument in front of the patient gives, to the physician in the call.
+    pub(super) fn share_instrument(&self) {
+        let (Some(physician), Some(guided)) = (&self.physician, self.guided()) else { return };
+        match self.instruments.live(guided.measurement) {
+            Some(Live::Pictures(pictures)) => physician.order(Order::ShowInstrument(pictures)),
+            Some(Live::Sound(blocks)) => physician.order(Order::HearInstrument(blocks)),
+            None => {}
+        }
     }
 
     pub(super) fn instrument(&mut self, event: InstrumentEvent) {

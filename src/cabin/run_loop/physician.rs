@@ -1,7 +1,7 @@
 //! The physician in the call: what the page sees, what it asks for, what it hands over.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use consult::dossier::{Dossier, Kept};
@@ -38,10 +38,17 @@ impl Cabin {
         let mut settings = self.settings.call.clone();
         settings.ice_servers.extend(self.desk.ice_servers.iter().cloned());
         let app = slint::ComponentHandle::as_weak(&self.app);
+        let pictures = Arc::new(AtomicU64::new(0));
+        self.pictures_drawn = Arc::clone(&pictures);
         let show = move |picture: Picture, frame: Option<call::Frame>, busy: Arc<AtomicBool>| {
+            let pictures = Arc::clone(&pictures);
             let drawn = app.upgrade_in_event_loop(move |app| {
+                let is_physician = picture == Picture::Remote && frame.is_some();
                 screens::patient::call::picture(&app, picture, frame);
                 busy.store(false, Ordering::Release);
+                if is_physician && pictures.fetch_add(1, Ordering::Relaxed) == 0 {
+                    tracing::info!(at_ms = system_clock().0, "the first picture of the physician is on the screen");
+                }
             });
             if drawn.is_err() {
                 tracing::debug!("the screen has stopped");
@@ -55,7 +62,10 @@ impl Cabin {
 
     /// Ends media and channels; what the desk knows is not touched.
     pub(super) fn close_call(&mut self) {
-        self.physician = None;
+        if self.physician.take().is_some() {
+            let pictures = self.pictures_drawn.load(Ordering::Relaxed);
+            tracing::info!(pictures, "the call's media are closed; pictures of the physician that were drawn");
+        }
         self.call_number += 1;
         self.call_stats = None;
         screens::patient::call::picture(&self.app, Picture::Remote, None);
@@ -102,7 +112,10 @@ impl Cabin {
             }
             // The page closed its end of a call that is over.
             PhysicianEvent::Stuck => self.close_call(),
-            PhysicianEvent::RecordOpen => self.share_all(),
+            PhysicianEvent::RecordOpen => {
+                self.share_all();
+                self.share_instrument();
+            }
             PhysicianEvent::Record(record) => self.page_said(*record),
             PhysicianEvent::Document { begin, bytes } => self.document(&begin, &bytes),
             PhysicianEvent::Fault(fault) => {

@@ -5,6 +5,7 @@ import { Documents } from "./documents.js";
 import { $, bytesOf, newId, node, notice } from "./dom.js";
 import { Draft } from "./draft.js";
 import { Ecg } from "./ecg.js";
+import { Instrument } from "./instrument.js";
 import { openMedia } from "./media.js";
 import { showAnswers, showPatient } from "./patient_card.js";
 import { Peer } from "./peer.js";
@@ -21,7 +22,7 @@ const DESK_ANSWER_MAX_MS = 5000;
 export class Consultation {
   #socket; #taken; #done; #draft;
   #stream = new MediaStream();
-  #media; #peer; #record; #documents; #summary; #curve; #ecg;
+  #media; #peer; #record; #documents; #summary; #curve; #ecg; #instrument;
   #dialled = false; #connected = false; #startedAt = 0; #timer = 0; #bytes = 0; #closed = false;
   /// The physician's wish to end, until the cabin has acknowledged it; then what the desk is told.
   #ending = null; #over = null;
@@ -40,6 +41,7 @@ export class Consultation {
     this.#summary = new Summary(this.#record, this.#draft);
     this.#curve = new Curve($("curve"), $("curve-title"), $("curve-state"));
     this.#ecg = new Ecg($);
+    this.#instrument = new Instrument($);
     new Vitals(this.#record);
     this.#hear();
     this.#wire();
@@ -90,6 +92,7 @@ export class Consultation {
     this.#peer.close();
     this.#curve.stop();
     this.#ecg.stop();
+    this.#instrument.stop();
     this.#draft.forget();
     this.#stream.getTracks().forEach((track) => track.stop());
     $("finish-dialog").close();
@@ -113,7 +116,9 @@ export class Consultation {
 
   #hear() {
     const video = $("remote-video");
-    this.#peer.addEventListener("track", ({ detail: { track } }) => {
+    this.#peer.addEventListener("track", ({ detail }) => {
+      const { track, streams } = detail;
+      if (streams[0]?.id === "instrument") { this.#instrument.track(detail); return; }
       const stream = video.srcObject ?? new MediaStream();
       stream.getTracks().filter((old) => old.kind === track.kind).forEach((old) => stream.removeTrack(old));
       stream.addTrack(track);

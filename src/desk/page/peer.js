@@ -44,6 +44,8 @@ export class Peer extends EventTarget {
       const track = this.stream.getTracks().find((candidate) => candidate.kind === kind);
       if (track) pc.addTrack(track, this.stream); else pc.addTransceiver(kind, { direction: "recvonly" });
     }
+    // What an instrument sees and hears comes beside them, in a stream called `instrument`.
+    for (const kind of ["audio", "video"]) pc.addTransceiver(kind, { direction: "recvonly" });
     pc.ontrack = (event) => this.#say("track", event);
     pc.onicecandidate = ({ candidate }) => this.#send({
       type: "candidate", ticket: this.#ticket, candidate: candidate?.candidate ?? "",
