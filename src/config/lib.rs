@@ -290,6 +290,17 @@ pub struct Media {
     pub microphone: Source,
     /// Loudspeaker or headset.
     pub speaker: Source,
+    /// The size of the picture sent.
+    pub picture: PictureSize,
+}
+
+/// The size of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PictureSize {
+    /// Pixels across, 160 to 1,920, even.
+    pub width: u32,
+    /// Pixels down, 120 to 1,080, even.
+    pub height: u32,
 }
 
 /// Instruments that see and hear. `test`: a test picture or sound; else a file (`/dev/v4l/by-id/…`), an ALSA name

@@ -9,7 +9,7 @@ use crate::fixtures;
 use crate::reader::{Notes, Table};
 use crate::{
     Call, Config, DEVICES_MAX, Desk, Device, DevicePort, Inactivity, Instruments, Language, Media, PHARMACISTS_MAX,
-    Pharmacist, RELAYS_MAX, Screen, Site, SiteKind, Source, Turn,
+    Pharmacist, PictureSize, RELAYS_MAX, Screen, Site, SiteKind, Source, Turn,
 };
 
 /// Longest wait for a touch, seconds.
@@ -40,7 +40,9 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
     let mut t = root.table("media", notes);
     let expected = "\"auto\", \"test\", \"off\" or the name of a device";
     let mut source = |field| t.optional(field, expected, notes, a_source).unwrap_or(Source::Auto);
-    let media = Media { camera: source("camera"), microphone: source("microphone"), speaker: source("speaker") };
+    let (camera_source, microphone, speaker) = (source("camera"), source("microphone"), source("speaker"));
+    let picture = t.optional("picture", A_SIZE, notes, a_size).unwrap_or(PictureSize { width: 640, height: 480 });
+    let media = Media { camera: camera_source, microphone, speaker, picture };
     t.end(notes);
 
     let fixtures = fixtures::read(&mut root, folder, &devices, notes);
@@ -210,6 +212,15 @@ pub(crate) fn port(
 
 /// How a port is named.
 pub(crate) const PORT_KEYS: [&str; 5] = ["id_path", "serial", "path", "usb", "tcp"];
+
+const A_SIZE: &str = "\"640x480\", \"1280x720\", or another even size from 160x120 to 1920x1080";
+
+fn a_size(text: &str) -> Option<PictureSize> {
+    let (width, height) = text.split_once('x')?;
+    let size = PictureSize { width: width.parse().ok()?, height: height.parse().ok()? };
+    let fits = (160..=1_920).contains(&size.width) && (120..=1_080).contains(&size.height);
+    (fits && size.width.is_multiple_of(2) && size.height.is_multiple_of(2)).then_some(size)
+}
 
 /// What names a camera or a microphone.
 pub(crate) const A_CAMERA: &str =

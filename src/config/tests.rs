@@ -35,6 +35,7 @@ fn what_may_be_absent_has_a_default() {
     assert_eq!(config.desk.ca_file.as_deref(), Some(Path::new("/etc/cabin/k/ca.pem")), "relative to the file");
     assert_eq!((config.printer, config.fixtures), (None, Fixtures::default()));
     assert_eq!(config.media.camera, Source::Auto);
+    assert_eq!(config.media.picture, PictureSize { width: 640, height: 480 });
     assert_eq!(config.inactivity.pharmacist_after, Duration::from_secs(120));
     assert!(config.devices.is_empty() && config.pharmacists.is_empty());
 }
@@ -190,5 +191,15 @@ fn no_text_makes_the_reader_panic() {
         if let Err(error) = parse(&String::from_utf8_lossy(&bytes)) {
             assert!(!error.mistakes.is_empty());
         }
+    }
+}
+
+#[test]
+fn a_picture_has_an_even_size_that_a_camera_can_have() {
+    let sized = |size: &str| parse(&EXAMPLE.replacen("picture = \"640x480\"", &format!("picture = \"{size}\""), 1));
+    assert_eq!(sized("1280x720").unwrap().media.picture, PictureSize { width: 1_280, height: 720 });
+    for wrong in ["1280", "1281x720", "0x0", "640x481", "1920x1082", "-640x480", "640 x 480"] {
+        let error = sized(wrong).unwrap_err().to_string();
+        assert!(error.contains("picture") && error.contains("1280x720"), "{wrong}: {error}");
     }
 }

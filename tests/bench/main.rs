@@ -1,10 +1,13 @@
 //! The figures that a person feels, measured on real programs: start, touch, a reading's way to the physician, memory.
 //!
+//! `bench site` measures the first of these, `bench call` the call beside the same call in a browser; without a word, all.
+//!
 //! `make bench` builds everything for release and runs this. Aims are printed beside the figures and never asserted:
 //! a figure belongs to the machine that it was measured on, and the table names it. `QUICK=1` measures a fifth as
 //! often, to try the bench itself.
 #![allow(clippy::print_stdout, reason = "a command line answers on standard output")]
 
+mod call;
 mod devices;
 mod ecg;
 mod machine;
@@ -23,7 +26,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use whole_cabin::memory::used_by;
 use whole_cabin::physician::Physician;
 use whole_cabin::process::{PATIENCE, until};
@@ -49,6 +52,9 @@ const DEVICES: [&str; 6] = [
 /// Looks at the memory of the idle cabin.
 const IDLE_LOOKS: usize = 10;
 
+/// What can be measured by itself.
+const PARTS: [&str; 2] = ["site", "call"];
+
 const MIB: f64 = 1_048_576.0;
 
 /// How often each thing is measured.
@@ -59,11 +65,26 @@ struct Times {
     whole_screens: usize,
     reading_rounds: usize,
     device_looks: usize,
+    calls: call::Times,
 }
 
 impl Times {
-    const FULL: Times = Times { starts: 10, touches: 40, whole_screens: 18, reading_rounds: 7, device_looks: 8 };
-    const QUICK: Times = Times { starts: 2, touches: 8, whole_screens: 3, reading_rounds: 1, device_looks: 2 };
+    const FULL: Times = Times {
+        starts: 10,
+        touches: 40,
+        whole_screens: 18,
+        reading_rounds: 7,
+        device_looks: 8,
+        calls: call::Times::FULL,
+    };
+    const QUICK: Times = Times {
+        starts: 2,
+        touches: 8,
+        whole_screens: 3,
+        reading_rounds: 1,
+        device_looks: 2,
+        calls: call::Times::QUICK,
+    };
 }
 
 /// The parts of the site that is measured; the steps of the whole-consultation test are its own.
@@ -104,8 +125,7 @@ impl Visit {
     }
 
     /// The physician signs in and takes the patient, who accepts; both see a moving picture.
-    fn meet(&mut self) -> Result<()> {
-        self.physician.visit(&self.site.desk_address())?;
+    fn meet(&mut self, size: (u64, u64)) -> Result<()> {
         let account = self.site.account();
         self.physician.sign_in(&account.name, &account.password, &account.totp_secret)?;
         self.window.find("Vous êtes dans la salle d’attente")?;
@@ -113,7 +133,7 @@ impl Visit {
         self.window.press("Accepter")?;
         self.window.find("Image du médecin")?;
         let seen = self.physician.sees_moving_picture("#remote-video", 5)?;
-        ensure!((seen.width, seen.height) == (640, 480), "the call is at {}x{}", seen.width, seen.height);
+        ensure!((seen.width, seen.height) == size, "the call is at {}x{}", seen.width, seen.height);
         Ok(())
     }
 }
@@ -139,6 +159,22 @@ fn measure() -> Result<Table> {
     let began = Instant::now();
     let times = if std::env::var("QUICK").is_ok_and(|quick| quick == "1") { Times::QUICK } else { Times::FULL };
     let mut table = Table::new(machine::facts()?);
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(unknown) = wanted.iter().find(|wanted| !PARTS.contains(&wanted.as_str())) {
+        bail!("bench measures {}, not {unknown:?}", PARTS.join(", "));
+    }
+    let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == part);
+    if is_wanted("site") {
+        measure_site(&mut table, &times, began)?;
+    }
+    if is_wanted("call") {
+        table.rows.extend(call::rows(&times.calls, began)?);
+    }
+    table.finish(began.elapsed())?;
+    Ok(table)
+}
+
+fn measure_site(table: &mut Table, times: &Times, began: Instant) -> Result<()> {
     let mut site = Site::open_with(&[("ecg", "ecg_cyton")])?;
     site.device("ecg value rate=500")?;
     DEVICES.iter().try_for_each(|command| site.device(command).map(drop))?;
@@ -170,7 +206,8 @@ fn measure() -> Result<Table> {
         visit.keep()?;
     }
     visit.step("the call");
-    visit.meet()?;
+    visit.physician.visit(&visit.site.desk_address())?;
+    visit.meet((640, 480))?;
     let (readings, in_call) = reading::rows(&visit, times.reading_rounds)?;
     table.rows.extend(readings);
     table.rows.push(ecg::row(&visit)?);
@@ -185,8 +222,7 @@ fn measure() -> Result<Table> {
     site.close()?;
     say(began, "twelve devices");
     table.rows.extend(devices::rows(WIDTH, HEIGHT, times.device_looks)?);
-    table.finish(began.elapsed())?;
-    Ok(table)
+    Ok(())
 }
 
 /// Waits until a condition of the page or the screen gives a value.

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+/// The unit of what has none; it is printed with two decimals.
+const RATIO: &str = "of 1";
+
 /// One thing that was measured many times.
 pub struct Row {
     what: &'static str,
     unit: &'static str,
     /// What the project aims at, in the same unit; a reference has none.
-    aim: Option<u32>,
+    aim: Option<f64>,
     /// Sorted.
     values: Vec<f64>,
 }
@@ -19,7 +22,14 @@ impl Row {
     /// A row of these values, in any order.
     pub fn new(what: &'static str, unit: &'static str, aim: Option<u32>, mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
-        Self { what, unit, aim, values }
+        Self { what, unit, aim: aim.map(f64::from), values }
+    }
+
+    /// How much the median of one is of the median of another; its spread is that of each value of the one.
+    pub fn ratio(what: &'static str, aim: f64, one: &Self, other: &Self) -> Self {
+        let other = other.percentile(0.5).unwrap_or(f64::NAN);
+        let values = one.values.iter().map(|value| value / other).collect();
+        Self { what, unit: RATIO, aim: Some(aim), values }
     }
 
     /// The value that this share of the values does not exceed (nearest rank); nothing of nothing.
@@ -61,7 +71,9 @@ impl fmt::Display for Table {
         writeln!(f)?;
         writeln!(f, "{:<width$}  {:>3}  {:>8}  {:>8}  {:>17}  unit  aim", "", "n", "median", "p95", "least to most")?;
         for row in &self.rows {
-            let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
+            let decimals = if row.unit == RATIO { 2 } else { 1 };
+            let number =
+                |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"));
             let spread = format!("{} to {}", number(row.percentile(0.0)), number(row.percentile(1.0)));
             let aim = row.aim.map(|aim| format!("{aim}")).unwrap_or_default();
             writeln!(

@@ -142,11 +142,23 @@ impl Physician {
     /// # Errors
     /// Names the program that is missing or did not start.
     pub fn open_in(which: Browser, folder: &Path, name: &str) -> Result<Self> {
+        Self::start(which, folder, name, None)
+    }
+
+    /// [`Physician::open`] with a file of pictures (YUV4MPEG2) in the place of the camera, over and over.
+    ///
+    /// # Errors
+    /// As [`Physician::open_in`].
+    pub fn open_with_camera(folder: &Path, name: &str, pictures: &Path) -> Result<Self> {
+        Self::start(Browser::Chromium, folder, name, Some(pictures))
+    }
+
+    fn start(which: Browser, folder: &Path, name: &str, pictures: Option<&Path>) -> Result<Self> {
         let profile = folder.join(format!("browser-{name}"));
         let downloads = profile.join("downloads");
         std::fs::create_dir_all(&downloads)?;
         let (browser, driver, driver_port, wanted) = match which {
-            Browser::Chromium => chromium(folder, &profile, name)?,
+            Browser::Chromium => chromium(folder, &profile, name, pictures)?,
             Browser::Firefox => firefox(folder, &profile, name)?,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -396,7 +408,7 @@ impl Physician {
 /// The drivers join a browser that we supervise, rather than one of their own that would outlive them.
 type Started = (Process, Process, u16, Capabilities);
 
-fn chromium(folder: &Path, profile: &Path, name: &str) -> Result<Started> {
+fn chromium(folder: &Path, profile: &Path, name: &str, pictures: Option<&Path>) -> Result<Started> {
     std::fs::create_dir_all(profile.join("Default"))?;
     let preferences = json!({
         "intl": { "accept_languages": "fr,en" },
@@ -410,6 +422,9 @@ fn chromium(folder: &Path, profile: &Path, name: &str) -> Result<Started> {
     command.args(["--disable-dev-shm-usage", "--enable-logging=stderr", "--window-size=1600,1000"]);
     command.args(["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]);
     command.args(["--autoplay-policy=no-user-gesture-required", "--lang=fr"]);
+    if let Some(pictures) = pictures {
+        command.arg(format!("--use-file-for-fake-video-capture={}", pictures.display()));
+    }
     // A browser leaves the loopback out of a call, which is all that some build machines have.
     command.arg("--allow-loopback-in-peer-connection");
     command.arg(format!("--remote-debugging-port={debugging_port}"));

@@ -353,6 +353,12 @@ impl Site {
         self.cabin.as_ref().map(Process::id)
     }
 
+    /// The outbox's process id, while it runs.
+    #[must_use]
+    pub fn outbox_id(&self) -> Option<u32> {
+        self.outbox.as_ref().map(Process::id)
+    }
+
     /// What the cabin has logged since the site's beginning.
     #[must_use]
     pub fn cabin_log(&self) -> String {
