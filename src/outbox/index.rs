@@ -6,10 +6,12 @@
 //! followed by an fsync of `<path>/db` on a descriptor of our own, and values are small. A test forbids it elsewhere.
 
 use crate::disk;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Largest value, in bytes. Larger ones are refused: they belong in a log.
@@ -22,18 +24,29 @@ const LOCK_WAIT: Duration = Duration::from_secs(5);
 const ASIDE_MAX: u32 = 4;
 
 /// The index, open.
-pub struct Index {
-    db: sled::Db,
-    file: File,
+pub struct Index(Backing);
+
+enum Backing {
+    Disk {
+        db: sled::Db,
+        file: File,
+    },
+    /// On a disk too full to open it: what is asked meanwhile is kept for as long as the program runs.
+    Memory(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>),
 }
 
 impl Index {
     /// Opens the index at `path`. One that will not open is renamed aside and replaced by an empty one; then the second
-    /// value says why, and the caller fills it from the logs.
+    /// value says why, and the caller fills it from the logs. A full disk does not keep the outbox from opening: the
+    /// index is then in memory, and the second value says so.
     pub fn open(path: &Path) -> io::Result<(Index, Option<String>)> {
+        let in_memory = || {
+            let why = "the disk is too full to open it; it is kept in memory until the next start".to_owned();
+            (Index(Backing::Memory(Mutex::default())), Some(why))
+        };
         match Index::try_open(path) {
             Ok(index) => Ok((index, None)),
-            Err(error) if disk::is_full(&error) => Err(error),
+            Err(error) if disk::is_full(&error) => Ok(in_memory()),
             Err(error) => {
                 if path.exists() {
                     let aside = (0..ASIDE_MAX).map(|n| aside_path(path, n)).find(|aside| !aside.exists());
@@ -43,7 +56,11 @@ impl Index {
                         None => std::fs::remove_file(path)?,
                     }
                 }
-                Ok((Index::try_open(path)?, Some(error.to_string())))
+                match Index::try_open(path) {
+                    Ok(index) => Ok((index, Some(error.to_string()))),
+                    Err(error) if disk::is_full(&error) => Ok(in_memory()),
+                    Err(error) => Err(error),
+                }
             }
         }
     }
@@ -62,8 +79,9 @@ impl Index {
                     if let Some(parent) = path.parent() {
                         disk::sync_dir(parent)?;
                     }
-                    return Ok(Index { db, file });
+                    return Ok(Index(Backing::Disk { db, file }));
                 }
+                Ok(Err(sled::Error::Io(error))) if disk::is_full(&error) => return Err(error),
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "sled stopped on a damaged file".to_owned(),
             };
@@ -77,7 +95,10 @@ impl Index {
 
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        Ok(self.db.get(key)?.map(|value| value.to_vec()))
+        match &self.0 {
+            Backing::Disk { db, .. } => Ok(db.get(key)?.map(|value| value.to_vec())),
+            Backing::Memory(map) => Ok(held(map).get(key).cloned()),
+        }
     }
 
     /// Sets a value. It is durable after the next [`Index::sync`].
@@ -85,26 +106,41 @@ impl Index {
         if value.len() > VALUE_BYTES_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a value over the index's limit"));
         }
-        self.db.insert(key, value)?;
+        match &self.0 {
+            Backing::Disk { db, .. } => drop(db.insert(key, value)?),
+            Backing::Memory(map) => drop(held(map).insert(key.to_vec(), value.to_vec())),
+        }
         Ok(())
     }
 
     /// Removes a key.
     pub fn remove(&self, key: &[u8]) -> io::Result<()> {
-        self.db.remove(key)?;
+        match &self.0 {
+            Backing::Disk { db, .. } => drop(db.remove(key)?),
+            Backing::Memory(map) => drop(held(map).remove(key)),
+        }
         Ok(())
     }
 
     /// Every key under a prefix.
     pub fn keys(&self, prefix: &[u8]) -> io::Result<Vec<Vec<u8>>> {
-        self.db.scan_prefix(prefix).keys().map(|key| Ok(key?.to_vec())).collect()
+        match &self.0 {
+            Backing::Disk { db, .. } => db.scan_prefix(prefix).keys().map(|key| Ok(key?.to_vec())).collect(),
+            Backing::Memory(map) => Ok(held(map).keys().filter(|key| key.starts_with(prefix)).cloned().collect()),
+        }
     }
 
     /// Makes everything set so far durable.
     pub fn sync(&self) -> io::Result<()> {
-        self.db.flush()?;
-        self.file.sync_all()
+        let Backing::Disk { db, file } = &self.0 else { return Ok(()) };
+        db.flush()?;
+        file.sync_all()
     }
+}
+
+fn held(map: &Mutex<BTreeMap<Vec<u8>, Vec<u8>>>) -> MutexGuard<'_, BTreeMap<Vec<u8>, Vec<u8>>> {
+    // Nothing between taking and giving back can leave it half changed.
+    map.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn aside_path(path: &Path, n: u32) -> PathBuf {

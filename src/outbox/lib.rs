@@ -15,6 +15,8 @@ pub mod record;
 pub mod wire;
 
 #[cfg(feature = "daemon")]
+pub mod answer;
+#[cfg(feature = "daemon")]
 pub mod blob;
 #[cfg(feature = "daemon")]
 mod check;
@@ -40,6 +42,8 @@ pub mod serve;
 pub mod settings;
 #[cfg(feature = "daemon")]
 pub mod store;
+#[cfg(feature = "daemon")]
+pub mod transport;
 #[cfg(feature = "daemon")]
 pub mod upload;
 

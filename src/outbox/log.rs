@@ -1,8 +1,8 @@
 //! An append-only log of sealed frames in one file: the truth of the outbox.
 //!
-//! Room is preallocated, so that a frame's sync writes no file size; frames written together are synced together. On
-//! opening, a torn tail is cut at the last whole frame. Damage before that is kept aside in a file of its own, and the
-//! frames before it stay.
+//! Room is preallocated and written, so that a frame's sync changes no size and no map of the file, and waits for one
+//! flush of the drive; frames written together are synced together. On opening, a torn tail is cut at the last whole
+//! frame. Damage before that is kept aside in a file of its own, and the frames before it stay.
 
 use crate::disk;
 use crate::frame::{Header, Parsed, Seal};
@@ -73,7 +73,7 @@ impl Log {
     /// A new log. Its name is durable once the caller syncs the directory.
     pub fn create(path: &Path, key: &DataKey, consultation: ConsultationId, allocate: u64) -> io::Result<Log> {
         let file = disk::create(path)?;
-        disk::reserve(&file, allocate)?;
+        disk::reserve_written(&file, 0, allocate)?;
         file.sync_all()?;
         Ok(Log::at(file, Seal::new(key, consultation), allocate, allocate, 0, 0))
     }
@@ -124,7 +124,7 @@ impl Log {
             allocated = scan.end;
         }
         if allocated < allocate {
-            match disk::reserve(&file, allocate) {
+            match disk::reserve_written(&file, allocated, allocate) {
                 Ok(()) => allocated = allocate,
                 // A full disk does not keep the outbox from opening what it has.
                 Err(error) if disk::is_full(&error) => {}
@@ -163,7 +163,7 @@ impl Log {
         let needed = self.end + self.written.len() as u64;
         if needed > self.allocated {
             let grown = self.allocated.max(needed) + self.allocate;
-            let reserved = disk::reserve(&self.file, grown);
+            let reserved = disk::reserve_written(&self.file, self.allocated, grown);
             if let Err(error) = reserved {
                 self.written.truncate(before);
                 return Err(error);

@@ -10,7 +10,7 @@ use crate::{blob, disk};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -22,6 +22,8 @@ const RECEIPTS_STEP: u64 = 64 * 1024;
 /// The receipts' log is put away past this size, in bytes; the one put away before is then removed. Receipts matter for
 /// months, not for ever: some 10,000 consultations are kept at least.
 const RECEIPTS_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// The index's key for the server that progress was made at.
+const SERVER_KEY: &[u8] = b"server";
 const KIND_PLAN: u8 = KIND_RESERVED + 10;
 const KIND_SET_ASIDE: u8 = KIND_RESERVED + 11;
 const KIND_TRY_AGAIN: u8 = KIND_RESERVED + 12;
@@ -246,6 +248,37 @@ fn read_plan(content: &[u8]) -> Result<Plan, Malformed> {
     Ok(plan)
 }
 
+/// One submission's sealed files.
+pub struct Sealed {
+    id: ConsultationId,
+    dir: PathBuf,
+    key: DataKey,
+}
+
+impl Sealed {
+    /// What is to be sent.
+    pub fn plan(&self) -> Result<Plan, String> {
+        let scan = log::read(&self.dir.join("log"), &self.key, self.id).map_err(|error| error.to_string())?;
+        let first = scan.frames.first().filter(|frame| frame.kind == KIND_PLAN);
+        first.and_then(|frame| read_plan(&frame.content).ok()).ok_or_else(|| "its plan is damaged".into())
+    }
+
+    /// The bundle, opened.
+    pub fn bundle(&self, plan: &Plan) -> Result<Zeroizing<Vec<u8>>, String> {
+        self.content(BUNDLE, BUNDLE_BYTES_MAX, &plan.bundle_sha256)
+    }
+
+    /// A file, opened.
+    pub fn upload(&self, upload: &PlannedUpload) -> Result<Zeroizing<Vec<u8>>, String> {
+        self.content(upload.blob, UPLOAD_BYTES_MAX, &upload.sha256)
+    }
+
+    fn content(&self, blob: BlobId, bytes_max: usize, sha256: &[u8; 32]) -> Result<Zeroizing<Vec<u8>>, String> {
+        let content = blob::read(&self.dir, &self.key, self.id, blob, bytes_max).map_err(|error| error.to_string())?;
+        if blob::sha256(&content) == *sha256 { Ok(content) } else { Err("a file is not what was handed over".into()) }
+    }
+}
+
 impl Store {
     pub(crate) fn load_queue(&mut self, receipts: Vec<Receipt>) -> io::Result<()> {
         for receipt in receipts {
@@ -280,10 +313,32 @@ impl Store {
         }
         let all: Vec<_> = self.queue.all().map(|queued| queued.consultation).collect();
         for id in all {
-            self.index_state(id);
+            self.put_state(id);
         }
+        // Once for all: a week of queue would take minutes one by one.
+        self.sync_index();
         self.fault_of_set_aside();
         Ok(())
+    }
+
+    /// Says where submissions go. What another server has answered to is no progress at this one: everything that waits
+    /// then begins anew.
+    pub fn set_server(&mut self, base_url: &str) {
+        let known = self.index.get(SERVER_KEY).unwrap_or_default();
+        let here = blob::sha256(base_url.trim_end_matches('/').as_bytes());
+        if known.as_deref() == Some(here.as_slice()) {
+            return;
+        }
+        let all: Vec<_> = self.queue.all().map(|queued| queued.consultation).collect();
+        for id in all {
+            if let Some(queued) = self.queue.submissions.get_mut(&id) {
+                queued.answered = 0;
+            }
+            self.put_state(id);
+        }
+        let put = self.index.put(SERVER_KEY, &here);
+        self.index_written(put);
+        self.sync_index();
     }
 
     /// A submission's state from its log, and its attempts from the index.
@@ -325,36 +380,27 @@ impl Store {
         all
     }
 
-    /// What is to be sent for a consultation.
-    pub fn plan(&self, id: ConsultationId) -> Result<Plan, String> {
+    /// What was handed over for a consultation, to be read without holding the store: a large file takes a while, and
+    /// the patient in the cabin must not wait for it.
+    pub fn sealed(&self, id: ConsultationId) -> Result<Sealed, String> {
         let dir = self.submission_dir(id);
         let key = self.keyring.load(&submission_key(&dir, id)).map_err(|error| error.to_string())?;
-        let scan = log::read(&dir.join("log"), &key, id).map_err(|error| error.to_string())?;
-        let first = scan.frames.first().filter(|frame| frame.kind == KIND_PLAN);
-        first.and_then(|frame| read_plan(&frame.content).ok()).ok_or_else(|| "its plan is damaged".into())
+        Ok(Sealed { id, dir, key })
+    }
+
+    /// What is to be sent for a consultation.
+    pub fn plan(&self, id: ConsultationId) -> Result<Plan, String> {
+        self.sealed(id)?.plan()
     }
 
     /// The bundle of a submission, opened.
     pub fn bundle(&self, id: ConsultationId, plan: &Plan) -> Result<Zeroizing<Vec<u8>>, String> {
-        self.content(id, BUNDLE, BUNDLE_BYTES_MAX, &plan.bundle_sha256)
+        self.sealed(id)?.bundle(plan)
     }
 
     /// A file of a submission, opened.
     pub fn upload(&self, id: ConsultationId, upload: &PlannedUpload) -> Result<Zeroizing<Vec<u8>>, String> {
-        self.content(id, upload.blob, UPLOAD_BYTES_MAX, &upload.sha256)
-    }
-
-    fn content(
-        &self,
-        id: ConsultationId,
-        blob: BlobId,
-        bytes_max: usize,
-        sha256: &[u8; 32],
-    ) -> Result<Zeroizing<Vec<u8>>, String> {
-        let dir = self.submission_dir(id);
-        let key = self.keyring.load(&submission_key(&dir, id)).map_err(|error| error.to_string())?;
-        let content = blob::read(&dir, &key, id, blob, bytes_max).map_err(|error| error.to_string())?;
-        if blob::sha256(&content) == *sha256 { Ok(content) } else { Err("a file is not what was handed over".into()) }
+        self.sealed(id)?.upload(upload)
     }
 
     /// Counts a failed attempt.
@@ -477,12 +523,16 @@ impl Store {
     }
 
     pub(crate) fn index_state(&mut self, id: ConsultationId) {
+        self.put_state(id);
+        self.sync_index();
+    }
+
+    fn put_state(&mut self, id: ConsultationId) {
         let Some(queued) = self.queue.submissions.get(&id) else { return };
         let mut w = Writer::with_capacity(64);
         w.u64(queued.number).u32(queued.attempts).u32(queued.answered).u8(u8::from(queued.set_aside.is_some()));
         let put = self.index.put(&index_key(b's', id), &w.finish());
         self.index_written(put);
-        self.sync_index();
     }
 
     fn index_receipt(&mut self, receipt: &Receipt) {

@@ -2,103 +2,76 @@
 //! request is in flight at a time. Only the proof destroys a submission; a server that stored a bundle and cut the
 //! answer is sent the same again, which its conditional creates make harmless.
 
+use crate::answer::{Trouble, expect_success, proof, transaction_entries};
 use crate::queue::Plan;
 use crate::record::*;
 use crate::serve::take;
 use crate::settings::Upload;
 use crate::store::Store;
-use bytes::Bytes;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
-use serde_json::Value;
+use crate::transport::{FHIR_JSON, Http, Method, Outgoing, Transport};
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-const FHIR_JSON: &str = "application/fhir+json";
-/// Longest wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// Longest silence while an answer comes.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
-/// A request may take this long, and longer by its size at [`SLOWEST_BYTES_A_SECOND`].
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
-/// The slowest line that is still worth using.
-const SLOWEST_BYTES_A_SECOND: u64 = 4 * 1024;
-/// Largest answer that is read, in bytes; past it the rest is not looked at, and the answer counts as unreadable.
-const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Largest token file, in bytes.
 const TOKEN_BYTES_MAX: u64 = 16 * 1024;
 /// New epochs begin at least this often when keys were destroyed.
 const ROTATE_EVERY: Duration = Duration::from_secs(24 * 3600);
-/// Most issues of the server's outcome told to the technician.
-const ISSUES_MAX: usize = 5;
 
 /// Sends what waits.
-pub struct Uploader {
-    client: reqwest::Client,
+pub struct Uploader<T = Http> {
+    transport: T,
     settings: Upload,
-}
-
-/// How an attempt ended without a proof.
-#[derive(Debug, PartialEq, Eq)]
-enum Trouble {
-    /// The server cannot be used now, by any submission.
-    Server { code: FaultCode, reason: String, retry_after: Option<Duration> },
-    /// This submission cannot be stored now; others may.
-    Later(String),
-    /// This submission will not be stored as it is.
-    Refused(String),
+    chance: Box<dyn Fn() -> u32 + Send + Sync>,
 }
 
 impl Uploader {
     /// An uploader to the configured server. Fails when the certificates cannot be read.
     pub fn new(settings: Upload) -> anyhow::Result<Uploader> {
-        use anyhow::Context;
-        let mut builder = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            // A connection kept for later keeps what the server last answered in its buffer: the patient's own words.
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("cabin-outbox/", env!("CARGO_PKG_VERSION")));
-        if let Some(path) = &settings.ca_file {
-            let pem = std::fs::read(path).with_context(|| format!("`ca_file` {}", path.display()))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .ok()
-                .filter(|certificates| !certificates.is_empty())
-                .with_context(|| format!("`ca_file` {}: expected certificates in PEM", path.display()))?;
-            builder = builder.tls_certs_merge(certificates);
-        }
-        Ok(Uploader { client: builder.build().context("the HTTP client")?, settings })
+        let transport = Http::new(&settings)?;
+        let chance = || {
+            let mut bytes = [0; 4];
+            crate::keys::random(&mut bytes);
+            u32::from_le_bytes(bytes)
+        };
+        Ok(Uploader::over(transport, settings, chance))
+    }
+}
+
+impl<T: Transport> Uploader<T> {
+    /// An uploader over a network of its own; `chance` gives numbers that spread the waits.
+    pub fn over(transport: T, settings: Upload, chance: impl Fn() -> u32 + Send + Sync + 'static) -> Uploader<T> {
+        Uploader { transport, settings, chance: Box::new(chance) }
     }
 
-    /// Sends one submission and returns the server's proof.
+    /// Sends one submission and returns the server's proof. The store is held for moments only: what is large is read and
+    /// sent while the cabin goes on.
     async fn send(&self, store: &Mutex<Store>, id: ConsultationId) -> Result<Receipt, Trouble> {
         let unreadable = |why: String| Trouble::Refused(format!("it cannot be read on this disk: {why}"));
-        let plan = take(store).plan(id).map_err(unreadable)?;
+        let sealed = take(store).sealed(id).map_err(unreadable)?;
+        let plan = sealed.plan().map_err(unreadable)?;
         let mut answered = take(store).answered(id);
         for (at, upload) in (1..).zip(&plan.uploads) {
             if at <= answered {
                 continue;
             }
-            let content = take(store).upload(id, upload).map_err(unreadable)?;
-            let request = self.request(Method::PUT, &self.under_base(&upload.path))?;
-            let request = request.header(CONTENT_TYPE, &upload.content_type);
-            let response = self.exchange(with_body(request, content)).await?;
-            expect_success(response, "a file").await?;
+            let content = sealed.upload(upload).map_err(unreadable)?;
+            let url = self.under_base(&upload.path);
+            let outgoing = self.outgoing(Method::Put, url, Some((upload.content_type.clone(), content)))?;
+            expect_success(self.transport.exchange(outgoing).await?, "a file")?;
             answered = at;
             take(store).note_answered(id, answered);
         }
         let mut entries = Vec::new();
         if answered as usize <= plan.uploads.len() {
-            let bundle = take(store).bundle(id, &plan).map_err(unreadable)?;
-            let request = self.request(Method::POST, &self.settings.base_url)?.header(CONTENT_TYPE, FHIR_JSON);
-            let response = self.exchange(with_body(request, bundle)).await?;
-            let answer = expect_success(response, "the bundle").await?;
+            let bundle = sealed.bundle(&plan).map_err(unreadable)?;
+            let body = Some((FHIR_JSON.to_owned(), bundle));
+            let outgoing = self.outgoing(Method::Post, self.settings.base_url.clone(), body)?;
+            let answer = expect_success(self.transport.exchange(outgoing).await?, "the bundle")?;
             entries = transaction_entries(&answer)?;
             take(store).note_answered(id, plan.uploads.len() as u32 + 1);
         }
@@ -106,11 +79,10 @@ impl Uploader {
     }
 
     async fn prove(&self, id: ConsultationId, plan: &Plan, entries: Vec<(String, String)>) -> Result<Receipt, Trouble> {
-        let request = self.request(Method::GET, &self.under_base(&plan.proof))?;
-        let response = self.exchange(request.header("Cache-Control", "no-cache")).await?;
-        let etag = response.headers().get(ETAG).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-        let answer = expect_success(response, "the search for the proof").await?;
-        let found = proof(&answer)?;
+        let outgoing = self.outgoing(Method::Get, self.under_base(&plan.proof), None)?;
+        let answer = self.transport.exchange(outgoing).await?;
+        let etag = answer.etag.clone();
+        let found = proof(&expect_success(answer, "the search for the proof")?)?;
         let etag = entries
             .iter()
             .find(|(location, _)| !found.resource.is_empty() && location.contains(&found.resource))
@@ -132,159 +104,33 @@ impl Uploader {
         format!("{}/{path}", self.settings.base_url.trim_end_matches('/'))
     }
 
-    fn request(&self, method: Method, url: &str) -> Result<RequestBuilder, Trouble> {
-        let request = self.client.request(method, url).header(ACCEPT, FHIR_JSON);
-        let Some(path) = &self.settings.token_file else { return Ok(request) };
-        let access = |reason: String| Trouble::Server {
-            code: FaultCode::ServerRefusesAccess,
-            reason: format!("`token_file` {}: {reason}", path.display()),
-            retry_after: None,
-        };
-        let length = std::fs::metadata(path).map_err(|error| access(error.to_string()))?.len();
-        if length > TOKEN_BYTES_MAX {
-            return Err(access(format!("a token has at most {TOKEN_BYTES_MAX} bytes")));
-        }
-        let token = Zeroizing::new(std::fs::read_to_string(path).map_err(|error| access(error.to_string()))?);
-        let header = Zeroizing::new(format!("Bearer {}", token.trim()));
-        let mut value = HeaderValue::from_str(&header).map_err(|_| access("expected one line of text".into()))?;
-        value.set_sensitive(true);
-        Ok(request.header(AUTHORIZATION, value))
-    }
-
-    async fn exchange(&self, request: RequestBuilder) -> Result<Response, Trouble> {
-        request.send().await.map_err(|error| unreachable_server(&error.without_url()))
+    fn outgoing(
+        &self,
+        method: Method,
+        url: String,
+        body: Option<(String, Zeroizing<Vec<u8>>)>,
+    ) -> Result<Outgoing, Trouble> {
+        let authorization = self.settings.token_file.as_deref().map(bearer).transpose()?;
+        Ok(Outgoing { method, url, body, authorization })
     }
 }
 
-/// The body is wiped when the request is over.
-fn with_body(request: RequestBuilder, content: Zeroizing<Vec<u8>>) -> RequestBuilder {
-    let length = content.len() as u64;
-    let timeout = REQUEST_TIMEOUT + Duration::from_secs(length / SLOWEST_BYTES_A_SECOND);
-    request.timeout(timeout).body(Bytes::from_owner(content))
-}
-
-fn unreachable_server(error: &reqwest::Error) -> Trouble {
-    let mut reason = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let _ = write!(reason, ": {cause}");
-        source = cause.source();
-    }
-    Trouble::Server { code: FaultCode::ServerUnreachable, reason, retry_after: None }
-}
-
-/// The answer's body, or what its status means for the queue. `what` names the request for the technician.
-async fn expect_success(response: Response, what: &str) -> Result<Zeroizing<Vec<u8>>, Trouble> {
-    let status = response.status();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = read_body(response).await;
-    if status.is_success() {
-        return body;
-    }
-    Err(refused(status, &body.unwrap_or_default(), what, retry_after.map(Duration::from_secs)))
-}
-
-async fn read_body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, Trouble> {
-    let mut body = Zeroizing::new(Vec::new());
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_BYTES_MAX => body.extend_from_slice(&chunk),
-            Ok(Some(_)) => return Err(Trouble::Later(format!("the answer is longer than {ANSWER_BYTES_MAX} bytes"))),
-            Ok(None) => return Ok(body),
-            Err(error) => return Err(unreachable_server(&error.without_url())),
-        }
-    }
-}
-
-/// What a status means. 401, 403 and 407 concern the cabin's access and not this record: everything waits.
-fn refused(status: StatusCode, body: &[u8], what: &str, retry_after: Option<Duration>) -> Trouble {
-    let issues = issues(body);
-    let reason = format!("{what} was answered {status}{issues}");
-    match status.as_u16() {
-        401 | 403 | 407 => Trouble::Server { code: FaultCode::ServerRefusesAccess, reason, retry_after },
-        300..=399 => {
-            let reason = format!("{reason}: the server has moved; set its new address as `base_url`");
-            Trouble::Server { code: FaultCode::ServerUnreachable, reason, retry_after }
-        }
-        429 | 502..=504 => Trouble::Server { code: FaultCode::ServerUnreachable, reason, retry_after },
-        408 | 409 | 425 | 500.. => Trouble::Later(reason),
-        412 => Trouble::Refused(format!("{reason}: the server holds more than one match for a stable identifier")),
-        _ => Trouble::Refused(reason),
-    }
-}
-
-/// The codes and places of a FHIR OperationOutcome. Its free text is left out: servers put the patient's values in it.
-fn issues(body: &[u8]) -> String {
-    let Ok(outcome) = serde_json::from_slice::<Value>(body) else { return String::new() };
-    let mut text = String::new();
-    for issue in outcome["issue"].as_array().into_iter().flatten().take(ISSUES_MAX) {
-        let place = issue["expression"][0].as_str().or(issue["location"][0].as_str()).unwrap_or("the whole");
-        let code = issue["code"].as_str().unwrap_or("no code");
-        let safe = |text: &str| -> String {
-            let known = |c: &char| c.is_ascii_alphanumeric() || "._-[] ".contains(*c);
-            text.chars().filter(known).take(100).collect()
-        };
-        let _ = write!(text, "; {} at {}", safe(code), safe(place));
-    }
-    text
-}
-
-/// Location and version of each entry of a transaction's answer. An answer of another shape has none: the search
-/// decides. An entry that failed within a 200 means that the server does not do transactions.
-fn transaction_entries(answer: &[u8]) -> Result<Vec<(String, String)>, Trouble> {
-    let Ok(bundle) = serde_json::from_slice::<Value>(answer) else { return Ok(Vec::new()) };
-    let mut entries = Vec::new();
-    for (at, entry) in bundle["entry"].as_array().into_iter().flatten().enumerate() {
-        let response = &entry["response"];
-        if let Some(status) = response["status"].as_str()
-            && !status.starts_with('2')
-        {
-            let code: String = status.chars().filter(char::is_ascii_digit).take(3).collect();
-            let reason = format!("entry {at} of the bundle was answered {code}: the server does not do transactions");
-            return Err(Trouble::Refused(reason));
-        }
-        let text = |name: &str| response[name].as_str().unwrap_or_default().to_owned();
-        entries.push((text("location"), text("etag")));
-    }
-    Ok(entries)
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Found {
-    resource: String,
-    version: String,
-}
-
-/// The one resource that a search found.
-fn proof(answer: &[u8]) -> Result<Found, Trouble> {
-    let bundle: Value = serde_json::from_slice(answer)
-        .map_err(|_| Trouble::Later("the search for the proof was answered with something else than JSON".into()))?;
-    let matches: Vec<&Value> = bundle["entry"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|entry| entry["search"]["mode"].as_str().is_none_or(|mode| mode == "match"))
-        .collect();
-    if bundle["resourceType"] != "Bundle" {
-        return Err(Trouble::Later("the search for the proof was not answered with a Bundle".into()));
-    }
-    match bundle["total"].as_u64().unwrap_or(matches.len() as u64) {
-        1 => {}
-        0 => return Err(Trouble::Later("the server accepted the bundle, but the search does not find it".into())),
-        more => {
-            return Err(Trouble::Refused(format!(
-                "the server holds {more} matches for the proof, where 1 is expected"
-            )));
-        }
-    }
-    let resource = matches.first().map(|entry| &entry["resource"]).unwrap_or(&Value::Null);
-    let name = |field: &str| resource[field].as_str().unwrap_or_default();
-    let found = match (name("resourceType"), name("id")) {
-        ("", _) | (_, "") => String::new(),
-        (kind, id) => format!("{kind}/{id}"),
+/// The token, read again each time: a technician replaces it while this program runs.
+fn bearer(path: &std::path::Path) -> Result<Zeroizing<String>, Trouble> {
+    let access = |reason: String| Trouble::Server {
+        code: FaultCode::ServerRefusesAccess,
+        reason: format!("`token_file` {}: {reason}", path.display()),
+        retry_after: None,
     };
-    let version = resource["meta"]["versionId"].as_str().unwrap_or_default().to_owned();
-    Ok(Found { resource: found, version })
+    let length = std::fs::metadata(path).map_err(|error| access(error.to_string()))?.len();
+    if length > TOKEN_BYTES_MAX {
+        return Err(access(format!("a token has at most {TOKEN_BYTES_MAX} bytes")));
+    }
+    let token = Zeroizing::new(std::fs::read_to_string(path).map_err(|error| access(error.to_string()))?);
+    if token.trim().is_empty() || !token.trim().bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(access("expected one line of text".into()));
+    }
+    Ok(Zeroizing::new(format!("Bearer {}", token.trim())))
 }
 
 fn short(text: &str) -> String {
@@ -298,12 +144,6 @@ fn delay(first: Duration, max: Duration, failures: u32, chance: u32) -> Duration
     full / 2 + (full / 2).mul_f64(f64::from(chance) / f64::from(u32::MAX))
 }
 
-fn chance() -> u32 {
-    let mut bytes = [0; 4];
-    crate::keys::random(&mut bytes);
-    u32::from_le_bytes(bytes)
-}
-
 /// Waits: of the server for everything, and of single submissions. By the monotonic clock, so that a cabin whose date
 /// jumps neither hurries nor stops; a restart begins anew.
 #[derive(Default)]
@@ -314,7 +154,8 @@ struct Waits {
 
 /// Sends what waits, for as long as the program runs. `wake` is notified when something was queued; `failed` is called
 /// when the store's disk failed.
-pub async fn run(uploader: Uploader, store: Arc<Mutex<Store>>, wake: Arc<Notify>, failed: impl Fn()) {
+pub async fn run<T: Transport>(uploader: Uploader<T>, store: Arc<Mutex<Store>>, wake: Arc<Notify>, failed: impl Fn()) {
+    take(&store).set_server(&uploader.settings.base_url);
     let mut waits = Waits::default();
     let mut rotated_at = Instant::now();
     loop {
@@ -343,7 +184,7 @@ async fn wait(wake: &Notify, longest: Duration) {
     let _ = tokio::time::timeout(longest, wake.notified()).await;
 }
 
-async fn attempt(uploader: &Uploader, store: &Mutex<Store>, id: ConsultationId, waits: &mut Waits) {
+async fn attempt<T: Transport>(uploader: &Uploader<T>, store: &Mutex<Store>, id: ConsultationId, waits: &mut Waits) {
     let Upload { retry_first, retry_max, .. } = uploader.settings;
     let before = take(store).answered(id);
     let sent = uploader.send(store, id).await;
@@ -362,8 +203,8 @@ async fn attempt(uploader: &Uploader, store: &Mutex<Store>, id: ConsultationId, 
         Err(Trouble::Server { code, reason, retry_after }) => {
             // A line that breaks but gets something through is used again soon.
             let failures = waits.server.filter(|_| !advanced).map_or(1, |(_, failures)| failures.saturating_add(1));
-            let pause =
-                delay(retry_first, retry_max, failures, chance()).max(retry_after.unwrap_or_default().min(retry_max));
+            let pause = delay(retry_first, retry_max, failures, (uploader.chance)())
+                .max(retry_after.unwrap_or_default().min(retry_max));
             waits.server = Some((Instant::now() + pause, failures));
             warn!("the server cannot be used, next attempt in {} ms: {reason}", pause.as_millis());
             store.set_fault(code, Some(reason));
@@ -372,7 +213,7 @@ async fn attempt(uploader: &Uploader, store: &Mutex<Store>, id: ConsultationId, 
         }
         Err(Trouble::Later(reason)) => {
             let failures = waits.single.get(&id).map_or(1, |(_, failures)| failures.saturating_add(1));
-            let pause = delay(retry_first, retry_max, failures, chance());
+            let pause = delay(retry_first, retry_max, failures, (uploader.chance)());
             waits.single.insert(id, (Instant::now() + pause, failures));
             warn!("consultation {id} is tried again in {} ms: {reason}", pause.as_millis());
             // From the first file on: the server may have lost what it had answered.
@@ -404,54 +245,5 @@ mod tests {
             let most = delay(first, max, failures, u32::MAX);
             assert!(most <= full && most > full - Duration::from_millis(1), "{failures}: {most:?}");
         }
-    }
-
-    #[test]
-    fn a_status_decides_between_waiting_trying_again_and_setting_aside() {
-        let server =
-            |code: u16| matches!(refused(StatusCode::from_u16(code).unwrap(), b"", "x", None), Trouble::Server { .. });
-        let later =
-            |code: u16| matches!(refused(StatusCode::from_u16(code).unwrap(), b"", "x", None), Trouble::Later(_));
-        let aside =
-            |code: u16| matches!(refused(StatusCode::from_u16(code).unwrap(), b"", "x", None), Trouble::Refused(_));
-        assert!([301, 308, 401, 403, 407, 429, 502, 503, 504].into_iter().all(server));
-        assert!([408, 409, 425, 500, 501, 507].into_iter().all(later));
-        assert!([400, 404, 405, 410, 412, 413, 415, 422].into_iter().all(aside));
-    }
-
-    #[test]
-    fn a_reason_names_the_place_and_never_the_patients_values() {
-        let outcome =
-            br#"{"resourceType":"OperationOutcome","issue":[{"code":"invalid","diagnostics":"bad name DUPONT",
-            "details":{"text":"DUPONT"},"expression":["Bundle.entry[0].resource.name"]}]}"#;
-        let Trouble::Refused(reason) = refused(StatusCode::UNPROCESSABLE_ENTITY, outcome, "the bundle", None) else {
-            panic!("422 sets aside");
-        };
-        assert_eq!(
-            reason,
-            "the bundle was answered 422 Unprocessable Entity; invalid at Bundle.entry[0].resource.name"
-        );
-    }
-
-    #[test]
-    fn only_exactly_one_match_is_a_proof() {
-        let one = br#"{"resourceType":"Bundle","total":1,"entry":[{"resource":{"resourceType":"Encounter","id":"e1",
-            "meta":{"versionId":"3"}}}]}"#;
-        assert_eq!(proof(one).unwrap(), Found { resource: "Encounter/e1".into(), version: "3".into() });
-        let untold = br#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Encounter","id":"e1"}},
-            {"search":{"mode":"include"},"resource":{"resourceType":"Patient","id":"p"}}]}"#;
-        assert_eq!(proof(untold).unwrap().resource, "Encounter/e1");
-        assert!(matches!(proof(br#"{"resourceType":"Bundle","total":0}"#), Err(Trouble::Later(_))));
-        assert!(matches!(proof(br#"{"resourceType":"Bundle","total":2}"#), Err(Trouble::Refused(_))));
-        assert!(matches!(proof(br#"{"resourceType":"OperationOutcome","total":1}"#), Err(Trouble::Later(_))));
-        assert!(matches!(proof(b"<html>"), Err(Trouble::Later(_))));
-    }
-
-    #[test]
-    fn a_failed_entry_within_a_success_sets_aside() {
-        let answer = br#"{"entry":[{"response":{"status":"201","location":"Patient/1","etag":"W/\"1\""}},
-            {"response":{"status":"400 Bad Request"}}]}"#;
-        assert!(matches!(transaction_entries(answer), Err(Trouble::Refused(_))));
-        assert!(transaction_entries(b"not json").unwrap().is_empty());
     }
 }

@@ -18,30 +18,6 @@ use zeroize::Zeroizing;
 /// Kills in one run of the loop; `OUTBOX_KILLS` asks for more.
 const KILLS: u64 = 60;
 
-/// xorshift: enough to choose sizes and moments, and its seed is printed.
-struct Chance(u64);
-
-impl Chance {
-    fn new() -> Chance {
-        let seed = std::env::var("OUTBOX_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed = seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0 | 1);
-        eprintln!("OUTBOX_SEED={seed}");
-        Chance(seed)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-
-    fn bytes(&mut self, longest: u64) -> Vec<u8> {
-        let length = self.below(longest);
-        (0..length).map(|_| self.below(256) as u8).collect()
-    }
-}
-
 /// What the writer was promised.
 #[derive(Default)]
 struct Promised {
@@ -54,7 +30,7 @@ struct Promised {
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_daemon_is_killed_at_any_moment() {
-    let kills: u64 = std::env::var("OUTBOX_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
+    let kills = asked("OUTBOX_KILLS", KILLS);
     let folder = Arc::new(Folder::new());
     let mut chance = Chance::new();
     let acknowledged = Arc::new(AtomicU64::new(0));
@@ -62,7 +38,7 @@ fn nothing_acknowledged_is_lost_when_the_daemon_is_killed_at_any_moment() {
     let mut daemon = Daemon::start(&folder, "");
     let writer = {
         let (folder, acknowledged, ending) = (folder.clone(), acknowledged.clone(), ending.clone());
-        let chance = Chance(chance.below(u64::MAX) | 1);
+        let chance = Chance::seeded(chance.below(u64::MAX));
         std::thread::spawn(move || write(&folder, chance, &acknowledged, &ending))
     };
     for kill in 0..kills {

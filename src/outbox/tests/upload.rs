@@ -170,6 +170,24 @@ fn without_the_server_everything_waits_and_the_status_says_so() {
 }
 
 #[test]
+fn what_was_half_sent_to_one_server_is_sent_whole_to_the_next() {
+    let (folder, first, next) = (Folder::new(), Peer::start(), Peer::start());
+    // The first operator takes the files, and never the bundle.
+    first.state().statuses = vec![503; 100_000];
+    let daemon = Daemon::start(&folder, &first.upload());
+    let client = Client::new(socket(&folder));
+    send(&client, "one");
+    until("the bundle", || first.state().asked.iter().any(|asked| asked == "POST /fhir"));
+    assert!(daemon.terminate().success());
+    let daemon = Daemon::start(&folder, &next.upload());
+    drained(&client);
+    assert_eq!(next.state().files["Binary/one-2"], b"summary of one");
+    assert_eq!(next.state().files.len(), 2);
+    assert_eq!(encounters(&next), ["one"]);
+    drop(daemon);
+}
+
+#[test]
 fn an_accepted_bundle_that_the_search_does_not_find_is_not_destroyed() {
     let (folder, peer) = (Folder::new(), Peer::start());
     let daemon = Daemon::start(&folder, &peer.upload());

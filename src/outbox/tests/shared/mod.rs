@@ -2,6 +2,10 @@
 //! answers on command.
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
+mod chance;
+
+#[allow(unused_imports, reason = "each test program uses a part of this")]
+pub use chance::{Chance, asked};
 use outbox::keys::RootKey;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -76,8 +80,13 @@ pub fn copy_dir(from: &Path, to: &Path) {
 
 /// Asks again until the answer is yes: what other programs have done (a socket, a file, a server's state) sends this
 /// test no event.
-pub fn until(what: &str, mut yes: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+pub fn until(what: &str, yes: impl FnMut() -> bool) {
+    until_within(PATIENCE, what, yes);
+}
+
+/// The same with a patience of its own.
+pub fn until_within(patience: Duration, what: &str, mut yes: impl FnMut() -> bool) {
+    let deadline = Instant::now() + patience;
     while !yes() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
@@ -92,20 +101,22 @@ pub struct Daemon {
 impl Daemon {
     /// Writes the configuration and starts; returns once systemd would have been told that it is ready.
     pub fn start(folder: &Folder, upload: &str) -> Daemon {
+        Daemon::start_in(folder, &folder.data(), upload, |_| ())
+    }
+
+    /// The same with its data in `dir`, and with what `prepare` does to the command.
+    pub fn start_in(folder: &Folder, dir: &Path, upload: &str, prepare: impl FnOnce(&mut Command)) -> Daemon {
         let key = folder.0.join("key");
         if !key.exists() {
             std::fs::write(&key, [0x5a; 32]).unwrap();
             std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
         }
         let config = folder.0.join("outbox.toml");
-        let text = format!(
-            "dir = {:?}\nsocket = {:?}\nkey = {key:?}\nreserve_mib = 1\n{upload}",
-            folder.data(),
-            socket(folder)
-        );
+        let text = format!("dir = {dir:?}\nsocket = {:?}\nkey = {key:?}\nreserve_mib = 1\n{upload}", socket(folder));
         std::fs::write(&config, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_cabin-outbox"));
         command.arg("--config").arg(&config);
+        prepare(&mut command);
         Daemon::start_command(folder, command)
     }
 
@@ -117,8 +128,12 @@ impl Daemon {
         // Another account may be the one that says so.
         std::fs::set_permissions(&notify, std::fs::Permissions::from_mode(0o777)).unwrap();
         ready.set_read_timeout(Some(PATIENCE)).unwrap();
-        let child =
-            command.env("NOTIFY_SOCKET", &notify).env("RUST_LOG", "error").stdin(Stdio::null()).spawn().unwrap();
+        let child = command
+            .env("NOTIFY_SOCKET", &notify)
+            .env("RUST_LOG", std::env::var("OUTBOX_LOG").unwrap_or("error".into()))
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
         let daemon = Daemon { child };
         let mut message = [0; 64];
         let length = ready.recv(&mut message).expect("cabin-outbox did not become ready");
@@ -135,6 +150,11 @@ impl Daemon {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Waits for the end that it comes to by itself.
+    pub fn ended(mut self) -> std::process::ExitStatus {
+        self.child.wait().unwrap()
     }
 
     /// SIGTERM, and how it ended.
@@ -248,7 +268,7 @@ fn answer(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
 }
 
 impl State {
-    fn handle(&mut self, method: &str, path: &str, body: Vec<u8>) -> (u16, Value) {
+    pub fn handle(&mut self, method: &str, path: &str, body: Vec<u8>) -> (u16, Value) {
         let Some(path) = path.strip_prefix("/fhir") else { return (404, json!({})) };
         match method {
             "PUT" => {
