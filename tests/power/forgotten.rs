@@ -1,0 +1,149 @@
+//! What a whole disk tells of a patient who was forgotten, to somebody who has the disk and the root key: every epoch's
+//! key, every data key, every frame and every sealed file that is anywhere on it, in a file or in what files left behind,
+//! is tried.
+
+use crate::drive::{self, Drive, Mounted};
+use crate::shared::{Folder, bundle, holds, root_key};
+use outbox::frame::{Parsed, Seal};
+use outbox::keys::{DataKey, KeyFile, Keyring, Part};
+use outbox::queue::Sending;
+use outbox::store::Store;
+use outbox::wire::UploadOf;
+use outbox::{Blob, BlobId, ConsultationId, Receipt, Record};
+use std::collections::BTreeSet;
+use zeroize::Zeroizing;
+
+/// Sizes of what the key files hold: see `keys.rs`.
+const EPOCH_FILE_BYTES: usize = 80;
+const KEY_FILE_BYTES: usize = 104;
+/// Sealed size of a picture of [`PICTURE_BYTES`]: its header, and the tag of its one chunk.
+const PICTURE_BYTES: usize = 40_000;
+const SEALED_PICTURE_BYTES: usize = 55 + PICTURE_BYTES + 16;
+
+struct Patient {
+    id: ConsultationId,
+    name: &'static str,
+    picture: BlobId,
+}
+
+fn receive(store: &mut Store, name: &'static str) -> Patient {
+    let patient = Patient { id: ConsultationId::random(), name, picture: BlobId::random() };
+    store.begin(patient.id).unwrap();
+    let record = Record { seq: 0, kind: 1, bytes: Zeroizing::new(name.as_bytes().to_vec()) };
+    assert_eq!(store.append(&[(patient.id, record)]), [Ok(0)]);
+    let bytes = Zeroizing::new(name.as_bytes().iter().copied().cycle().take(PICTURE_BYTES).collect());
+    let blob = Blob { name: "picture".into(), content_type: "image/jpeg".into(), bytes };
+    store.put_blob(patient.id, patient.picture, &blob).unwrap();
+    patient
+}
+
+fn hand_over(store: &mut Store, patient: &Patient) {
+    let name = patient.id.to_string();
+    let upload = UploadOf { path: format!("Binary/{name}"), content_type: "image/jpeg".into(), blob: patient.picture };
+    let bundle = Zeroizing::new(bundle(&name, patient.name));
+    let sending = Sending { uploads: vec![upload], bundle, proof: format!("Encounter?identifier={name}") };
+    store.submit(patient.id, &sending).unwrap();
+}
+
+fn prove(store: &mut Store, patient: &Patient) {
+    let receipt = Receipt {
+        consultation: patient.id,
+        received_at: 1,
+        resource: "Encounter/1".into(),
+        version: String::new(),
+        etag: String::new(),
+        bundle_sha256: [0; 32],
+        locations: vec![],
+    };
+    store.prove(receipt).unwrap();
+}
+
+fn places<'a>(disk: &'a [u8], magic: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    disk.windows(magic.len()).enumerate().filter(move |(_, window)| *window == magic).map(|(at, _)| at)
+}
+
+/// Every data key of a patient that a disk gives away.
+fn keys_on(disk: &[u8], folder: &Folder, patient: &Patient) -> Vec<DataKey> {
+    let mut found = Vec::new();
+    let epochs: BTreeSet<&[u8]> =
+        places(disk, b"TCEPOCH1").filter_map(|at| disk.get(at..at + EPOCH_FILE_BYTES)).collect();
+    let wrapped: BTreeSet<&[u8]> =
+        places(disk, b"TCDATAK1").filter_map(|at| disk.get(at..at + KEY_FILE_BYTES)).collect();
+    let dir = folder.0.join("carved");
+    for epoch in epochs {
+        // Its number is authenticated and is not in it.
+        for number in 1..40 {
+            let _ = std::fs::remove_dir_all(&dir);
+            std::fs::create_dir_all(&dir).unwrap();
+            std::fs::write(dir.join(format!("epoch-{number}")), epoch).unwrap();
+            let Ok(ring) = Keyring::open(&dir, root_key()) else { continue };
+            for wrapped in &wrapped {
+                let path = dir.join("key");
+                std::fs::write(&path, wrapped).unwrap();
+                for part in [Part::Journal, Part::Submission] {
+                    found.extend(ring.load(&KeyFile { path: path.clone(), consultation: patient.id, part }).ok());
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Whether a disk gives away a patient's record, and picture or bundle.
+fn told(disk: &[u8], folder: &Folder, patient: &Patient) -> (bool, bool) {
+    assert!(!holds(disk, patient.name.as_bytes()), "{} is on the disk unsealed", patient.name);
+    let (mut record, mut picture) = (false, false);
+    for key in keys_on(disk, folder, patient) {
+        let seal = Seal::new(&key, patient.id);
+        for at in places(disk, &outbox::frame::MAGIC) {
+            let length = disk.len().min(at + 64 * 1024);
+            if let Parsed::Whole { content, .. } = seal.parse(&disk[at..length]) {
+                record |= content.as_slice() == patient.name.as_bytes();
+            }
+        }
+        for at in places(disk, b"TCB1") {
+            let Some(sealed) = disk.get(at..at + SEALED_PICTURE_BYTES) else { continue };
+            picture |= outbox::blob::open(sealed, &key, patient.id, patient.picture).is_some();
+        }
+    }
+    (record, picture)
+}
+
+#[test]
+fn no_byte_of_a_forgotten_patient_can_be_read_from_the_disk_with_the_root_key_in_hand() {
+    let test = "no_byte_of_a_forgotten_patient_can_be_read_from_the_disk_with_the_root_key_in_hand";
+    let Some(()) = drive::mounts_or_skip(test) else { return };
+    let folder = Folder::new();
+    let drive = Drive::start(&folder.0.join("fuse"), drive::formatted(&folder.0, 32)).unwrap();
+    let disk = Mounted::new(&drive.file(), &folder.0.join("disk")).unwrap();
+    let mut store = Store::open(&disk.dir().join("outbox"), root_key(), 1 << 20).unwrap();
+    let on_drive = || {
+        // SAFETY: no preconditions. Everything that any file system still holds back goes to its drive.
+        unsafe { libc::sync() };
+        drive.content()
+    };
+
+    let sent = receive(&mut store, "MARTIN-Sophie-1954");
+    // The method sees a patient who is there.
+    assert_eq!(told(&on_drive(), &folder, &sent), (true, true), "in the cabin");
+    hand_over(&mut store, &sent);
+    let (record, picture) = told(&on_drive(), &folder, &sent);
+    assert!(!record && picture, "handed over: the journal is gone, the files wait");
+    let waiting = receive(&mut store, "BERNARD-Luc-1987");
+    hand_over(&mut store, &waiting);
+    prove(&mut store, &sent);
+    let discarded = receive(&mut store, "PETIT-Anne-2001");
+    store.discard(discarded.id).unwrap();
+    let present = receive(&mut store, "DURAND-Paul-1940");
+
+    let now = on_drive();
+    assert_eq!(told(&now, &folder, &sent), (false, false), "proved");
+    assert_eq!(told(&now, &folder, &discarded), (false, false), "discarded");
+    assert!(told(&now, &folder, &waiting).1, "another one who waits is not touched");
+    assert_eq!(told(&now, &folder, &present), (true, true), "nor is the one in the cabin");
+    drop(store);
+    drop(disk);
+    let after = drive.content();
+    assert_eq!(told(&after, &folder, &sent), (false, false));
+    assert_eq!(told(&after, &folder, &discarded), (false, false));
+}

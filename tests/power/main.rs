@@ -1,0 +1,10 @@
+//! What the outbox promises, tried on real disks and on simulated ones. `tests/tools/power` runs this.
+
+mod drive;
+mod failing_disk;
+mod forgotten;
+mod power_cut;
+mod promises;
+#[path = "../../src/outbox/tests/shared/mod.rs"]
+mod shared;
+mod small_disk;

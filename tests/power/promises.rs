@@ -1,0 +1,187 @@
+//! What the outbox acknowledged, and when; and whether a store still keeps all of it.
+
+use outbox::store::Store;
+use outbox::{BlobId, ConsultationId, FaultCode};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One thing that was acknowledged.
+pub enum Promise {
+    Begun(ConsultationId),
+    Appended(Vec<u8>),
+    Blob(BlobId, Vec<u8>),
+    Submitted(ConsultationId, Handed),
+    Discarded(ConsultationId),
+    /// The server's proofs that a technician was shown.
+    Proved(BTreeSet<ConsultationId>),
+}
+
+/// What was handed over: the bundle and the files.
+#[derive(Clone, Default)]
+pub struct Handed {
+    pub bundle: Vec<u8>,
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+/// Promises in order, each with the drive's position when its acknowledgement had come.
+#[derive(Default)]
+pub struct Promises(pub Vec<(usize, Promise)>);
+
+/// What must be there after a power cut.
+#[derive(Default)]
+struct Expected<'a> {
+    open: Option<ConsultationId>,
+    records: Vec<&'a [u8]>,
+    blobs: BTreeMap<BlobId, &'a [u8]>,
+    handed: BTreeMap<ConsultationId, &'a Handed>,
+    closed: BTreeSet<ConsultationId>,
+    proved: BTreeSet<ConsultationId>,
+    /// What was asked and not answered yet: it may be there or not.
+    asked: Option<&'a Promise>,
+}
+
+/// How a store came out of it.
+#[derive(Debug)]
+pub enum Verdict {
+    /// So many acknowledgements hold.
+    Kept(usize),
+    Lost(String),
+    Unreadable(String),
+}
+
+impl Promises {
+    pub fn push(&mut self, position: usize, promise: Promise) {
+        self.0.push((position, promise));
+    }
+
+    fn expected(&self, cut: usize) -> (usize, Expected<'_>) {
+        let mut expected = Expected::default();
+        let given = self.0.iter().take_while(|(position, _)| *position <= cut).count();
+        for (_, promise) in &self.0[..given] {
+            match promise {
+                Promise::Begun(id) => expected.open = Some(*id),
+                Promise::Appended(bytes) => expected.records.push(bytes),
+                Promise::Blob(blob, bytes) => drop(expected.blobs.insert(*blob, bytes)),
+                Promise::Submitted(id, handed) => {
+                    expected.handed.insert(*id, handed);
+                    expected.close(*id);
+                }
+                Promise::Discarded(id) => expected.close(*id),
+                Promise::Proved(ids) => expected.proved.extend(ids),
+            }
+        }
+        expected.asked = self.0.get(given).map(|(_, promise)| promise);
+        (given, expected)
+    }
+
+    /// Whether `store`, opened after a power cut before event `cut`, keeps what had been acknowledged.
+    pub fn verify(&self, cut: usize, store: &mut Store) -> Verdict {
+        let (given, expected) = self.expected(cut);
+        match expected.look(store) {
+            Ok(()) => Verdict::Kept(given),
+            Err(what) => Verdict::Lost(what),
+        }
+    }
+}
+
+impl Expected<'_> {
+    fn close(&mut self, id: ConsultationId) {
+        self.open = None;
+        self.records.clear();
+        self.blobs.clear();
+        self.closed.insert(id);
+    }
+
+    fn look(&self, store: &mut Store) -> Result<(), String> {
+        let status = store.status();
+        if let Some(fault) = status.faults.iter().find(|fault| fault.code == FaultCode::Damaged) {
+            return Err(format!("damage: {}", fault.detail));
+        }
+        match (self.open, status.open) {
+            (Some(id), Some(found)) if id == found => self.look_at_open(id, store)?,
+            (Some(id), None) => match self.asked {
+                Some(Promise::Submitted(asked, handed)) if *asked == id => {
+                    whole(store, id, handed, &BTreeSet::new()).map_err(|why| format!("being handed over: {why}"))?;
+                }
+                Some(Promise::Discarded(asked)) if *asked == id => {}
+                _ => return Err(format!("the open consultation {id} is not there")),
+            },
+            (None, Some(id)) if matches!(self.asked, Some(Promise::Begun(asked)) if *asked == id) => {}
+            (None, None) => {}
+            (expected, found) => return Err(format!("open is {found:?}, where {expected:?} is expected")),
+        }
+        let receipts: BTreeSet<_> = store.receipts().iter().map(|receipt| receipt.consultation).collect();
+        for (id, handed) in &self.handed {
+            whole(store, *id, handed, &receipts)?;
+        }
+        if let Some(id) = self.proved.difference(&receipts).next() {
+            return Err(format!("the proof of {id} is not there"));
+        }
+        for id in store.waiting() {
+            let asked = matches!(self.asked, Some(Promise::Submitted(asked, _)) if *asked == id);
+            if !self.handed.contains_key(&id) && !asked {
+                return Err(format!("{id} waits, and was never handed over"));
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at_open(&self, id: ConsultationId, store: &mut Store) -> Result<(), String> {
+        let mut found = Vec::new();
+        loop {
+            let page = store.read_back(found.len() as u64).map_err(|refused| refused.to_string())?;
+            let Some((_, records, more)) = page else { return Err("it cannot be read back".into()) };
+            found.extend(records);
+            if !more {
+                break;
+            }
+        }
+        let mut records = self.records.clone();
+        if found.len() == records.len() + 1
+            && let Some(Promise::Appended(asked)) = self.asked
+        {
+            records.push(asked);
+        }
+        if found.len() != records.len() {
+            return Err(format!("{} records of {id}, where {} are expected", found.len(), records.len()));
+        }
+        if found.iter().zip(&records).any(|(found, expected)| found.bytes.as_slice() != *expected) {
+            return Err(format!("a record of {id} is another"));
+        }
+        for (blob, content) in &self.blobs {
+            match store.get_blob(id, *blob) {
+                Ok(found) if found.bytes.as_slice() == *content => {}
+                Ok(_) => return Err(format!("blob {blob} is another")),
+                Err(refused) => return Err(format!("blob {blob}: {refused}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a submission is there whole, or the server has proved that it stores it.
+fn whole(
+    store: &Store,
+    id: ConsultationId,
+    handed: &Handed,
+    receipts: &BTreeSet<ConsultationId>,
+) -> Result<(), String> {
+    if receipts.contains(&id) {
+        return Ok(());
+    }
+    if !store.waiting().contains(&id) {
+        return Err(format!("{id} does not wait, and there is no proof of it"));
+    }
+    let plan = store.plan(id)?;
+    if store.bundle(id, &plan)?.as_slice() != handed.bundle {
+        return Err(format!("the bundle of {id} is another"));
+    }
+    if plan.uploads.len() != handed.files.len() {
+        return Err(format!("{id} has {} files, where {} are expected", plan.uploads.len(), handed.files.len()));
+    }
+    for upload in &plan.uploads {
+        if handed.files.get(&upload.path).map(Vec::as_slice) != Some(store.upload(id, upload)?.as_slice()) {
+            return Err(format!("the file {} of {id} is another", upload.path));
+        }
+    }
+    Ok(())
+}
