@@ -160,7 +160,7 @@ pub enum VideoSource {
     Auto,
     /// A V4L2 device, for example `/dev/video0`.
     Device(String),
-    /// A moving ball.
+    /// A moving ball, and in its upper left corner, as white and black squares, when it was made.
     TestPicture,
     /// None: no picture is offered to the far end, nor sent.
     Off,

@@ -80,7 +80,7 @@ fn a_mistake_names_its_line_and_what_is_expected() {
         ("192.168.1.40:9100", "192.168.1.40:port", "receipt_printer.host", "host or host:port"),
         ("hold_seconds = 15", "hold = 15", "presence.hold", "known are hold_seconds"),
         ("warn_after_seconds = 90", "warn_after_seconds = 5", "inactivity.warn_after_seconds", "from 10 to 3600"),
-        ("camera = \"auto\"", "camara = \"auto\"", "media.camara", "known are camera, microphone, speaker"),
+        ("camera = \"auto\"", "camara = \"auto\"", "media.camara", "known are camera, microphone, picture, speaker"),
     ];
     for (from, to, key, expected) in cases {
         let mistakes = mistakes(from, to);

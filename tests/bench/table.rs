@@ -32,6 +32,12 @@ impl Row {
         Self { what, unit: RATIO, aim: Some(aim), values }
     }
 
+    /// How much the 95th percentile of one is of that of another.
+    pub fn ratio_of_p95(what: &'static str, aim: f64, one: &Self, other: &Self) -> Self {
+        let values = one.percentile(0.95).zip(other.percentile(0.95)).map(|(one, other)| one / other);
+        Self { what, unit: RATIO, aim: Some(aim), values: values.into_iter().collect() }
+    }
+
     /// The value that this share of the values does not exceed (nearest rank); nothing of nothing.
     fn percentile(&self, share: f64) -> Option<f64> {
         let rank = (share * self.values.len() as f64).ceil() as usize;

@@ -12,6 +12,8 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 const PAGE: &str = include_str!("page.html");
+/// The number of the call whose pictures say when they were made.
+pub const CODED: usize = 1_000;
 /// A question for messages is answered after so long, with none.
 const HEAR: Duration = Duration::from_secs(20);
 
@@ -65,7 +67,12 @@ impl Exchange {
 
     /// The page's address for one end of a call.
     pub fn page(&self, who: &str, call: usize, (width, height): (u32, u32), bits: u32) -> String {
-        format!("http://127.0.0.1:{}/?as={who}&call={call}&width={width}&height={height}&bits={bits}", self.port)
+        // The last call is that of which each picture says when it was made.
+        let source = if call == CODED { "code" } else { "camera" };
+        format!(
+            "http://127.0.0.1:{}/?as={who}&call={call}&source={source}&width={width}&height={height}&bits={bits}",
+            self.port
+        )
     }
 
     /// Says something to an end of a call.

@@ -21,7 +21,7 @@ use whole_cabin::site::Site;
 
 use crate::table::Row;
 use crate::{HEIGHT, Visit, WIDTH, say};
-use exchange::Exchange;
+use exchange::{CODED, Exchange};
 
 /// How often each thing is measured.
 pub struct Times {
@@ -29,11 +29,12 @@ pub struct Times {
     looks: usize,
     look: Duration,
     starts: usize,
+    pictures: usize,
 }
 
 impl Times {
-    pub const FULL: Times = Times { rounds: 2, looks: 3, look: Duration::from_secs(20), starts: 5 };
-    pub const QUICK: Times = Times { rounds: 1, looks: 2, look: Duration::from_secs(10), starts: 1 };
+    pub const FULL: Times = Times { rounds: 2, looks: 3, look: Duration::from_secs(20), starts: 5, pictures: 600 };
+    pub const QUICK: Times = Times { rounds: 1, looks: 2, look: Duration::from_secs(10), starts: 1, pictures: 100 };
 }
 
 /// Pictures a second, both ways.
@@ -87,6 +88,8 @@ struct Seen {
     memory: Vec<f64>,
     /// Program start to the first remote picture, ms.
     starts: Vec<f64>,
+    /// Age of each picture when the far end's browser presented it, ms.
+    ages: Vec<f64>,
 }
 
 /// Everything of the call.
@@ -117,8 +120,47 @@ pub fn rows(times: &Times, began: Instant) -> Result<Vec<Row>> {
             let ratio = Row::ratio("  cabin / chromium", 0.3, &of_cabin, &of_kiosk);
             rows.extend([of_cabin, of_kiosk, ratio]);
         }
+        if !cabin.ages.is_empty() {
+            let of_cabin = Row::new("camera to physician's screen, 640x480", "ms", None, cabin.ages);
+            let of_kiosk = Row::new("  beside: chromium --kiosk", "ms", None, kiosk.ages);
+            let ratio = Row::ratio_of_p95("  cabin / chromium, of the p95", 1.0, &of_cabin, &of_kiosk);
+            rows.extend([of_cabin, of_kiosk, ratio]);
+        }
     }
     Ok(rows)
+}
+
+/// Reads of so many pictures of a video when they were made, and says how old each was when it was presented: the
+/// squares in its corner, and this page's clock. One machine, so one clock.
+const AGES: &str = "const [selector, wanted] = arguments;
+const video = document.querySelector(selector);
+const pen = new OffscreenCanvas(256, 32).getContext('2d', { willReadFrequently: true });
+const ages = [];
+const look = () => {
+  const now = Math.floor(performance.timeOrigin + performance.now()) % 2 ** 32;
+  pen.drawImage(video, 0, 0, 256, 32, 0, 0, 256, 32);
+  const { data } = pen.getImageData(0, 0, 256, 32);
+  let made = 0;
+  for (let bit = 0; bit < 32; bit++) {
+    const at = ((Math.floor(bit / 16) * 16 + 8) * 256 + (bit % 16) * 16 + 8) * 4;
+    made = made * 2 + (data[at] > 128 ? 1 : 0);
+  }
+  const age = (now - made + 2 ** 32) % 2 ** 32;
+  // A picture in which a square was misread is none to measure by.
+  if (age < 10000) ages.push(age);
+  if (ages.length < wanted) video.requestVideoFrameCallback(look); else window.ages = ages;
+};
+window.ages = null;
+video.requestVideoFrameCallback(look);
+return true;";
+
+fn ages(far: &Physician, selector: &str, wanted: usize) -> Result<Vec<f64>> {
+    far.evaluate(AGES, &[json!(selector), json!(wanted)])?;
+    let ages = crate::wait("the age of pictures", || {
+        let ages = far.evaluate("return window.ages;", &[])?;
+        Ok(ages.as_array().map(|ages| ages.iter().filter_map(Value::as_f64).collect::<Vec<_>>()))
+    })?;
+    Ok(ages)
 }
 
 /// Asks the browser at the far end for that size and rate and lets it spend what the other may, and counts.
@@ -181,6 +223,9 @@ fn in_cabin(kind: &Kind, times: &Times, starts: usize, began: Instant, seen: &mu
     let measured = Instant::now();
     look(&[cabin, outbox], times, seen)?;
     same_work(&before, &counted()?, kind.size, measured.elapsed())?;
+    if starts > 0 {
+        seen.ages = ages(&visit.physician, "#remote-video", times.pictures)?;
+    }
     let sent = counted()?["sent"].as_f64().unwrap_or_default();
     // Back to the waiting room: the cabin closes its media and says how many pictures it drew.
     visit.physician.press("Rendre à la salle d’attente")?;
@@ -242,6 +287,15 @@ fn in_kiosk(kind: &Kind, times: &Times, starts: usize, seen: &mut Seen) -> Resul
             self::kiosk(&screen, folder.path(), &pictures, &exchange.page("kiosk", call, kind.size, kind.bits))?;
         let at = exchange.hear("first-kiosk", PATIENCE)?.as_f64().context("a time")?;
         seen.starts.push(at - began);
+        kiosk.end()?;
+    }
+    if starts > 0 {
+        far.visit(&exchange.page("peer", CODED, kind.size, kind.bits))?;
+        let page = exchange.page("kiosk", CODED, kind.size, kind.bits);
+        let kiosk = self::kiosk(&screen, folder.path(), &pictures, &page)?;
+        exchange.hear("first-kiosk", PATIENCE)?;
+        sleep(SETTLE);
+        seen.ages = ages(&far, "#far", times.pictures)?;
         kiosk.end()?;
     }
     drop((far, screen));
