@@ -97,7 +97,7 @@ pub fn reserve(file: &File, length: u64) -> io::Result<()> {
 /// data: its sync is one write and one flush. Room that was only reserved costs a commit of the file system's journal at
 /// each first write (fallocate(2): the blocks are marked unwritten).
 pub fn reserve_written(file: &File, from: u64, length: u64) -> io::Result<()> {
-    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     reserve(file, length)?;
     let mut at = from;
     while at < length {
