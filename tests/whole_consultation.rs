@@ -141,6 +141,7 @@ fn a_whole_consultation_from_the_first_touch_to_the_stored_record_leaves_nothing
     visit.step("the pharmacist opens");
     visit.pharmacist_opens()?;
     visit.patient_says_why()?;
+    visit.patient_looks_back_at_the_signs()?;
     visit.patient_says_who()?;
     visit.patient_agrees()?;
     visit.patient_is_measured()?;

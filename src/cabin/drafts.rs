@@ -6,6 +6,7 @@ use consult::identity::{
     BirthDate, CogCode, IdentityDocument, Matricule, MatriculeRefused, Place, Prefill, Sex, TraitText, Traits,
 };
 use consult::reason::{BodyPart, ReasonKind};
+use consult::triage::WarningSign;
 use consult::vitals::{BodySite, Measurement, Moment};
 use drivers::fixtures::CardEvent;
 use ui::CodeTrouble;
@@ -249,6 +250,8 @@ pub struct DoctorDraft {
 pub struct Drafts {
     /// Reason.
     pub reason: ReasonDraft,
+    /// The warning sign that the patient went back to.
+    pub sign: Option<WarningSign>,
     /// Identity.
     pub identity: IdentityDraft,
     /// Usual doctor.

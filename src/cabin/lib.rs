@@ -8,6 +8,7 @@
 
 pub mod bell;
 pub mod captures;
+mod cleaning;
 pub mod code_camera;
 pub mod desk_link;
 pub mod devices;

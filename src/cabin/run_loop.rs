@@ -45,7 +45,7 @@ use crate::instruments::{InstrumentEvent, Instruments};
 use crate::physician_link::{PhysicianEvent, PhysicianLink};
 use crate::settings::Settings;
 use crate::voice::Voice;
-use crate::{captures, journal, screens};
+use crate::{captures, cleaning, journal, screens};
 use fixture_health::FixtureHealth;
 use keeping::{OWED_MAX, is_behind, is_obeyed_at_once};
 use recordings::{Content, Kept, Pending, Recordings};
@@ -311,7 +311,10 @@ impl Cabin {
         let journal_known = found.is_ok();
         let found = found.unwrap_or_default();
         let restarted = found.is_some();
-        let journey = found.unwrap_or_else(|| Journey::new(settings.site.clone(), settings.policy));
+        let mut journey = found.unwrap_or_else(|| Journey::new(settings.site.clone(), settings.policy));
+        if let Some(used) = cleaning::owed(&settings.data_dir) {
+            journey.owe_cleaning(used);
+        }
         let mut cabin = Self {
             app,
             runtime,
@@ -432,6 +435,9 @@ impl Cabin {
             }
         }
         let before = std::mem::replace(&mut self.journey, next);
+        if before.is_to_be_cleaned() != self.journey.is_to_be_cleaned() {
+            self.keep_cleaning();
+        }
         self.after(&input);
         for effect in effects {
             self.carry_out(effect, now);
@@ -439,6 +445,18 @@ impl Cabin {
         self.share_what_became(&before, &input);
         self.drop_unnamed(&before);
         true
+    }
+
+    /// A restart, a power cut at closing time: whoever opens the cabin then must know that it is not clean.
+    fn keep_cleaning(&self) {
+        let kept = if self.journey.is_to_be_cleaned() {
+            cleaning::keep(&self.settings.data_dir, self.journey.used())
+        } else {
+            cleaning::done(&self.settings.data_dir)
+        };
+        if let Err(error) = kept {
+            tracing::error!(%error, "a restart would not know whether the cabin is clean: is the disk full?");
+        }
     }
 
     /// What an accepted input changes beside the journey.

@@ -358,6 +358,8 @@ pub struct Journey {
     missing: Vec<DeviceClass>,
     /// What was started for this patient: to be cleaned, so it outlives the patient's data.
     used: Vec<Measurement>,
+    /// A cabin that was restarted before it was clean: it is cleaned before it opens.
+    owes_cleaning: bool,
     last_active_at: Moment,
     warned_at: Option<Moment>,
     /// Time of the last input that a journal would hold: where a restart counts its incident from.
@@ -380,6 +382,7 @@ impl Journey {
             lost_devices: Vec::new(),
             missing: Vec::new(),
             used: Vec::new(),
+            owes_cleaning: false,
             last_active_at: Moment(0),
             warned_at: None,
             last_journalled_at: Moment(0),
@@ -470,6 +473,24 @@ impl Journey {
     /// What was started for the present patient, or for the last one until the cabin is cleaned.
     pub fn used(&self) -> &[Measurement] {
         &self.used
+    }
+
+    /// Whether the cabin is to be cleaned before the next patient.
+    pub fn is_to_be_cleaned(&self) -> bool {
+        self.owes_cleaning || matches!(self.step, Step::Forgotten { .. } | Step::Cleaning)
+    }
+
+    /// A closed cabin that was stopped before it was clean after its last patient, who used these: whoever opens it cleans
+    /// it first. Without effect on a cabin that is open.
+    pub fn owe_cleaning(&mut self, used: Vec<Measurement>) {
+        if self.step == Step::Closed {
+            (self.used, self.owes_cleaning) = (used, true);
+        }
+    }
+
+    /// What a cabin shows when it is opened.
+    fn opened(&mut self) -> Step {
+        if std::mem::take(&mut self.owes_cleaning) { Step::Cleaning } else { Step::Welcome }
     }
 
     /// Whether the device of this measurement is fitted and plugged.

@@ -53,6 +53,18 @@ impl Visit {
         Ok(())
     }
 
+    /// Goes back to a question that is answered, from the next one and from the step after: both take an answer anew.
+    pub fn patient_looks_back_at_the_signs(&mut self) -> Result<()> {
+        self.step("back at the warning signs");
+        for question in [WARNING_SIGNS, WARNING_SIGNS - 1] {
+            self.window.press("Retour")?;
+            self.window.find(containing(&format!("Question {question} sur {WARNING_SIGNS}.")))?;
+        }
+        self.answers(&format!("Question {} sur {WARNING_SIGNS}.", WARNING_SIGNS - 1), "Non")?;
+        self.window.find("Votre nom de naissance")?;
+        Ok(())
+    }
+
     /// Touches the answer until the question is another. One that has just been put takes no answer for a moment, so
     /// that a hand that trembles does not answer the next question unread.
     pub fn answers(&self, question: &str, answer: &str) -> Result<()> {

@@ -176,7 +176,11 @@ impl Cabin {
     pub(super) fn check_equipment(&mut self) -> bool {
         let missing = equipment::missing(&self.settings.compulsory, &self.devices, &self.instruments);
         if self.journey.missing_equipment() != missing {
-            tracing::warn!(?missing, "what this place must have was checked");
+            if missing.is_empty() {
+                tracing::info!("all that this place must have answers");
+            } else {
+                tracing::warn!(?missing, "what this place must have does not all answer");
+            }
             self.input(Input::EquipmentChecked { missing });
         }
         self.journey.missing_equipment().is_empty()

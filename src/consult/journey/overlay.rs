@@ -17,7 +17,7 @@ impl Journey {
             if !self.missing.is_empty() {
                 return Err(Refused::EquipmentMissing);
             }
-            self.step = Step::Welcome;
+            self.step = self.opened();
         }
         if let Some(dossier) = self.open_dossier_mut()
             && dossier.pharmacists.last() != Some(&pharmacist)
@@ -34,7 +34,7 @@ impl Journey {
         if self.step != Step::Closed || self.missing.is_empty() {
             return Err(Refused::NotHere);
         }
-        self.step = Step::Welcome;
+        self.step = self.opened();
         self.pharmacist = Some((pharmacist, now));
         Ok(Vec::new())
     }

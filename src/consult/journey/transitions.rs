@@ -523,3 +523,23 @@ fn a_cabin_opens_without_its_equipment_only_when_that_is_declared_and_every_reco
     journey.apply(Input::EquipmentChecked { missing: all }, later).unwrap();
     assert_eq!(journey.step(), &Step::Reason);
 }
+
+#[test]
+fn a_cabin_that_was_stopped_before_it_was_clean_is_cleaned_before_it_opens() {
+    let missing = || Input::EquipmentChecked { missing: vec![DeviceClass::Otoscope] };
+    for way in [vec![Input::SignedIn(pharmacist(1))], vec![missing(), Input::OpenedDegraded(pharmacist(1))]] {
+        let mut journey = at(vec![]);
+        assert!(!journey.is_to_be_cleaned());
+        journey.owe_cleaning(vec![Temperature]);
+        for input in way {
+            assert!(journey.is_to_be_cleaned());
+            journey.apply(input, NOW).expect("it opens");
+        }
+        assert_eq!((journey.step(), journey.used()), (&Step::Cleaning, &[Temperature][..]));
+        journey.apply(Input::Cleaned, NOW).expect("cleaned");
+        assert_eq!((journey.step(), journey.used(), journey.is_to_be_cleaned()), (&Step::Welcome, &[][..], false));
+    }
+    let mut open = at(way_to("welcome"));
+    open.owe_cleaning(vec![Temperature]);
+    assert!(!open.is_to_be_cleaned(), "an open cabin was cleaned");
+}

@@ -58,6 +58,11 @@ export class Curve {
   stop() {
     cancelAnimationFrame(this.#frame);
     clearTimeout(this.#silence);
+    // Nothing of this patient is left for the next.
+    this.#points = [];
+    this.#canvas.getContext("2d").reset();
+    delete this.#canvas.dataset.samples;
+    this.#says(false);
   }
 
   #says(live) { this.#state.textContent = live ? "signal reçu" : "pas de signal"; }

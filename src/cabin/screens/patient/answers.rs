@@ -6,6 +6,7 @@ use consult::dossier::{Contact, Phone, UsualDoctor};
 use consult::journey::{Input, Step};
 use consult::private::{Private, PrivateText};
 use consult::reason::{REASON_LINE_CHARS_MAX, Reason};
+use consult::triage::WarningSign;
 use slint::{ComponentHandle as _, Global as _, SharedString};
 use ui::{
     App, ConsentAdapter, ConsentPurpose, PlaceFound, ReasonAdapter, ReasonKind, UsualDoctorAdapter,
@@ -36,9 +37,9 @@ pub fn connect(app: &App) {
 
     app.global::<WarningSignsAdapter>().on_answer(|present| {
         with(|cabin| {
-            let next = cabin.journey.dossier().and_then(|dossier| dossier.warning_signs_to_ask().first().copied());
-            if let Some(sign) = next {
-                cabin.input(Input::WarningSignAnswered { sign, present });
+            let Some((sign, _, _)) = cabin.sign_in_front() else { return };
+            if cabin.input(Input::WarningSignAnswered { sign, present }) {
+                cabin.drafts.sign = cabin.sign_after(sign);
             }
         })
     });
@@ -94,16 +95,11 @@ pub fn show(app: &App, cabin: &Cabin) {
     set_text(&draft.words, || reason.get_words(), |text| reason.set_words(text));
     reason.set_words_max(i32::try_from(REASON_LINE_CHARS_MAX).unwrap_or(i32::MAX));
 
-    if let (Step::WarningSigns, Some(dossier)) = (cabin.journey.step(), cabin.journey.dossier()) {
+    if let (Step::WarningSigns, Some((sign, place, count))) = (cabin.journey.step(), cabin.sign_in_front()) {
         let signs = app.global::<WarningSignsAdapter>();
-        let left = dossier.warning_signs_to_ask();
-        let count =
-            dossier.reason.as_ref().map_or(0, |reason| consult::triage::WarningSign::asked_for(reason.kind).len());
-        if let Some(sign) = left.first() {
-            signs.set_sign(words::screen_sign(*sign));
-        }
+        signs.set_sign(words::screen_sign(sign));
         signs.set_count(i32::try_from(count).unwrap_or(0));
-        signs.set_number(i32::try_from(count.saturating_sub(left.len()) + 1).unwrap_or(1));
+        signs.set_number(i32::try_from(place + 1).unwrap_or(1));
     }
 
     let draft = &cabin.drafts.doctor;
@@ -175,6 +171,12 @@ impl Cabin {
                 ReasonPage::Part => return self.drafts.reason.page = ReasonPage::Kind,
                 ReasonPage::Words => return self.drafts.reason.page = ReasonPage::Part,
             },
+            Step::WarningSigns => {
+                if let Some(before) = self.sign_before() {
+                    self.drafts.sign = Some(before);
+                    return;
+                }
+            }
             Step::Identity => {
                 if self.close_code_camera() {
                     return;
@@ -210,6 +212,36 @@ impl Cabin {
                 _ => {}
             }
         }
+    }
+
+    /// The signs asked for the reason, in order.
+    fn signs_asked(&self) -> &'static [WarningSign] {
+        let reason = self.journey.dossier().and_then(|dossier| dossier.reason.as_ref());
+        reason.map_or(&[], |reason| WarningSign::asked_for(reason.kind))
+    }
+
+    /// The sign in front, its place among those asked, and how many these are: the one that the patient went back to, or
+    /// the first without an answer. Whoever comes back from a later step finds the last one again: a yes still counts.
+    pub(crate) fn sign_in_front(&self) -> Option<(WarningSign, usize, usize)> {
+        let asked = self.signs_asked();
+        let to_ask = self.journey.dossier()?.warning_signs_to_ask();
+        let chosen = self.drafts.sign.filter(|sign| asked.contains(sign));
+        let sign = chosen.or(to_ask.first().copied()).or(asked.last().copied())?;
+        let place = asked.iter().position(|one| *one == sign)?;
+        Some((sign, place, asked.len()))
+    }
+
+    fn sign_before(&self) -> Option<WarningSign> {
+        let (_, place, _) = self.sign_in_front()?;
+        self.signs_asked().get(place.checked_sub(1)?).copied()
+    }
+
+    /// What comes after an answer that was given once more: the next question, answered or not.
+    fn sign_after(&self, sign: WarningSign) -> Option<WarningSign> {
+        self.drafts.sign?;
+        let asked = self.signs_asked();
+        let place = asked.iter().position(|one| *one == sign)?;
+        asked.get(place + 1).copied()
     }
 
     /// Whether Back leads somewhere.
