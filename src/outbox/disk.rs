@@ -8,8 +8,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
+/// Where a test may make the program die.
+#[cfg(feature = "crash-points")]
+pub(crate) use crate::crash::point as crash_point;
+#[cfg(not(feature = "crash-points"))]
+pub(crate) fn crash_point() {}
+
 /// A new file that only this program's account can read. It may not exist yet.
 pub fn create(path: &Path) -> io::Result<File> {
+    crash_point();
     OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
 }
 
@@ -24,6 +31,7 @@ pub fn create_dir(path: &Path) -> io::Result<()> {
 
 /// Makes the names in a directory durable.
 pub fn sync_dir(path: &Path) -> io::Result<()> {
+    crash_point();
     File::open(path)?.sync_all()
 }
 
@@ -37,6 +45,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
+    crash_point();
     fs::rename(&temporary, path)?;
     sync_dir(parent(path)?)
 }
@@ -48,6 +57,7 @@ pub fn shred(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     }
+    crash_point();
     fs::remove_file(path)?;
     sync_dir(parent(path)?)
 }
@@ -55,6 +65,7 @@ pub fn shred(path: &Path) -> io::Result<()> {
 /// Overwrites what an open file holds with zeros and syncs it, whatever name it has or had.
 pub fn overwrite(file: &mut File) -> io::Result<()> {
     use std::io::{Seek, SeekFrom};
+    crash_point();
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(0))?;
     io::copy(&mut io::Read::take(io::repeat(0), length), file)?;
@@ -63,6 +74,7 @@ pub fn overwrite(file: &mut File) -> io::Result<()> {
 
 /// Removes a directory with all it holds. Absent is fine.
 pub fn remove_dir(path: &Path) -> io::Result<()> {
+    crash_point();
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),

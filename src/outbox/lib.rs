@@ -20,6 +20,8 @@ pub mod answer;
 pub mod blob;
 #[cfg(feature = "daemon")]
 mod check;
+#[cfg(feature = "crash-points")]
+pub mod crash;
 #[cfg(feature = "daemon")]
 pub mod disk;
 #[cfg(feature = "daemon")]

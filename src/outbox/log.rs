@@ -183,7 +183,10 @@ impl Log {
         if self.written.is_empty() {
             return Ok(());
         }
-        let mut result = self.file.write_all_at(&self.written, self.end).and_then(|()| self.file.sync_data());
+        disk::crash_point();
+        let mut result = self.file.write_all_at(&self.written, self.end);
+        disk::crash_point();
+        result = result.and_then(|()| self.file.sync_data());
         #[cfg(test)]
         if self.fail_next_sync {
             result = Err(io::Error::from_raw_os_error(libc::EIO));

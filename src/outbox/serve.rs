@@ -200,7 +200,8 @@ fn commit(
     records.clear();
 }
 
-fn answer(store: &mut Store, request: Request) -> Reply {
+/// Does what one request asks.
+pub fn answer(store: &mut Store, request: Request) -> Reply {
     let done = |result: Result<(), Refused>| result.map_or_else(Reply::Refused, |()| Reply::Done);
     match request {
         Request::Begin(id) => done(store.begin(id)),

@@ -7,4 +7,5 @@ mod power_cut;
 mod promises;
 #[path = "../../src/outbox/tests/shared/mod.rs"]
 mod shared;
+mod simulation;
 mod small_disk;

@@ -254,8 +254,7 @@ fn answer(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     state.asked.push(format!("{method} {path}"));
     state.tokens.extend(token);
     let (status, reply) = state.handle(method, path, body);
-    state.answers += 1;
-    if state.cut_every_second && state.answers.is_multiple_of(2) {
+    if state.cut() {
         return Ok(());
     }
     drop(state);
@@ -268,6 +267,12 @@ fn answer(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
 }
 
 impl State {
+    /// Whether this answer is cut, after all was stored.
+    pub fn cut(&mut self) -> bool {
+        self.answers += 1;
+        self.cut_every_second && self.answers.is_multiple_of(2)
+    }
+
     pub fn handle(&mut self, method: &str, path: &str, body: Vec<u8>) -> (u16, Value) {
         let Some(path) = path.strip_prefix("/fhir") else { return (404, json!({})) };
         match method {
