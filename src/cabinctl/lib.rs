@@ -19,6 +19,10 @@ mod device_read;
 mod device_record;
 mod equipment_check;
 mod fixture_watch;
+mod handover;
+mod outbox_check;
+mod outbox_export;
+mod outbox_retry;
 mod outbox_status;
 mod pharmacist_add;
 mod printer_test;
@@ -59,7 +63,20 @@ cabinctl printer test --config FILE                      prints a receipt withou
 cabinctl pharmacist add NAME --config FILE [--id ID] [--replace]
                                                          asks for a PIN of 6 to 12 digits on standard input
 cabinctl config check FILE                               names every mistake
-cabinctl outbox status --config FILE                     what waits for the server's proof";
+cabinctl outbox status --config FILE                     what waits for the server's proof
+cabinctl outbox retry --config FILE                      sends again what was set aside, once its cause is mended
+cabinctl outbox check --outbox FILE                      opens every log and file of an outbox that is not running
+cabinctl outbox check EXPORT --key FILE [--unpack FOLDER]
+                                                         opens all of an export; --unpack writes it out, unsealed
+cabinctl outbox export EXPORT --to PUBLIC --outbox FILE  the queue of an outbox that is not running, for the operator
+                                                         whose public key that is; the outbox keeps everything
+cabinctl outbox key FILE                                 makes an operator's key, and prints its public half
+cabinctl handover key FILE                               makes an owner's key, and prints its public half for owner_key
+cabinctl handover sign ORDER --key FILE                  signs an order to move cabins to another operator
+cabinctl handover apply ORDER --config FILE --outbox FILE
+                                                         moves this cabin, without a network: another desk, another
+                                                         FHIR server; what waits goes there
+                                                         --outbox: the configuration of cabin-outbox";
 
 /// Runs one verb.
 ///
@@ -84,6 +101,13 @@ pub fn run(words: Vec<String>, input: &mut dyn BufRead, out: &mut dyn Write) -> 
         (Some("pharmacist"), Some("add")) => pharmacist_add::run(arguments, input, out),
         (Some("config"), Some("check")) => config_check::run(arguments, out),
         (Some("outbox"), Some("status")) => outbox_status::run(arguments, out),
+        (Some("outbox"), Some("retry")) => outbox_retry::run(arguments, out),
+        (Some("outbox"), Some("check")) => outbox_check::run(arguments, out),
+        (Some("outbox"), Some("export")) => outbox_export::run(arguments, out),
+        (Some("outbox"), Some("key")) => outbox_export::key(arguments, out),
+        (Some("handover"), Some("key")) => handover::key(arguments, out),
+        (Some("handover"), Some("sign")) => handover::sign(arguments, out),
+        (Some("handover"), Some("apply")) => handover::apply(arguments, out),
         (None, _) | (Some("help"), _) => Ok(writeln!(out, "{USAGE}")?),
         (Some(noun), verb) => bail!("no verb \"{noun} {}\"; there are:\n{USAGE}", verb.unwrap_or_default()),
     }

@@ -23,7 +23,11 @@ mod check;
 #[cfg(feature = "crash-points")]
 pub mod crash;
 #[cfg(feature = "daemon")]
+pub mod credential;
+#[cfg(feature = "daemon")]
 pub mod disk;
+#[cfg(feature = "daemon")]
+pub mod export;
 #[cfg(feature = "daemon")]
 pub mod frame;
 #[cfg(feature = "daemon")]

@@ -1,7 +1,7 @@
 //! `cabin-outbox`: keeps what consultations say until the FHIR server has proved that it stores it.
 
 use anyhow::{Context, bail};
-use outbox::keys::RootKey;
+use outbox::credential::root_key;
 use outbox::record::FaultCode;
 use outbox::serve::{Change, serve, take};
 use outbox::settings::{self, Settings};
@@ -11,7 +11,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,10 +28,6 @@ cabin-outbox check --config FILE          open every log and file of an outbox t
   --dev-key   create a key on first use, beside the data, and let the same account read this program's memory: for
               development, protects nothing
 ";
-/// Name of the credential that holds the key.
-const CREDENTIAL: &str = "outbox-key";
-/// Largest key file, in bytes.
-const KEY_FILE_BYTES_MAX: u64 = 1024;
 
 struct Arguments {
     config: PathBuf,
@@ -156,40 +152,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // Held until the end: no answer is given after this, and none was given for what is not durable.
     let _held = take(&store);
     std::process::exit(if code == ExitCode::SUCCESS { 0 } else { 1 });
-}
-
-/// The root key: from systemd's credentials, or the configured file, or one made for development.
-fn root_key(settings: &Settings, dev_key: bool) -> anyhow::Result<RootKey> {
-    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|dir| Path::new(&dir).join(CREDENTIAL));
-    let path = match (&settings.key, credential) {
-        (Some(path), _) => path.clone(),
-        (None, Some(path)) => path,
-        (None, None) if dev_key => settings.dir.join("dev.key"),
-        (None, None) => bail!(
-            "there is no key: run under systemd with LoadCredentialEncrypted={CREDENTIAL}:…, or set `key` to a file of \
-             32 random bytes that only this account can read, or give --dev-key for development"
-        ),
-    };
-    if dev_key {
-        warn!("NOT FOR PRODUCTION: --dev-key keeps the key in {}, beside what it protects", path.display());
-        if !path.exists() {
-            let parent = path.parent().context("`key` has no directory")?;
-            outbox::disk::create_dir(parent).with_context(|| parent.display().to_string())?;
-            outbox::disk::write_whole(&path, RootKey::random().to_text().as_bytes())
-                .with_context(|| path.display().to_string())?;
-        }
-    }
-    let at = || format!("the key {}", path.display());
-    let meta = fs::metadata(&path).with_context(at)?;
-    if meta.len() > KEY_FILE_BYTES_MAX {
-        bail!("{}: expected 32 bytes, or 64 hexadecimal digits", at());
-    }
-    if settings.key.is_some() && meta.permissions().mode() & 0o077 != 0 {
-        bail!("{}: other accounts can read it; `chmod 600` it", at());
-    }
-    let content = zeroize::Zeroizing::new(fs::read(&path).with_context(at)?);
-    RootKey::from_text_or_bytes(&content)
-        .with_context(|| format!("{}: expected 32 bytes, or 64 hexadecimal digits", at()))
 }
 
 /// Takes the socket. The store's lock is held, so a socket that nobody answers is a dead one of ours.

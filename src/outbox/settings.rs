@@ -4,6 +4,10 @@
 //! dir = "/var/lib/cabin-outbox"        # what is kept; only this program's account may enter
 //! socket = "/run/cabin/outbox.sock"    # where the cabin connects
 //! key = "/etc/cabin/outbox-key"        # optional; by default $CREDENTIALS_DIRECTORY/outbox-key
+//! sealed_key = "/etc/credstore.encrypted/outbox-key" # the file that LoadCredentialEncrypted= names; it must be sealed
+//!                                      # by a TPM
+//! key_without_tpm = false              # optional; true accepts a machine without one: who takes the disk has the key
+//! owner_key = "…"                      # optional; the public key whose signature moves this cabin to another operator
 //! allow_uids = [1001]                  # optional; accounts that may connect, besides this one and root
 //! reserve_mib = 384                    # optional; room that must be free to receive a patient
 //!
@@ -36,6 +40,12 @@ pub struct Settings {
     pub socket: PathBuf,
     /// The root key's file, unless systemd gives it.
     pub key: Option<PathBuf>,
+    /// The sealed file that systemd opens for this program.
+    pub sealed_key: Option<PathBuf>,
+    /// Accepts a root key that no TPM seals.
+    pub key_without_tpm: bool,
+    /// Whose signature moves this cabin to another operator: an Ed25519 public key, 44 characters of base64.
+    pub owner_key: Option<String>,
     /// Accounts that may connect, besides this program's own and root.
     pub allow_uids: Vec<u32>,
     /// Room that must be free to begin a consultation, in bytes.
@@ -65,6 +75,10 @@ struct File {
     dir: PathBuf,
     socket: Spanned<PathBuf>,
     key: Option<PathBuf>,
+    sealed_key: Option<PathBuf>,
+    #[serde(default)]
+    key_without_tpm: bool,
+    owner_key: Option<String>,
     #[serde(default)]
     allow_uids: Vec<u32>,
     reserve_mib: Option<Spanned<u64>>,
@@ -138,6 +152,9 @@ pub fn parse(text: &str, file: &str) -> Result<Settings, Mistake> {
         dir: parsed.dir,
         socket: parsed.socket.into_inner(),
         key: parsed.key,
+        sealed_key: parsed.sealed_key,
+        key_without_tpm: parsed.key_without_tpm,
+        owner_key: parsed.owner_key,
         allow_uids: parsed.allow_uids,
         reserve_bytes: reserve_mib * 1024 * 1024,
         upload,

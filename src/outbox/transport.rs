@@ -160,8 +160,12 @@ fn unreachable_server(error: &reqwest::Error) -> Trouble {
 
 /// What a technician can do about a certificate that does not prove who the server is. Nothing is sent meanwhile.
 fn certificate_advice(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    // An `io::Error` tells the source of what it carries, not what it carries.
-    let inner = cause.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let mut inner = cause;
+    // An `io::Error` tells the source of what it carries, not what it carries, and may carry another.
+    while let Some(carried) = inner.downcast_ref::<std::io::Error>() {
+        inner = carried.get_ref()?;
+    }
+    let inner = inner.downcast_ref::<rustls::Error>()?;
     let rustls::Error::InvalidCertificate(why) = inner else { return None };
     Some(match why {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -170,7 +174,9 @@ fn certificate_advice(cause: &(dyn std::error::Error + 'static)) -> Option<&'sta
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "the server's certificate is not valid yet; this machine's clock is behind, set it"
         }
-        CertificateError::UnknownIssuer => "no authority that this cabin trusts signed it; set `ca_file`",
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "no authority that this cabin trusts signed it; set `ca_file`"
+        }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "the certificate is another server's; check `base_url`"
         }

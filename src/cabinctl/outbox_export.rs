@@ -1,0 +1,54 @@
+//! `cabinctl outbox export EXPORT --to PUBLIC --outbox FILE` and `cabinctl outbox key FILE`
+
+use std::fs::{self, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use outbox::export::{OperatorKey, OperatorPublic};
+use outbox::store::Store;
+
+use crate::arguments::Arguments;
+
+pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
+    let path = PathBuf::from(arguments.need("the file to write")?);
+    let to = OperatorPublic::from_text(&arguments.need_option("to")?)?;
+    let config = PathBuf::from(arguments.need_option("outbox")?);
+    arguments.end()?;
+    let settings = outbox::settings::read(&config)?;
+    let store = Store::open(&settings.dir, outbox::credential::root_key(&settings, false)?, settings.reserve_bytes)?;
+    let file = new_file(&path)?;
+    let written = outbox::export::export(&store, to, BufWriter::new(&file)).and_then(|written| {
+        file.sync_all()?;
+        Ok(written)
+    });
+    let (count, unreadable) = match written {
+        Ok(written) => written,
+        Err(error) => {
+            // A part of an export is of no use to anybody.
+            let _ = fs::remove_file(&path);
+            return Err(error.context(path.display().to_string()));
+        }
+    };
+    for id in unreadable {
+        writeln!(out, "left out, for this disk does not give it whole: {id}")?;
+    }
+    Ok(writeln!(out, "{count} consultations for {}; the outbox keeps them too", to.to_text())?)
+}
+
+pub(crate) fn key(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
+    let path = PathBuf::from(arguments.need("the file for the key")?);
+    arguments.end()?;
+    let key = OperatorKey::random();
+    let mut file = new_file(&path)?;
+    file.write_all(key.to_text().as_bytes())?;
+    file.sync_all()?;
+    Ok(writeln!(out, "{}", key.public().to_text())?)
+}
+
+/// A new file that nobody else can read; never one that is there already.
+pub(crate) fn new_file(path: &Path) -> Result<fs::File> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.with_context(|| path.display().to_string())
+}
