@@ -14,6 +14,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("call", &["media"]),
     ("ui", &[]),
     ("sim", &[]),
+    ("link", &[]),
     ("config", &[]),
     ("media", &[]),
     ("exam", &["consult", "media"]),
@@ -26,8 +27,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("cabin", &["call", "config", "consult", "drivers", "exam", "fhir", "media", "outbox", "signal", "ui", "wiring"]),
 ];
 
-/// What the tests of a crate may depend on beside the table: the simulators, which are outside the cabin.
-const IN_TESTS: &[&str] = &["sim"];
+/// What the tests of a crate may depend on beside the table: the simulators and the bad line, which are outside the
+/// cabin.
+const IN_TESTS: &[&str] = &["sim", "link"];
 
 /// What the pure crates may take from others: nothing that has a clock, a file, a socket or chance of its own
 /// switched on. `purity.rs` looks at what they do with it.
