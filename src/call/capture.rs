@@ -75,7 +75,7 @@ impl PictureCapture {
         };
         let wanted = match &settings.video_source {
             // Off is answered before a capture is started.
-            VideoSource::TestPicture | VideoSource::Off => None,
+            VideoSource::TestPicture | VideoSource::BusyPicture | VideoSource::Off => None,
             VideoSource::Device(path) => Some(Source::Camera(path.clone())),
             VideoSource::Auto => first_device("Video/Source", &settings.spared).map(Source::Found),
         };
@@ -255,10 +255,16 @@ fn picture_description(settings: &Settings, head: Head) -> String {
     let source = match head {
         Head::Camera => format!("v4l2src name=source ! {asked}"),
         Head::Found => asked,
-        _ => format!(
-            "videotestsrc is-live=true pattern=ball background-color=0xff303848 ! \
-             video/x-raw,width={width},height={height},framerate={rate}/1"
-        ),
+        _ => {
+            let pattern = match settings.video_source {
+                VideoSource::BusyPicture => "zone-plate kx2=20 ky2=20 kt=16",
+                _ => "ball background-color=0xff303848",
+            };
+            format!(
+                "videotestsrc is-live=true pattern={pattern} ! \
+                 video/x-raw,width={width},height={height},framerate={rate}/1"
+            )
+        }
     };
     format!(
         "{source} ! videoconvert ! videoscale add-borders=true ! videorate max-rate={rate} ! \

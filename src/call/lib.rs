@@ -162,6 +162,8 @@ pub enum VideoSource {
     Device(String),
     /// A moving ball, and in its upper left corner, as white and black squares, when it was made.
     TestPicture,
+    /// Rings that run: every pixel changes, so that the encoder needs all that it may spend. For measurements.
+    BusyPicture,
     /// None: no picture is offered to the far end, nor sent.
     Off,
 }
@@ -374,6 +376,7 @@ pub struct Call {
     peer: Arc<peer::Peer>,
     channels: Channels,
     remote_picture: watch::Receiver<Option<Frame>>,
+    remote_sound: media::Loudness,
     own_picture: watch::Receiver<Option<Frame>>,
     /// Candidates that came before the offer; `None` once an offer was taken.
     early: tokio::sync::Mutex<Option<Vec<Candidate>>>,
@@ -409,11 +412,13 @@ impl Call {
         let channels = Channels::default();
         let studio = studio::Studio::open(settings, number, &peer, own_slot, remote_slot).await?;
         let run = run::Run::new(Arc::clone(&peer), Arc::clone(&channels), studio, events);
+        let remote_sound = run.remote_loudness.clone();
         let task = tokio::spawn(run.run(peer_heard, ordered, close_asked));
         Ok(Call {
             peer,
             channels,
             remote_picture,
+            remote_sound,
             own_picture,
             early: tokio::sync::Mutex::new(Some(Vec::new())),
             orders,
@@ -529,6 +534,12 @@ impl Call {
     /// The far end's picture: always the newest, `None` before the first and after the end.
     pub fn remote_picture(&self) -> watch::Receiver<Option<Frame>> {
         self.remote_picture.clone()
+    }
+
+    /// How the far end is heard: for how long, and with which gaps. Its decibels are those of [`Stats`], which takes
+    /// them.
+    pub fn remote_sound(&self) -> media::Loudness {
+        self.remote_sound.clone()
     }
 
     /// The cabin's own picture, small, 15 times a second at most.

@@ -77,7 +77,7 @@ impl Playback {
         let speaker = loudspeaker.entry.clone();
         let description = format!(
             "{} ! rtpopusdepay ! opusdec use-inband-fec=true plc=true ! audioconvert ! audioresample ! \
-             audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1 ! level interval=100000000 ! \
+             audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1 ! level interval=20000000 ! \
              appsink name=out sync=true max-buffers=50 drop=true",
             entry_description(settings, "audio", "OPUS", 48_000, payload_type)
         );

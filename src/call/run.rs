@@ -40,7 +40,7 @@ pub(crate) struct Run {
     events: mpsc::Sender<CallEvent>,
     progress: Progress,
     counts: Arc<Counts>,
-    remote_loudness: Loudness,
+    pub(crate) remote_loudness: Loudness,
     /// Everything that lives with the call: senders, track players, channel readers.
     tasks: JoinSet<()>,
     tracks: usize,

@@ -3,13 +3,24 @@
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-/// How loud a sound was since it was last asked, written by its pipeline ten times a second, in hundredths
-/// of a decibel below full scale.
+/// Softer than this is silence: a quiet room through a microphone is louder.
+const SILENT_DECIBELS: f64 = -54.0;
+
+/// How loud a sound was since it was last asked, in hundredths of a decibel below full scale, and how long it was
+/// silent. Written by its pipeline at each message of its `level` element.
 #[derive(Debug, Clone)]
-pub struct Loudness(Arc<AtomicI32>);
+pub struct Loudness(Arc<(AtomicI32, Mutex<Heard>)>);
+
+#[derive(Debug)]
+struct Heard {
+    loud: Duration,
+    loud_at: Instant,
+    longest_silence: Duration,
+}
 
 impl Default for Loudness {
     fn default() -> Loudness {
@@ -23,17 +34,49 @@ impl Loudness {
 
     /// Silent until a pipeline writes to it.
     pub fn new() -> Loudness {
-        Loudness(Arc::new(AtomicI32::new(Loudness::SILENCE)))
+        let heard = Heard { loud: Duration::ZERO, loud_at: Instant::now(), longest_silence: Duration::ZERO };
+        Loudness(Arc::new((AtomicI32::new(Loudness::SILENCE), Mutex::new(heard))))
     }
 
-    /// The loudest tenth of a second since the last call, in decibels, 0 is full scale, -120 is silence.
+    /// The time in which it was louder than silence since the start, in milliseconds.
+    pub fn loud_milliseconds(&self) -> u64 {
+        u64::try_from(self.heard().loud.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The longest time in which nothing louder than silence came, since the start or [`Loudness::listen_anew`]:
+    /// the pauses of a voice, and what the line lost of it. Of a steady tone it is the line's doing alone.
+    pub fn longest_silence(&self) -> Duration {
+        let heard = self.heard();
+        heard.longest_silence.max(heard.loud_at.elapsed())
+    }
+
+    /// Forgets former silences.
+    pub fn listen_anew(&self) {
+        let mut heard = self.heard();
+        heard.longest_silence = Duration::ZERO;
+        heard.loud_at = Instant::now();
+    }
+
+    /// A poisoned lock only means that a holder panicked; what it guards is whole.
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.0.1.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The loudest moment since the last call, in decibels, 0 is full scale, -120 is silence.
     pub fn take_decibels(&self) -> f32 {
-        self.0.swap(Loudness::SILENCE, Ordering::Relaxed) as f32 / 100.0
+        self.0.0.swap(Loudness::SILENCE, Ordering::Relaxed) as f32 / 100.0
     }
 
-    fn set(&self, decibels: f64) {
+    /// What was heard in the last `lasted`.
+    fn set(&self, decibels: f64, lasted: Duration) {
         if decibels.is_finite() {
-            self.0.fetch_max((decibels * 100.0) as i32, Ordering::Relaxed);
+            self.0.0.fetch_max((decibels * 100.0) as i32, Ordering::Relaxed);
+        }
+        if decibels > SILENT_DECIBELS {
+            let mut heard = self.heard();
+            heard.loud += lasted;
+            heard.longest_silence = heard.longest_silence.max(heard.loud_at.elapsed());
+            heard.loud_at = Instant::now();
         }
     }
 }
@@ -102,8 +145,8 @@ impl Running {
                 gst::MessageView::Error(error) => lost(error.error().to_string()),
                 gst::MessageView::Eos(_) => lost("the stream ended".to_owned()),
                 gst::MessageView::Element(element) => {
-                    if let (Some(loudness), Some(decibels)) = (&loudness, element.structure().and_then(rms)) {
-                        loudness.set(decibels);
+                    if let (Some(loudness), Some((decibels, lasted))) = (&loudness, element.structure().and_then(rms)) {
+                        loudness.set(decibels, lasted);
                     }
                 }
                 _ => {}
@@ -132,13 +175,15 @@ impl Drop for Running {
     }
 }
 
-/// The loudest channel of a `level` element's message, in decibels below full scale.
-fn rms(structure: &gst::StructureRef) -> Option<f64> {
+/// The loudest channel of a `level` element's message, in decibels below full scale, and of how long a time.
+fn rms(structure: &gst::StructureRef) -> Option<(f64, Duration)> {
     if structure.name() != "level" {
         return None;
     }
+    let lasted = Duration::from_nanos(structure.get::<u64>("duration").ok()?);
     let channels = structure.get::<gst::glib::ValueArray>("rms").ok()?;
-    channels.iter().filter_map(|value| value.get::<f64>().ok()).reduce(f64::max)
+    let loudest = channels.iter().filter_map(|value| value.get::<f64>().ok()).reduce(f64::max)?;
+    Some((loudest, lasted))
 }
 
 /// The named element of a pipeline.

@@ -170,7 +170,7 @@ fn media(adapter: &TechnicianAdapter, cabin: &Cabin) {
     let (source, name) = match &cabin.settings.call.video_source {
         call::VideoSource::Auto => (MediaSource::Automatic, ""),
         call::VideoSource::Device(name) => (MediaSource::Named, name.as_str()),
-        call::VideoSource::TestPicture => (MediaSource::Test, ""),
+        call::VideoSource::TestPicture | call::VideoSource::BusyPicture => (MediaSource::Test, ""),
         call::VideoSource::Off => (MediaSource::Off, ""),
     };
     adapter.set_camera(source);
