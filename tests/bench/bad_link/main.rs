@@ -13,6 +13,7 @@ mod end;
 mod machine;
 mod meeting;
 #[path = "../table.rs"]
+#[allow(dead_code, reason = "aims of this bench are no shares of another row")]
 mod table;
 
 use std::process::ExitCode;
