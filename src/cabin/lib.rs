@@ -2,7 +2,7 @@
 //!
 //! * [`run_loop`]: what happens, one event at a time. Start here.
 //! * [`screens`]: properties and callbacks of every screen. [`words`]: one vocabulary in the other.
-//! * [`desk_link`], [`enrolment`]: the line to the desk. [`physician_link`]: the call.
+//! * [`desk_link`], [`enrolment`]: the line to the desk. [`physician_link`]: the call; [`handing_over`]: a recording beside it.
 //! * [`devices`]: what is plugged. [`code_camera`]: a document's code, shown to a camera. [`journal`], [`submission`], [`documents`]: what is kept, sent and handed out.
 //! * [`captures`]: what the technician recorded of a device. [`pharmacists`]: PINs. [`voice`], [`bell`]: what is heard. Freed memory is wiped by `outbox::forget`.
 
@@ -16,6 +16,7 @@ pub mod documents;
 pub mod drafts;
 pub mod enrolment;
 pub mod equipment;
+pub mod handing_over;
 pub mod instruments;
 pub mod journal;
 pub mod pharmacists;

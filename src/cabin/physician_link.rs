@@ -1,4 +1,4 @@
-//! The call with the physician's page: media by `call`, the three data channels by `signal`.
+//! The call with the physician's page: media by `call`, the data channels by `signal`.
 //!
 //! A task of its own carries what the run loop says and tells what the page did. Pictures go straight from the call to
 //! the screen, newest first; nothing here decides anything about the patient.
@@ -13,8 +13,11 @@ use signal::ItemId;
 use signal::data::{DOCUMENTS, DocumentBegin, LIVE, RECORD, Record};
 use signal::documents::{Chunk, Incoming, Received, WINDOW_BYTES};
 use signal::ecg::ECG;
+use signal::recordings::RECORDINGS;
 use signal::{RefusalCode, Text};
 use tokio::sync::{mpsc, watch};
+
+use crate::handing_over::HandingOver;
 
 /// Orders that may wait: live curve frames above it are dropped, they are worthless late.
 const ORDERS_MAX: usize = 512;
@@ -36,6 +39,8 @@ pub enum Order {
     Live(Vec<u8>),
     /// A block of an electrocardiogram: none may be lost.
     Ecg(Vec<u8>),
+    /// A recording, in place of any that is still under way.
+    HandOver(HandingOver),
     /// Microphone off.
     MuteMicrophone(bool),
     /// Camera off.
@@ -111,6 +116,11 @@ impl PhysicianLink {
         }
     }
 
+    /// Gives orders from a thread that may wait, as long as the call lives.
+    pub fn orders(&self) -> mpsc::Sender<Order> {
+        self.orders.clone()
+    }
+
     /// Sends one message on the `record` channel.
     pub fn say(&self, record: Record) {
         self.order(Order::Record(Box::new(record)));
@@ -143,6 +153,7 @@ async fn run(
         tokio::spawn(pump(Picture::Own, call.own_picture(), show)),
     ];
     let mut documents = Arrivals::default();
+    let mut handed: Option<HandingOver> = None;
     let mut connected = false;
     let asked_at = Instant::now();
     loop {
@@ -150,6 +161,7 @@ async fn run(
         tokio::select! {
             order = orders.recv() => match order {
                 None => break,
+                Some(Order::HandOver(recording)) => hand_on(&call, handed.insert(recording)).await,
                 Some(order) => carry(&call, order, &events).await,
             },
             event = heard.recv() => match event {
@@ -159,7 +171,7 @@ async fn run(
                     break;
                 }
                 Some(CallEvent::Data { channel, bytes, .. }) => match channel.as_str() {
-                    RECORD => read_record(&bytes, &call, &mut documents, &events).await,
+                    RECORD => read_record(&bytes, &call, (&mut documents, &mut handed), &events).await,
                     DOCUMENTS => read_chunk(&bytes, &call, &mut documents, &events).await,
                     _ => {}
                 },
@@ -230,6 +242,8 @@ async fn carry(call: &Call, order: Order, events: &(impl Fn(PhysicianEvent) + Sy
                 tracing::debug!(%error, "the page shows no electrocardiogram");
             }
         }
+        // Taken by `run`, which keeps it.
+        Order::HandOver(_) => {}
         Order::MuteMicrophone(muted) => call.mute_microphone(muted),
         Order::MuteCamera(muted) => call.mute_camera(muted),
         Order::ShowInstrument(pictures) => call.show_instrument(pictures),
@@ -256,7 +270,23 @@ struct Arrivals {
     acknowledged: HashMap<u32, u32>,
 }
 
-async fn read_record(bytes: &[u8], call: &Call, documents: &mut Arrivals, events: &(impl Fn(PhysicianEvent) + Sync)) {
+/// Sends what may be sent of a recording now.
+async fn hand_on(call: &Call, recording: &mut HandingOver) {
+    while let Some(chunk) = recording.chunk(Instant::now()) {
+        // The page asks again when it is back, and says what it has.
+        if let Err(error) = call.send(RECORDINGS, &chunk).await {
+            tracing::debug!(%error, "the page takes no recording");
+            break;
+        }
+    }
+}
+
+async fn read_record(
+    bytes: &[u8],
+    call: &Call,
+    (documents, handed): (&mut Arrivals, &mut Option<HandingOver>),
+    events: &(impl Fn(PhysicianEvent) + Sync),
+) {
     let text = String::from_utf8_lossy(bytes);
     match Record::read(&text) {
         Ok(record) if record.from_cabin() == Some(true) => {
@@ -276,6 +306,14 @@ async fn read_record(bytes: &[u8], call: &Call, documents: &mut Arrivals, events
             let received = documents.incoming.get(&number).map_or(0, Incoming::received);
             documents.acknowledged.insert(number, received);
             say(call, &Record::DocumentAck { id, received, stored: false }).await;
+        }
+        Ok(Record::RecordingReceived { number, received }) => {
+            // Of one that another took the place of, there is nothing to do.
+            if let Some(recording) = handed.as_mut().filter(|recording| recording.number() == number) {
+                recording.received(received, Instant::now());
+                hand_on(call, recording).await;
+                handed.take_if(|recording| recording.is_done());
+            }
         }
         Ok(record) => events(PhysicianEvent::Record(Box::new(record))),
         Err(refusal) => refuse(call, refusal.code(), &refusal.to_string()).await,

@@ -4,6 +4,7 @@
 //! Everything here runs on the screen's thread; what may take time (call, desk, printing, PIN) runs elsewhere and posts
 //! events. The one wait is for the outbox to say that an answer is durable: the screen promises nothing before that.
 
+mod asked;
 mod binding;
 mod desk;
 mod effects;

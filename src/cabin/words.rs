@@ -1,15 +1,17 @@
 //! The journey's words in those of the wire and of the screens, and back. No decision is made here.
 
-use consult::dossier::{Contact, Dossier, SkipReason, UsualDoctor};
+use consult::dossier::{Contact, Dossier, Incident, IncidentKind, SkipReason, UsualDoctor};
 use consult::identity::{IdentityDocument, IdentityStatus, Sex};
 use consult::journey::Trouble;
 use consult::physician::{DocumentKind, NextCare, OrderKind};
 use consult::reason::{BodyPart, ReasonKind};
+use consult::site::DeviceClass;
 use consult::triage::WarningSign;
 use consult::vitals::{BodySite, Glucose, Measurement, Moment, Reading, RecordingKind, Value};
 use drivers::ports::Remedy;
-use signal::data;
-use signal::{Code, ItemId, Text};
+use signal::documents::Sha256Hex;
+use signal::link;
+use signal::{Code, ItemId, Text, data};
 
 /// The wire's measurement.
 pub fn wire_measurement(measurement: Measurement) -> data::MeasurementKind {
@@ -193,10 +195,12 @@ pub fn wire_readings(
     let mut grouped: Vec<data::Reading> = Vec::new();
     for (place, reading) in readings.iter().enumerate() {
         let figures = wire_figures(&reading.value);
-        // A cuff gives pressures and pulse at one moment: one reading of up to four figures.
-        if let Some(last) =
-            grouped.last_mut().filter(|last| last.at == reading.at.0 && last.figures.len() + figures.len() <= 4)
-        {
+        let file = wire_file(&reading.value);
+        // A cuff gives pressures and pulse at one moment: one reading of up to four figures. A recording stands alone.
+        let fits = |last: &&mut data::Reading| {
+            last.at == reading.at.0 && last.figures.len() + figures.len() <= 4 && last.file.is_none() && file.is_none()
+        };
+        if let Some(last) = grouped.last_mut().filter(fits) {
             last.figures.extend(figures);
             continue;
         }
@@ -216,9 +220,26 @@ pub fn wire_readings(
             age_ms: now.millis_since(reading.at),
             high_quality: reading.high_quality,
             retaken,
+            file,
         });
     }
     grouped
+}
+
+fn wire_file(value: &Value) -> Option<data::File> {
+    let Value::Recording(recording) = value else { return None };
+    let content_type = match recording.kind {
+        RecordingKind::Ecg => "application/x-telecabine-ecg",
+        RecordingKind::Picture => "image/jpeg",
+        RecordingKind::Sound => "audio/flac",
+    };
+    Some(data::File {
+        content_type: Text::cut(content_type),
+        bytes: recording.size_bytes,
+        sha256: Sha256Hex::from(recording.sha256),
+        packed_here: recording.packed_here,
+        missing_ms: recording.missing_ms,
+    })
 }
 
 fn wire_site(value: &Value) -> Option<Code> {
@@ -283,6 +304,48 @@ fn wire_figures(value: &Value) -> Vec<data::Figure> {
                 if recording.kind == RecordingKind::Picture { "image".into() } else { format!("{} s", ms / 1_000) };
             vec![figure(data::Quantity::Recording, ms, text)]
         }
+    }
+}
+
+/// The wire's incident.
+pub fn wire_incident(incident: &Incident) -> Option<link::Incident> {
+    let (kind, device) = match incident.kind {
+        IncidentKind::NetworkLost => ("network_lost", None),
+        IncidentKind::CallInterrupted => ("call_interrupted", None),
+        IncidentKind::DeviceLost(measurement) => ("device_lost", Some(measurement_code(measurement))),
+        IncidentKind::WithoutDevice(class) => ("without_device", Some(class_code(class))),
+        IncidentKind::CabinRestarted => ("cabin_restarted", None),
+        IncidentKind::WithoutPicture => ("without_picture", None),
+        IncidentKind::BrokenOff => ("broken_off", None),
+    };
+    Some(link::Incident {
+        kind: Code::new(kind).ok()?,
+        device: device.and_then(|device| Code::new(device).ok()),
+        started_at: incident.started_at.0,
+        ended_at: incident.ended_at.map(|at| at.0),
+    })
+}
+
+fn measurement_code(measurement: Measurement) -> &'static str {
+    match measurement {
+        Measurement::OxygenAndPulse => "oxygen_and_pulse",
+        Measurement::BloodPressure => "blood_pressure",
+        Measurement::WeightAndHeight => "weight_and_height",
+        Measurement::Temperature => "temperature",
+        Measurement::Glucose => "glucose",
+        Measurement::Ecg => "ecg",
+        Measurement::EarPicture => "ear_picture",
+        Measurement::SkinPicture => "skin_picture",
+        Measurement::Auscultation => "auscultation",
+    }
+}
+
+fn class_code(class: DeviceClass) -> &'static str {
+    match class {
+        DeviceClass::Stethoscope => "stethoscope",
+        DeviceClass::Otoscope => "otoscope",
+        DeviceClass::Oximeter => "oximeter",
+        DeviceClass::BloodPressure => "cuff",
     }
 }
 

@@ -1,4 +1,4 @@
-//! Cabin and physician's page, directly: the `record` data channel, and the names of all three.
+//! Cabin and physician's page, directly: the `record` data channel, and the names of all.
 //!
 //! The page creates the channels, before its first offer, with exactly these options (in-band negotiation):
 //!
@@ -7,6 +7,8 @@
 //! | [`RECORD`] | ordered, reliable | [`Record`], one JSON text a message |
 //! | [`LIVE`] | unordered, `maxPacketLifeTime` [`LIVE_LIFETIME_MS`] | [`crate::live::Frame`], cabin to page |
 //! | [`DOCUMENTS`] | ordered, reliable | [`crate::documents::Chunk`], page to cabin |
+//! | [`crate::ecg::ECG`] | ordered, reliable | [`crate::ecg::Block`], cabin to page |
+//! | [`crate::recordings::RECORDINGS`] | ordered, reliable | [`crate::documents::Chunk`], cabin to page |
 //!
 //! After each (re)connection both ends say `hello` again; then the cabin sends `patient`, `answers`, every `reading`
 //! and the present `measurement_state`s, and the page sends again what was not acknowledged. An item seen twice is the
@@ -15,6 +17,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::documents::{DOCUMENT_BYTES_MAX, Sha256Hex};
+use crate::link::{Incident, Link};
+pub use crate::readings::*;
 use crate::{Code, ConsultationId, ItemId, RECORD_BYTES_MAX, RefusalCode, Text, Unreadable};
 
 /// Label of the channel of this module.
@@ -41,35 +45,6 @@ pub enum Sex {
     Male,
     /// Not said.
     Unknown,
-}
-
-/// A guided act of measuring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MeasurementKind {
-    /// Oxygen saturation and pulse.
-    OxygenAndPulse,
-    /// Blood pressure and pulse.
-    BloodPressure,
-    /// Weight and height.
-    WeightAndHeight,
-    /// Body temperature.
-    Temperature,
-    /// Capillary glucose.
-    Glucose,
-    /// Electrocardiogram.
-    Ecg,
-    /// Picture of the ear.
-    EarPicture,
-    /// Picture of the skin.
-    SkinPicture,
-    /// Sounds of heart and lungs.
-    Auscultation,
-}
-
-impl MeasurementKind {
-    /// Most measurements in one list.
-    pub const COUNT_MAX: usize = 16;
 }
 
 /// How far an identity was proved (RNIV).
@@ -160,124 +135,6 @@ pub struct Answers {
     pub site_kind: Code,
     /// Language of the patient.
     pub language: Code,
-}
-
-/// What a value is a value of; it fixes the unit of the integer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Quantity {
-    /// Oxygen saturation, `%`.
-    Spo2,
-    /// Pulse rate, `/min`.
-    PulseRate,
-    /// Systolic pressure, `mm[Hg]`.
-    Systolic,
-    /// Diastolic pressure, `mm[Hg]`.
-    Diastolic,
-    /// Mean arterial pressure, `mm[Hg]`.
-    MeanPressure,
-    /// Weight, `g`.
-    Weight,
-    /// Height, `mm`.
-    Height,
-    /// Temperature, hundredths of `Cel`: `decimals` is 2.
-    Temperature,
-    /// Perfusion index, hundredths of `%`: `decimals` is 2.
-    PerfusionIndex,
-    /// Capillary glucose, `mg/dL`.
-    GlucoseMass,
-    /// Capillary glucose, tenths of `mmol/L`: `decimals` is 1.
-    GlucoseMoles,
-    /// Length of a recording, ms, 0 of a picture; what it holds goes by itself.
-    Recording,
-}
-
-impl Quantity {
-    /// UCUM unit, and how many of the integer's last digits are decimals.
-    pub fn unit(self) -> (&'static str, u8) {
-        match self {
-            Quantity::Spo2 => ("%", 0),
-            Quantity::PulseRate => ("/min", 0),
-            Quantity::Systolic | Quantity::Diastolic | Quantity::MeanPressure => ("mm[Hg]", 0),
-            Quantity::Weight => ("g", 0),
-            Quantity::Height => ("mm", 0),
-            Quantity::Temperature => ("Cel", 2),
-            Quantity::PerfusionIndex => ("%", 2),
-            Quantity::GlucoseMass => ("mg/dL", 0),
-            Quantity::GlucoseMoles => ("mmol/L", 1),
-            Quantity::Recording => ("ms", 0),
-        }
-    }
-}
-
-/// One exact value: `value` / 10^`decimals`, in `unit`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Figure {
-    /// Of what.
-    pub quantity: Quantity,
-    /// The integer, bit-exact from the device.
-    pub value: i32,
-    /// See [`Quantity::unit`]: refused when it differs.
-    pub decimals: u8,
-    /// See [`Quantity::unit`]: refused when it differs.
-    pub unit: Text<8>,
-    /// As the cabin's screen writes it, e.g. `37,2 °C`.
-    pub text: Text<32>,
-}
-
-impl Figure {
-    /// A figure with the unit of its quantity.
-    pub fn new(quantity: Quantity, value: i32, text: Text<32>) -> Self {
-        let (unit, decimals) = quantity.unit();
-        Figure { quantity, value, decimals, unit: Text::cut(unit), text }
-    }
-}
-
-/// One reading: what one device gave at one moment.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reading {
-    /// Unique in the consultation; the same when sent again.
-    pub id: ItemId,
-    /// Of which guided act.
-    pub measurement: MeasurementKind,
-    /// Where on the body a picture or a sound was taken: `right_ear`, `left_ear`, `heart`, `right_lung`, `left_lung`,
-    /// `head`, `chest`, `back`, `belly`, `arm_hand`, `leg_foot`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body_site: Option<Code>,
-    /// One to four figures.
-    pub figures: Vec<Figure>,
-    /// Model key of the device.
-    pub device_model: Code,
-    /// Serial number of the device.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub device_serial: Option<Text<64>>,
-    /// When the last byte arrived, ms since 1970, by the cabin's clock.
-    pub at: i64,
-    /// How old it was when this message was sent, ms: clocks of the two ends may differ.
-    pub age_ms: u64,
-    /// The device's own mark of quality, when it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub high_quality: Option<bool>,
-    /// The patient asked for another and this one no longer counts.
-    pub retaken: bool,
-}
-
-/// How far a guided measurement is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MeasurementProgress {
-    /// Asked by the physician, the patient is being told.
-    Requested,
-    /// The patient is shown where to place the device.
-    Placing,
-    /// Signal is coming.
-    Measuring,
-    /// Done, kept.
-    Kept,
-    /// Skipped, with a reason.
-    Skipped,
-    /// The device has a fault.
-    Fault,
 }
 
 /// Who should see the patient next.
@@ -432,7 +289,7 @@ pub enum Outcome {
 }
 
 crate::opaque_debug!("patient":
-    Sex, Identity, WarningSign, ConsentGiven, Answers, Figure, Reading, Order, Summary, DocumentBegin);
+    Sex, Identity, WarningSign, ConsentGiven, Answers, Order, Summary, DocumentBegin);
 
 /// One message of the `record` channel. Which end sends it is in its description; the other refuses it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -501,6 +358,43 @@ pub enum Record {
         /// For people.
         reason: Text<512>,
     },
+    /// Page: asks for the bytes of a recording, by their hash, as chunks on [`crate::recordings::RECORDINGS`]. Asked
+    /// again with what is there already after a reconnection. One is under way at a time: the newest asked.
+    RecordingWanted {
+        /// The page's number of it, in the chunks' header.
+        number: u32,
+        /// Which: [`File::sha256`] of a reading.
+        sha256: Sha256Hex,
+        /// Bytes that the page has: send from there.
+        received: u32,
+    },
+    /// Page: the bytes of the recording that it has now, after each chunk. By it the cabin finds how much the line
+    /// bears beside the voice.
+    RecordingReceived {
+        /// As in `recording_wanted`.
+        number: u32,
+        /// Bytes.
+        received: u32,
+    },
+    /// Cabin: the recording cannot be sent.
+    RecordingRefused {
+        /// As in `recording_wanted`.
+        number: u32,
+        /// For programs.
+        code: RefusalCode,
+        /// For people.
+        reason: Text<512>,
+    },
+    /// Cabin: how the line is at its end, every two seconds while picture and sound flow.
+    Link(Link),
+    /// Cabin: every technical incident of the consultation so far, again when one begins or ends. They are in the
+    /// record too.
+    Incidents {
+        /// When this was said, ms since 1970, cabin's clock: the clocks of the two ends may differ.
+        at: i64,
+        /// Oldest first, at most [`LIST_MAX`].
+        incidents: Vec<Incident>,
+    },
     /// Page: the consultation is over; acknowledged when durable, then both ends end the call.
     End {
         /// The end.
@@ -551,10 +445,16 @@ impl Record {
             | Record::Reading(_)
             | Record::MeasurementState { .. }
             | Record::DocumentAck { .. }
-            | Record::DocumentRefused { .. } => Some(true),
-            Record::RequestMeasurement { .. } | Record::Summary(_) | Record::DocumentBegin(_) | Record::End { .. } => {
-                Some(false)
-            }
+            | Record::DocumentRefused { .. }
+            | Record::RecordingRefused { .. }
+            | Record::Link(_)
+            | Record::Incidents { .. } => Some(true),
+            Record::RequestMeasurement { .. }
+            | Record::Summary(_)
+            | Record::DocumentBegin(_)
+            | Record::RecordingWanted { .. }
+            | Record::RecordingReceived { .. }
+            | Record::End { .. } => Some(false),
         }
     }
 
@@ -572,23 +472,14 @@ impl Record {
             Record::Summary(summary) if summary.orders.len() > ORDERS_MAX => {
                 Err(Unreadable::Forbidden("too many orders"))
             }
-            Record::Reading(reading) => check_reading(reading),
+            Record::Reading(reading) => reading.check(),
+            Record::Incidents { incidents, .. } if long(incidents.len()) => {
+                Err(Unreadable::Forbidden("too many incidents"))
+            }
             Record::DocumentBegin(begin) if begin.bytes == 0 || begin.bytes > DOCUMENT_BYTES_MAX => {
                 Err(Unreadable::Forbidden("a document has 1 byte to 10 MiB"))
             }
             _ => Ok(()),
         }
     }
-}
-
-fn check_reading(reading: &Reading) -> Result<(), Unreadable> {
-    if reading.figures.is_empty() || reading.figures.len() > 4 {
-        return Err(Unreadable::Forbidden("a reading has one to four figures"));
-    }
-    for figure in &reading.figures {
-        if (figure.unit.as_str(), figure.decimals) != figure.quantity.unit() {
-            return Err(Unreadable::Forbidden("a figure in another unit than its quantity's"));
-        }
-    }
-    Ok(())
 }

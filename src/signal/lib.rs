@@ -6,7 +6,8 @@
 //! * [`cabin`]: cabin and desk, JSON over a WebSocket; [`enrol`] and [`proof`] are how a cabin joins and proves itself.
 //! * [`physician`]: physician's page and desk, JSON over a WebSocket.
 //! * [`papers`]: what the patient takes away by telephone, cabin to desk over HTTPS.
-//! * [`data`], [`live`], [`ecg`], [`documents`]: cabin and page directly, over WebRTC data channels.
+//! * [`data`], [`readings`], [`link`], [`live`], [`ecg`], [`documents`], [`recordings`]: cabin and page directly, over
+//!   WebRTC data channels.
 //!
 //! The crate is pure: no clock, file, socket or randomness. Reading never panics: see [`fuzz_targets`].
 
@@ -17,10 +18,13 @@ pub mod documents;
 pub mod ecg;
 pub mod enrol;
 pub mod fuzz_targets;
+pub mod link;
 pub mod live;
 pub mod papers;
 pub mod physician;
 pub mod proof;
+pub mod readings;
+pub mod recordings;
 pub mod text;
 
 pub use text::{CabinId, Code, ConsultationId, ItemId, Text, Ticket};
@@ -127,6 +131,8 @@ pub enum RefusalCode {
     Stopping,
     /// No such papers, or no longer.
     UnknownPapers,
+    /// No such recording, or no longer.
+    UnknownRecording,
 }
 
 /// Reads one JSON message of at most `max` bytes.

@@ -337,6 +337,23 @@ impl Physician {
         Ok(path)
     }
 
+    /// Gives the page this many pixels across and down, as a person's window would.
+    ///
+    /// # Errors
+    /// When the browser cannot.
+    pub fn page_is(&self, width: u32, height: u32) -> Result<()> {
+        const INSIDE: &str = "return [outerWidth - innerWidth, outerHeight - innerHeight]";
+        let client = self.client()?;
+        self.wait(client.set_window_size(width, height))?;
+        let around = self.evaluate(INSIDE, &[])?;
+        let add = |at: usize| around[at].as_u64().and_then(|pixels| u32::try_from(pixels).ok()).unwrap_or_default();
+        self.wait(client.set_window_size(width + add(0), height + add(1)))?;
+        until("the page's size", self.patience, || {
+            let size = self.evaluate("return [innerWidth, innerHeight]", &[])?;
+            Ok((size == json!([width, height])).then_some(()))
+        })
+    }
+
     /// Where the browser saves files.
     #[must_use]
     pub fn downloads(&self) -> &Path {

@@ -124,11 +124,14 @@ impl Cabin {
                 self.call_faults.push(fault);
                 self.call_faults.truncate(8);
             }
-            PhysicianEvent::Stats(stats) => self.call_stats = Some(stats),
+            PhysicianEvent::Stats(stats) => {
+                self.tell_link(&stats);
+                self.call_stats = Some(stats);
+            }
         }
     }
 
-    fn tell(&self, record: Record) {
+    pub(super) fn tell(&self, record: Record) {
         if let Some(physician) = &self.physician {
             physician.say(record);
         }
@@ -155,10 +158,15 @@ impl Cabin {
             }
         }
         self.share_progress();
+        self.tell_incidents();
     }
 
-    /// What became of a measurement that was in front of the patient.
+    /// What became of a measurement that was in front of the patient, and of the line.
     pub(super) fn share_what_became(&self, before: &Journey, input: &Input) {
+        let incidents = |journey: &Journey| journey.dossier().map(|dossier| dossier.incidents.clone());
+        if incidents(before) != incidents(&self.journey) {
+            self.tell_incidents();
+        }
         let (Some(guided), true) = (before.guided(), self.physician.is_some()) else { return };
         if let Act::Review { readings } = &guided.act {
             let kept = *input == Input::ReadingsKept;
@@ -346,6 +354,7 @@ impl Cabin {
                     self.input(Input::EmergencyAsked);
                 }
             }
+            Record::RecordingWanted { number, sha256, received } => self.hand_over(number, &sha256, received),
             Record::Ack { .. } => {}
             Record::Error { code, reason } => {
                 tracing::warn!(?code, reason = reason.as_str(), "the page refused a message")
@@ -356,7 +365,11 @@ impl Cabin {
             | Record::Reading(_)
             | Record::MeasurementState { .. }
             | Record::DocumentAck { .. }
-            | Record::DocumentRefused { .. } => {}
+            | Record::DocumentRefused { .. }
+            | Record::RecordingReceived { .. }
+            | Record::RecordingRefused { .. }
+            | Record::Link(_)
+            | Record::Incidents { .. } => {}
         }
     }
 

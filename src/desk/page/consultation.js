@@ -6,13 +6,18 @@ import { $, bytesOf, newId, node, notice } from "./dom.js";
 import { Draft } from "./draft.js";
 import { Ecg } from "./ecg.js";
 import { Instrument } from "./instrument.js";
+import { Line } from "./line.js";
 import { openMedia } from "./media.js";
 import { showAnswers, showPatient } from "./patient_card.js";
 import { Peer } from "./peer.js";
+import { Pictures } from "./pictures.js";
 import { Record } from "./record.js";
+import { Recordings } from "./recordings.js";
+import { Sounds } from "./sounds.js";
 import { Summary } from "./summary.js";
 import { Vitals } from "./vitals.js";
 import { clock, word } from "./words.js";
+import { Workbench } from "./workbench.js";
 
 const STATS_MS = 2000;
 const NOTICE_BYTES_MAX = 500;
@@ -22,8 +27,8 @@ const DESK_ANSWER_MAX_MS = 5000;
 export class Consultation {
   #socket; #taken; #done; #draft;
   #stream = new MediaStream();
-  #media; #peer; #record; #documents; #summary; #curve; #ecg; #instrument;
-  #dialled = false; #connected = false; #startedAt = 0; #timer = 0; #bytes = 0; #closed = false;
+  #media; #peer; #record; #documents; #summary; #curve; #ecg; #instrument; #recordings; #pictures; #sounds; #line; #workbench;
+  #dialled = false; #connected = false; #startedAt = 0; #timer = 0; #closed = false;
   /// The physician's wish to end, until the cabin has acknowledged it; then what the desk is told.
   #ending = null; #over = null;
 
@@ -40,9 +45,25 @@ export class Consultation {
     this.#documents = new Documents(this.#peer, this.#record, this.#draft);
     this.#summary = new Summary(this.#record, this.#draft);
     this.#curve = new Curve($("curve"), $("curve-title"), $("curve-state"));
-    this.#ecg = new Ecg($);
-    this.#instrument = new Instrument($);
-    new Vitals(this.#record);
+    this.#workbench = new Workbench({
+      m: ["Couper ou rendre mon micro", () => $("mute").click()],
+      c: ["Couper ou rendre ma caméra", () => $("cover").click()],
+      e: ["Écrire au patient", () => $("write-text").focus()],
+      n: ["Écrire la conclusion", () => { this.#workbench.widen(false); $("summary").focus(); }],
+      p: ["Aller à l’échange avec le patient", () => $("mute").focus()],
+    });
+    this.#instrument = new Instrument($, this.#workbench);
+    this.#recordings = new Recordings(this.#peer, this.#record);
+    this.#ecg = new Ecg($, this.#recordings);
+    this.#pictures = new Pictures(this.#recordings);
+    this.#sounds = new Sounds(this.#recordings);
+    this.#recordings.addEventListener("changed", () => {
+      this.#workbench.count("ecg", this.#ecg.count);
+      this.#workbench.count("pictures", this.#pictures.count);
+      this.#workbench.count("sounds", this.#sounds.count);
+    });
+    this.#line = new Line(this.#record, this.#workbench);
+    new Vitals(this.#record, this.#workbench);
     this.#hear();
     this.#wire();
     this.#media = openMedia().then(({ stream, missing }) => {
@@ -93,6 +114,10 @@ export class Consultation {
     this.#curve.stop();
     this.#ecg.stop();
     this.#instrument.stop();
+    this.#recordings.stop();
+    this.#pictures.stop();
+    this.#sounds.stop();
+    this.#workbench.stop();
     this.#draft.forget();
     this.#stream.getTracks().forEach((track) => track.stop());
     $("finish-dialog").close();
@@ -236,18 +261,10 @@ export class Consultation {
     const seconds = this.#startedAt ? Math.floor((Date.now() - this.#startedAt) / 1000) : 0;
     $("call-clock").hidden = !this.#startedAt;
     $("call-clock").textContent = `${String(Math.floor(seconds / 60)).padStart(2, "0")}:${String(seconds % 60).padStart(2, "0")} en appel`;
-    let loss = 0, received = 0, bytes = 0;
-    (await this.#peer.stats()).forEach((report) => {
-      if (report.type !== "inbound-rtp") return;
-      loss += report.packetsLost ?? 0;
-      received += report.packetsReceived ?? 0;
-      bytes += report.bytesReceived ?? 0;
-    });
-    // A fresh connection counts from zero again.
-    const rate = Math.round((Math.max(bytes - this.#bytes, 0) * 8) / STATS_MS);
-    this.#bytes = bytes;
+    const reports = await this.#peer.stats();
     if (this.#closed) return;
-    const share = received ? (100 * Math.max(loss, 0)) / (received + Math.max(loss, 0)) : 0;
+    const rate = Math.round(this.#line.read(reports));
+    const share = this.#line.lost;
     const quality = !this.#connected ? "coupée" : share < 2 ? "bonne" : share < 6 ? "moyenne" : "mauvaise";
     $("call-line").hidden = false;
     $("call-line").textContent = this.#connected ? `ligne ${quality} · ${rate} kbit/s` : "ligne coupée";
@@ -258,9 +275,9 @@ export class Consultation {
 
 /// Nothing of one patient is left in the page for the next.
 function clear() {
-  for (const id of ["identity", "answers", "signs", "orders", "documents", "written", "vitals", "requests"]) $(id).replaceChildren();
+  for (const id of ["identity", "answers", "signs", "orders", "documents", "written", "vitals", "requests", "pictures", "sounds", "incidents", "line-figures", "history-rows"]) $(id).replaceChildren();
   for (const id of ["summary", "next-text", "order-text", "write-text"]) $(id).value = "";
-  for (const id of ["video-state", "request-state", "save-state", "finish-state", "call-line", "call-clock"]) $(id).textContent = "";
+  for (const id of ["video-state", "request-state", "save-state", "finish-state", "call-line", "call-clock", "picture-state", "sound-state"]) $(id).textContent = "";
   $("next").value = "none";
   $("finish-outcome").value = "completed";
   $("finish-video").checked = true;

@@ -2,6 +2,8 @@
 
 const WINDOW_S = 6;
 const SILENCE_MS = 1500;
+/// A curve that is over makes room.
+const GONE_MS = 15000;
 const NAMES = { 1: ["Pouls, en direct", "#5CC8F5"], 2: ["Pression du brassard, en direct", "#F19AC4"] };
 
 /// Reads one frame; null when it does not follow its layout.
@@ -17,7 +19,7 @@ export function readFrame(buffer) {
 }
 
 export class Curve {
-  #canvas; #title; #state;
+  #panel; #canvas; #title; #state;
   #points = [];
   #kind = 0;
   #rate = 75;
@@ -26,7 +28,8 @@ export class Curve {
   #silence = 0;
 
   constructor(canvas, title, state) {
-    [this.#canvas, this.#title, this.#state] = [canvas, title, state];
+    [this.#panel, this.#canvas, this.#title, this.#state] = [canvas.parentElement, canvas, title, state];
+    this.#panel.hidden = true;
     this.#says(false);
   }
 
@@ -48,7 +51,11 @@ export class Curve {
     const excess = this.#points.length - WINDOW_S * frame.rate;
     if (excess > 0) this.#points.splice(0, excess);
     clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => this.#says(false), SILENCE_MS);
+    this.#silence = setTimeout(() => {
+      this.#says(false);
+      this.#silence = setTimeout(() => { this.#panel.hidden = true; }, GONE_MS);
+    }, SILENCE_MS);
+    this.#panel.hidden = false;
     this.#says(true);
     // Only when there is something new: a picture drawn for nothing is taken from the call.
     this.#frame ||= requestAnimationFrame(() => { this.#frame = 0; this.#draw(); });

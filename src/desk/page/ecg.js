@@ -1,167 +1,240 @@
-// An electrocardiogram as it comes: blocks of the `ecg` data channel (layout in signal/ecg.rs), drawn as on paper,
-// 25 mm/s, with gain, a pause, and calipers on what is paused. Nothing is filtered.
+// An electrocardiogram as on paper: one millimetre of the grid is 40 ms or 20 ms, and 1 mV is 5, 10 or 20 of them.
+// Frozen, it can be gone back through and measured with calipers. Nothing is filtered.
 //
 // Drawn as a bedside monitor does: the paper stays, a pen goes over it from left to right and begins again, and only
 // what is new is drawn. Drawing every line of every lead anew costs a small laptop more than the call.
 
-const NAMES = ["", "I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"];
-const HEADER_BYTES = 27;
-const MISSING = -32768;
-const SILENCE_MS = 1500;
-/// What is kept to be looked at: half a minute.
-const KEPT_S = 30;
-/// Clear paper before the pen, pixels: where the newest ends and the oldest begins.
-const GAP_PX = 24;
-/// Seconds across the canvas, and pixels of a millimetre of paper then (25 mm/s).
-const WINDOW_S = 5;
-const MM_PER_S = 25;
+import { node } from "./dom.js";
+import { Live, NAMES, Recorded, readBlock } from "./ecg_blocks.js";
+import { progressText } from "./recordings.js";
+import { clock } from "./words.js";
 
-/// Reads one block; null when it does not follow its layout.
-export function readBlock(buffer) {
-  const view = new DataView(buffer);
-  if (view.byteLength < HEADER_BYTES || view.getUint8(0) !== 1) return null;
-  const [shift, rate, rows, count] = [view.getUint8(1), view.getUint16(6, true), view.getUint16(24, true), view.getUint8(26)];
-  const step = Number(view.getBigUint64(8, true));
-  if (shift > 16 || !rate || rate > 2000 || !step || !rows || rows > 1000 || !count || count > 12) return null;
-  if (view.byteLength !== HEADER_BYTES + count + 2 * rows * count) return null;
-  const leads = [...new Uint8Array(buffer, HEADER_BYTES, count)];
-  if (new Set(leads).size !== count || leads.some((lead) => !NAMES[lead])) return null;
-  const samples = new Int16Array(rows * count);
-  for (let i = 0; i < samples.length; i++) samples[i] = view.getInt16(HEADER_BYTES + count + 2 * i, true);
-  // Millivolts of one unit of a sample.
-  const millivolts = (step * 2 ** shift) / 1e12;
-  return { seq: view.getUint32(2, true), rate, t0: Number(view.getBigInt64(16, true)), leads, rows, samples, millivolts };
-}
+export { readBlock };
+
+const SILENCE_MS = 1500;
+/// Clear paper before the pen, millimetres: where the newest ends and the oldest begins.
+const GAP_MM = 4;
+/// Points of the screen to a millimetre of the grid, at the least: below it nobody counts them.
+const MM_PX = 4;
+const AGES_MAX = 2000;
 
 export class Ecg {
-  #panel; #canvas; #state; #gain; #pause; #measure;
-  #leads = []; #rate = 0; #seq = -1; #lost = 0; #rows = 0;
-  /// Millivolts, row by row, NaN where there is none; a ring of the last half minute.
-  #ring = new Float32Array(0); #at = 0;
+  #page; #canvas; #recordings;
+  #live = null; #recorded = null; #files = new Map();
   /// Rows that are drawn, of all that ever came; middle of each lead's line, millivolts.
   #drawn = 0; #bases = [];
-  /// Paper alone; the curve that is paused, without calipers.
   #paper = null; #still = null;
-  #caliper = null;
-  #live = false; #frame = 0; #silence = 0;
+  /// Frozen: the row at the left edge; else null.
+  #left = null;
+  /// Beginning and end: a row, and points from above.
+  #caliper = null; #pulled = false;
+  #isFlowing = false; #frame = 0; #silence = 0; #size;
   #fresh = [];
 
   /// `page` gives an element by its id.
-  constructor(page) {
-    [this.#panel, this.#canvas, this.#state] = [page("ecg-panel"), page("ecg"), page("ecg-state")];
-    [this.#gain, this.#pause, this.#measure] = [page("ecg-gain"), page("ecg-pause"), page("ecg-measure")];
-    this.#panel.hidden = true;
-    this.#pause.onclick = () => this.#toggle();
-    this.#gain.onchange = () => { if (this.#still) this.#hold(); this.#anew(); };
-    this.#toggle(false);
-    this.#canvas.onpointerdown = (event) => { if (this.#still) { this.#canvas.setPointerCapture(event.pointerId); this.#caliper = { from: this.#point(event), to: this.#point(event) }; this.#wake(); } };
-    this.#canvas.onpointermove = (event) => { if (this.#caliper && event.buttons) { this.#caliper.to = this.#point(event); this.#wake(); } };
-    this.#canvas.onkeydown = (event) => this.#keys(event);
-    for (const key of Object.keys(this.#canvas.dataset)) delete this.#canvas.dataset[key];
+  constructor(page, recordings) {
+    [this.#page, this.#recordings, this.#canvas] = [page, recordings, page("ecg")];
+    page("ecg-panel").hidden = true;
+    page("ecg-empty").hidden = false;
+    page("ecg-files").replaceChildren();
+    page("ecg-pause").onclick = () => this.freeze();
+    for (const id of ["ecg-gain", "ecg-speed", "ecg-leads"]) page(id).onchange = () => this.#anew();
+    page("ecg-back").oninput = (event) => this.#goTo(Number(event.target.value));
+    page("ecg-live").onclick = () => this.#choose(null);
+    const canvas = this.#canvas;
+    canvas.onpointerdown = (event) => {
+      if (this.#left === null) return;
+      canvas.setPointerCapture(event.pointerId);
+      this.#pulled = true;
+      this.#caliper = { from: this.#point(event), to: this.#point(event) };
+      this.#wake();
+    };
+    canvas.onpointermove = (event) => { if (this.#pulled) { this.#caliper.to = this.#point(event); this.#wake(); } };
+    canvas.onpointerup = canvas.onpointercancel = () => { this.#pulled = false; };
+    canvas.onkeydown = (event) => this.#keys(event);
+    for (const key of Object.keys(canvas.dataset)) delete canvas.dataset[key];
+    this.#size = new ResizeObserver(() => this.#fit());
+    this.#size.observe(canvas);
+    recordings.addEventListener("changed", ({ detail }) => { if (detail.file.content_type === "application/x-telecabine-ecg") this.#file(detail); });
+    this.#choose(null);
   }
+
+  /// How many whole recordings there are.
+  get count() { return this.#files.size; }
 
   block(buffer) {
     const block = readBlock(buffer);
     if (!block) return;
-    const same = block.rate === this.#rate && block.leads.join() === this.#leads.join();
-    if (!same || block.seq < this.#seq) this.#begin(block);
-    else if (block.seq !== this.#seq + 1) this.#lost += block.seq - this.#seq - 1;
-    this.#seq = block.seq;
-    for (let i = 0; i < block.samples.length; i++) {
-      const sample = block.samples[i];
-      this.#ring[this.#at] = sample === MISSING ? NaN : sample * block.millivolts;
-      this.#at = (this.#at + 1) % this.#ring.length;
+    if (!this.#live?.continues(block)) {
+      this.#live = new Live(block);
+      // Another is taken: it is what they look at.
+      this.#choose(null);
     }
-    this.#rows += block.rows;
-    this.#panel.hidden = false;
-    Object.assign(this.#canvas.dataset, { rows: String(this.#rows), lost: String(this.#lost) });
-    this.#fresh.push(block.t0);
+    const live = this.#live;
+    live.take(block);
+    Object.assign(this.#canvas.dataset, { rows: String(live.rows), lost: String(live.lost) });
+    if (this.#fresh.length < AGES_MAX) this.#fresh.push(block.t0);
     clearTimeout(this.#silence);
     this.#silence = setTimeout(() => this.#says(false), SILENCE_MS);
     this.#says(true);
-    this.#wake();
+    if (this.#left === null) this.#wake();
   }
 
   stop() {
     cancelAnimationFrame(this.#frame);
     clearTimeout(this.#silence);
+    this.#size.disconnect();
+    this.#live = this.#recorded = null;
+    this.#files.clear();
+    this.#page("ecg-files").replaceChildren();
   }
 
-  #begin(block) {
-    [this.#leads, this.#rate, this.#lost, this.#rows] = [block.leads, block.rate, 0, 0];
-    this.#ring = new Float32Array(KEPT_S * block.rate * block.leads.length).fill(NaN);
-    this.#at = 0;
-    this.#toggle(false);
-  }
-
-  #toggle(paused = !this.#still) {
-    if (paused && this.#rows > 0) this.#hold(); else this.#still = null;
-    this.#caliper = null;
-    this.#measure.textContent = this.#still ? "Tirez sur la courbe pour mesurer." : "";
-    this.#pause.textContent = this.#still ? "Reprendre" : "Figer";
-    this.#pause.setAttribute("aria-pressed", String(Boolean(this.#still)));
-    this.#says();
+  /// Holds the picture still, or goes on.
+  freeze(frozen = this.#left === null) {
+    const shown = this.#shown;
+    if (!shown || (!frozen && this.#recorded)) return;
+    this.#left = frozen ? Math.max(shown.oldest, shown.rows - this.#across()) : null;
     this.#anew();
   }
 
-  /// Keeps a picture of the last seconds, oldest on the left.
-  #hold() {
-    this.#still = new OffscreenCanvas(this.#canvas.width, this.#canvas.height);
-    const ink = this.#still.getContext("2d");
-    ink.drawImage(this.#blank(), 0, 0);
-    const rows = Math.min(this.#rows, this.#across());
-    this.#level();
-    this.#names(ink);
-    this.#line(ink, this.#rows - rows, this.#rows, this.#rows - rows);
+  /// What is on the paper.
+  get #shown() { return this.#recorded ?? this.#live; }
+
+  #file(item) {
+    const { sha256 } = item.file;
+    let held = this.#files.get(sha256);
+    if (!held) {
+      const button = node("button", { type: "button" });
+      held = { button };
+      button.onclick = () => { if (held.item.state === "here") this.#choose(held.item); else this.#recordings.retry(sha256); };
+      this.#files.set(sha256, held);
+      this.#page("ecg-files").append(node("li", {}, button));
+    }
+    held.item = item;
+    held.button.textContent = [`Enregistrement de ${clock(Date.now() - item.reading.age_ms)}`, item.reading.retaken && "non retenu", progressText(item)].filter(Boolean).join(" · ");
+    held.button.dataset.state = item.state;
+    // A recorder that sends no curve: its recording is all there is.
+    if (item.state === "here" && !this.#shown) this.#choose(item); else this.#empty();
+  }
+
+  #choose(item) {
+    this.#recorded = item ? Recorded.read(item.bytes) : null;
+    for (const { item: other, button } of this.#files.values()) button.setAttribute("aria-pressed", String(other === item));
+    this.#caliper = null;
+    this.#left = this.#recorded ? 0 : null;
+    const leads = this.#page("ecg-leads");
+    leads.replaceChildren(node("option", { value: "", textContent: "Toutes" }), ...(this.#shown?.leads ?? []).map((lead, place) => node("option", { value: String(place), textContent: NAMES[lead] })));
+    this.#anew();
+  }
+
+  #empty() {
+    this.#page("ecg-panel").hidden = !this.#shown;
+    this.#page("ecg-empty").hidden = Boolean(this.#shown) || this.#files.size > 0;
+    this.#page("ecg-live").hidden = !this.#recorded || !this.#live;
+  }
+
+  /// Places on the paper of the leads that are drawn.
+  #places() {
+    const one = this.#page("ecg-leads").value;
+    return one === "" ? [...this.#shown.leads.keys()] : [Number(one)];
   }
 
   #anew() {
     this.#drawn = 0;
+    this.#still = null;
+    this.#empty();
+    this.#says();
     this.#wake();
+  }
+
+  /// The canvas has as many points as the screen gives it.
+  #fit() {
+    const { clientWidth, clientHeight } = this.#canvas;
+    const [width, height] = [Math.round(clientWidth * devicePixelRatio), Math.round(clientHeight * devicePixelRatio)];
+    if (!width || !height || (width === this.#canvas.width && height === this.#canvas.height)) return;
+    [this.#canvas.width, this.#canvas.height] = [width, height];
+    this.#anew();
   }
 
   #wake() {
     this.#frame ||= requestAnimationFrame(() => { this.#frame = 0; this.#draw(); });
   }
 
-  #says(live = this.#live) {
-    this.#live = live;
-    const lost = this.#lost ? ` · ${this.#lost} blocs perdus` : "";
-    this.#state.textContent = `25 mm/s · ${this.#still ? "figé" : live ? "en direct" : "terminé"}${lost}`;
+  #says(isFlowing = this.#isFlowing) {
+    this.#isFlowing = isFlowing;
+    const shown = this.#shown;
+    if (!shown) return;
+    const frozen = this.#left !== null;
+    const state = this.#recorded ? "enregistrement" : frozen ? "figé" : isFlowing ? "en direct" : "terminé";
+    const lost = shown.lost ? ` · ${shown.lost} blocs perdus` : "";
+    this.#page("ecg-state").textContent = `${state} · ${this.#page("ecg-speed").value} mm/s · ${this.#page("ecg-gain").value} mm/mV${lost}`;
+    const pause = this.#page("ecg-pause");
+    pause.textContent = frozen && !this.#recorded ? "Reprendre" : "Figer";
+    pause.setAttribute("aria-pressed", String(frozen));
+    pause.disabled = Boolean(this.#recorded);
+    const back = this.#page("ecg-back");
+    back.disabled = !frozen;
+    Object.assign(back, { min: String(shown.oldest), max: String(Math.max(shown.rows - this.#across(), shown.oldest)), step: "1", value: String(this.#left ?? shown.rows) });
+    if (!this.#caliper) this.#page("ecg-measure").textContent = frozen ? "Tirez sur la courbe pour mesurer." : "";
   }
 
-  /// The caliper by keyboard: arrows move its end, with Shift its beginning.
+  /// Goes to where that row is at the left edge.
+  #goTo(row) {
+    const shown = this.#shown;
+    if (this.#left === null || !shown) return;
+    this.#left = Math.round(Math.min(Math.max(row, shown.oldest), Math.max(shown.rows - this.#across(), shown.oldest)));
+    this.#anew();
+  }
+
   #keys(event) {
-    const steps = { ArrowLeft: [-4, 0], ArrowRight: [4, 0], ArrowUp: [0, -4], ArrowDown: [0, 4] }[event.key];
-    if (!steps || !this.#still) return;
+    if (event.ctrlKey || event.altKey || event.metaKey || !this.#shown) return;
+    const page = this.#across() * 0.8;
+    const go = { PageUp: (this.#left ?? 0) - page, PageDown: (this.#left ?? 0) + page, Home: 0, End: Infinity }[event.key];
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (event.key === " ") this.freeze();
+    else if (go !== undefined) { if (this.#left === null) this.freeze(true); this.#goTo(event.key === "PageUp" ? this.#left - page : go); }
+    else if (step && this.#left !== null) this.#nudge(step, event.shiftKey ? "from" : "to");
+    else return;
     event.preventDefault();
-    const middle = { x: this.#canvas.width / 2, y: this.#canvas.height / 2 };
-    this.#caliper ??= { from: middle, to: { x: middle.x + 40, y: middle.y } };
-    const end = event.shiftKey ? "from" : "to";
-    const { x, y } = this.#caliper[end];
-    this.#caliper[end] = { x: x + steps[0], y: y + steps[1] };
+    event.stopPropagation();
+  }
+
+  /// The caliper by keyboard: its end, or its beginning, half a millimetre further.
+  #nudge([right, down], end) {
+    const middle = { row: this.#left + this.#across() / 2, y: this.#canvas.height / 2 };
+    this.#caliper ??= { from: middle, to: { row: middle.row + this.#shown.rate, y: middle.y } };
+    const { row, y } = this.#caliper[end];
+    this.#caliper[end] = { row: row + (right * this.#mm) / 2 / this.#step, y: y + (down * this.#mm) / 2 };
     this.#wake();
   }
 
   #point(event) {
     const box = this.#canvas.getBoundingClientRect();
-    return { x: ((event.clientX - box.left) / box.width) * this.#canvas.width, y: ((event.clientY - box.top) / box.height) * this.#canvas.height };
+    const x = ((event.clientX - box.left) / box.width) * this.#canvas.width;
+    return { row: this.#left + x / this.#step, y: ((event.clientY - box.top) / box.height) * this.#canvas.height };
   }
 
-  /// Rows from one edge of the paper to the other.
-  #across() { return WINDOW_S * this.#rate; }
+  /// Points of the canvas to a millimetre of the grid.
+  get #mm() { return MM_PX * devicePixelRatio; }
 
-  #perMillivolt() { return Number(this.#gain.value) * this.#canvas.width / (WINDOW_S * MM_PER_S); }
+  /// Points from one row to the next.
+  get #step() { return (Number(this.#page("ecg-speed").value) * this.#mm) / this.#shown.rate; }
+
+  get #perMillivolt() { return Number(this.#page("ecg-gain").value) * this.#mm; }
+
+  /// Rows from one edge of the paper to the other.
+  #across() { return this.#shown ? Math.max(Math.floor(this.#canvas.width / this.#step), 1) : 1; }
 
   #draw() {
-    if (this.#panel.hidden) return;
+    const shown = this.#shown;
+    if (!shown || !this.#canvas.clientWidth) return;
     const ink = this.#canvas.getContext("2d");
-    if (this.#still) {
+    if (this.#left !== null) {
+      this.#still ??= this.#hold();
       ink.drawImage(this.#still, 0, 0);
       this.#calipers(ink);
-      this.#drawn = 0;
-    } else if (this.#rows > this.#drawn) {
-      this.#sweep(ink);
+    } else if (shown.rows > this.#drawn) {
+      this.#sweep(ink, shown);
     }
     // For the bench: how old each block was when it was drawn, by this page's clock.
     if (this.#fresh.length) {
@@ -171,76 +244,82 @@ export class Ecg {
     }
   }
 
+  /// A picture of what is frozen.
+  #hold() {
+    const still = new OffscreenCanvas(this.#canvas.width, this.#canvas.height);
+    const ink = still.getContext("2d");
+    ink.drawImage(this.#blank(), 0, 0);
+    const to = Math.min(this.#left + this.#across() + 1, this.#shown.rows);
+    this.#level(this.#left, to);
+    this.#line(ink, this.#left, to, this.#left);
+    this.#names(ink);
+    return still;
+  }
+
   /// Draws what has come since the last time.
-  #sweep(ink) {
+  #sweep(ink, shown) {
     const { width, height } = this.#canvas;
     const across = this.#across();
     if (!this.#drawn) ink.drawImage(this.#blank(), 0, 0);
-    let from = Math.max(this.#drawn, this.#rows - across);
-    while (from < this.#rows) {
+    let from = Math.max(this.#drawn, shown.rows - across);
+    while (from < shown.rows) {
       const start = from - (from % across);
-      const to = Math.min(this.#rows, start + across);
+      const to = Math.min(shown.rows, start + across);
       // At the left edge; and soon after the very first rows, which say little.
-      if (from === start || !this.#drawn || from < this.#rate / 2) this.#level();
-      const left = Math.floor(((from - start) / across) * width);
-      const wide = Math.ceil(((to - start) / across) * width) + GAP_PX - left;
+      if (from === start || !this.#drawn || from < shown.rate / 2) this.#level(shown.rows - across, shown.rows);
+      const left = Math.floor((from - start) * this.#step);
+      const wide = Math.min(Math.ceil((to - start) * this.#step + GAP_MM * this.#mm), width) - left;
       ink.drawImage(this.#blank(), left, 0, wide, height, left, 0, wide, height);
-      if (left < 60) this.#names(ink);
       ink.save();
       ink.beginPath();
       ink.rect(left - 1, 0, wide + 1, height);
       ink.clip();
       // From one row back, so that the line goes on.
-      this.#line(ink, from > start && from > 0 ? from - 1 : from, to, start);
+      this.#line(ink, from > start ? from - 1 : from, to, start);
       ink.restore();
+      if (left < 15 * this.#mm) this.#names(ink);
       from = to;
     }
-    this.#drawn = this.#rows;
+    this.#drawn = shown.rows;
   }
 
   /// The lines of these rows; `start` is the one at the left edge.
   #line(ink, from, to, start) {
-    const count = this.#leads.length;
-    const [step, perMillivolt, band] = [this.#canvas.width / this.#across(), this.#perMillivolt(), this.#canvas.height / count];
-    ink.lineWidth = 1.5;
+    const places = this.#places(), shown = this.#shown;
+    const [step, perMillivolt, band] = [this.#step, this.#perMillivolt, this.#canvas.height / places.length];
+    ink.lineWidth = 1.25 * devicePixelRatio;
     ink.lineJoin = "round";
     ink.strokeStyle = "#0B2A3C";
     ink.beginPath();
-    for (let place = 0; place < count; place++) {
-      const middle = (place + 0.5) * band + this.#bases[place] * perMillivolt;
+    places.forEach((place, at) => {
+      const middle = (at + 0.5) * band + this.#bases[place] * perMillivolt;
       let pen = false;
       for (let row = from; row < to; row++) {
-        const value = this.#value(row, place);
+        const value = shown.value(row, place);
         if (Number.isNaN(value)) { pen = false; continue; }
         const [x, y] = [(row - start) * step, middle - value * perMillivolt];
         if (pen) ink.lineTo(x, y); else ink.moveTo(x, y);
         pen = true;
       }
-    }
+    });
     ink.stroke();
   }
 
-  #value(row, place) {
-    const length = this.#ring.length;
-    const count = this.#leads.length;
-    return this.#ring[(((this.#at - (this.#rows - row) * count + place) % length) + length) % length];
-  }
-
   #names(ink) {
-    const band = this.#canvas.height / this.#leads.length;
-    ink.font = "600 15px sans-serif";
+    const places = this.#places();
+    const band = this.#canvas.height / places.length;
+    ink.font = `600 ${13 * devicePixelRatio}px sans-serif`;
     ink.fillStyle = "#0B2A3C";
-    this.#leads.forEach((lead, place) => ink.fillText(NAMES[lead], 6, (place + 0.5) * band - band * 0.22));
+    places.forEach((place, at) => ink.fillText(NAMES[this.#shown.leads[place]], 4, (at + 0.5) * band - Math.min(band * 0.22, 40)));
   }
 
-  /// Where each lead's line is drawn: the middle of its last values, so that no electrode's offset pushes it off the
-  /// paper.
-  #level() {
-    const first = Math.max(0, this.#rows - this.#across());
-    this.#bases = this.#leads.map((_, place) => {
+  /// Where each lead's line is drawn: the middle of its values, so that no electrode's offset pushes it off the paper.
+  #level(from, to) {
+    const shown = this.#shown;
+    this.#bases = shown.leads.map((_, place) => {
       const values = [];
-      for (let row = first; row < this.#rows; row += 8) {
-        const value = this.#value(row, place);
+      for (let row = Math.max(from, shown.oldest); row < to; row += 8) {
+        const value = shown.value(row, place);
         if (!Number.isNaN(value)) values.push(value);
       }
       return values.sort((a, b) => a - b)[values.length >> 1] ?? 0;
@@ -255,26 +334,36 @@ export class Ecg {
     const ink = this.#paper.getContext("2d");
     ink.fillStyle = "#fff";
     ink.fillRect(0, 0, width, height);
-    const millimetre = width / (WINDOW_S * MM_PER_S);
-    for (const [every, colour] of [[1, "#FBE3E3"], [5, "#F0B9B9"]]) {
+    for (const [every, colour] of [[1, "#FBE3E3"], [5, "#EFB0B0"]]) {
       ink.strokeStyle = colour;
-      ink.lineWidth = 1;
+      ink.lineWidth = devicePixelRatio;
       ink.beginPath();
-      for (let x = 0; x <= width; x += every * millimetre) { ink.moveTo(x, 0); ink.lineTo(x, height); }
-      for (let y = 0; y <= height; y += every * millimetre) { ink.moveTo(0, y); ink.lineTo(width, y); }
+      for (let x = 0; x <= width; x += every * this.#mm) { ink.moveTo(Math.round(x) + 0.5, 0); ink.lineTo(Math.round(x) + 0.5, height); }
+      for (let y = 0; y <= height; y += every * this.#mm) { ink.moveTo(0, Math.round(y) + 0.5); ink.lineTo(width, Math.round(y) + 0.5); }
       ink.stroke();
     }
     return this.#paper;
   }
 
+  /// The box that was pulled, and its time again and again to both sides: whether a rhythm is regular is seen by it.
   #calipers(ink) {
     if (!this.#caliper) return;
     const { from, to } = this.#caliper;
+    const [x0, x1] = [from, to].map(({ row }) => (row - this.#left) * this.#step).sort((a, b) => a - b);
+    const wide = x1 - x0;
+    ink.strokeStyle = "rgba(11, 95, 165, .35)";
+    ink.lineWidth = devicePixelRatio;
+    ink.beginPath();
+    if (wide > 3 * this.#mm) {
+      for (let x = x0 - Math.floor(x0 / wide) * wide; x < this.#canvas.width; x += wide) { ink.moveTo(x, 0); ink.lineTo(x, this.#canvas.height); }
+    }
+    ink.stroke();
     ink.strokeStyle = "#0B5FA5";
-    ink.lineWidth = 2;
-    ink.strokeRect(Math.min(from.x, to.x), Math.min(from.y, to.y), Math.abs(to.x - from.x), Math.abs(to.y - from.y));
-    const milliseconds = Math.round((Math.abs(to.x - from.x) / this.#canvas.width) * WINDOW_S * 1000);
-    const millivolts = (Math.abs(to.y - from.y) / this.#perMillivolt()).toFixed(2).replace(".", ",");
-    this.#measure.textContent = `${milliseconds} ms · ${millivolts} mV`;
+    ink.lineWidth = 2 * devicePixelRatio;
+    ink.strokeRect(x0, Math.min(from.y, to.y), wide, Math.abs(to.y - from.y));
+    const milliseconds = Math.round((Math.abs(to.row - from.row) / this.#shown.rate) * 1000);
+    const millivolts = (Math.abs(to.y - from.y) / this.#perMillivolt).toFixed(2).replace(".", ",");
+    const rhythm = milliseconds >= 200 ? ` · ${Math.round(60000 / milliseconds)} /min` : "";
+    this.#page("ecg-measure").textContent = `${milliseconds} ms${rhythm} · ${millivolts} mV`;
   }
 }

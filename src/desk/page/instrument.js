@@ -28,13 +28,13 @@ export class Instrument {
   #$; #video; #receivers = {}; #seen = { picture: 0, sound: 0 }; #counts = []; #sound = null; #timer; #drawing = 0;
   #wave = []; #number = 0;
 
-  constructor($) {
-    this.#$ = $;
+  #workbench; #was = { picture: false, sound: false };
+
+  constructor($, workbench) {
+    [this.#$, this.#workbench] = [$, workbench];
     this.#video = $("instrument-video");
     $("instrument-filter").onchange = () => this.#filter();
     $("instrument-volume").oninput = () => this.#filter();
-    $("instrument-large").onclick = () => this.#enlarge($("instrument-large").getAttribute("aria-pressed") !== "true");
-    this.#enlarge(true);
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
   }
 
@@ -115,11 +115,6 @@ export class Instrument {
     context.resume().catch(() => {});
   }
 
-  #enlarge(large) {
-    this.#$("instrument-large").setAttribute("aria-pressed", String(large));
-    this.#show();
-  }
-
   async #look() {
     const receiver = this.#receivers.sound;
     if (receiver) {
@@ -137,11 +132,11 @@ export class Instrument {
   #show() {
     const $ = this.#$;
     const [picture, sound] = ["picture", "sound"].map((what) => Date.now() - this.#seen[what] < OVER_MS);
-    const large = picture && $("instrument-large").getAttribute("aria-pressed") === "true";
-    this.#video.hidden = !picture;
-    $("instrument-large").hidden = !picture;
-    $("screen").classList.toggle("instrument", large);
-    $("screen").classList.toggle("instrument-small", picture && !large);
+    // What begins is what they talk about.
+    if (picture && !this.#was.picture) this.#workbench.show("pictures");
+    if (sound && !this.#was.sound) this.#workbench.show("sounds");
+    this.#was = { picture, sound };
+    $("pane-live").hidden = !picture;
     $("instrument-sound").hidden = !sound;
     if (!sound) {
       clearInterval(this.#drawing);

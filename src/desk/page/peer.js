@@ -1,4 +1,4 @@
-// One call: the peer connection, its four data channels (made here, with exactly the options of the protocol), the
+// One call: the peer connection, its data channels (made here, with exactly the options of the protocol), the
 // offers, and dialling anew when a connection does not come up or fails.
 
 const LIVE_LIFETIME_MS = 500;
@@ -40,6 +40,7 @@ export class Peer extends EventTarget {
     channel("live", { ordered: false, maxPacketLifeTime: LIVE_LIFETIME_MS });
     channel("documents", { ordered: true });
     channel("ecg", { ordered: true });
+    channel("recordings", { ordered: true });
     for (const kind of ["audio", "video"]) {
       const track = this.stream.getTracks().find((candidate) => candidate.kind === kind);
       if (track) pc.addTrack(track, this.stream); else pc.addTransceiver(kind, { direction: "recvonly" });

@@ -1,6 +1,7 @@
 // Cards of the latest readings, and the buttons that ask the patient for a measurement.
 
 import { $, newId, node } from "./dom.js";
+import { placeOf, rangeOf } from "./ranges.js";
 import { clock, figureText, word } from "./words.js";
 
 const MEASUREMENTS = ["oxygen_and_pulse", "blood_pressure", "temperature", "weight_and_height", "glucose", "ecg", "ear_picture", "skin_picture", "auscultation"];
@@ -13,10 +14,16 @@ export class Vitals {
   #record;
   #readings = new Map();
   #cards = new Map();
+  /// What gave no value, and why.
+  #without = [];
+  #age = null;
 
-  constructor(record) {
+  constructor(record, workbench) {
     this.#record = record;
     $("vitals").replaceChildren();
+    $("history").hidden = true;
+    $("history").open = false;
+    record.addEventListener("patient", ({ detail }) => { this.#age = detail.age_years; this.#draw(); });
     $("request-state").textContent = "";
     record.addEventListener("reading", ({ detail }) => this.#take(detail));
     record.addEventListener("measurement_state", ({ detail }) => this.#state(detail));
@@ -24,6 +31,7 @@ export class Vitals {
       const button = node("button", { type: "button", id: `request-${measurement}`, textContent: word("measurement", measurement) });
       button.onclick = () => {
         $("request-state").textContent = `${word("measurement", measurement)} : demande envoyée…`;
+        workbench.showMeasurement(measurement);
         record.hand({ type: "request_measurement", id: newId(), measurement });
       };
       return button;
@@ -56,6 +64,7 @@ export class Vitals {
     $("vitals-empty").hidden = latest.size > 0;
     const keys = CARDS.flatMap((card) => [...latest.keys()].filter((key) => key.split(" ")[0] === card));
     const cards = keys.map((key) => this.#card(key, latest.get(key)));
+    this.#drawHistory();
     const shown = [...$("vitals").children];
     if (cards.length !== shown.length || cards.some((card, at) => card !== shown[at])) $("vitals").replaceChildren(...cards);
   }
@@ -68,16 +77,22 @@ export class Vitals {
     const text = key === "systolic" ? [figure, of("diastolic")].filter(Boolean).map(figureText).join(" / ")
       : isPicture ? "au dossier" : figureText(figure);
     const mean = key === "systolic" && of("mean_pressure");
+    const places = [figure, key === "systolic" && of("diastolic")].filter(Boolean).map((one) => placeOf(one, this.#age));
+    const place = places.find((one) => one !== 0) ?? 0;
     const note = [
+      rangeText(figure, key === "systolic" && of("diastolic"), this.#age),
       reading.retaken && "non retenue", mean && `moyenne ${figureText(mean)}`,
       clock(reading.seen), word("device", reading.device_model), reading.high_quality === false && "signal faible",
     ].filter(Boolean).join(" · ");
     const card = this.#cards.get(key) ?? node("li", { id: `vital-${key.replace(" ", "-")}` });
-    if (card.dataset.value === text && card.dataset.at === String(reading.at) && card.dataset.note === note) return card;
+    const former = this.#values(figure.quantity, reading);
+    if (card.dataset.count === String(former.length) && card.dataset.value === text && card.dataset.at === String(reading.at) && card.dataset.note === note) return card;
     const isNew = card.dataset.value !== text || card.dataset.at !== String(reading.at);
-    card.className = `vital ${figure.quantity}${reading.retaken ? " replaced" : ""}`;
-    Object.assign(card.dataset, { key, value: text, at: reading.at, note });
+    card.className = `vital ${figure.quantity}${reading.retaken ? " replaced" : ""}${place ? " apart" : ""}`;
+    Object.assign(card.dataset, { key, value: text, at: reading.at, note, count: former.length });
+    const mark = place ? node("span", { className: "mark", textContent: place > 0 ? "↑" : "↓", role: "img", ariaLabel: place > 0 ? "au-dessus du repère" : "sous le repère" }) : null;
     card.replaceChildren(
+      ...[mark, former.length > 1 && trend(former)].filter(Boolean),
       node("span", { textContent: site ? `${word("quantity", kind)} (${word("body_site", site)})` : word("quantity", kind) }),
       node("b", { textContent: isPicture ? text : `${text} ${word("unit", figure.unit)}` }),
       node("small", { textContent: note }));
@@ -87,7 +102,68 @@ export class Vitals {
     return card;
   }
 
+  /// Every value of a quantity by one kind of act, in the order they were taken. A later one took the place of each but
+  /// the last, and which of those the patient had set aside is not known here: a trend is of what was measured.
+  #values(quantity, { measurement }) {
+    if (quantity === "recording") return [];
+    // In review first, then kept: two names of one value.
+    const values = new Map();
+    for (const reading of this.#readings.values()) {
+      const figure = reading.measurement === measurement && reading.figures.find((one) => one.quantity === quantity);
+      if (figure) values.set(reading.at, figure.value);
+    }
+    return [...values].sort(([a], [b]) => a - b).map(([, value]) => ({ value }));
+  }
+
+  /// All that was measured, and all that was not and why, newest first.
+  #drawHistory() {
+    // In review first, then kept or set aside: two names of one act.
+    const acts = new Map([...this.#readings.values()].map((reading) => [[reading.measurement, reading.at, ...reading.figures.map(({ quantity }) => quantity)].join(), reading]));
+    const taken = [...acts.values()].map((reading) => ({
+      seen: reading.seen,
+      cells: [
+        word("measurement", reading.measurement) + (reading.body_site ? ` (${word("body_site", reading.body_site)})` : ""),
+        reading.figures.map((figure) => (figure.quantity === "recording" ? figure.text : `${figureText(figure)} ${word("unit", figure.unit)}`)).join(" · "),
+        [word("device", reading.device_model), reading.device_serial && `n° ${reading.device_serial}`].filter(Boolean).join(", "),
+        [reading.retaken ? "non retenue" : "", reading.high_quality === false ? "signal faible" : ""].filter(Boolean).join(", "),
+      ],
+    }));
+    const without = this.#without.map(({ seen, measurement, reason }) => ({ seen, cells: [word("measurement", measurement), "pas de valeur", "", reason] }));
+    const rows = [...taken, ...without].sort((a, b) => b.seen - a.seen);
+    $("history").hidden = rows.length === 0;
+    $("history-count").textContent = String(rows.length);
+    $("history-rows").replaceChildren(...rows.map(({ seen, cells }) => node("tr", {}, ...[clock(seen), ...cells].map((textContent) => node("td", { textContent })))));
+  }
+
   #state({ measurement, state, reason }) {
+    const last = this.#without.at(-1);
+    const again = last && last.measurement === measurement && last.reason === reason;
+    if (reason && ["skipped", "fault"].includes(state) && !again && this.#without.length < READINGS_MAX) {
+      this.#without.push({ seen: Date.now(), measurement, reason });
+      this.#drawHistory();
+    }
     $("request-state").textContent = `${word("measurement", measurement)} : ${word("progress", state)}${reason ? ` (${reason})` : ""}`;
   }
+}
+
+/// The usual range in words, or nothing.
+function rangeText(figure, second, age) {
+  const range = rangeOf(figure.quantity, age);
+  if (!range) return "";
+  const ends = (one, { low, high }) => [low, high].map((value) => figureText({ ...one, value })).join("–");
+  const other = second && rangeOf(second.quantity, age);
+  return `repère ${[ends(figure, range), other && ends(second, other)].filter(Boolean).join(" / ")}${range.words ? ` ${range.words}` : ""}`;
+}
+
+/// A small line through the values, oldest on the left.
+function trend(values) {
+  const [low, high] = [Math.min(...values.map(({ value }) => value)), Math.max(...values.map(({ value }) => value))];
+  const points = values.map(({ value }, at) => `${(2 + (56 * at) / (values.length - 1)).toFixed(1)},${(18 - (14 * (value - low)) / Math.max(high - low, 1)).toFixed(1)}`);
+  const space = "http://www.w3.org/2000/svg";
+  const made = document.createElementNS(space, "svg");
+  for (const [name, value] of Object.entries({ viewBox: "0 0 60 22", class: "trend", role: "img", "aria-label": `${values.length} mesures` })) made.setAttribute(name, value);
+  const line = document.createElementNS(space, "polyline");
+  line.setAttribute("points", points.join(" "));
+  made.append(line);
+  return made;
 }

@@ -45,6 +45,12 @@ const WORDS = {
     ear_picture: "Image de l’oreille", skin_picture: "Image de la peau", auscultation: "Cœur et poumons",
   },
   unit: { "%": "%", "/min": "/min", "mm[Hg]": "mmHg", g: "kg", mm: "cm", Cel: "°C", "mg/dL": "mg/dL", "mmol/L": "mmol/L", ms: "s" },
+  incident: {
+    network_lost: "Réseau de la cabine coupé", call_interrupted: "Échange interrompu", device_lost: "Appareil débranché",
+    without_device: "Ouverte sans appareil exigé", cabin_restarted: "Cabine redémarrée", without_picture: "Sans image pour l’essentiel",
+    broken_off: "N’a pas eu lieu en entier",
+  },
+  device_class: { stethoscope: "stéthoscope", otoscope: "otoscope", oximeter: "oxymètre", cuff: "tensiomètre" },
   progress: {
     requested: "demandée au patient", placing: "le patient se place", measuring: "mesure en cours", kept: "gardée",
     skipped: "passée", fault: "appareil à vérifier",
