@@ -6,6 +6,7 @@
 mod another_patient;
 mod call;
 mod counter;
+mod desk_page;
 mod examined;
 mod interruptions;
 mod missing;

@@ -337,6 +337,17 @@ impl Physician {
         Ok(path)
     }
 
+    /// Types on whatever has the focus, as a person at the keyboard: letters, or keys as WebDriver names them
+    /// (`\u{e004}` is Tab).
+    ///
+    /// # Errors
+    /// When the browser does not answer.
+    pub fn types(&self, keys: &str) -> Result<()> {
+        let client = self.client()?;
+        let focused = self.wait(client.active_element())?;
+        self.wait(focused.send_keys(keys))
+    }
+
     /// Gives the page this many pixels across and down, as a person's window would.
     ///
     /// # Errors

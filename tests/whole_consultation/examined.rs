@@ -4,52 +4,19 @@
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::Value;
 use whole_cabin::physician::Browser;
 use whole_cabin::process::{PATIENCE, until};
 use whole_cabin::screen::containing;
 use whole_cabin::site::Site;
 
+use super::desk_page::{LISTEN, SMALL_LAPTOP};
 use super::{Visit, start_outbox_to_the_desk};
 
 /// Leads of the simulated board.
 const LEADS: u64 = 8;
 /// Rows that a recording of ten seconds has at least.
 const ROWS: u64 = 5_000;
-
-/// Keeps every message of the `ecg` and `recordings` channels, as the page receives it.
-const LISTEN: &str = "window.ecgBlocks = [];
-const create = RTCPeerConnection.prototype.createDataChannel;
-RTCPeerConnection.prototype.createDataChannel = function (label, options) {
-  const channel = create.call(this, label, options);
-  if (label === 'recordings') {
-    const parts = {};
-    channel.addEventListener('message', ({ data }) => {
-      const view = new DataView(data), number = view.getUint32(4, true);
-      parts[number] = (parts[number] ?? '') + String.fromCharCode(...new Uint8Array(data, 12));
-      window.receivedRecordings = Object.values(parts).map(btoa);
-    });
-  }
-  if (label === 'ecg') channel.addEventListener('message', ({ data }) => window.ecgBlocks.push(data));
-  return channel;
-};
-return true;";
-
-/// Decibels that each side of the page's stethoscope takes from a tone.
-const PASSED: &str = "return import('/sounds.js').then(async ({ through }) => {
-  const rate = 8000, passed = {};
-  for (const filter of ['bell', 'diaphragm']) {
-    passed[filter] = {};
-    for (const hertz of [25, 60, 400, 800]) {
-      const buffer = new AudioBuffer({ length: 4 * rate, sampleRate: rate });
-      buffer.copyToChannel(Float32Array.from({ length: 4 * rate }, (_, at) => Math.sin((2 * Math.PI * hertz * at) / rate)), 0);
-      // Once it has settled.
-      const heard = (await through(buffer, filter)).subarray(2 * rate);
-      passed[filter][hertz] = 20 * Math.log10(Math.sqrt(heard.reduce((sum, value) => sum + value * value, 0) / heard.length) / Math.SQRT1_2);
-    }
-  }
-  return passed;
-});";
 
 /// The simulated board counts on every channel: a sample that is not one more than the one before was lost. Gives what
 /// the page received and what it drew.
@@ -83,9 +50,8 @@ fn an_electrocardiogram_reaches_the_page_without_a_lost_sample_and_ear_and_heart
         visit.skips(measurement)?;
     }
     visit.physician_signs_in()?;
-    visit.physician.page_is(1366, 641)?;
+    visit.physician.page_is(SMALL_LAPTOP.0, SMALL_LAPTOP.1)?;
     visit.physician.evaluate(LISTEN, &[])?;
-    visit.physician.keep_picture("look-room")?;
     visit.window.find("Vous êtes dans la salle d’attente")?;
     visit.notes_the_consultation()?;
     visit.patient_is_taken_and_seen()?;
@@ -136,6 +102,7 @@ fn an_electrocardiogram_reaches_the_page_without_a_lost_sample_and_ear_and_heart
     visit.physician.text_that("the cabin's own figures", "#line-figures", |text| text.contains("kbit/s envoyés"))?;
     visit.physician.keep_picture("look-line")?;
     visit.physician.press("Patient")?;
+    visit.lacks_nothing()?;
     visit.physician.keep_picture("look-all")?;
     visit.physician_concludes()?;
     visit.window.find("Vos papiers")?;
@@ -176,87 +143,17 @@ fn an_electrocardiogram_reaches_the_page_without_a_lost_sample_and_ear_and_heart
     visit.close()
 }
 
-/// What the page received in full.
-struct Shown {
-    bytes: Vec<u8>,
-}
-
 impl Visit {
     /// What the instrument sees or hears is on the page, live.
-    fn physician_perceives(&self, condition: &str) -> Result<()> {
+    pub fn physician_perceives(&self, condition: &str) -> Result<()> {
         until("the instrument, live on the page", PATIENCE, || {
             let seen = self.physician.evaluate(&format!("return {condition};"), &[])?;
             Ok((seen == true).then_some(()))
         })
     }
 
-    /// Waits until the page has what was taken last, checked, and gives its bytes.
-    fn arrived(&self, list: &str) -> Result<Shown> {
-        const STATE: &str =
-            "return [...document.querySelectorAll(`${arguments[0]} button`)].at(-1)?.dataset.state ?? ''";
-        until(&format!("what was taken, in {list}"), PATIENCE, || {
-            Ok((self.physician.evaluate(STATE, &[json!(list)])? == "here").then_some(()))
-        })?;
-        let held = "return (window.receivedRecordings ?? []).at(-1) ?? ''";
-        let held = self.physician.evaluate(held, &[])?;
-        let bytes = STANDARD.decode(held.as_str().context("bytes of a recording")?)?;
-        ensure!(!bytes.is_empty(), "nothing was received");
-        Ok(Shown { bytes })
-    }
-
-    /// Enlarges, moves, turns and lightens with the keyboard alone.
-    fn looks_closely(&self) -> Result<()> {
-        const KEYS: &str = "const pane = document.querySelector('.pane'); pane.focus();
-const scale = () => Number(pane.dataset.scale);
-const press = (key) => pane.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
-const style = () => pane.querySelector('img').style;
-const fit = scale(), was = style().transform;
-press('+'); const near = scale(); press('ArrowLeft'); press('t'); press('l');
-const seen = { fit, near, moved: style().transform !== was, turned: style().transform.includes('rotate(90deg)'), light: style().filter };
-press('0'); return { ...seen, back: scale() };";
-        let seen = self.physician.evaluate(KEYS, &[])?;
-        let number = |name: &str| seen[name].as_f64().unwrap_or_default();
-        ensure!(number("fit") > 0.0 && number("near") > number("fit") * 1.2, "it is not enlarged: {seen}");
-        ensure!(seen["moved"] == true && seen["turned"] == true, "it is neither moved nor turned: {seen}");
-        ensure!(seen["light"].as_str().is_some_and(|light| light.contains("brightness(110%)")), "not lighter: {seen}");
-        Ok(())
-    }
-
-    /// The clip is drawn through each side of a stethoscope, and each lets through its own tones.
-    fn listens(&self, sound: &Shown) -> Result<()> {
-        const DRAWN: &str = "return { ...document.querySelector('#sound-view').dataset }";
-        self.physician.press("Sons (1)")?;
-        let drawn = |filter: &str| {
-            until(&format!("the sound drawn through {filter}"), PATIENCE, || {
-                let drawn = self.physician.evaluate(DRAWN, &[])?;
-                Ok((drawn["filter"] == filter).then_some(drawn))
-            })
-        };
-        let whole = drawn("none")?;
-        let rate = u64::from(u32::from_be_bytes([0, sound.bytes[18], sound.bytes[19], sound.bytes[20]]) >> 4);
-        ensure!(whole["rate"] == rate.to_string(), "it is not decoded at its own rate, {rate}: {whole}");
-        ensure!(whole["samples"] == (15 * rate).to_string(), "not every sample is there: {whole}");
-        self.physician.press("Cloche 20–200 Hz")?;
-        drawn("bell")?;
-        let passed = self.physician.evaluate(PASSED, &[])?;
-        let db = |filter: &str, hertz: &str| passed[filter][hertz].as_f64().unwrap_or(f64::NAN);
-        for (filter, through, stopped) in [("bell", "60", "800"), ("diaphragm", "400", "25")] {
-            ensure!(
-                db(filter, through).abs() < 1.0 && db(filter, stopped) < -40.0,
-                "{filter} is no {filter}: {passed}"
-            );
-        }
-        self.physician.press("Écouter")?;
-        self.physician.text_that("it plays", "#sound-play", |text| text == "Pause")?;
-        const AT: &str = "return Number(document.querySelector('#sound-view').getAttribute('aria-valuenow'))";
-        until("the sound to go on", PATIENCE, || {
-            Ok((self.physician.evaluate(AT, &[])?.as_f64() > Some(0.3)).then_some(()))
-        })?;
-        self.physician.press("Pause")
-    }
-
     /// The physician asks, and the patient places the device.
-    fn physician_asks(&self, measurement: &str, site: Option<&str>) -> Result<()> {
+    pub fn physician_asks(&self, measurement: &str, site: Option<&str>) -> Result<()> {
         self.physician.press(measurement)?;
         self.window.find(containing("Le médecin demande cette mesure"))?;
         if let Some(site) = site {

@@ -4,7 +4,7 @@ import { $, newId, node } from "./dom.js";
 import { placeOf, rangeOf } from "./ranges.js";
 import { clock, figureText, word } from "./words.js";
 
-const MEASUREMENTS = ["oxygen_and_pulse", "blood_pressure", "temperature", "weight_and_height", "glucose", "ecg", "ear_picture", "skin_picture", "auscultation"];
+const MEASUREMENTS = ["oxygen_and_pulse", "blood_pressure", "temperature", "weight_and_height", "glucose", "skin_picture", "ecg", "ear_picture", "auscultation"];
 /// Cards in this order; the cuff has a pulse of its own beside the oximeter's.
 const CARDS = ["spo2", "pulse_rate", "systolic", "pulse_rate_cuff", "temperature", "weight", "height", "glucose_mass", "glucose_moles", "perfusion_index", "ecg", "ear_picture", "skin_picture", "auscultation"];
 /// A consultation has a few dozen; more would be a cabin that repeats itself.
