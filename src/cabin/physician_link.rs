@@ -94,6 +94,28 @@ pub enum Picture {
 /// The run loop's end of a call. Dropping it ends the call.
 pub struct PhysicianLink {
     orders: mpsc::Sender<Order>,
+    /// A recording is being read back for the page.
+    reading_back: Arc<AtomicBool>,
+}
+
+/// Leave to read one recording back: a page that asks faster than the disk answers waits, and fills no memory.
+pub struct Turn {
+    reading_back: Arc<AtomicBool>,
+    orders: mpsc::Sender<Order>,
+}
+
+impl Turn {
+    /// Gives an order from a thread that may wait, as long as the call lives, and ends the turn.
+    pub fn order(self, order: Order) {
+        // Fails when the call is over: a page that comes back asks again.
+        self.orders.blocking_send(order).ok();
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.reading_back.store(false, Ordering::Release);
+    }
 }
 
 impl PhysicianLink {
@@ -106,7 +128,7 @@ impl PhysicianLink {
     ) -> Self {
         let (orders, ordered) = mpsc::channel(ORDERS_MAX);
         runtime.spawn(run(settings, ordered, events, show));
-        Self { orders }
+        Self { orders, reading_back: Arc::default() }
     }
 
     /// Gives an order; drops it when the task cannot keep up.
@@ -116,9 +138,10 @@ impl PhysicianLink {
         }
     }
 
-    /// Gives orders from a thread that may wait, as long as the call lives.
-    pub fn orders(&self) -> mpsc::Sender<Order> {
-        self.orders.clone()
+    /// Leave to read a recording back, beside this thread; `None` while another is read.
+    pub fn turn(&self) -> Option<Turn> {
+        let is_taken = self.reading_back.swap(true, Ordering::AcqRel);
+        (!is_taken).then(|| Turn { reading_back: Arc::clone(&self.reading_back), orders: self.orders.clone() })
     }
 
     /// Sends one message on the `record` channel.

@@ -28,7 +28,10 @@ impl Cabin {
         let Some(recording) = recording.filter(|recording| recording.size_bytes <= RECORDING_BYTES_MAX) else {
             return physician.order(refused(RefusalCode::UnknownRecording, "cet enregistrement n’est plus là"));
         };
-        let (outbox, orders) = (self.outbox.clone(), physician.orders());
+        let Some(turn) = physician.turn() else {
+            return physician.order(refused(RefusalCode::TooSlow, "un autre enregistrement est en cours de lecture"));
+        };
+        let outbox = self.outbox.clone();
         self.runtime.spawn_blocking(move || {
             let order = match outbox.get_blob(BlobId(uuid::Uuid::from_bytes(recording.blob))) {
                 Ok(mut blob) => Order::HandOver(HandingOver::new(number, mem::take(&mut blob.bytes), received)),
@@ -37,8 +40,7 @@ impl Cabin {
                     refused(RefusalCode::TooSlow, "la cabine n’a pas pu relire cet enregistrement : réessayez")
                 }
             };
-            // Fails when the call is over: a page that comes back asks again.
-            orders.blocking_send(order).ok();
+            turn.order(order);
         });
     }
 

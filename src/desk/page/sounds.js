@@ -130,12 +130,13 @@ export class Sounds {
     Object.assign(held.button.dataset, { state: item.state, sha256 });
     // Whoever listens to another is not interrupted.
     if (isNew && !this.#playing) this.#choose(item);
-    else if (this.#chosen?.file.sha256 === sha256) this.#describe();
+    else if (this.#buffer && this.#chosen?.file.sha256 === sha256) this.#describe();
   }
 
   async #choose(item) {
     this.#pause();
     this.#chosen = item;
+    this.#buffer = null;
     for (const [sha256, { button }] of this.#items) button.setAttribute("aria-pressed", String(sha256 === item.file.sha256));
     $("sound-player").hidden = false;
     this.#here(item.reading.body_site ?? "");
