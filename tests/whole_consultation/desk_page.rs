@@ -166,8 +166,14 @@ press('0'); return { ...seen, back: scale() };";
         };
         let whole = drawn("none")?;
         let rate = u64::from(u32::from_be_bytes([0, sound.bytes[18], sound.bytes[19], sound.bytes[20]]) >> 4);
-        ensure!(whole["rate"].as_str() == Some(rate.to_string().as_str()), "it is not decoded at its own rate, {rate}: {whole}");
-        ensure!(whole["samples"].as_str() == Some((15 * rate).to_string().as_str()), "not every sample is there: {whole}");
+        ensure!(
+            whole["rate"].as_str() == Some(rate.to_string().as_str()),
+            "it is not decoded at its own rate, {rate}: {whole}"
+        );
+        ensure!(
+            whole["samples"].as_str() == Some((15 * rate).to_string().as_str()),
+            "not every sample is there: {whole}"
+        );
         self.physician.press("Cloche 20–200 Hz")?;
         drawn("bell")?;
         let passed = self.physician.evaluate(PASSED, &[])?;
