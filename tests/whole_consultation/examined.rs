@@ -85,7 +85,7 @@ fn an_electrocardiogram_reaches_the_page_without_a_lost_sample_and_ear_and_heart
     visit.step("the physician has the picture before the call ends, as it was taken");
     visit.physician.press("Images (1)")?;
     let picture = visit.arrived("#pictures")?;
-    visit.physician.text_that("the picture's size", "#panes figcaption", |text| text.contains(" × "))?;
+    visit.physician.text_that("the picture's size", "#panes .pane figcaption", |text| text.contains(" × "))?;
     visit.physician.keep_picture("look-picture")?;
     visit.looks_closely()?;
 
