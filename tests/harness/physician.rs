@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use fantoccini::elements::{Element, ElementRef};
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder};
@@ -343,9 +344,12 @@ impl Physician {
     /// # Errors
     /// When the browser does not answer.
     pub fn types(&self, keys: &str) -> Result<()> {
+        // Key by key: a text given to an element is, where that takes a file, a file's name.
+        let pressed = keys.chars().fold(KeyActions::new("keyboard".to_owned()), |pressed, value| {
+            pressed.then(KeyAction::Down { value }).then(KeyAction::Up { value })
+        });
         let client = self.client()?;
-        let focused = self.wait(client.active_element())?;
-        self.wait(focused.send_keys(keys))
+        self.wait(client.perform_actions(pressed))
     }
 
     /// Gives the page this many pixels across and down, as a person's window would.
