@@ -4,6 +4,7 @@
 //! and the call says so: a cabin under installation can then be tested up to the physician's screen.
 
 use crate::news::MediaNews;
+use crate::policy::{Sound, Video};
 use crate::{AudioSource, Fault, Settings, Spared, VideoSource};
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -12,7 +13,7 @@ use media::{Beat, FrameSlot, Loudness, Running, named, on_sample};
 use rtc::rtp;
 use rtc::shared::marshal::Unmarshal;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
@@ -40,6 +41,39 @@ pub(crate) struct Marks {
 pub(crate) struct PictureCapture {
     running: Running,
     covered: Arc<AtomicBool>,
+    gate: Arc<Gate>,
+}
+
+/// Lets no more pictures to the encoder than are planned, and none while the former ones still wait to leave.
+#[derive(Debug, Default)]
+struct Gate {
+    /// Nanoseconds between two pictures at least.
+    every: AtomicU64,
+    /// Each picture is to be complete in itself.
+    stills: AtomicBool,
+    /// Packets that may wait.
+    behind_max: AtomicU32,
+    /// When the last one passed, on the pipeline's own clock.
+    passed_at: AtomicU64,
+}
+
+/// Packets of the picture may wait for a quarter of a second to leave, and then the next picture is left out: the
+/// encoder does not always spend as little as it is told.
+const BEHIND_PER_SECOND: u32 = 4;
+/// Fewer than these are no delay.
+const BEHIND_MIN: u32 = 3;
+
+impl Gate {
+    fn passes(&self, at: u64, waiting: usize) -> bool {
+        let last = self.passed_at.load(Ordering::Relaxed);
+        // Timestamps that jump back belong to a new source.
+        let due = at < last || at - last >= self.every.load(Ordering::Relaxed);
+        let passes = due && waiting <= self.behind_max.load(Ordering::Relaxed).max(BEHIND_MIN) as usize;
+        if passes {
+            self.passed_at.store(at, Ordering::Relaxed);
+        }
+        passes
+    }
 }
 
 impl PictureCapture {
@@ -53,8 +87,10 @@ impl PictureCapture {
         news: &mpsc::Sender<MediaNews>,
     ) -> Result<PictureCapture, String> {
         let covered = Arc::new(AtomicBool::new(false));
+        let gate = Arc::new(Gate::default());
         let start = |source: Source| {
             let covered = Arc::clone(&covered);
+            let (gate, waiting) = (Arc::clone(&gate), outgoing.clone());
             let (outgoing, own_picture) = (outgoing.clone(), own_picture.clone());
             Running::build(
                 &picture_description(settings, source.description()),
@@ -68,6 +104,19 @@ impl PictureCapture {
                     if matches!(source, Source::Test) {
                         write_time(pipeline, covered)?;
                     }
+                    let entry: gst::Element = named(pipeline, "gate")?;
+                    let pad = entry.static_pad("src").ok_or("no pad to gate")?;
+                    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+                        let at = info.buffer().and_then(|buffer| buffer.pts()).map_or(0, gst::ClockTime::nseconds);
+                        let behind = waiting.max_capacity() - waiting.capacity();
+                        if !gate.passes(at, behind) {
+                            return gst::PadProbeReturn::Drop;
+                        }
+                        if gate.stills.load(Ordering::Relaxed) {
+                            pad.push_event(gst_video::DownstreamForceKeyUnitEvent::builder().all_headers(true).build());
+                        }
+                        gst::PadProbeReturn::Ok
+                    });
                     on_sample(pipeline, "rtp", move |sample| send(&sample, &outgoing))?;
                     on_sample(pipeline, "own", move |sample| media::store(&own_picture, &sample))
                 },
@@ -91,7 +140,7 @@ impl PictureCapture {
                 start(Source::Test)?
             }
         };
-        Ok(PictureCapture { running, covered })
+        Ok(PictureCapture { running, covered, gate })
     }
 
     /// Sends black instead of the picture, and shows black to the patient.
@@ -99,10 +148,20 @@ impl PictureCapture {
         self.covered.store(covered, Ordering::Relaxed);
     }
 
-    /// What the encoder may spend, in bits a second.
-    pub(crate) fn set_bits_per_second(&self, bits: u32) {
+    /// What is sent from now on: bits, size, pictures a second.
+    pub(crate) fn set(&self, video: Video) {
+        let behind = video.pace_bits_per_second / BEHIND_PER_SECOND / (RTP_BYTES_MAX * 8);
+        self.gate.behind_max.store(behind, Ordering::Relaxed);
+        self.gate.stills.store(video.stills, Ordering::Relaxed);
+        self.gate.every.store(u64::try_from(video.every.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if let Some(size) = self.running.element("size") {
+            let caps = gst::Caps::builder("video/x-raw")
+                .field("width", i32::try_from(video.width).unwrap_or(i32::MAX))
+                .field("height", i32::try_from(video.height).unwrap_or(i32::MAX));
+            size.set_property("caps", caps.build());
+        }
         if let Some(encoder) = self.running.element("encoder") {
-            encoder.set_property("target-bitrate", i32::try_from(bits).unwrap_or(i32::MAX));
+            encoder.set_property("target-bitrate", i32::try_from(video.bits_per_second).unwrap_or(i32::MAX));
         }
     }
 
@@ -173,6 +232,15 @@ impl SoundCapture {
             }
         };
         Ok(SoundCapture { running })
+    }
+
+    /// How the voice is encoded from now on. A packet may be of another length than the one before (RFC 7587, 4.2).
+    pub(crate) fn set(&self, sound: Sound) {
+        if let Some(encoder) = self.running.element("encoder") {
+            encoder.set_property("bitrate", i32::try_from(sound.bits_per_second).unwrap_or(i32::MAX));
+            encoder.set_property("packet-loss-percentage", i32::try_from(sound.loss_percent).unwrap_or(i32::MAX));
+            encoder.set_property_from_str("frame-size", &sound.packet_milliseconds.to_string());
+        }
     }
 
     /// Sends silence instead of the microphone.
@@ -271,14 +339,14 @@ fn picture_description(settings: &Settings, head: Head) -> String {
          video/x-raw,format=I420,width={width},height={height},framerate={rate}/1,pixel-aspect-ratio=1/1 ! \
          identity name=cover ! tee name=split \
          split. ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! \
+         identity name=gate ! videoscale ! capsfilter name=size caps=video/x-raw,width={width},height={height} ! \
          {encoder} ! \
          appsink name=rtp sync=false async=false max-buffers=64 \
          split. ! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 ! \
          videorate drop-only=true max-rate=15 ! videoscale ! videoconvert ! \
          video/x-raw,format=RGBA,width={own_width},height={own_height} ! \
          appsink name=own sync=false async=false max-buffers=1 drop=true",
-        encoder =
-            picture_encoder(settings.picture_bits_per_second_max.min(crate::policy::PICTURE_BITS_PER_SECOND_START)),
+        encoder = picture_encoder(settings.picture_bits_per_second_max.min(crate::estimator::BITS_PER_SECOND_START)),
     )
 }
 
@@ -306,7 +374,7 @@ fn sound_description(head: Head, cleaning: Option<&str>) -> String {
         "{source} ! audioconvert ! audioresample ! \
          audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1 ! {cleaning}\
          volume name=volume ! level interval=100000000 ! \
-         opusenc audio-type=voice bitrate=32000 frame-size=20 inband-fec=true packet-loss-percentage=10 dtx=false ! \
+         opusenc name=encoder audio-type=voice bitrate=32000 frame-size=20 inband-fec=true packet-loss-percentage=10 dtx=false ! \
          rtpopuspay name=payloader ! appsink name=rtp sync=false async=false max-buffers=64"
     )
 }
@@ -480,6 +548,71 @@ mod tests {
         assert_eq!(chosen(&["/dev/video2", "hw:2"]).len(), 5);
         let settings = Settings { spared: Spared::by(|| vec!["/dev/video0".into()]), ..Settings::default() };
         assert_eq!(settings.spared.files(), ["/dev/video0"], "looked up at each choice");
+    }
+
+    /// The size and kind of the next whole picture, by its RTP packets (RFC 7741, 4.2; RFC 6386, 9.1).
+    fn next_key_frame(packets: &mut mpsc::Receiver<rtp::Packet>) -> (u16, u16) {
+        loop {
+            let packet = packets.blocking_recv().expect("a packet");
+            let bytes = &packet.payload;
+            // Picture id of 15 bits: X set, I in the second octet, two octets of number.
+            let begins = bytes[0] & 0x90 == 0x90 && bytes[0] & 0x07 == 0 && bytes[1] & 0x80 != 0;
+            if let (true, Some(frame)) = (begins, bytes.get(4..14))
+                && frame[0] & 1 == 0
+            {
+                let side = |at: usize| u16::from_le_bytes([frame[at], frame[at + 1]]) & 0x3fff;
+                return (side(6), side(8));
+            }
+        }
+    }
+
+    #[test]
+    fn the_encoder_follows_the_plan_from_full_size_to_stills_and_back() {
+        gst::init().expect("GStreamer");
+        let settings = Settings { video_source: VideoSource::BusyPicture, ..Settings::default() };
+        let (news, mut heard) = mpsc::channel(8);
+        let (outgoing, mut packets) = mpsc::channel(64);
+        let marks = Marks { payload_type: 96, ssrc: 7, next_sequence: 1, timestamp_offset: 0 };
+        let own = tokio::sync::watch::channel(None).0;
+        let capture =
+            PictureCapture::start(&settings, &Beat::new(), marks, outgoing, own, &news).expect("a test picture");
+        assert_eq!(next_key_frame(&mut packets), (640, 480));
+        let moving = |bits_per_second, width, height| Video {
+            bits_per_second,
+            pace_bits_per_second: bits_per_second,
+            width,
+            height,
+            every: std::time::Duration::from_millis(36),
+            stills: false,
+        };
+        let still = Video { every: std::time::Duration::from_millis(100), stills: true, ..moving(8_000, 320, 240) };
+        for _ in 0..3 {
+            for video in [moving(240_000, 480, 360), moving(100_000, 320, 240), still, moving(1_000_000, 640, 480)] {
+                capture.set(video);
+                let size = (video.width as u16, video.height as u16);
+                while next_key_frame(&mut packets) != size {}
+                if video.stills {
+                    // One after another: each is complete, though none was asked for.
+                    for _ in 0..3 {
+                        assert_eq!(next_key_frame(&mut packets), size);
+                    }
+                }
+            }
+        }
+        drop(capture);
+        assert!(heard.try_recv().is_err(), "no pipeline broke");
+    }
+
+    #[test]
+    fn no_picture_is_encoded_while_the_former_ones_wait_to_leave() {
+        let gate = Gate::default();
+        gate.every.store(100, Ordering::Relaxed);
+        assert!(gate.passes(1_000, 0));
+        assert!(!gate.passes(1_050, 0), "sooner than planned");
+        gate.behind_max.store(8, Ordering::Relaxed);
+        assert!(!gate.passes(1_100, 9), "behind");
+        assert!(gate.passes(1_120, 8));
+        assert!(gate.passes(500, 0), "a new source begins anew");
     }
 
     #[test]

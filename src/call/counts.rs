@@ -1,8 +1,11 @@
 //! What leaves the cabin in a call, and how much of it.
 
+use crate::arrivals::Arrivals;
+use crate::now;
 use rtc::rtp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
@@ -20,6 +23,34 @@ pub(crate) struct Counts {
     pub(crate) sound_sequence: AtomicU32,
     pub(crate) instrument_picture_sequence: AtomicU32,
     pub(crate) instrument_sound_sequence: AtomicU32,
+    /// How fast the picture's packets may leave, in bits a second; 0 is at once.
+    pub(crate) picture_pace: AtomicU32,
+    pub(crate) arrivals: Arrivals,
+}
+
+/// Packets that leave together: a timer is not finer than a millisecond or two.
+const BURST: Duration = Duration::from_millis(10);
+/// A picture's packets never wait longer than this for each other, whatever the rate.
+const PAUSE_MAX: Duration = Duration::from_millis(400);
+
+/// When the next packet of the picture may leave.
+#[derive(Debug, Default)]
+struct Pace {
+    free_at: Option<Instant>,
+}
+
+impl Pace {
+    /// How long a packet of these bytes waits, at this rate.
+    fn pause(&mut self, now: Instant, bytes: u64, bits_per_second: u32) -> Duration {
+        if bits_per_second == 0 {
+            return Duration::ZERO;
+        }
+        let free_at = self.free_at.map_or(now, |at| at.max(now));
+        let takes = Duration::from_secs_f64(bytes as f64 * 8.0 / f64::from(bits_per_second)).min(PAUSE_MAX);
+        self.free_at = Some(free_at + takes);
+        let wait = free_at - now;
+        if wait < BURST { Duration::ZERO } else { wait }
+    }
 }
 
 /// Which of the counts is a stream's next sequence number.
@@ -31,12 +62,37 @@ pub(crate) async fn forward(
     track: Arc<TrackLocalStaticRTP>,
     counts: Arc<Counts>,
     sequence: Sequence,
+    pace: fn(&Counts) -> u32,
 ) {
+    let mut paced = Pace::default();
     while let Some(packet) = captured.recv().await {
         sequence(&counts).store(u32::from(packet.header.sequence_number.wrapping_add(1)), Ordering::Relaxed);
         let bytes = packet.payload.len() as u64 + RTP_HEADER_BYTES;
+        let pause = paced.pause(now(), bytes, pace(&counts));
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
         if track.write_rtp(packet).await.is_ok() {
             counts.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_frame_leaves_at_its_pace_and_a_small_picture_at_once() {
+        let start = now();
+        let mut pace = Pace::default();
+        let mut at = start;
+        for _ in 0..30 {
+            at += pace.pause(at, 1_000, 400_000);
+        }
+        let took = at - start;
+        assert!((Duration::from_millis(570)..Duration::from_millis(600)).contains(&took), "{took:?}");
+        assert_eq!(pace.pause(at + Duration::from_secs(1), 1_000, 400_000), Duration::ZERO);
+        assert_eq!(Pace::default().pause(at, 1_000, 0), Duration::ZERO);
     }
 }

@@ -41,9 +41,12 @@ use tokio::sync::{mpsc, watch};
 use webrtc::data_channel::DataChannel;
 use webrtc::peer_connection::{RTCIceCandidateInit, RTCSessionDescription};
 
+mod arrivals;
 mod capture;
 mod channel;
 mod counts;
+pub mod estimator;
+mod feedback;
 pub mod instrument;
 mod news;
 mod peer;
@@ -93,8 +96,8 @@ pub struct Settings {
     pub picture: Picture,
     /// What the picture may take at most, in bits a second. The policy stays below on a narrow line.
     pub picture_bits_per_second_max: u32,
-    /// How long packets are kept to put them in order and to ask for lost ones, in milliseconds, 2,000 at
-    /// most. Must exceed the round trip for retransmission to help.
+    /// How long packets are kept to put them in order, in milliseconds, 2,000 at most. Longer by itself where packets
+    /// are lost and the round trip is long, so that a packet sent again comes in time.
     pub jitter_milliseconds: u32,
 }
 
@@ -278,8 +281,18 @@ impl fmt::Debug for CallEvent {
 pub struct Stats {
     /// There and back, in milliseconds, where the far end has reported it.
     pub round_trip_milliseconds: Option<u32>,
-    /// What the picture may take now, in bits a second.
+    /// What the line to the far end carries, as estimated, in bits a second.
+    pub line_bits_per_second: u32,
+    /// What the picture may take of it now, in bits a second.
     pub picture_bits_per_second: u32,
+    /// Rows of the picture that is sent.
+    pub picture_height: u32,
+    /// The picture is single stills: the line is too narrow for one that moves.
+    pub stills: bool,
+    /// Packets that were lost on the way here in the last two seconds, sent again or not, in thousandths.
+    pub received_lost_thousandths: u32,
+    /// How long what is received is kept before it is shown and heard, in milliseconds.
+    pub kept_milliseconds: u32,
     /// Sent since the last report, in bits a second, picture and sound.
     pub sent_bits_per_second: u32,
     /// Received since the last report, in bits a second, picture and sound.
@@ -438,12 +451,13 @@ impl Call {
         let sdp = sdp.to_owned();
         // On a task of its own: should the library panic on a hostile description, that task ends with it.
         let answer = tokio::spawn(async move {
+            let offered = ufrag(&sdp).map(str::to_owned);
             let offer = RTCSessionDescription::offer(sdp).map_err(peer::refused)?;
             peer.connection.set_remote_description(offer).await.map_err(peer::refused)?;
             let answer = peer.connection.create_answer(None).await.map_err(peer::refused)?;
             let sdp = answer.sdp.clone();
             peer.connection.set_local_description(answer).await.map_err(peer::refused)?;
-            Ok::<String, CallError>(sdp)
+            Ok::<String, CallError>(naming(&sdp, offered.as_deref()))
         })
         .await
         .map_err(|_| CallError::Refused { why: "the description is malformed".to_owned() })??;
@@ -499,6 +513,7 @@ impl Call {
     /// [`CallError::TooLong`] beyond [`MESSAGE_BYTES_MAX`], [`CallError::NotOpen`].
     pub async fn send(&self, channel: &str, bytes: &[u8]) -> Result<(), CallError> {
         let open = self.channel(channel, bytes.len())?;
+        self.count(bytes.len());
         open.send(BytesMut::from(bytes)).await.map_err(|_| CallError::NotOpen { channel: channel.to_owned() })
     }
 
@@ -509,6 +524,7 @@ impl Call {
     /// Those of [`Call::send`].
     pub async fn send_text(&self, channel: &str, text: &str) -> Result<(), CallError> {
         let open = self.channel(channel, text.len())?;
+        self.count(text.len());
         open.send_text(text).await.map_err(|_| CallError::NotOpen { channel: channel.to_owned() })
     }
 
@@ -519,10 +535,16 @@ impl Call {
     /// [`CallError::Full`] where the line is behind, else those of [`Call::send`].
     pub async fn send_now(&self, channel: &str, bytes: &[u8]) -> Result<(), CallError> {
         let open = self.channel(channel, bytes.len())?;
+        self.count(bytes.len());
         open.try_send(BytesMut::from(bytes)).await.map_err(|error| match error {
             webrtc::error::Error::ErrSendBufferFull => CallError::Full { channel: channel.to_owned() },
             _ => CallError::NotOpen { channel: channel.to_owned() },
         })
+    }
+
+    /// What messages take of the line is not the picture's.
+    fn count(&self, bytes: usize) {
+        self.peer.message_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     fn channel(&self, label: &str, bytes: usize) -> Result<Arc<dyn DataChannel>, CallError> {
@@ -600,6 +622,22 @@ fn within_limits(mut settings: Settings) -> Settings {
     picture.height = picture.height.clamp(120, 1_080) & !1;
     picture.frames_per_second = picture.frames_per_second.clamp(5, 30);
     settings
+}
+
+/// The user name fragment of a description, which differs in every offer and every restart of ICE (RFC 8839, 5.4).
+fn ufrag(sdp: &str) -> Option<&str> {
+    sdp.lines().find_map(|line| line.strip_prefix("a=ice-ufrag:")).map(str::trim)
+}
+
+/// The answer, naming the offer that it answers: of two offers that a page made while the line was cut, it must not take
+/// the answer to the first for that to the second. Browsers pass over attributes that they do not know (RFC 8866, 5.13).
+fn naming(answer: &str, ufrag: Option<&str>) -> String {
+    match (ufrag, answer.find("m=")) {
+        (Some(ufrag), Some(media)) if answer[..media].ends_with('\n') => {
+            format!("{}a=x-offer:{ufrag}\r\n{}", &answer[..media], &answer[media..])
+        }
+        _ => answer.to_owned(),
+    }
 }
 
 fn limit(what: &'static str, bytes: usize, max: usize) -> Result<(), CallError> {

@@ -1,30 +1,29 @@
 //! The WebRTC side: one peer connection, its codecs, its feedback, its addresses.
 
-use crate::policy::{Fate, Rate, SILENCE};
+use crate::estimator::Estimate;
+use crate::feedback::{KeyFrameRequests, Plug, Retransmissions};
+use crate::policy::{INSTRUMENT_SOUND_ON_THE_WIRE, Sound};
 use crate::progress::Sign;
-use crate::{AudioSource, CallError, Candidate, MESSAGE_BYTES_MAX, Settings, VideoSource};
+use crate::{AudioSource, CallError, Candidate, MESSAGE_BYTES_MAX, Settings, VideoSource, now};
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{
-    BandwidthEstimator, CongestionControlBuilder, Interceptor, Packet, PacketReport, Registry, Slot, StreamInfo,
-    TaggedPacket, TwccReceiverBuilder, TwccSenderBuilder,
+    CongestionControlBuilder, NackGeneratorBuilder, NackResponderBuilder, Registry, Slot, TwccReceiverBuilder,
+    TwccSenderBuilder,
 };
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::interceptor_registry::{
-    configure_nack, configure_rtcp_reports, configure_simulcast_extension_headers,
+    configure_rtcp_reports, configure_simulcast_extension_headers,
 };
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_RTX, MIME_TYPE_VP8, MediaEngine};
 use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
-use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
-use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
     RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
 };
-use rtc::sansio::Protocol;
-use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use webrtc::data_channel::DataChannel;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
@@ -53,6 +52,11 @@ const LOST_AFTER: Duration = Duration::from_secs(75);
 /// How often each end proves to be there.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(1);
 
+/// Lost packets are asked for this often; Chromium answers once a round trip however often it is asked.
+const ASK_AGAIN_EVERY: Duration = Duration::from_millis(70);
+/// And so many times: 1.4 s.
+const ASK_AGAIN_MAX: u16 = 20;
+
 /// What the connection tells the call.
 pub(crate) enum PeerNews {
     Sign(Sign),
@@ -73,10 +77,11 @@ pub(crate) struct Peer {
     pub(crate) instrument_sound: Arc<TrackLocalStaticRTP>,
     pub(crate) instrument_picture_ssrc: u32,
     pub(crate) instrument_sound_ssrc: u32,
-    /// What the picture may take, in bits a second.
-    pub(crate) picture_bits: watch::Receiver<u32>,
-    /// The share of packets lost on the way to the far end, in thousandths.
-    pub(crate) loss_thousandths: watch::Receiver<u32>,
+    /// What is known of the way to the far end.
+    pub(crate) line: watch::Receiver<Estimate>,
+    /// Bytes of lost packets sent again, and of messages on the data channels, since the start.
+    pub(crate) resent_bytes: Arc<AtomicU64>,
+    pub(crate) message_bytes: AtomicU64,
     /// Changes whenever the far end asks for a key frame.
     pub(crate) key_frame_asked: Arc<tokio::sync::Notify>,
     /// Likewise for the instrument's picture.
@@ -89,17 +94,16 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) async fn open(call: &Settings, news: mpsc::Sender<PeerNews>) -> Result<Peer, CallError> {
         let mut engine = codecs()?;
-        let rate = Rate::new(call.picture_bits_per_second_max);
-        let (bits_out, picture_bits) = watch::channel(rate.picture_bits_per_second());
-        let (loss_out, loss_thousandths) = watch::channel(0);
-        let start = Instant::now();
-        let estimator = Estimator { rate, start, next_at: start, bits: bits_out, loss: loss_out };
+        let most = Sound::WIDE.on_the_wire() + INSTRUMENT_SOUND_ON_THE_WIRE;
+        let (plug, line) = Plug::new(call.picture_bits_per_second_max + most, now());
+        let resent_bytes = Arc::new(AtomicU64::new(0));
+        let again = Retransmissions::new(line.clone(), Arc::clone(&resent_bytes));
         let (picture_ssrc, sound_ssrc) = (rand::random(), rand::random());
         let (instrument_picture_ssrc, instrument_sound_ssrc) = (rand::random(), rand::random());
-        let requests = KeyFrameRequests { instrument: instrument_picture_ssrc, ..KeyFrameRequests::default() };
+        let requests = KeyFrameRequests::new(instrument_picture_ssrc);
         let key_frame_asked = Arc::clone(&requests.asked);
         let instrument_key_frame_asked = Arc::clone(&requests.asked_of_instrument);
-        let registry = feedback(&mut engine, estimator, requests)?;
+        let registry = feedback(&mut engine, plug, again, requests)?;
         let configuration = RTCConfigurationBuilder::new()
             .with_ice_servers(
                 call.ice_servers
@@ -165,8 +169,9 @@ impl Peer {
             instrument_sound,
             instrument_picture_ssrc,
             instrument_sound_ssrc,
-            picture_bits,
-            loss_thousandths,
+            line,
+            resent_bytes,
+            message_bytes: AtomicU64::new(0),
             key_frame_asked,
             instrument_key_frame_asked,
             #[cfg(test)]
@@ -242,7 +247,12 @@ fn codecs() -> Result<MediaEngine, CallError> {
 /// Everything the two ends tell each other about packets: retransmission, transport-wide feedback both
 /// ways with our own rate policy on it, reports, and key frame requests. No pacer: its single queue puts
 /// the voice behind key frames.
-fn feedback(engine: &mut MediaEngine, estimator: Estimator, requests: KeyFrameRequests) -> Result<Registry, CallError> {
+fn feedback(
+    engine: &mut MediaEngine,
+    plug: Plug,
+    again: Retransmissions,
+    requests: KeyFrameRequests,
+) -> Result<Registry, CallError> {
     for kind in [RtpCodecKind::Video, RtpCodecKind::Audio] {
         let transport_wide = RTCPFeedback { typ: "transport-cc".to_owned(), parameter: String::new() };
         engine.register_feedback(transport_wide, kind);
@@ -250,10 +260,16 @@ fn feedback(engine: &mut MediaEngine, estimator: Estimator, requests: KeyFrameRe
         engine.register_header_extension(RTCRtpHeaderExtensionCapability { uri }, kind, None).map_err(refused)?;
     }
     let registry = Registry::new()
-        .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
+        .with(Slot::CongestionControl, CongestionControlBuilder::new(plug).build())
         .with(Slot::TwccSender, TwccSenderBuilder::new().build())
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build());
-    let registry = configure_nack(registry, engine);
+    // Requests for lost packets are in the codecs' own feedback. Over a long line a packet is worth asking for some
+    // times; what has not come by then comes too late to be shown, and each request takes room on the way back.
+    let ask = NackGeneratorBuilder::new().with_interval(ASK_AGAIN_EVERY).with_max_nacks_per_packet(ASK_AGAIN_MAX);
+    let registry = registry
+        .with(Slot::from(3_500), again)
+        .with(Slot::NackResponder, NackResponderBuilder::new().build())
+        .with(Slot::NackGenerator, ask.build());
     configure_simulcast_extension_headers(engine).map_err(refused)?;
     let registry = configure_rtcp_reports(registry);
     // Last of all, so that every other has seen the feedback before.
@@ -363,108 +379,4 @@ impl PeerConnectionEventHandler for Handler {
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
         self.tell(PeerNews::Track(track));
     }
-}
-
-/// The policy, fed by the library's transport-wide feedback.
-struct Estimator {
-    rate: Rate,
-    start: Instant,
-    /// When the policy next looks at the time.
-    next_at: Instant,
-    bits: watch::Sender<u32>,
-    loss: watch::Sender<u32>,
-}
-
-impl Estimator {
-    fn publish(&self) {
-        let (bits, loss) = (self.rate.picture_bits_per_second(), (self.rate.loss() * 1_000.0) as u32);
-        self.bits.send_if_modified(|last| std::mem::replace(last, bits) != bits);
-        self.loss.send_if_modified(|last| std::mem::replace(last, loss) != loss);
-    }
-}
-
-impl BandwidthEstimator for Estimator {
-    fn on_reports(&mut self, now: Instant, reports: &[PacketReport]) {
-        let fates: Vec<Fate> = reports
-            .iter()
-            .map(|report| Fate {
-                size_bytes: report.size,
-                departed_at: report.departure.saturating_duration_since(self.start),
-                arrived_at: report.arrival.filter(|_| report.arrived),
-            })
-            .collect();
-        self.rate.packets_reported(now.saturating_duration_since(self.start), &fates);
-        self.publish();
-    }
-
-    fn target_bitrate(&self) -> f64 {
-        self.rate.total_bits_per_second()
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.next_at = now + SILENCE / 4;
-        self.rate.time_passed(now.saturating_duration_since(self.start));
-        self.publish();
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        Some(self.next_at)
-    }
-}
-
-/// Notices the far end's requests for a key frame. Incoming RTCP otherwise ends inside the library.
-#[derive(Default)]
-struct KeyFrameRequests {
-    /// The stream of the instrument's picture; every other is the camera's.
-    instrument: u32,
-    asked: Arc<tokio::sync::Notify>,
-    asked_of_instrument: Arc<tokio::sync::Notify>,
-    incoming: VecDeque<TaggedPacket>,
-    outgoing: VecDeque<TaggedPacket>,
-}
-
-impl Protocol<TaggedPacket, TaggedPacket, ()> for KeyFrameRequests {
-    type Rout = TaggedPacket;
-    type Wout = TaggedPacket;
-    type Eout = ();
-    type Error = rtc::shared::error::Error;
-    type Time = Instant;
-
-    fn handle_read(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
-        if let Packet::Rtcp(packets) = &message.message.packet {
-            for packet in packets {
-                let packet = packet.as_any();
-                let of =
-                    match (packet.downcast_ref::<PictureLossIndication>(), packet.downcast_ref::<FullIntraRequest>()) {
-                        (Some(request), _) => request.media_ssrc,
-                        // RFC 5104 section 4.3.1.1: the stream is named in each entry.
-                        (_, Some(request)) => request.fir.first().map_or(0, |entry| entry.ssrc),
-                        _ => continue,
-                    };
-                if of == self.instrument { self.asked_of_instrument.notify_one() } else { self.asked.notify_one() }
-            }
-        }
-        self.incoming.push_back(message);
-        Ok(())
-    }
-
-    fn poll_read(&mut self) -> Option<Self::Rout> {
-        self.incoming.pop_front()
-    }
-
-    fn handle_write(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
-        self.outgoing.push_back(message);
-        Ok(())
-    }
-
-    fn poll_write(&mut self) -> Option<Self::Wout> {
-        self.outgoing.pop_front()
-    }
-}
-
-impl Interceptor for KeyFrameRequests {
-    fn bind_local_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
-    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
 }

@@ -21,7 +21,7 @@ const WAITING_BYTES_MAX: u64 = 2 << 20;
 /// The running playback of one stream of packets.
 #[derive(Debug)]
 pub(crate) struct Playback {
-    _running: Running,
+    running: Running,
     entry: gst_app::AppSrc,
 }
 
@@ -103,7 +103,15 @@ impl Playback {
             .element("entry")
             .and_then(|element| element.downcast::<gst_app::AppSrc>().ok())
             .ok_or("the pipeline has no entry")?;
-        Ok(Playback { _running: running, entry })
+        Ok(Playback { running, entry })
+    }
+
+    /// Packets are kept this long from now on.
+    pub(crate) fn keep(&self, milliseconds: u32) {
+        if let Some(buffer) = self.running.element("buffer") {
+            buffer.set_property("latency", milliseconds);
+            self.running.delay_anew();
+        }
     }
 
     /// Takes one RTP packet as it came; false when the pipeline is broken.
@@ -152,8 +160,8 @@ impl Loudspeaker {
                     }
                 },
             )?;
-            let Playback { _running, entry } = Playback::of(running)?;
-            Ok::<Loudspeaker, String>(Loudspeaker { _running, entry, echo_probe: probe })
+            let Playback { running, entry } = Playback::of(running)?;
+            Ok::<Loudspeaker, String>(Loudspeaker { _running: running, entry, echo_probe: probe })
         };
         let wanted = match &settings.audio_sink {
             AudioSink::Silent => None,
@@ -199,7 +207,7 @@ fn entry_description(settings: &Settings, media: &str, encoding: &str, clock_rat
         "appsrc name=entry is-live=true format=time do-timestamp=true leaky-type=downstream block=false \
          max-bytes={WAITING_BYTES_MAX} caps=\"application/x-rtp,media={media},encoding-name={encoding},\
          clock-rate={clock_rate},payload={payload_type}\" ! \
-         rtpjitterbuffer latency={} do-lost=true max-dropout-time=10000 max-misorder-time=2000",
+         rtpjitterbuffer name=buffer latency={} do-lost=true max-dropout-time=10000 max-misorder-time=2000",
         settings.jitter_milliseconds.min(2_000)
     )
 }

@@ -1,6 +1,7 @@
 //! Playing one of the far end's tracks: each codec it changes to gets its own pipeline.
 
 use crate::counts::Counts;
+use crate::estimator::Estimate;
 use crate::news::MediaNews;
 use crate::playback::{Loudspeaker, Playback};
 use crate::{KEY_FRAME_EVERY, Settings, now};
@@ -10,8 +11,8 @@ use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use rtc::shared::marshal::Marshal;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
-use tokio::sync::mpsc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
 /// A far end that changes its codec more often than this in a call is no longer played.
@@ -26,6 +27,9 @@ pub(crate) struct Player {
     pub(crate) loudness: Loudness,
     pub(crate) news: mpsc::Sender<MediaNews>,
     pub(crate) counts: Arc<Counts>,
+    /// How long packets are kept.
+    pub(crate) kept: watch::Receiver<Duration>,
+    pub(crate) line: watch::Receiver<Estimate>,
 }
 
 impl Player {
@@ -36,12 +40,22 @@ impl Player {
         let mut playback: Option<(u8, Playback)> = None;
         let mut builds = 0;
         let mut asked_at: Option<Instant> = None;
+        let mut kept = self.kept.clone();
         let mut ssrc = track.ssrcs().await.first().copied().unwrap_or(0);
         loop {
             let event = tokio::select! {
                 event = track.poll() => event,
+                Ok(()) = kept.changed() => {
+                    let milliseconds = in_milliseconds(*kept.borrow_and_update());
+                    if let Some((_, playing)) = &playback {
+                        playing.keep(milliseconds);
+                    }
+                    continue;
+                }
                 Some(()) = wanted.recv() => {
-                    if asked_at.is_none_or(|at| now() >= at + KEY_FRAME_EVERY) {
+                    // The one asked for last takes a round trip, and its own length, to arrive.
+                    let every = KEY_FRAME_EVERY.max(self.line.borrow().round_trip.mul_f64(1.5));
+                    if asked_at.is_none_or(|at| now() >= at + every) {
                         asked_at = Some(now());
                         ask_key_frame(&track, ssrc).await;
                     }
@@ -57,6 +71,9 @@ impl Player {
             let bytes = bytes.freeze();
             self.counts.received_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             ssrc = packet.header.ssrc;
+            if kind == RtpCodecKind::Video {
+                self.counts.arrivals.came(now(), packet.header.sequence_number);
+            }
             let payload_type = packet.header.payload_type;
             if playback.as_ref().is_none_or(|(played, _)| *played != payload_type) {
                 if builds == REBUILDS_MAX {
@@ -66,7 +83,10 @@ impl Player {
                 // The old one first, and off this task: stopping waits for threads.
                 stop(playback.take()).await;
                 match self.build(kind, payload_type, key_frame_wanted.clone()) {
-                    Ok(built) => playback = Some((payload_type, built)),
+                    Ok(built) => {
+                        built.keep(in_milliseconds(*kept.borrow_and_update()));
+                        playback = Some((payload_type, built));
+                    }
                     Err(why) => {
                         let _ = self.news.try_send(MediaNews::Undecodable(why));
                         continue;
@@ -95,6 +115,10 @@ impl Player {
             Playback::sound(&self.settings, &self.beat, payload_type, &self.loudspeaker, loudness, &self.news)
         }
     }
+}
+
+fn in_milliseconds(kept: Duration) -> u32 {
+    u32::try_from(kept.as_millis()).unwrap_or(u32::MAX)
 }
 
 async fn stop(playback: Option<(u8, Playback)>) {

@@ -1,193 +1,208 @@
-//! How many bits a second the picture may take, decided from what the far end says of each packet.
+//! Who gets what of the line: measurements first, then the voice, then the picture with what is left.
 //!
-//! Pure: no clock, no socket. Every instant is an argument, counted from the start of the call.
-//!
-//! The library's own estimator lets an application-limited source climb to its maximum and then puts
-//! the sound behind key frames in one queue; measured, it silences a rural line. This one grows only in
-//! proportion to what was proven to arrive, gives way to queueing before packets are lost, and keeps the
-//! share of the sound apart. There is no pacer: a voice packet leaves when it is made.
+//! Pure: no clock, no device. The picture gives way in steps: fewer rows and pictures a second, then stills; the voice
+//! never stops. Steps down are taken at once, steps up only when there was room for some seconds.
 
-use std::collections::VecDeque;
+use crate::Picture;
+use crate::estimator::Estimate;
 use std::time::Duration;
 
-/// What the sound takes on the wire, headers included: Opus at 32 kbit/s, 50 packets a second.
-pub const SOUND_BITS_PER_SECOND: u32 = 52_000;
-/// Below this VP8 at 640x480 is a slide show; the policy never asks for less.
-pub const PICTURE_BITS_PER_SECOND_MIN: u32 = 80_000;
-/// Where a call begins: a rural ADSL uplink carries it.
-pub const PICTURE_BITS_PER_SECOND_START: u32 = 500_000;
+/// What a packet takes beside its payload: RTP with its extension, SRTP tag, UDP, IPv4.
+pub const PACKET_BYTES_AROUND: u32 = 60;
+/// What the sound of a stethoscope takes: 64 kbit/s in 50 packets a second.
+pub const INSTRUMENT_SOUND_ON_THE_WIRE: u32 = 64_000 + 50 * PACKET_BYTES_AROUND * 8;
+/// A picture of any size is sent whole where this part of the most that it may take is there, in hundredths.
+const WHOLE_AT: u32 = 45;
+/// Below this line the picture is stills.
+pub const STILLS_BELOW: u32 = 150_000;
+/// Stills end above this line.
+const STILLS_ABOVE: u32 = 165_000;
+/// And where so much is left to the picture; a picture that moves with less is worse than stills.
+const MOVING_MIN: u32 = 50_000;
+/// Below this line the voice takes fewer, longer packets and fewer bits.
+const NARROW_BELOW: u32 = 110_000;
+/// The voice widens above this line.
+const NARROW_ABOVE: u32 = 140_000;
+/// Bits that a pixel needs for a picture that moves, VP8 at its fastest.
+const BITS_A_PIXEL: f64 = 0.05;
+/// The picture leaves faster than it is made by one part in this many.
+const PACE_ROOM: u32 = 5;
+/// Bits of a still.
+const STILL_BITS: u32 = 60_000;
+/// A still comes at most, and at least, this often.
+const STILL_EVERY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
+/// The picture never asks for less.
+const PICTURE_BITS_PER_SECOND_MIN: u32 = 8_000;
+/// Room must last so long for a step up.
+const UP_AFTER: Duration = Duration::from_secs(3);
+/// Room to spare for a step up.
+const UP_ROOM: f64 = 1.25;
+/// Steps: quarters of the full size, pictures a second at most. The last is the size of stills too.
+const STEPS: [(u32, u32); 3] = [(4, 30), (3, 25), (2, 15)];
 
-/// The rate proven to arrive is measured over this long.
-const WINDOW: Duration = Duration::from_millis(1_000);
-/// Decisions are taken this often at most, so that one burst is not punished twice.
-const DECIDE_EVERY: Duration = Duration::from_millis(200);
-/// The smallest delay seen in this long stands for the empty line. Long enough to outlive a full queue,
-/// short enough to follow a change of route.
-const EMPTY_LINE_MEMORY: Duration = Duration::from_secs(30);
-/// With no word from the far end for this long, the line is taken for cut and the rate is halved.
-pub const SILENCE: Duration = Duration::from_millis(1_000);
-/// Queueing above this means that more is sent than the line carries.
-const QUEUE_FULL: Duration = Duration::from_millis(120);
-/// Queueing below this leaves room to grow.
-const QUEUE_EMPTY: Duration = Duration::from_millis(50);
-/// Packets remembered at most; at 1,200 bytes this is far above `WINDOW` at the highest rate.
-const PACKETS_MAX: usize = 4_096;
-
-/// The fate of one sent packet, as the far end reported it.
+/// How the voice is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fate {
-    /// Bytes on the wire.
-    pub size_bytes: usize,
-    /// When it left, from the start of the call.
-    pub departed_at: Duration,
-    /// When it arrived, on the far end's clock; `None` when it was lost.
-    pub arrived_at: Option<Duration>,
+pub struct Sound {
+    /// Of the encoder.
+    pub bits_per_second: u32,
+    /// Sound in one packet.
+    pub packet_milliseconds: u32,
+    /// What the encoder prepares for: each packet then carries a coarse copy of the one before (RFC 6716, 2.1.7).
+    pub loss_percent: u32,
 }
 
-/// The estimate of what the line carries, and the picture's share of it.
+impl Sound {
+    /// The voice on a line of which nothing is known yet.
+    pub const WIDE: Sound = Sound { bits_per_second: 32_000, packet_milliseconds: 20, loss_percent: 10 };
+    const NARROW: Sound = Sound { bits_per_second: 20_000, packet_milliseconds: 40, loss_percent: 10 };
+
+    /// What it takes of the line, in bits a second.
+    pub fn on_the_wire(self) -> u32 {
+        self.bits_per_second + 1_000 / self.packet_milliseconds * PACKET_BYTES_AROUND * 8
+    }
+}
+
+/// How the picture is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Video {
+    /// Of the encoder.
+    pub bits_per_second: u32,
+    /// How fast its packets leave, in bits a second: a key frame is spread, so that the voice finds a place between.
+    pub pace_bits_per_second: u32,
+    /// Pixels a row, even.
+    pub width: u32,
+    /// Rows, even.
+    pub height: u32,
+    /// Between two pictures at least.
+    pub every: Duration,
+    /// Each picture is complete in itself.
+    pub stills: bool,
+}
+
+impl Video {
+    /// What all pictures may take together, in bits a second; more than the encoder's where stills need less.
+    pub fn share(self) -> u32 {
+        self.pace_bits_per_second / (PACE_ROOM + 1) * PACE_ROOM
+    }
+}
+
+/// How voice and picture are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// The voice.
+    pub sound: Sound,
+    /// The picture.
+    pub video: Video,
+}
+
+/// Decides, and remembers where it stands.
 #[derive(Debug, Clone)]
-pub struct Rate {
-    target: f64,
-    minimum: f64,
-    maximum: f64,
-    recent: VecDeque<Fate>,
-    /// (when it was seen, one-way delay in microseconds on two unrelated clocks): increasing delays.
-    empty_line: VecDeque<(Duration, i64)>,
-    decided_at: Duration,
-    heard_at: Duration,
-    /// Growth waits until then after the line was found full.
-    grow_after: Duration,
-    loss: f64,
+pub struct Policy {
+    full: Picture,
+    maximum: u32,
+    /// Index into [`STEPS`]; its length is stills.
+    step: usize,
+    narrow: bool,
+    /// Since when there is room for the step above.
+    room_since: Option<Duration>,
+    plan: Plan,
 }
 
-impl Rate {
-    /// A rate that starts at [`PICTURE_BITS_PER_SECOND_START`] and never asks more than `picture_max`
-    /// (bits a second) for the picture.
-    pub fn new(picture_max: u32) -> Rate {
-        let sound = f64::from(SOUND_BITS_PER_SECOND);
-        let minimum = f64::from(PICTURE_BITS_PER_SECOND_MIN) + sound;
-        let maximum = (f64::from(picture_max) + sound).max(minimum);
-        Rate {
-            target: (f64::from(PICTURE_BITS_PER_SECOND_START) + sound).clamp(minimum, maximum),
-            minimum,
-            maximum,
-            recent: VecDeque::new(),
-            empty_line: VecDeque::new(),
-            decided_at: Duration::ZERO,
-            heard_at: Duration::ZERO,
-            grow_after: Duration::ZERO,
-            loss: 0.0,
+impl Policy {
+    /// For a picture of this size, of which the encoder spends at most `maximum` bits a second.
+    pub fn new(full: Picture, maximum: u32) -> Policy {
+        let video = Video {
+            bits_per_second: maximum.min(crate::estimator::BITS_PER_SECOND_START - Sound::WIDE.on_the_wire()),
+            pace_bits_per_second: maximum.saturating_add(maximum / PACE_ROOM),
+            width: full.width,
+            height: full.height,
+            every: Duration::ZERO,
+            stills: false,
+        };
+        let plan = Plan { sound: Sound::WIDE, video };
+        Policy { full, maximum, step: 0, narrow: false, room_since: None, plan }
+    }
+
+    /// What was decided last.
+    pub fn plan(&self) -> Plan {
+        self.plan
+    }
+
+    /// Decides anew. `taken` is what measurements, documents and retransmissions take of the line, in bits a second.
+    pub fn decide(&mut self, now: Duration, line: Estimate, taken: u32) -> Plan {
+        if line.silent {
+            // Nothing arrives however little is sent, and the line may come back as it was.
+            return self.plan;
         }
+        let total = line.bits_per_second;
+        // Retransmissions of a burst must not take the picture away altogether.
+        let left = total - taken.min(total / 2);
+        self.narrow = left < if self.narrow { NARROW_ABOVE } else { NARROW_BELOW };
+        let sound = if self.narrow { Sound::NARROW } else { Sound::WIDE };
+        // The encoder spends bits on a loss in small steps, so that it is not changed at every report.
+        let loss_percent = (line.lost_thousandths / 10).clamp(5, 25).next_multiple_of(5);
+        let sound = Sound { loss_percent, ..sound };
+        let picture = left.saturating_sub(sound.on_the_wire()).clamp(PICTURE_BITS_PER_SECOND_MIN, self.maximum);
+        self.walk(now, total, picture);
+        let (quarters, rate) = *STEPS.get(self.step).unwrap_or(&STEPS[STEPS.len() - 1]);
+        let side = |full: u32| (full * quarters / 4) & !1;
+        let stills = self.step == STEPS.len();
+        let every = if stills {
+            Duration::from_secs_f64(f64::from(STILL_BITS) / f64::from(picture)).clamp(STILL_EVERY.0, STILL_EVERY.1)
+        } else {
+            // A little less than the distance of two pictures, so that none is left out for a jitter of its time.
+            Duration::from_secs_f64(0.9 / f64::from(rate.min(self.full.frames_per_second)))
+        };
+        let pace_bits_per_second = picture.saturating_add(picture / PACE_ROOM);
+        // A still is as large as it needs to be: what is left makes room for packets that are sent again.
+        let bits_per_second = if stills { picture.min(STILL_BITS / STILL_EVERY.0.as_secs() as u32) } else { picture };
+        let video = Video {
+            bits_per_second,
+            pace_bits_per_second,
+            width: side(self.full.width),
+            height: side(self.full.height),
+            every,
+            stills,
+        };
+        self.plan = Plan { sound, video };
+        self.plan
     }
 
-    /// What the picture may take now, in bits a second: the line's estimate without the sound's share.
-    pub fn picture_bits_per_second(&self) -> u32 {
-        (self.target - f64::from(SOUND_BITS_PER_SECOND)) as u32
-    }
-
-    /// What picture and sound may take together, in bits a second.
-    pub fn total_bits_per_second(&self) -> f64 {
-        self.target
-    }
-
-    /// The share of packets lost in the last second, 0 to 1.
-    pub fn loss(&self) -> f64 {
-        self.loss
-    }
-
-    /// Takes in the fate of packets, in the order of their departure.
-    pub fn packets_reported(&mut self, now: Duration, fates: &[Fate]) {
-        if fates.is_empty() {
+    fn walk(&mut self, now: Duration, total: u32, picture: u32) {
+        let bears = |step: usize, room: f64| match STEPS.get(step) {
+            None => true,
+            Some(_) if total < STILLS_BELOW || f64::from(picture) < f64::from(MOVING_MIN) * room => false,
+            // The smallest moving picture is better than a still wherever the line is wide enough.
+            Some(_) if step + 1 == STEPS.len() => true,
+            Some((quarters, rate)) => {
+                let full = f64::from(self.full.width * self.full.height) * 30.0 * BITS_A_PIXEL;
+                // A large picture of few bits is what was asked for.
+                let scale = (f64::from(self.maximum / 100 * WHOLE_AT) / full).min(1.0);
+                let part = f64::from(quarters * quarters * rate) / (16.0 * 30.0);
+                f64::from(picture) >= full * scale * part * room
+            }
+        };
+        if !bears(self.step, 1.0) {
+            self.room_since = None;
+            while !bears(self.step, 1.0) {
+                self.step += 1;
+            }
             return;
         }
-        self.heard_at = now;
-        for fate in fates {
-            self.recent.push_back(*fate);
-            if let Some(delay) = delay_micros(fate) {
-                while self.empty_line.back().is_some_and(|(_, larger)| *larger >= delay) {
-                    self.empty_line.pop_back();
-                }
-                self.empty_line.push_back((now, delay));
-            }
-        }
-        let newest = self.recent.iter().map(|fate| fate.departed_at).max().unwrap_or_default();
-        while self.recent.len() > PACKETS_MAX
-            || self.recent.front().is_some_and(|oldest| oldest.departed_at + WINDOW < newest)
-        {
-            self.recent.pop_front();
-        }
-        while self.empty_line.len() > 1
-            && self.empty_line.front().is_some_and(|(seen, _)| *seen + EMPTY_LINE_MEMORY < now)
-        {
-            self.empty_line.pop_front();
-        }
-        if now >= self.decided_at + DECIDE_EVERY {
-            let elapsed = (now - self.decided_at).min(Duration::from_secs(1));
-            self.decided_at = now;
-            self.decide(now, elapsed, queueing(fates, self.empty_line.front()));
+        let up = self.step.checked_sub(1);
+        let leaves_stills = self.step < STEPS.len() || total >= STILLS_ABOVE;
+        // At its limit the picture has all the room that it will ever have.
+        let room = if picture == self.maximum { 1.0 } else { UP_ROOM };
+        let Some(up) = up.filter(|up| leaves_stills && bears(*up, room)) else {
+            self.room_since = None;
+            return;
+        };
+        let since = *self.room_since.get_or_insert(now);
+        if now >= since.saturating_add(UP_AFTER) {
+            self.step = up;
+            self.room_since = None;
         }
     }
-
-    /// To be called now and then: halves the rate when nothing is heard any more.
-    pub fn time_passed(&mut self, now: Duration) {
-        if self.heard_at > Duration::ZERO && now >= self.heard_at + SILENCE {
-            self.heard_at = now;
-            self.grow_after = now + WINDOW;
-            self.set(self.target * 0.5);
-        }
-    }
-
-    fn decide(&mut self, now: Duration, elapsed: Duration, queueing: Option<Duration>) {
-        let lost = self.recent.iter().filter(|fate| fate.arrived_at.is_none()).count();
-        self.loss = lost as f64 / self.recent.len().max(1) as f64;
-        let arrived = self.arrived_bits_per_second();
-        let queueing = queueing.unwrap_or_default();
-        if queueing > QUEUE_FULL {
-            // Below what arrives, so that the queue drains; how far below grows with the queue.
-            let drain = if queueing > QUEUE_FULL * 3 { 0.6 } else { 0.85 };
-            self.set(self.target.min(arrived * drain));
-            self.grow_after = now + WINDOW;
-        } else if self.loss > 0.10 {
-            // The line loses by itself up to a tenth (radio, old copper); beyond, it is overfull.
-            self.set(self.target * (1.0 - 0.5 * self.loss * elapsed.as_secs_f64()));
-        } else if self.loss < 0.06 && queueing < QUEUE_EMPTY && now >= self.grow_after {
-            let grown = self.target * (1.0 + 0.15 * elapsed.as_secs_f64());
-            // A source that sends less than it may proves nothing about the line: never beyond one
-            // and a half times what arrived.
-            self.set(grown.min(arrived * 1.5 + 20_000.0).max(self.target));
-        }
-    }
-
-    fn arrived_bits_per_second(&self) -> f64 {
-        let mut arrivals = self.recent.iter().filter_map(|fate| fate.arrived_at);
-        let Some(first) = arrivals.next() else { return 0.0 };
-        let (oldest, newest) = arrivals.fold((first, first), |(low, high), at| (low.min(at), high.max(at)));
-        let span = (newest - oldest).as_secs_f64().max(0.3);
-        let bytes: usize = self.recent.iter().filter(|fate| fate.arrived_at.is_some()).map(|f| f.size_bytes).sum();
-        bytes as f64 * 8.0 / span
-    }
-
-    fn set(&mut self, target: f64) {
-        self.target = target.clamp(self.minimum, self.maximum);
-    }
-}
-
-fn delay_micros(fate: &Fate) -> Option<i64> {
-    let arrived = i64::try_from(fate.arrived_at?.as_micros()).ok()?;
-    let departed = i64::try_from(fate.departed_at.as_micros()).ok()?;
-    arrived.checked_sub(departed)
-}
-
-/// The mean time these packets stood in queues: their delay less the delay of the empty line.
-fn queueing(fates: &[Fate], empty_line: Option<&(Duration, i64)>) -> Option<Duration> {
-    let (_, empty) = empty_line?;
-    let delays: Vec<i64> = fates.iter().filter_map(delay_micros).collect();
-    if delays.is_empty() {
-        return None;
-    }
-    // Wide enough for any sum of two unrelated clocks.
-    let mean = delays.iter().map(|delay| i128::from(*delay) - i128::from(*empty)).sum::<i128>() / delays.len() as i128;
-    Some(Duration::from_micros(u64::try_from(mean).unwrap_or(0)))
 }
 
 #[cfg(test)]
@@ -196,118 +211,99 @@ mod tests {
     use super::*;
     use rand::{Rng, SeedableRng, rngs::StdRng};
 
-    /// A line of a given rate with a queue and loss, in virtual time. Its source sends what it may.
-    struct Line {
-        rate: Rate,
-        now: Duration,
-        /// When the queue will have drained.
-        free_at: Duration,
-        unreported: Vec<Fate>,
-        chance: StdRng,
-        worst_queueing: Duration,
+    const FULL: Picture = Picture { width: 640, height: 480, frames_per_second: 30 };
+
+    fn line(bits_per_second: u32) -> Estimate {
+        Estimate { bits_per_second, lost_thousandths: 0, round_trip: Duration::from_millis(100), silent: false }
     }
 
-    impl Line {
-        fn new(seed: u64) -> Line {
-            println!("seed {seed}");
-            Line {
-                rate: Rate::new(1_000_000),
-                now: Duration::ZERO,
-                free_at: Duration::ZERO,
-                unreported: Vec::new(),
-                chance: StdRng::seed_from_u64(seed),
-                worst_queueing: Duration::ZERO,
-            }
+    /// What stands after the line was so for `seconds`.
+    fn settled(policy: &mut Policy, from: u64, seconds: u64, estimate: Estimate, taken: u32) -> Plan {
+        for tenth in 0..seconds * 10 {
+            policy.decide(Duration::from_secs(from) + Duration::from_millis(tenth * 100), estimate, taken);
         }
-
-        /// Runs `seconds` at `bits_per_second` (0 is a cut) with `loss`, reporting 16 times a second.
-        fn run(&mut self, seconds: u64, bits_per_second: f64, loss: f64) {
-            let end = self.now + Duration::from_secs(seconds);
-            let mut reported_at = self.now;
-            while self.now < end {
-                let size_bytes = 1_000;
-                self.now += Duration::from_secs_f64(size_bytes as f64 * 8.0 / self.rate.total_bits_per_second());
-                let lost = bits_per_second == 0.0 || self.chance.random_bool(loss);
-                let arrived_at = (!lost).then(|| {
-                    self.free_at =
-                        self.free_at.max(self.now) + Duration::from_secs_f64(size_bytes as f64 * 8.0 / bits_per_second);
-                    self.free_at + Duration::from_millis(40)
-                });
-                let queueing = self.free_at.saturating_sub(self.now);
-                self.worst_queueing = self.worst_queueing.max(queueing);
-                self.unreported.push(Fate { size_bytes, departed_at: self.now, arrived_at });
-                self.rate.time_passed(self.now);
-                if self.now > reported_at + Duration::from_millis(62) && bits_per_second > 0.0 {
-                    reported_at = self.now;
-                    let now = self.now;
-                    // The far end speaks only of what has reached it by now.
-                    let (known, later): (Vec<Fate>, Vec<Fate>) =
-                        self.unreported.drain(..).partition(|fate| fate.arrived_at.is_none_or(|at| at <= now));
-                    self.unreported = later;
-                    self.rate.packets_reported(self.now, &known);
-                }
-            }
-        }
+        policy.plan()
     }
 
     #[test]
-    fn a_good_line_is_used_to_the_limit_of_the_picture() {
-        let mut line = Line::new(1);
-        line.run(15, 5_000_000.0, 0.0);
-        assert_eq!(line.rate.picture_bits_per_second(), 1_000_000);
+    fn the_picture_gives_way_in_steps_and_climbs_back_by_itself() {
+        let mut policy = Policy::new(FULL, 1_000_000);
+        let at = |policy: &mut Policy, from, bits| {
+            let plan = settled(policy, from, 10, line(bits), 0);
+            (plan.video.height, plan.video.stills, plan.sound.packet_milliseconds)
+        };
+        assert_eq!(at(&mut policy, 0, 1_056_000), (480, false, 20));
+        assert_eq!(at(&mut policy, 10, 350_000), (360, false, 20));
+        assert_eq!(at(&mut policy, 20, 200_000), (240, false, 20));
+        assert_eq!(at(&mut policy, 30, 140_000), (240, true, 20));
+        assert_eq!(at(&mut policy, 40, 90_000), (240, true, 40));
+        assert_eq!(at(&mut policy, 50, 160_000), (240, true, 20), "a line on the border does not flicker");
+        assert_eq!(at(&mut policy, 60, 200_000), (240, false, 20));
+        assert_eq!(at(&mut policy, 70, 1_056_000), (480, false, 20));
     }
 
     #[test]
-    fn a_narrow_line_is_found_and_its_queue_stays_short() {
-        let mut line = Line::new(2);
-        line.run(20, 300_000.0, 0.01);
-        line.worst_queueing = Duration::ZERO;
-        line.run(30, 300_000.0, 0.01);
-        let total = line.rate.total_bits_per_second();
-        assert!((150_000.0..=330_000.0).contains(&total), "{total}");
-        assert!(line.worst_queueing < Duration::from_millis(500), "{:?}", line.worst_queueing);
+    fn a_step_down_is_taken_at_once_and_one_up_after_three_seconds() {
+        let mut policy = Policy::new(FULL, 1_000_000);
+        settled(&mut policy, 0, 10, line(1_056_000), 0);
+        assert!(policy.decide(Duration::from_secs(10), line(100_000), 0).video.stills);
+        assert!(settled(&mut policy, 11, 3, line(1_056_000), 0).video.stills);
+        assert!(!settled(&mut policy, 14, 1, line(1_056_000), 0).video.stills);
     }
 
     #[test]
-    fn after_a_cut_the_picture_comes_back_by_itself() {
-        let mut line = Line::new(3);
-        line.run(20, 2_000_000.0, 0.0);
-        line.run(8, 0.0, 0.0);
-        assert_eq!(line.rate.picture_bits_per_second(), PICTURE_BITS_PER_SECOND_MIN);
-        line.run(30, 2_000_000.0, 0.0);
-        assert!(line.rate.picture_bits_per_second() > 700_000, "{}", line.rate.picture_bits_per_second());
+    fn measurements_come_before_the_picture_and_the_voice_keeps_its_share() {
+        let mut policy = Policy::new(FULL, 1_000_000);
+        let free = settled(&mut policy, 0, 10, line(300_000), 0);
+        let measuring = settled(&mut policy, 10, 10, line(300_000), 60_000);
+        assert_eq!(free.video.bits_per_second - measuring.video.bits_per_second, 60_000);
+        assert_eq!(free.sound, measuring.sound);
+        let swamped = settled(&mut policy, 20, 10, line(300_000), 5_000_000);
+        assert_eq!(swamped.sound.bits_per_second, 32_000);
+        assert!(swamped.video.bits_per_second + swamped.sound.on_the_wire() <= 150_000);
     }
 
     #[test]
-    fn five_percent_of_loss_alone_does_not_take_the_picture_away() {
-        let mut line = Line::new(4);
-        line.run(30, 2_000_000.0, 0.05);
-        assert!(line.rate.picture_bits_per_second() > 400_000, "{}", line.rate.picture_bits_per_second());
+    fn a_silent_line_changes_nothing() {
+        let mut policy = Policy::new(FULL, 1_000_000);
+        let before = settled(&mut policy, 0, 10, line(1_056_000), 0);
+        let silent = Estimate { silent: true, ..line(45_000) };
+        assert_eq!(settled(&mut policy, 10, 30, silent, 0), before);
     }
 
     #[test]
-    fn whatever_is_reported_the_rate_stays_within_its_limits() {
+    fn the_more_is_lost_the_more_the_voice_prepares_for_it() {
+        let mut policy = Policy::new(FULL, 1_000_000);
+        let percent = |policy: &mut Policy, lost_thousandths| {
+            policy.decide(Duration::ZERO, Estimate { lost_thousandths, ..line(500_000) }, 0).sound.loss_percent
+        };
+        assert_eq!(percent(&mut policy, 0), 5);
+        assert_eq!(percent(&mut policy, 62), 10);
+        assert_eq!(percent(&mut policy, 1_000), 25);
+    }
+
+    #[test]
+    fn whatever_the_line_does_voice_and_picture_fit_into_it() {
         let seed = rand::random();
         println!("seed {seed}");
         let mut chance = StdRng::seed_from_u64(seed);
-        let mut rate = Rate::new(1_000_000);
-        for _ in 0..20_000 {
-            let fates: Vec<Fate> = (0..chance.random_range(0..40))
-                .map(|_| Fate {
-                    size_bytes: chance.random_range(0..100_000),
-                    departed_at: Duration::from_micros(chance.random_range(0..u64::MAX >> 12)),
-                    arrived_at: chance.random_bool(0.5).then(|| Duration::from_micros(chance.random())),
-                })
-                .collect();
-            let now = Duration::from_micros(chance.random_range(0..u64::MAX >> 12));
-            if chance.random_bool(0.5) {
-                rate.packets_reported(now, &fates);
-            } else {
-                rate.time_passed(now);
+        for _ in 0..200 {
+            let full = Picture {
+                width: chance.random_range(80..=960) * 2,
+                height: chance.random_range(60..=540) * 2,
+                frames_per_second: chance.random_range(5..=30),
+            };
+            let mut policy = Policy::new(full, chance.random_range(100_000..4_000_000));
+            for tenth in 0..200 {
+                let bits = chance.random_range(crate::estimator::BITS_PER_SECOND_MIN..5_000_000);
+                let estimate = Estimate { lost_thousandths: chance.random_range(0..=1_000), ..line(bits) };
+                let taken = chance.random_range(0..200_000);
+                let Plan { sound, video } = policy.decide(Duration::from_millis(tenth * 100), estimate, taken);
+                assert!(video.bits_per_second + sound.on_the_wire() <= bits, "{video:?} {sound:?} in {bits}");
+                assert_eq!((video.width % 2, video.height % 2), (0, 0));
+                assert!(video.width <= full.width && video.height <= full.height);
+                assert_eq!(video.stills, policy.step == STEPS.len());
             }
-            let picture = rate.picture_bits_per_second();
-            assert!((PICTURE_BITS_PER_SECOND_MIN..=1_000_000).contains(&picture), "{picture}");
-            assert!(rate.recent.len() <= PACKETS_MAX);
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::counts::{Counts, Sequence, forward};
 use crate::news::MediaNews;
 use crate::peer::{OPUS_PAYLOAD_TYPE, Peer, PeerNews, VP8_PAYLOAD_TYPE};
 use crate::player::Player;
+use crate::policy::{INSTRUMENT_SOUND_ON_THE_WIRE, Plan, Policy};
 use crate::progress::{News, Progress, Sign};
 use crate::studio::Studio;
 use crate::{CallEvent, Channels, Fault, KEY_FRAME_EVERY, Stats, channel, lock, now};
@@ -20,6 +21,8 @@ use webrtc::peer_connection::{RTCStatsReportEntry, StatsSelector};
 pub(crate) const NEWS_WAITING_MAX: usize = 256;
 /// How often the caller hears how the call goes.
 const STATS_EVERY: Duration = Duration::from_secs(2);
+/// How often the shares of voice and picture are decided at most.
+const DECIDE_EVERY: Duration = Duration::from_millis(250);
 /// The far end's tracks that are played at most: one picture, one sound.
 const TRACKS_MAX: usize = 2;
 
@@ -45,11 +48,26 @@ pub(crate) struct Run {
     tasks: JoinSet<()>,
     tracks: usize,
     reported: (Instant, u64, u64),
+    policy: Policy,
+    began: Instant,
+    decided_at: Instant,
+    /// Bytes sent beside voice and picture until the last decision, and how many bits a second that was lately.
+    beside: (u64, f64),
+    /// How long received packets are kept.
+    kept: watch::Sender<Duration>,
 }
 
 impl Run {
     pub(crate) fn new(peer: Arc<Peer>, channels: Channels, studio: Studio, events: mpsc::Sender<CallEvent>) -> Run {
+        let settings = &studio.settings;
+        let policy = Policy::new(settings.picture, settings.picture_bits_per_second_max);
+        let kept = Duration::from_millis(settings.jitter_milliseconds.into());
         Run {
+            policy,
+            began: now(),
+            decided_at: now(),
+            beside: (0, 0.0),
+            kept: watch::channel(kept).0,
             peer,
             channels,
             studio,
@@ -82,19 +100,35 @@ impl Run {
         let Some(mut media_heard) = self.studio.heard.take() else { return };
         if let Some(captured) = self.studio.captured.take() {
             let peer = &self.peer;
-            let streams: [(_, &Arc<TrackLocalStaticRTP>, Sequence); 4] = [
-                (captured.picture, &peer.picture, |counts| &counts.picture_sequence),
-                (captured.sound, &peer.sound, |counts| &counts.sound_sequence),
-                (captured.instrument_picture, &peer.instrument_picture, |counts| &counts.instrument_picture_sequence),
-                (captured.instrument_sound, &peer.instrument_sound, |counts| &counts.instrument_sound_sequence),
+            // Pictures leave at their pace; sounds at once.
+            let pace: fn(&Counts) -> u32 = |counts| counts.picture_pace.load(Ordering::Relaxed);
+            let at_once: fn(&Counts) -> u32 = |_| 0;
+            let streams: [(_, &Arc<TrackLocalStaticRTP>, Sequence, _); 4] = [
+                (captured.picture, &peer.picture, |counts| &counts.picture_sequence, pace),
+                (captured.sound, &peer.sound, |counts| &counts.sound_sequence, at_once),
+                (
+                    captured.instrument_picture,
+                    &peer.instrument_picture,
+                    |counts| &counts.instrument_picture_sequence,
+                    pace,
+                ),
+                (
+                    captured.instrument_sound,
+                    &peer.instrument_sound,
+                    |counts| &counts.instrument_sound_sequence,
+                    at_once,
+                ),
             ];
-            for (packets, track, sequence) in streams {
-                self.tasks.spawn(forward(packets, Arc::clone(track), Arc::clone(&self.counts), sequence));
+            for (packets, track, sequence, pace) in streams {
+                self.tasks.spawn(forward(packets, Arc::clone(track), Arc::clone(&self.counts), sequence, pace));
             }
         }
         let key_frame_asked = Arc::clone(&self.peer.key_frame_asked);
         let instrument_key_frame_asked = Arc::clone(&self.peer.instrument_key_frame_asked);
-        let mut picture_bits = self.peer.picture_bits.clone();
+        let mut line = self.peer.line.clone();
+        let mut decide = tokio::time::interval(DECIDE_EVERY);
+        decide.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.apply(None);
         let mut stats = tokio::time::interval(STATS_EVERY);
         stats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut key_frame_sent_at: Option<Instant> = None;
@@ -119,9 +153,9 @@ impl Run {
                         self.tell_news(news).await;
                     }
                 }
-                Ok(()) = picture_bits.changed() => {
-                    let bits = *picture_bits.borrow_and_update();
-                    self.studio.set_picture_bits_per_second(bits);
+                Ok(()) = line.changed() => {
+                    line.mark_unchanged();
+                    self.decide();
                 }
                 () = instrument_key_frame_asked.notified() => {
                     if instrument_key_frame_sent_at.is_none_or(|at| now() >= at + KEY_FRAME_EVERY) {
@@ -129,8 +163,9 @@ impl Run {
                         self.studio.force_instrument_key_frame();
                     }
                 }
+                _ = decide.tick() => self.decide(),
                 () = key_frame_asked.notified() => {
-                    if key_frame_sent_at.is_none_or(|at| now() >= at + KEY_FRAME_EVERY) {
+                    if key_frame_sent_at.is_none_or(|at| now() >= at + self.key_frame_every()) {
                         key_frame_sent_at = Some(now());
                         self.send_key_frame();
                     }
@@ -143,6 +178,57 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// Gives voice and picture their shares of the line, and what is received its time.
+    fn decide(&mut self) {
+        let (now, line) = (now(), *self.peer.line.borrow());
+        let elapsed = now - self.decided_at;
+        if elapsed < DECIDE_EVERY {
+            return;
+        }
+        self.decided_at = now;
+        let beside = self.peer.resent_bytes.load(Ordering::Relaxed) + self.peer.message_bytes.load(Ordering::Relaxed);
+        let bits = beside.saturating_sub(self.beside.0) as f64 * 8.0 / elapsed.as_secs_f64();
+        // Messages come in bursts that the picture should not follow.
+        self.beside = (beside, self.beside.1 * 0.8 + bits * 0.2);
+        let before = self.policy.plan();
+        let heard = if self.studio.instrument_sound.feed.is_some() { INSTRUMENT_SOUND_ON_THE_WIRE } else { 0 };
+        self.policy.decide(now - self.began, line, self.beside.1 as u32 + heard);
+        self.apply(Some(before));
+        let asked = Duration::from_millis(self.studio.settings.jitter_milliseconds.into());
+        let kept = self.counts.arrivals.kept(now, asked, line.round_trip);
+        self.kept.send_if_modified(|former| std::mem::replace(former, kept) != kept);
+    }
+
+    /// Sets the encoders to the plan, where it differs.
+    fn apply(&self, before: Option<Plan>) {
+        let plan = self.policy.plan();
+        if before.is_none_or(|before| before.video != plan.video) {
+            self.counts.picture_pace.store(plan.video.pace_bits_per_second, Ordering::Relaxed);
+            self.studio.set_video(plan.video);
+        }
+        if before.is_none_or(|before| before.sound != plan.sound)
+            && let Some(sound) = &self.studio.sound
+        {
+            sound.set(plan.sound);
+        }
+        if before
+            .is_some_and(|before| (before.video.height, before.video.stills) != (plan.video.height, plan.video.stills))
+        {
+            tracing::info!(rows = plan.video.height, stills = plan.video.stills, "the picture follows the line");
+        }
+    }
+
+    /// A key frame is many times as large as other pictures: the next one waits until this one has had the time to
+    /// arrive and to be seen.
+    fn key_frame_every(&self) -> Duration {
+        let narrow = match self.policy.plan().video.bits_per_second {
+            bits if bits < 200_000 => Duration::from_millis(1_500),
+            bits if bits < 500_000 => Duration::from_millis(800),
+            _ => KEY_FRAME_EVERY,
+        };
+        narrow.max(self.peer.line.borrow().round_trip.mul_f64(1.5))
     }
 
     fn obey(&mut self, order: Order) {
@@ -176,7 +262,7 @@ impl Run {
                 if let Err(why) = self.studio.show_instrument(pictures, &self.counts, &mut self.tasks) {
                     tracing::error!("an instrument's picture cannot be sent: {why}");
                 }
-                self.share_bits();
+                self.apply(None);
             }
             Order::HearInstrument(blocks) => {
                 if let Err(why) = self.studio.hear_instrument(blocks, &self.counts, &mut self.tasks) {
@@ -207,6 +293,8 @@ impl Run {
                     loudness: self.remote_loudness.clone(),
                     news: self.studio.news.clone(),
                     counts: Arc::clone(&self.counts),
+                    kept: self.kept.subscribe(),
+                    line: self.peer.line.clone(),
                 };
                 self.tasks.spawn(player.play(track));
             }
@@ -221,7 +309,7 @@ impl Run {
             MediaNews::InstrumentLost(why) => Fault::Undecodable { why },
             MediaNews::InstrumentClosed(feed, number) => {
                 self.studio.instrument_closed(feed, number);
-                self.share_bits();
+                self.apply(None);
                 return;
             }
             MediaNews::PictureLost(why) => {
@@ -240,11 +328,7 @@ impl Run {
         if let Err(why) = self.studio.replace_broken(picture, &self.counts) {
             tracing::error!("nothing can be sent in place of a broken device: {why}");
         }
-        self.share_bits();
-    }
-
-    fn share_bits(&self) {
-        self.studio.set_picture_bits_per_second(*self.peer.picture_bits.borrow());
+        self.apply(None);
     }
 
     fn send_key_frame(&self) {
@@ -285,12 +369,18 @@ impl Run {
         let (last, sent_before, received_before) = std::mem::replace(&mut self.reported, (now(), sent, received));
         let seconds = (now() - last).as_secs_f64().max(0.001);
         let rate = |bytes: u64, before: u64| (bytes.saturating_sub(before) as f64 * 8.0 / seconds) as u32;
+        let (line, plan) = (*self.peer.line.borrow(), self.policy.plan());
         let stats = Stats {
             round_trip_milliseconds: self.round_trip_milliseconds().await,
-            picture_bits_per_second: *self.peer.picture_bits.borrow(),
+            line_bits_per_second: line.bits_per_second,
+            picture_bits_per_second: plan.video.bits_per_second,
+            picture_height: plan.video.height,
+            stills: plan.video.stills,
+            received_lost_thousandths: self.counts.arrivals.lost_thousandths(),
+            kept_milliseconds: u32::try_from(self.kept.borrow().as_millis()).unwrap_or(u32::MAX),
             sent_bits_per_second: rate(sent, sent_before),
             received_bits_per_second: rate(received, received_before),
-            lost_thousandths: *self.peer.loss_thousandths.borrow(),
+            lost_thousandths: line.lost_thousandths,
             remote_pictures: self.studio.remote_slot.borrow().as_ref().map_or(0, |frame| frame.number),
             microphone_decibels: self.studio.loudness.take_decibels(),
             remote_decibels: self.remote_loudness.take_decibels(),

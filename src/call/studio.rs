@@ -6,6 +6,7 @@ use crate::instrument::{PictureFeed, SoundFeed};
 use crate::news::MediaNews;
 use crate::peer::{OPUS_PAYLOAD_TYPE, Peer, VP8_PAYLOAD_TYPE};
 use crate::playback::Loudspeaker;
+use crate::policy::Video;
 use crate::{AudioSource, CallError, Settings, VideoSource};
 use media::{Beat, Frame, FrameSlot, Loudness, SoundBlock};
 use rtc::rtp;
@@ -41,7 +42,7 @@ pub(crate) struct Captured {
 pub(crate) struct Instrument<F> {
     pub(crate) marks: Marks,
     out: mpsc::Sender<rtp::Packet>,
-    feed: Option<F>,
+    pub(crate) feed: Option<F>,
     /// Counts the sources: what an earlier one still says is of no interest.
     number: u64,
 }
@@ -244,15 +245,17 @@ impl Studio {
         }
     }
 
-    /// What all pictures may take together, in bits a second: most of it for an instrument's, while there is one.
-    pub(crate) fn set_picture_bits_per_second(&self, bits: u32) {
+    /// How pictures are sent from now on: most of what they may take is an instrument's, while there is one.
+    pub(crate) fn set_video(&self, video: Video) {
         let instrument = &self.instrument_picture.feed;
-        let for_instrument = if instrument.is_some() { bits / 100 * INSTRUMENT_SHARE } else { 0 };
+        let share = video.share();
+        let for_instrument = if instrument.is_some() { share / 100 * INSTRUMENT_SHARE } else { 0 };
         if let Some(instrument) = instrument {
             instrument.set_bits_per_second(for_instrument);
         }
         if let Some(picture) = &self.picture {
-            picture.set_bits_per_second(bits - for_instrument);
+            let bits_per_second = video.bits_per_second.min(share - for_instrument);
+            picture.set(Video { bits_per_second, ..video });
         }
     }
 

@@ -158,6 +158,12 @@ impl Running {
         Ok(running)
     }
 
+    /// To be called when an element's delay was changed: the sinks wait for it from now on.
+    pub fn delay_anew(&self) {
+        // An error is that of a pipeline that stops.
+        let _ = self.pipeline.recalculate_latency();
+    }
+
     /// The element of that name.
     pub fn element(&self, name: &str) -> Option<gst::Element> {
         self.pipeline.by_name(name)

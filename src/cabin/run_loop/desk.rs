@@ -1,7 +1,7 @@
 //! The desk: the line to it, the waiting room, the physician it offers.
 
 use consult::dossier::{ConsultationId, Dossier};
-use consult::journey::{CallEnd, Input, Step, WaitingNews};
+use consult::journey::{CallEnd, CallLine, Input, Step, WaitingNews};
 use consult::physician::{Authentication, Physician};
 use consult::vitals::Measurement;
 use drivers::ports::system_clock;
@@ -109,6 +109,11 @@ impl Cabin {
                 // the direct line to the page still lives, the exchange goes on over it.
                 if self.is_call_forgotten() && self.physician.is_none() {
                     self.call_ended(EndCause::CabinLost);
+                }
+                // The page's offer of another path, made while this line was down, was lost with it.
+                let interrupted = matches!(self.journey.step(), Step::Call { line: CallLine::Interrupted { .. }, .. });
+                if let Some(ticket) = self.desk.ticket.clone().filter(|_| interrupted && self.physician.is_some()) {
+                    self.say(FromCabin::RestartIce { ticket });
                 }
             }
             DeskEvent::Said(message) => self.desk_said(*message),

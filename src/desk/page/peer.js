@@ -4,12 +4,18 @@
 const LIVE_LIFETIME_MS = 500;
 const CONNECT_MAX_MS = 12000;
 const FAILED_WAIT_MS = 4000;
+// An unanswered offer of a path means that the cabin is cut off from the desk too: this connection waits for it.
+const ANSWER_WAIT_MS = 60000;
+// A path that both ends agreed on is found within this time, or another is asked for, each time after twice as long.
+const PATH_WAIT_MS = 1500;
+const PATH_WAIT_MAX_MS = 12000;
 
 export class Peer extends EventTarget {
   #pc = null;
   #send; #ticket;
   #early = [];
   #watch = 0;
+  #pathWait = 0;
   #closed = false;
   channels = {};
   /// The physician's media, and the desk's servers: for the next connection.
@@ -55,7 +61,7 @@ export class Peer extends EventTarget {
       ...(candidate?.usernameFragment != null && { username_fragment: candidate.usernameFragment }),
     });
     pc.onconnectionstatechange = () => this.#state(pc);
-    this.#watch = setTimeout(() => { if (pc === this.#pc && pc.connectionState !== "connected") this.dial(); }, CONNECT_MAX_MS);
+    this.#within(pc, CONNECT_MAX_MS, () => this.dial());
     await this.#offer(pc);
   }
 
@@ -69,8 +75,16 @@ export class Peer extends EventTarget {
   async answer(sdp) {
     const pc = this.#pc;
     if (!pc || pc.signalingState !== "have-local-offer") return;
+    // Offers of a cut line arrive together when it is back, and so do their answers: only that to the present one counts.
+    const offer = sdp.match(/^a=x-offer:(\S+)/m)?.[1];
+    if (offer && !pc.localDescription.sdp.includes(`a=ice-ufrag:${offer}\r\n`)) return;
     try {
+      const again = pc.remoteDescription !== null && pc.connectionState !== "connected";
       await pc.setRemoteDescription({ type: "answer", sdp });
+      if (again) {
+        this.#pathWait = Math.min(this.#pathWait * 2 || PATH_WAIT_MS, PATH_WAIT_MAX_MS);
+        this.#within(pc, this.#pathWait, () => this.#restartIce());
+      }
       for (const candidate of this.#early.splice(0)) await pc.addIceCandidate(candidate).catch(() => {});
     } catch {
       // An answer to a former offer: dial anew rather than stay between two.
@@ -94,13 +108,22 @@ export class Peer extends EventTarget {
     if (pc === this.#pc) this.#send({ type: "sdp", ticket: this.#ticket, kind: "offer", sdp: pc.localDescription.sdp });
   }
 
+  /// Does something about a connection that is not up after this time.
+  #within(pc, ms, act) {
+    clearTimeout(this.#watch);
+    this.#watch = setTimeout(() => { if (pc === this.#pc && pc.connectionState !== "connected") act(); }, ms);
+  }
+
   #state(pc) {
     if (pc !== this.#pc) return;
-    // While it connects, the watch of `dial` goes on.
-    if (pc.connectionState !== "connecting") clearTimeout(this.#watch);
-    if (pc.connectionState === "failed") this.dial();
+    // While it connects, the watch goes on.
+    if (pc.connectionState === "connected") { clearTimeout(this.#watch); this.#pathWait = 0; }
+    if (pc.connectionState === "failed") {
+      if (pc.signalingState !== "have-local-offer" || !pc.remoteDescription) return this.dial();
+      this.#within(pc, ANSWER_WAIT_MS, () => this.dial());
+    }
     // Wi-Fi that changed comes back by itself within seconds, or never.
-    if (pc.connectionState === "disconnected") this.#watch = setTimeout(() => { if (pc === this.#pc && pc.connectionState === "disconnected") this.#restartIce(); }, FAILED_WAIT_MS);
+    if (pc.connectionState === "disconnected") this.#within(pc, this.#pathWait || FAILED_WAIT_MS, () => this.#restartIce());
     this.#say("state", pc.connectionState);
   }
 

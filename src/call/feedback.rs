@@ -1,0 +1,313 @@
+//! What the two ends tell each other about packets, between the library and our own decisions: the estimator's
+//! plug, the far end's requests for a key frame, and which lost packets are worth sending again.
+
+use crate::estimator::{Estimate, Estimator, Fate, SILENCE};
+use rtc::interceptor::{Attribute, BandwidthEstimator, Interceptor, Packet, PacketReport, StreamInfo, TaggedPacket};
+use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
+use rtc::sansio::Protocol;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// IPv4, UDP and the tag of SRTP, around what the library counts.
+const BYTES_AROUND: usize = 20 + 8 + 10;
+/// Packets sent again are remembered up to this many; beyond, the oldest round trips are forgotten.
+const ANSWERED_MAX: usize = 4_096;
+/// Packets sent again may take this share of what the line carries: what a line loses beyond that comes as a key frame.
+const SHARE_OF_LINE: f64 = 0.25;
+/// A packet is not sent again sooner, however short the way.
+const AGAIN_AFTER_MIN: Duration = Duration::from_millis(30);
+
+/// The estimator, fed by the library's transport-wide feedback.
+pub(crate) struct Plug {
+    estimator: Estimator,
+    start: Instant,
+    /// When the estimator next looks at the time.
+    next_at: Instant,
+    out: watch::Sender<Estimate>,
+}
+
+impl Plug {
+    /// With the estimate at its other end, which changes with each report.
+    pub(crate) fn new(maximum: u32, start: Instant) -> (Plug, watch::Receiver<Estimate>) {
+        let estimator = Estimator::new(maximum);
+        let (out, estimate) = watch::channel(estimator.estimate());
+        (Plug { estimator, start, next_at: start, out }, estimate)
+    }
+
+    fn publish(&self) {
+        let estimate = self.estimator.estimate();
+        self.out.send_if_modified(|last| std::mem::replace(last, estimate) != estimate);
+    }
+}
+
+impl BandwidthEstimator for Plug {
+    fn on_reports(&mut self, now: Instant, reports: &[PacketReport]) {
+        let fates: Vec<Fate> = reports
+            .iter()
+            .map(|report| Fate {
+                size_bytes: report.size + BYTES_AROUND,
+                departed_at: report.departure.saturating_duration_since(self.start),
+                arrived_at: report.arrival.filter(|_| report.arrived),
+            })
+            .collect();
+        self.estimator.packets_reported(now.saturating_duration_since(self.start), &fates);
+        self.publish();
+    }
+
+    fn target_bitrate(&self) -> f64 {
+        f64::from(self.estimator.estimate().bits_per_second)
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.next_at = now + SILENCE / 4;
+        self.estimator.time_passed(now.saturating_duration_since(self.start));
+        self.publish();
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Some(self.next_at)
+    }
+}
+
+/// Stands between the line and the library's answers to requests for lost packets. The library sends a packet again at
+/// every request; a far end that asks every tenth of a second over a long line would fill it with copies (measured: three
+/// times the picture), and a line that is overfull would be filled by the answers to its own losses.
+pub(crate) struct Retransmissions {
+    line: watch::Receiver<Estimate>,
+    /// Bytes sent again since the start.
+    resent: Arc<AtomicU64>,
+    answered: HashMap<(u32, u16), Instant>,
+    /// What may be sent again, in bits, and when it was last counted.
+    allowed: f64,
+    counted_at: Option<Instant>,
+    incoming: VecDeque<TaggedPacket>,
+    outgoing: VecDeque<TaggedPacket>,
+}
+
+impl Retransmissions {
+    pub(crate) fn new(line: watch::Receiver<Estimate>, resent: Arc<AtomicU64>) -> Retransmissions {
+        Retransmissions {
+            line,
+            resent,
+            answered: HashMap::new(),
+            allowed: 0.0,
+            counted_at: None,
+            incoming: VecDeque::new(),
+            outgoing: VecDeque::new(),
+        }
+    }
+
+    /// Leaves of a request what is worth an answer.
+    fn worth(&mut self, now: Instant, request: &TransportLayerNack) -> Vec<NackPair> {
+        let Estimate { bits_per_second, round_trip, .. } = *self.line.borrow();
+        let share = f64::from(bits_per_second) * SHARE_OF_LINE;
+        let elapsed = self.counted_at.replace(now).map_or(1.0, |at| now.saturating_duration_since(at).as_secs_f64());
+        self.allowed = (self.allowed + share * elapsed).min(share);
+        if self.allowed <= 0.0 {
+            return Vec::new();
+        }
+        let again_after = round_trip.max(AGAIN_AFTER_MIN);
+        if self.answered.len() > ANSWERED_MAX {
+            self.answered.retain(|_, at| now.saturating_duration_since(*at) < again_after);
+        }
+        let asked = request.nacks.iter().flat_map(|pair| {
+            let further = (0..16).filter(|bit| pair.lost_packets & (1 << bit) != 0);
+            std::iter::once(pair.packet_id).chain(further.map(|bit| pair.packet_id.wrapping_add(bit + 1)))
+        });
+        let answered = &mut self.answered;
+        asked
+            .filter(|number| {
+                let key = (request.media_ssrc, *number);
+                let due = answered.get(&key).is_none_or(|at| now.saturating_duration_since(*at) >= again_after);
+                if due {
+                    answered.insert(key, now);
+                }
+                due
+            })
+            .map(|packet_id| NackPair { packet_id, lost_packets: 0 })
+            .collect()
+    }
+}
+
+impl Protocol<TaggedPacket, TaggedPacket, ()> for Retransmissions {
+    type Rout = TaggedPacket;
+    type Wout = TaggedPacket;
+    type Eout = ();
+    type Error = rtc::shared::error::Error;
+    type Time = Instant;
+
+    fn handle_read(&mut self, mut message: TaggedPacket) -> Result<(), Self::Error> {
+        let now = message.now;
+        if let Packet::Rtcp(packets) = &mut message.message.packet {
+            let is_request = |packet: &dyn std::any::Any| packet.is::<TransportLayerNack>();
+            if packets.iter().any(|packet| is_request(packet.as_any())) {
+                let former = std::mem::take(packets);
+                for packet in former {
+                    match packet.as_any().downcast_ref::<TransportLayerNack>() {
+                        None => packets.push(packet),
+                        Some(request) => {
+                            let nacks = self.worth(now, request);
+                            if !nacks.is_empty() {
+                                packets.push(Box::new(TransportLayerNack { nacks, ..request.clone() }));
+                            }
+                        }
+                    }
+                }
+                if packets.is_empty() {
+                    return Ok(());
+                }
+            }
+        }
+        self.incoming.push_back(message);
+        Ok(())
+    }
+
+    fn poll_read(&mut self) -> Option<Self::Rout> {
+        self.incoming.pop_front()
+    }
+
+    fn handle_write(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
+        if let Packet::Rtp(packet) = &message.message.packet
+            && message.message.has(&Attribute::Retransmission)
+        {
+            let bytes = packet.payload.len() + 14 + BYTES_AROUND;
+            self.allowed -= bytes as f64 * 8.0;
+            self.resent.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
+        self.outgoing.push_back(message);
+        Ok(())
+    }
+
+    fn poll_write(&mut self) -> Option<Self::Wout> {
+        self.outgoing.pop_front()
+    }
+}
+
+impl Interceptor for Retransmissions {
+    fn bind_local_stream(&mut self, _: &StreamInfo) {}
+    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
+    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
+    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
+}
+
+/// Notices the far end's requests for a key frame. Incoming RTCP otherwise ends inside the library.
+#[derive(Default)]
+pub(crate) struct KeyFrameRequests {
+    /// The stream of the instrument's picture; every other is the camera's.
+    instrument: u32,
+    pub(crate) asked: Arc<tokio::sync::Notify>,
+    pub(crate) asked_of_instrument: Arc<tokio::sync::Notify>,
+    incoming: VecDeque<TaggedPacket>,
+    outgoing: VecDeque<TaggedPacket>,
+}
+
+impl KeyFrameRequests {
+    /// `instrument` is the stream of the instrument's picture.
+    pub(crate) fn new(instrument: u32) -> KeyFrameRequests {
+        KeyFrameRequests { instrument, ..KeyFrameRequests::default() }
+    }
+}
+
+impl Protocol<TaggedPacket, TaggedPacket, ()> for KeyFrameRequests {
+    type Rout = TaggedPacket;
+    type Wout = TaggedPacket;
+    type Eout = ();
+    type Error = rtc::shared::error::Error;
+    type Time = Instant;
+
+    fn handle_read(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
+        if let Packet::Rtcp(packets) = &message.message.packet {
+            for packet in packets {
+                let packet = packet.as_any();
+                let of =
+                    match (packet.downcast_ref::<PictureLossIndication>(), packet.downcast_ref::<FullIntraRequest>()) {
+                        (Some(request), _) => request.media_ssrc,
+                        // RFC 5104 section 4.3.1.1: the stream is named in each entry.
+                        (_, Some(request)) => request.fir.first().map_or(0, |entry| entry.ssrc),
+                        _ => continue,
+                    };
+                if of == self.instrument { self.asked_of_instrument.notify_one() } else { self.asked.notify_one() }
+            }
+        }
+        self.incoming.push_back(message);
+        Ok(())
+    }
+
+    fn poll_read(&mut self) -> Option<Self::Rout> {
+        self.incoming.pop_front()
+    }
+
+    fn handle_write(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
+        self.outgoing.push_back(message);
+        Ok(())
+    }
+
+    fn poll_write(&mut self) -> Option<Self::Wout> {
+        self.outgoing.pop_front()
+    }
+}
+
+impl Interceptor for KeyFrameRequests {
+    fn bind_local_stream(&mut self, _: &StreamInfo) {}
+    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
+    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
+    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(packets: &[u16]) -> TransportLayerNack {
+        let nacks = packets.iter().map(|packet_id| NackPair { packet_id: *packet_id, lost_packets: 0b1 }).collect();
+        TransportLayerNack { sender_ssrc: 1, media_ssrc: 2, nacks }
+    }
+
+    fn answered(asked: &mut Retransmissions, now: Instant, packets: &[u16]) -> Vec<u16> {
+        asked.worth(now, &request(packets)).iter().map(|pair| pair.packet_id).collect()
+    }
+
+    #[test]
+    fn a_lost_packet_is_sent_again_once_a_round_trip() {
+        let round_trip = Duration::from_millis(300);
+        let estimate = Estimate { bits_per_second: 300_000, lost_thousandths: 50, round_trip, silent: false };
+        let (_line, estimates) = watch::channel(estimate);
+        let mut asked = Retransmissions::new(estimates, Arc::default());
+        let start = Instant::now();
+        assert_eq!(answered(&mut asked, start, &[10, 65_535]), [10, 11, 65_535, 0]);
+        assert_eq!(answered(&mut asked, start + Duration::from_millis(100), &[10, 20]), [20, 21]);
+        assert_eq!(answered(&mut asked, start + round_trip, &[10]), [10, 11]);
+    }
+
+    #[test]
+    fn what_is_sent_again_takes_a_quarter_of_the_line_at_most() {
+        let estimate = Estimate {
+            bits_per_second: 300_000,
+            lost_thousandths: 500,
+            round_trip: Duration::from_millis(100),
+            silent: false,
+        };
+        let (_line, estimates) = watch::channel(estimate);
+        let resent = Arc::new(AtomicU64::new(0));
+        let mut asked = Retransmissions::new(estimates, Arc::clone(&resent));
+        let start = Instant::now();
+        // A far end that asks for a hundred packets a second, a thousand bytes each.
+        for hundredth in 0..1_000 {
+            let now = start + Duration::from_millis(10) * hundredth;
+            for _ in asked.worth(now, &request(&[hundredth as u16 * 2])) {
+                let packet = rtc::rtp::Packet { payload: vec![0; 948].into(), ..Default::default() };
+                let message =
+                    rtc::interceptor::AttributedPacket::new(Packet::Rtp(packet)).with(Attribute::Retransmission);
+                let transport = rtc::shared::TransportContext::default();
+                asked.handle_write(TaggedPacket { now, transport, message }).expect("room");
+            }
+        }
+        let bits_per_second = resent.load(Ordering::Relaxed) as f64 * 8.0 / 10.0;
+        assert!((60_000.0..95_000.0).contains(&bits_per_second), "{bits_per_second}");
+    }
+}
