@@ -56,7 +56,7 @@ impl Arrivals {
         let seen = lock(&self.0);
         let missing: u32 = seen.came.iter().map(|(_, missing)| u32::from(*missing)).sum();
         let all = missing + u32::try_from(seen.came.len()).unwrap_or(u32::MAX);
-        if all == 0 { 0 } else { missing * 1_000 / all }
+        (missing * 1_000).checked_div(all).unwrap_or(0)
     }
 
     /// How long packets are kept: as asked on a line that loses nothing, else long enough to ask for a packet and to
@@ -67,10 +67,9 @@ impl Arrivals {
         let wanted = if lossy { (round_trip + round_trip / 4 + ASKING).as_millis() as u64 } else { 0 };
         let wanted = Duration::from_millis(wanted.next_multiple_of(150)).clamp(asked, KEPT_MAX.max(asked));
         let kept = seen.kept.unwrap_or(asked);
-        if wanted >= kept {
-            seen.less_since = None;
-            seen.kept = Some(wanted);
-        } else if now >= *seen.less_since.get_or_insert(now) + GOOD_AFTER {
+        let less = wanted < kept;
+        let due = less && now >= *seen.less_since.get_or_insert(now) + GOOD_AFTER;
+        if !less || due {
             seen.less_since = None;
             seen.kept = Some(wanted);
         }

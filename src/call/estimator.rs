@@ -29,8 +29,10 @@ const EMPTY_LINE_MEMORY: Duration = Duration::from_secs(30);
 pub const SILENCE: Duration = Duration::from_millis(1_000);
 /// Queueing that outlives several decreases is no queue: the way itself has become longer.
 const NEW_ROUTE_AFTER: Duration = Duration::from_secs(4);
-/// The line is approached slowly where it was found full within this time.
-const KNEE_MEMORY: Duration = Duration::from_secs(8);
+/// The line is approached slowly where it was found full within this time,
+const KNEE_MEMORY: Duration = Duration::from_secs(30);
+/// and most slowly within this.
+const KNEE_FRESH: Duration = Duration::from_secs(8);
 /// Queueing above this means that more is sent than the line carries.
 const QUEUE_FULL: Duration = Duration::from_millis(120);
 /// Queueing below this leaves room to grow.
@@ -217,8 +219,13 @@ impl Estimator {
             }
         } else if queueing < QUEUE_EMPTY && now >= self.grow_after {
             self.knee = self.knee.filter(|(knee, at)| self.target < 1.2 * knee && now < at.saturating_add(KNEE_MEMORY));
-            let near = self.knee.is_some_and(|(knee, _)| self.target > 0.8 * knee);
-            let grown = self.target * (1.0 + if near { 0.05 } else { 0.25 } * elapsed.as_secs_f64());
+            let growth = match self.knee {
+                Some((knee, _)) if self.target < 0.8 * knee => 0.25,
+                Some((_, at)) if now < at.saturating_add(KNEE_FRESH) => 0.05,
+                Some(_) => 0.10,
+                None => 0.25,
+            };
+            let grown = self.target * (1.0 + growth * elapsed.as_secs_f64());
             // A source that sends less than it may proves nothing about the line: never beyond one
             // and a half times what arrived.
             self.set(grown.min(arrived * 1.5 + 20_000.0).max(self.target));
