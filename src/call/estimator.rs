@@ -29,6 +29,8 @@ const EMPTY_LINE_MEMORY: Duration = Duration::from_secs(30);
 pub const SILENCE: Duration = Duration::from_millis(1_000);
 /// Queueing that outlives several decreases is no queue: the way itself has become longer.
 const NEW_ROUTE_AFTER: Duration = Duration::from_secs(4);
+/// One decrease leaves this part at least; the next follows a round trip later.
+const SLOWED_MAX: f64 = 0.6;
 /// The line is approached slowly where it was found full within this time,
 const KNEE_MEMORY: Duration = Duration::from_secs(30);
 /// and most slowly within this.
@@ -80,8 +82,8 @@ pub struct Estimator {
     recent: VecDeque<Fate>,
     /// (when it was seen, one-way delay in microseconds on two unrelated clocks): increasing delays.
     empty_line: VecDeque<(Duration, i64)>,
-    /// Since when the queue seems to be full.
-    full_since: Option<Duration>,
+    /// Since when the queue seems to be full, and the target of then.
+    full_since: Option<(Duration, f64)>,
     decided_at: Duration,
     heard_at: Duration,
     /// Growth waits until then after the line was found full, and so does the next decrease.
@@ -198,18 +200,28 @@ impl Estimator {
         if queueing <= QUEUE_FULL {
             self.full_since = None;
         }
-        if queueing > QUEUE_FULL && now >= self.full_since.get_or_insert(now).saturating_add(NEW_ROUTE_AFTER) {
+        let (full_since, before) = match self.full_since {
+            _ if queueing <= QUEUE_FULL => (now, self.target),
+            since => *self.full_since.insert(since.unwrap_or((now, self.target))),
+        };
+        if queueing > QUEUE_FULL && now >= full_since.saturating_add(NEW_ROUTE_AFTER) {
             self.full_since = None;
+            self.knee = None;
             let since = newest.saturating_sub(WINDOW);
             let lately = self.recent.iter().filter(|fate| fate.departed_at >= since).filter_map(delay_micros).min();
             self.empty_line.clear();
             self.empty_line.extend(lately.map(|delay| (now, delay)));
+            self.set((before * 0.4).max(self.target));
         } else if queueing > QUEUE_FULL {
-            self.knee = Some((self.knee.map_or(arrived, |(knee, _)| knee * 0.7 + arrived * 0.3), now));
+            // A source that sent less than it might has not found where the line is full.
+            if arrived > 0.7 * self.target {
+                self.knee = Some((self.knee.map_or(arrived, |(knee, _)| knee * 0.7 + arrived * 0.3), now));
+            }
             if now >= self.slow_after || queueing > QUEUE_FULL * 3 {
                 // Below what arrives, so that the queue drains; how far below grows with the queue.
                 let drain = if queueing > QUEUE_FULL * 3 { 0.7 } else { 0.85 };
-                self.set(self.target.min(arrived * drain));
+                // A source that sends less than it may says little about the line by what arrives: not below this part.
+                self.set(self.target.min((arrived * drain).max(self.target * SLOWED_MAX)));
                 self.wait(now);
             }
         } else if self.loss > borne {

@@ -111,7 +111,8 @@ impl Retransmissions {
         if self.allowed <= 0.0 {
             return Vec::new();
         }
-        let again_after = round_trip.max(AGAIN_AFTER_MIN);
+        // The far end asks again after its own round trip, which is shorter than ours with its reports.
+        let again_after = round_trip.mul_f64(0.7).max(AGAIN_AFTER_MIN);
         if self.answered.len() > ANSWERED_MAX {
             self.answered.retain(|_, at| now.saturating_duration_since(*at) < again_after);
         }
