@@ -9,3 +9,4 @@ mod promises;
 mod shared;
 mod simulation;
 mod small_disk;
+mod week;
