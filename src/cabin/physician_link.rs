@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use call::{Call, CallEvent, Candidate, Frame, Settings, SoundBlock};
+use call::{Call, CallEvent, Candidate, Frame, IceServer, Settings, SoundBlock};
 use signal::ItemId;
 use signal::data::{DOCUMENTS, DocumentBegin, LIVE, RECORD, Record};
 use signal::documents::{Chunk, Incoming, Received, WINDOW_BYTES};
@@ -49,6 +49,8 @@ pub enum Order {
     ShowInstrument(watch::Receiver<Option<Frame>>),
     /// What an instrument hears, until it is closed.
     HearInstrument(mpsc::Receiver<SoundBlock>),
+    /// Servers for the next ICE restart.
+    Relays(Vec<IceServer>),
 }
 
 /// What the page did.
@@ -271,6 +273,7 @@ async fn carry(call: &Call, order: Order, events: &(impl Fn(PhysicianEvent) + Sy
         Order::MuteCamera(muted) => call.mute_camera(muted),
         Order::ShowInstrument(pictures) => call.show_instrument(pictures),
         Order::HearInstrument(blocks) => call.hear_instrument(blocks),
+        Order::Relays(servers) => call.set_relays(&servers),
     }
 }
 

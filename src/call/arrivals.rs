@@ -88,7 +88,7 @@ mod tests {
         let mut number = 65_000_u16;
         let mut come = |lost: bool, now: &mut Instant| {
             for _ in 0..200 {
-                number = number.wrapping_add(if lost && number % 20 == 0 { 2 } else { 1 });
+                number = number.wrapping_add(if lost && number.is_multiple_of(20) { 2 } else { 1 });
                 *now += Duration::from_millis(10);
                 arrivals.came(*now, number);
             }

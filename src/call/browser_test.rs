@@ -17,6 +17,10 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
+#[path = "browser_relay.rs"]
+#[allow(clippy::print_stdout, reason = "what was skipped, and the route taken, are printed")]
+mod relay;
+
 /// Nothing here takes longer, even on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Different pictures that prove that a picture moves.
@@ -86,15 +90,20 @@ struct Meeting<'a> {
 
 impl<'a> Meeting<'a> {
     async fn begin(page: &'a mut WebSocketStream<TcpStream>) -> Meeting<'a> {
+        Meeting::begin_with(page, Settings::default(), Value::Null).await
+    }
+
+    /// `ice` is the page's `RTCConfiguration`.
+    async fn begin_with(page: &'a mut WebSocketStream<TcpStream>, settings: Settings, ice: Value) -> Meeting<'a> {
         let (told, events) = mpsc::channel(64);
         let settings = Settings {
             video_source: VideoSource::TestPicture,
             audio_source: AudioSource::TestTone,
             audio_sink: AudioSink::Silent,
-            ..Settings::default()
+            ..settings
         };
         let call = Call::start(settings, told).await.expect("a call");
-        page.send(Message::text(json!({ "do": "call" }).to_string())).await.expect("the page");
+        page.send(Message::text(json!({ "do": "call", "ice": ice }).to_string())).await.expect("the page");
         Meeting {
             call,
             events,

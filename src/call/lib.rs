@@ -34,6 +34,7 @@ use bytes::{Bytes, BytesMut};
 use gstreamer as gst;
 use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -54,6 +55,7 @@ mod playback;
 mod player;
 pub mod policy;
 mod progress;
+mod relay;
 mod run;
 mod studio;
 #[cfg(test)]
@@ -62,6 +64,7 @@ mod two_peers;
 
 pub use media::{Frame, SoundBlock};
 pub use progress::{ENCRYPTION_MAX, ROUTE_MAX, Stuck};
+pub use relay::{RELAYS_MAX, RelayTrouble, Relayed, Transport};
 
 /// A longer data channel message is refused in both directions.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
@@ -84,6 +87,10 @@ const KEY_FRAME_EVERY: Duration = Duration::from_millis(400);
 pub struct Settings {
     /// STUN and TURN servers; none are needed on one machine or one local network.
     pub ice_servers: Vec<IceServer>,
+    /// A PEM file of authorities for the certificates of `turns:` servers, trusted besides the system's.
+    pub authority_file: Option<PathBuf>,
+    /// Nothing but relays: the far end learns no address of this network, and no direct way is tried.
+    pub relays_only: bool,
     /// The camera.
     pub video_source: VideoSource,
     /// The microphone.
@@ -127,6 +134,8 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             ice_servers: Vec::new(),
+            authority_file: None,
+            relays_only: false,
             video_source: VideoSource::Auto,
             audio_source: AudioSource::Auto,
             audio_sink: AudioSink::Auto,
@@ -141,7 +150,8 @@ impl Default for Settings {
 /// One STUN or TURN server.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IceServer {
-    /// For example `stun:stun.example.org:3478` or `turn:turn.example.org:3478?transport=udp`.
+    /// For example `stun:stun.example.org:3478`, `turn:turn.example.org:3478?transport=udp`, the same with
+    /// `?transport=tcp`, or `turns:turn.example.org:443`. [`RELAYS_MAX`] of TURN in a call.
     pub urls: Vec<String>,
     /// Empty for STUN.
     pub username: String,
@@ -336,6 +346,14 @@ pub enum Fault {
     Undecodable {
         /// GStreamer's words, for the telephone.
         why: String,
+    },
+    /// A TURN server does not relay, or no longer: of no weight as long as another path is found. After
+    /// [`RelayTrouble::Lost`] the page should be asked for an offer that restarts ICE, which finds one.
+    Relay {
+        /// As it was given in the settings.
+        url: String,
+        /// What stands in the way.
+        why: RelayTrouble,
     },
 }
 
@@ -567,6 +585,17 @@ impl Call {
     /// The cabin's own picture, small, 15 times a second at most.
     pub fn own_picture(&self) -> watch::Receiver<Option<Frame>> {
         self.own_picture.clone()
+    }
+
+    /// Other TURN servers, or other credentials of the same, for the next ICE restart: those of a desk end by themselves.
+    /// Their number of addresses must be as at the start; more are not asked.
+    pub fn set_relays(&self, servers: &[IceServer]) {
+        self.peer.relays.set(servers);
+    }
+
+    /// What went through relays since the start.
+    pub fn relayed(&self) -> Relayed {
+        self.peer.relays.relayed()
     }
 
     /// Sends silence (true) or the microphone (false).

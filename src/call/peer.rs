@@ -4,7 +4,8 @@ use crate::estimator::Estimate;
 use crate::feedback::{KeyFrameRequests, Plug, Retransmissions};
 use crate::policy::{INSTRUMENT_SOUND_ON_THE_WIRE, Sound};
 use crate::progress::Sign;
-use crate::{AudioSource, CallError, Candidate, MESSAGE_BYTES_MAX, Settings, VideoSource, now};
+use crate::relay::{Detour, Relays, Transport, is_relay};
+use crate::{AudioSource, CallError, Candidate, Fault, MESSAGE_BYTES_MAX, Settings, VideoSource, now};
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{
     CongestionControlBuilder, NackGeneratorBuilder, NackResponderBuilder, Registry, Slot, TwccReceiverBuilder,
@@ -30,7 +31,7 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder, RTCIceConnectionState,
-    RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState, SettingEngineBuilder,
+    RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionIceEvent, RTCPeerConnectionState, SettingEngineBuilder,
 };
 
 /// Payload types proposed before the far end's offer says otherwise.
@@ -52,6 +53,10 @@ const LOST_AFTER: Duration = Duration::from_secs(75);
 /// How often each end proves to be there.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(1);
 
+/// How much less a candidate is preferred for each step of its relay's transport: 10,000 of 65,536 local preferences
+/// (RFC 8445, 5.1.2.1).
+const RELAY_RANK: u32 = 10_000 << 8;
+
 /// Lost packets are asked for this often; Chromium answers once a round trip however often it is asked.
 const ASK_AGAIN_EVERY: Duration = Duration::from_millis(70);
 /// And so many times: 1.4 s.
@@ -61,6 +66,8 @@ const ASK_AGAIN_MAX: u16 = 20;
 pub(crate) enum PeerNews {
     Sign(Sign),
     Candidate(Candidate),
+    /// A relay has something to say.
+    Trouble(Fault),
     Channel(Arc<dyn DataChannel>),
     Track(Arc<dyn TrackRemote>),
 }
@@ -68,6 +75,7 @@ pub(crate) enum PeerNews {
 /// The peer connection and what is sent through it.
 pub(crate) struct Peer {
     pub(crate) connection: Arc<dyn PeerConnection>,
+    pub(crate) relays: Arc<Relays>,
     pub(crate) picture: Arc<TrackLocalStaticRTP>,
     pub(crate) sound: Arc<TrackLocalStaticRTP>,
     pub(crate) picture_ssrc: u32,
@@ -104,18 +112,18 @@ impl Peer {
         let key_frame_asked = Arc::clone(&requests.asked);
         let instrument_key_frame_asked = Arc::clone(&requests.asked_of_instrument);
         let registry = feedback(&mut engine, plug, again, requests)?;
-        let configuration = RTCConfigurationBuilder::new()
-            .with_ice_servers(
-                call.ice_servers
-                    .iter()
-                    .map(|server| RTCIceServer {
-                        urls: server.urls.clone(),
-                        username: server.username.clone(),
-                        credential: server.credential.clone(),
-                    })
-                    .collect(),
-            )
-            .build();
+        let relays = Arc::new(Relays::new(&call.ice_servers, call.authority_file.as_deref(), news.clone())?);
+        let others = call.ice_servers.iter().flat_map(|server| &server.urls).filter(|url| !is_relay(url)).cloned();
+        // The account at our own gate: any will do, none would be refused by the library.
+        let (username, credential) = ("cabin".to_owned(), "cabin".to_owned());
+        let mut servers = vec![
+            RTCIceServer { urls: others.collect(), ..Default::default() },
+            RTCIceServer { urls: relays.urls(), username, credential },
+        ];
+        servers.retain(|server| !server.urls.is_empty());
+        let policy = if call.relays_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
+        let configuration =
+            RTCConfigurationBuilder::new().with_ice_servers(servers).with_ice_transport_policy(policy).build();
         let settings = SettingEngineBuilder::new()
             .with_ice_timeouts(Some(INTERRUPTED_AFTER), Some(LOST_AFTER), Some(KEEP_ALIVE_EVERY))
             .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(MESSAGE_BYTES_MAX as u32))
@@ -132,7 +140,8 @@ impl Peer {
                 .with_media_engine(engine)
                 .with_interceptor_registry(registry)
                 .with_setting_engine(settings)
-                .with_handler(Arc::new(Handler { news: news.clone() }))
+                .with_runtime(Arc::new(Detour(Arc::clone(&relays))))
+                .with_handler(Arc::new(Handler { news: news.clone(), relays: Arc::clone(&relays) }))
                 .with_udp_addrs(vec![EveryInterface])
                 .with_data_channel_send_buffer_limit(CHANNEL_BYTES_WAITING_MAX)
                 .build()
@@ -161,6 +170,7 @@ impl Peer {
         }
         Ok(Peer {
             connection,
+            relays,
             picture,
             sound,
             picture_ssrc,
@@ -332,6 +342,7 @@ impl ToSocketAddrs for EveryInterface {
 /// Runs on the connection's own task, which must never wait: everything is handed on.
 struct Handler {
     news: mpsc::Sender<PeerNews>,
+    relays: Arc<Relays>,
 }
 
 impl Handler {
@@ -344,7 +355,19 @@ impl Handler {
 
 #[async_trait::async_trait]
 impl PeerConnectionEventHandler for Handler {
-    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
+    async fn on_ice_candidate(&self, mut event: RTCPeerConnectionIceEvent) {
+        let candidate = &mut event.candidate;
+        if let Ok(ip) = candidate.address.parse()
+            && let Some(transport) = self.relays.transport(SocketAddr::new(ip, candidate.port))
+        {
+            // Of relays, one over UDP is the best and one over TLS the last: its packets wait for each other.
+            let rank = match transport {
+                Transport::Udp => 0,
+                Transport::Tcp => 1,
+                Transport::Tls => 2,
+            };
+            candidate.priority = candidate.priority.saturating_sub(rank * RELAY_RANK);
+        }
         if let Ok(candidate) = event.candidate.to_json() {
             // One transport carries everything (bundle), so the first section stands for all.
             self.tell(PeerNews::Candidate(Candidate {

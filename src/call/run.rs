@@ -276,6 +276,7 @@ impl Run {
         match news {
             PeerNews::Sign(_) => {}
             PeerNews::Candidate(candidate) => self.tell(CallEvent::LocalCandidate(candidate)).await,
+            PeerNews::Trouble(fault) => self.tell(CallEvent::Fault(fault)).await,
             PeerNews::Channel(opened) => {
                 self.tasks.spawn(channel::read(opened, Arc::clone(&self.channels), self.events.clone()));
             }

@@ -126,12 +126,14 @@ pub struct Call {
     pub stun: Vec<String>,
     /// TURN servers. Empty: those that the desk gives.
     pub turn: Vec<Turn>,
+    /// Authority that signed the certificates of `turns:` servers, PEM; `None`: the desk's, and the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A TURN server.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Turn {
-    /// `turn:host:port` or `turns:host:port`.
+    /// `turn:host:port` (UDP), `turn:host:port?transport=tcp` or `turns:host:port` (TLS).
     pub url: String,
     /// Account.
     pub username: String,

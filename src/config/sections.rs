@@ -146,8 +146,9 @@ fn call(mut t: Table<'_, '_>, folder: &Path, notes: &mut Notes<'_>) -> Call {
     let stun = t.list("stun", "stun:host:port", RELAYS_MAX, notes, |text| relay(text, &["stun:", "stuns:"]).is_some());
     let mut turn = Vec::new();
     for mut t in t.tables("turn", RELAYS_MAX, notes) {
-        let url =
-            t.required("url", "turn:host:port or turns:host:port", notes, |text| relay(text, &["turn:", "turns:"]));
+        let url = t.required("url", "turn:host:port, turn:host:port?transport=tcp or turns:host:port", notes, |text| {
+            relay(text, &["turn:", "turns:"])
+        });
         let username = t.required("username", "the account at the TURN server", notes, any);
         let password_file =
             t.required("password_file", "a file with the account's password", notes, |text| Some(folder.join(text)));
@@ -156,8 +157,9 @@ fn call(mut t: Table<'_, '_>, folder: &Path, notes: &mut Notes<'_>) -> Call {
             turn.push(Turn { url, username, password_file });
         }
     }
+    let ca_file = t.optional("ca_file", "a PEM file", notes, |text| Some(folder.join(text)));
     t.end(notes);
-    Call { stun, turn }
+    Call { stun, turn, ca_file }
 }
 
 fn device(mut t: Table<'_, '_>, folder: &Path, before: &[Device], notes: &mut Notes<'_>) -> Option<Device> {

@@ -129,7 +129,7 @@ operator = "Bureau local"
 # key = "key.pem"
 
 # [[ice]]
-# urls = ["turn:turn.example:3478"]
+# urls = ["turn:turn.example:3478", "turn:turn.example:3478?transport=tcp", "turns:turn.example:443?transport=tcp"]
 # shared_secret = "as in coturn's static-auth-secret"
 
 # [oidc]

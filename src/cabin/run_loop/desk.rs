@@ -132,6 +132,10 @@ impl Cabin {
                         credential: server.credential.map(|secret| secret.as_str().to_owned()).unwrap_or_default(),
                     })
                     .collect();
+                // The credentials of the call that is under way end by themselves.
+                if let Some(physician) = &self.physician {
+                    physician.order(Order::Relays(self.ice_servers()));
+                }
             }
             FromDesk::WaitEstimate {
                 consultation, position, physicians_free, physicians_busy, minutes_max, ..

@@ -36,7 +36,7 @@ impl Cabin {
         self.call_faults.clear();
         self.page_fingerprint = None;
         let mut settings = self.settings.call.clone();
-        settings.ice_servers.extend(self.desk.ice_servers.iter().cloned());
+        settings.ice_servers = self.ice_servers();
         let app = slint::ComponentHandle::as_weak(&self.app);
         let pictures = Arc::new(AtomicU64::new(0));
         self.pictures_drawn = Arc::clone(&pictures);
@@ -58,6 +58,11 @@ impl Cabin {
         let link = PhysicianLink::start(&self.runtime, settings, events, show);
         link.mute(self.muted);
         self.physician = Some(link);
+    }
+
+    /// Those of the configuration, and those that the desk lends.
+    pub(super) fn ice_servers(&self) -> Vec<call::IceServer> {
+        self.settings.call.ice_servers.iter().chain(&self.desk.ice_servers).cloned().collect()
     }
 
     /// Ends media and channels; what the desk knows is not touched.
@@ -433,7 +438,11 @@ impl Cabin {
             call::Fault::NoLoudspeaker | call::Fault::LoudspeakerLost { .. } => {
                 "Le haut-parleur de la cabine ne marche pas : le patient ne vous entend pas."
             }
-            _ => return,
+            call::Fault::Relay { why: call::RelayTrouble::Lost { .. }, .. } => {
+                "Le relais du réseau s’est arrêté : si l’image se fige, la liaison cherche un autre chemin d’elle-même."
+            }
+            // Of a relay that does not answer nobody need know as long as another path is found.
+            call::Fault::Relay { .. } | call::Fault::Undecodable { .. } => return,
         });
     }
 
