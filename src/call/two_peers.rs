@@ -7,10 +7,10 @@ use webrtc::data_channel::RTCDataChannelInit;
 /// Nothing here takes longer, even on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-struct End {
-    call: Call,
+pub(crate) struct End {
+    pub(crate) call: Call,
     events: mpsc::Receiver<CallEvent>,
-    early: Vec<CallEvent>,
+    pub(crate) early: Vec<CallEvent>,
 }
 
 impl End {
@@ -19,19 +19,18 @@ impl End {
     }
 
     async fn with(video_source: VideoSource, audio_source: AudioSource) -> End {
+        End::start(Settings { video_source, audio_source, jitter_milliseconds: 60, ..Settings::default() }).await
+    }
+
+    /// Heard by nobody.
+    pub(crate) async fn start(settings: Settings) -> End {
         let (told, events) = mpsc::channel(64);
-        let settings = Settings {
-            video_source,
-            audio_source,
-            audio_sink: AudioSink::Silent,
-            jitter_milliseconds: 60,
-            ..Settings::default()
-        };
+        let settings = Settings { audio_sink: AudioSink::Silent, ..settings };
         End { call: Call::start(settings, told).await.expect("a call"), events, early: Vec::new() }
     }
 
     /// The first event, past or coming, that `wanted` accepts.
-    async fn until(&mut self, what: &str, wanted: impl Fn(&CallEvent) -> bool) -> CallEvent {
+    pub(crate) async fn until(&mut self, what: &str, wanted: impl Fn(&CallEvent) -> bool) -> CallEvent {
         if let Some(found) = self.early.iter().position(&wanted) {
             return self.early.remove(found);
         }
@@ -83,8 +82,12 @@ async fn connected() -> (End, End) {
     connected_with(End::new().await).await
 }
 
-async fn connected_with(mut cabin: End) -> (End, End) {
-    let mut page = End::new().await;
+async fn connected_with(cabin: End) -> (End, End) {
+    connect(End::new().await, cabin).await
+}
+
+/// The first of the two calls.
+pub(crate) async fn connect(mut page: End, mut cabin: End) -> (End, End) {
     let answer = cabin.call.remote_offer(&offer(&page).await).await.expect("an answer");
     answered(&page, answer).await;
     // Loopback is always among the first few addresses; the rest is found on the way.
@@ -104,6 +107,8 @@ async fn connected_with(mut cabin: End) -> (End, End) {
 struct Line {
     address: std::net::SocketAddr,
     cut: Arc<std::sync::atomic::AtomicBool>,
+    /// Encryption never completes: packets of DTLS are lost (RFC 7983, 7), checks of the way are not.
+    without_encryption: Arc<std::sync::atomic::AtomicBool>,
     _tasks: tokio::task::JoinSet<()>,
 }
 
@@ -115,6 +120,8 @@ impl Line {
         let cut = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let mut tasks = tokio::task::JoinSet::new();
         let cut_now = Arc::clone(&cut);
+        let without_encryption = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let without = Arc::clone(&without_encryption);
         tasks.spawn(async move {
             let mut ways: HashMap<std::net::SocketAddr, Arc<tokio::net::UdpSocket>> = HashMap::new();
             let mut back = tokio::task::JoinSet::new();
@@ -123,42 +130,66 @@ impl Line {
                 if let std::collections::hash_map::Entry::Vacant(entry) = ways.entry(from) {
                     let way = Arc::new(tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port"));
                     entry.insert(Arc::clone(&way));
-                    let (near, cut) = (Arc::clone(&near), Arc::clone(&cut_now));
+                    let (near, cut, without) = (Arc::clone(&near), Arc::clone(&cut_now), Arc::clone(&without));
                     back.spawn(async move {
                         let mut packet = [0; 2_048];
                         while let Ok((size, _)) = way.recv_from(&mut packet).await {
-                            if !cut.load(Ordering::Relaxed) {
+                            let is_lost = without.load(Ordering::Relaxed) && (20..64).contains(&packet[0]);
+                            if !is_lost && !cut.load(Ordering::Relaxed) {
                                 let _ = near.send_to(&packet[..size], from).await;
                             }
                         }
                     });
                 }
-                if !cut_now.load(Ordering::Relaxed) {
+                let is_lost = without.load(Ordering::Relaxed) && (20..64).contains(&packet[0]);
+                if !is_lost && !cut_now.load(Ordering::Relaxed) {
                     let _ = ways[&from].send_to(&packet[..size], far).await;
                 }
             }
         });
-        Line { address, cut, _tasks: tasks }
+        Line { address, cut, without_encryption, _tasks: tasks }
+    }
+
+    /// A line between two fresh ends, and the ends, each of which learns nothing of the other but the line's address.
+    async fn between(without_encryption: bool) -> (Line, End, End) {
+        let (page, mut cabin) = (End::new().await, End::new().await);
+        let answer = cabin.call.remote_offer(&offer(&page).await).await.expect("an answer");
+        answered(&page, answer).await;
+        loop {
+            let candidate = cabin.candidate().await;
+            let words: Vec<&str> = candidate.candidate.split(' ').collect();
+            if words[4] == "127.0.0.1" {
+                let line = Line::to(format!("127.0.0.1:{}", words[5]).parse().expect("an address")).await;
+                line.without_encryption.store(without_encryption, Ordering::Relaxed);
+                let through = format!("candidate:1 1 udp 2130706431 127.0.0.1 {} typ host", line.address.port());
+                page.call.remote_candidate(Candidate { candidate: through, ..candidate }).await.expect("a candidate");
+                return (line, page, cabin);
+            }
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_encryption_does_not_complete_is_given_up_within_seconds_and_the_next_one_comes() {
+    let (_line, page, mut cabin) = Line::between(true).await;
+    let begun_at = Instant::now();
+    let told = cabin.until("end of waiting", |event| matches!(event, CallEvent::Stuck(_) | CallEvent::Connected)).await;
+    assert_eq!(told, CallEvent::Stuck(Stuck::NoEncryption));
+    let waited = begun_at.elapsed();
+    assert!(waited < ENCRYPTION_MAX + Duration::from_secs(3), "{waited:?}");
+    // What the cabin does then (`run_loop`): a fresh call on both sides.
+    cabin.call.close().await;
+    page.call.close().await;
+    let (_line, page, mut cabin) = Line::between(false).await;
+    cabin.until("connection", |event| *event == CallEvent::Connected).await;
+    moving_picture(cabin.call.remote_picture()).await;
+    cabin.call.close().await;
+    page.call.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_line_is_reported_and_the_same_call_resumes_when_it_is_back() {
-    let (mut page, mut cabin) = (End::new().await, End::new().await);
-    let answer = cabin.call.remote_offer(&offer(&page).await).await.expect("an answer");
-    answered(&page, answer).await;
-    // The page learns of the cabin only the line's address, and the cabin of the page nothing.
-    let line = loop {
-        let candidate = cabin.candidate().await;
-        let words: Vec<&str> = candidate.candidate.split(' ').collect();
-        if words[4] == "127.0.0.1" {
-            let line = Line::to(format!("127.0.0.1:{}", words[5]).parse().expect("an address")).await;
-            let through = format!("candidate:1 1 udp 2130706431 127.0.0.1 {} typ host", line.address.port());
-            let through = Candidate { candidate: through, ..candidate };
-            page.call.remote_candidate(through).await.expect("a candidate");
-            break line;
-        }
-    };
+    let (line, mut page, mut cabin) = Line::between(false).await;
     cabin.until("connection", |event| *event == CallEvent::Connected).await;
     cabin.until("channel", |event| matches!(event, CallEvent::ChannelOpen { channel } if channel == "record")).await;
     moving_picture(cabin.call.remote_picture()).await;
