@@ -21,11 +21,18 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let camera = arguments.option("camera");
     arguments.end()?;
     // Before a camera is opened for nothing.
+    is_called(&file, "picture", &["jpg", "jpeg"])?;
     ensure!(!file.exists(), "{} is there already: name another file", file.display());
     let source = match camera.as_deref() {
         Some(named) => named.parse().with_context(|| named.to_owned())?,
         None => Source::Plugged(only()?),
     };
+    if let Source::Plugged(address) = &source {
+        ensure!(
+            find::is_plugged(address),
+            "no camera {address} on this machine: cabinctl camera list names those there are"
+        );
+    }
     let (events, heard) = mpsc::sync_channel(EVENTS_MAX);
     let camera = Camera::open(source, events)?;
     match heard.recv_timeout(OPEN_WITHIN) {
@@ -77,6 +84,17 @@ fn words(advice: Option<Advice>) -> &'static str {
         Some(Advice::MoveNearer) => "move nearer: only a small part is lit",
         Some(Advice::Blurred) => "blurred: hold still, turn the focus ring",
     }
+}
+
+/// A file that is called something else than what it holds is opened by the wrong program.
+pub(crate) fn is_called(file: &Path, what: &str, endings: &[&str]) -> Result<()> {
+    let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_lowercase();
+    ensure!(
+        endings.contains(&ending.as_str()),
+        "the {what} is written as it came: name a file that ends in .{}",
+        endings.join(" or .")
+    );
+    Ok(())
 }
 
 /// Writes a file that was not there.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use config::Config;
 use drivers::ports::{Address, Binding};
 
@@ -24,7 +24,7 @@ pub(crate) fn binding(config: &Config, name: &str) -> Result<Binding> {
     Ok(wiring::binding(device)?)
 }
 
-/// A port as typed: `id_path=…`, `serial=…`, `usb=…`, `tcp=…`, or a file.
+/// A port as typed: `id_path=…`, `serial=…`, `usb=…`, `tcp=…`, or a file, which is not called like one of those.
 pub(crate) fn typed_address(text: &str) -> Result<Address> {
     Ok(if let Some(id_path) = text.strip_prefix("id_path=") {
         Address::IdPath(id_path.into())
@@ -34,6 +34,8 @@ pub(crate) fn typed_address(text: &str) -> Result<Address> {
         Address::Usb(usb.parse().with_context(|| format!("usb={usb}"))?)
     } else if let Some(host) = text.strip_prefix("tcp=") {
         Address::Tcp(host.into())
+    } else if let Some((word, _)) = text.split_once('=').filter(|(word, _)| !word.contains('/')) {
+        bail!("no port is named by {word:?}: id_path=…, serial=…, usb=…, tcp=HOST:PORT, or a file such as /dev/ttyUSB0")
     } else {
         Address::Path(text.into())
     })

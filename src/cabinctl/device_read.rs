@@ -12,7 +12,7 @@ use consult::vitals::{Glucose, Reading, Value};
 use drivers::ports::{Binding, MESSAGES_MAX, Port, PortEvent};
 
 use crate::arguments::Arguments;
-use crate::config_file;
+use crate::{config_file, device_words};
 
 /// A device that is not there is waited for that long.
 const THERE_WITHIN: Duration = Duration::from_secs(10);
@@ -73,6 +73,8 @@ fn measure_until(
     let mut there = false;
     let mut stopped_at: Option<Instant> = None;
     let mut samples = 0usize;
+    let mut measured = 0usize;
+    let mut missing: Option<String> = None;
     loop {
         if interrupted.load(Ordering::SeqCst) && stopped_at.is_none() {
             stopped_at = Some(Instant::now());
@@ -99,24 +101,32 @@ fn measure_until(
             PortEvent::Lost { address, .. } => writeln!(out, "lost     {address}: check the cable")?,
             PortEvent::Refused { path, remedy } => bail!("{}: {remedy}", path.display()),
             PortEvent::Live(reading) => writeln!(out, "live     {}", words(&reading))?,
-            PortEvent::Reading(reading) => writeln!(out, "reading  {}{}", words(&reading), details(&reading)?)?,
+            PortEvent::Reading(reading) => {
+                measured += 1;
+                writeln!(out, "reading  {}{}", words(&reading), details(&reading)?)?;
+            }
             PortEvent::Waveform(waveform) => samples += waveform.samples.len(),
             PortEvent::Ecg(ecg) => samples += ecg.samples().len(),
-            PortEvent::EcgTaken { ecg, .. } => writeln!(
-                out,
-                "recorded {} s of {} at {} Hz",
-                ecg.duration_ms() / 1_000,
-                ecg.leads().iter().map(|lead| lead.name()).collect::<Vec<_>>().join(" "),
-                ecg.rate_hz()
-            )?,
-            PortEvent::Status(status) => writeln!(out, "status   {status:?}")?,
-            PortEvent::Invalid(absent) => writeln!(out, "absent   {absent:?}")?,
-            PortEvent::Fault(fault) => writeln!(out, "fault    {fault:?}")?,
+            PortEvent::EcgTaken { ecg, .. } => {
+                measured += 1;
+                let leads = ecg.leads().iter().map(|lead| lead.name()).collect::<Vec<_>>().join(" ");
+                writeln!(out, "recorded {} s of {leads} at {} Hz", ecg.duration_ms() / 1_000, ecg.rate_hz())?;
+            }
+            PortEvent::Status(status) => writeln!(out, "status   {}", device_words::status(status))?,
+            PortEvent::Invalid(absent) => {
+                let why = device_words::absent(absent);
+                writeln!(out, "absent   {why}")?;
+                missing = Some(why);
+            }
+            PortEvent::Fault(fault) => writeln!(out, "fault    {}", device_words::fault(fault))?,
             // Nobody asked.
             PortEvent::Probed(_) => {}
             PortEvent::Finished => {
                 if samples > 0 {
                     writeln!(out, "curve    {samples} samples")?;
+                }
+                if measured == 0 {
+                    bail!("nothing was measured: {}", missing.as_deref().unwrap_or("the device gave no value"));
                 }
                 writeln!(out, "finished")?;
                 return Ok(());

@@ -6,7 +6,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::arguments::Arguments;
 use crate::device_read;
@@ -18,11 +18,15 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     arguments.end()?;
     ensure!(
         with_others || !binding.model.tells_of_others(),
-        "a {} keeps what it measured of others, and the file would hold it in clear: empty its memory, then add \
+        "a device of the model {} keeps what it measured of others, and the file would hold it in clear: empty its memory, then add \
          --with-others",
         binding.model.key
     );
     ensure!(!path.exists(), "{} is there already: name another file", path.display());
+    // Before somebody measures for nothing.
+    std::fs::File::create_new(&path)
+        .and_then(|_| std::fs::remove_file(&path))
+        .with_context(|| format!("{} cannot be written: name a file in a folder that you may write", path.display()))?;
     device_read::measure(binding, Some(path.clone()), out)?;
     ensure!(path.exists(), "{} could not be written: name a file in a folder that you may write", path.display());
     writeln!(out, "recorded {}: fill in who and where in its first lines; it holds what was measured", path.display())?;

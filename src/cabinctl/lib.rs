@@ -17,6 +17,7 @@ mod device_check;
 mod device_list;
 mod device_read;
 mod device_record;
+mod device_words;
 mod equipment_check;
 mod fixture_watch;
 mod handover;

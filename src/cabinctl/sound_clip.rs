@@ -12,7 +12,7 @@ use exam::sound::measures::Advice;
 use exam::sound::{EVENTS_MAX, Source, Stethoscope, StethoscopeEvent, find};
 
 use crate::arguments::Arguments;
-use crate::camera_still::{hexadecimal, write_new};
+use crate::camera_still::{hexadecimal, is_called, write_new};
 
 /// A stethoscope is heard within that time.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
@@ -29,6 +29,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     arguments.end()?;
     ensure!(!length.is_zero() && length <= CLIP_MAX, "--seconds is a number from 1 to {}", CLIP_MAX.as_secs());
     // Before somebody taps for nothing.
+    is_called(&file, "clip", &["flac"])?;
     ensure!(!file.exists(), "{} is there already: name another file", file.display());
     let source = match sound.as_deref() {
         Some("test") => Source::Test,

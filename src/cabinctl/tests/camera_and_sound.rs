@@ -34,9 +34,14 @@ fn a_clip_of_the_test_sound_is_written_without_loss() {
 #[test]
 fn what_is_not_there_or_misspelt_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("none").display().to_string();
+    let file = folder.path().join("none.jpg").display().to_string();
     let error = ctl(&["camera", "still", &file, "--camera", "usb=12"]).unwrap_err();
     assert!(error.contains("usb=VENDOR:PRODUCT"), "{error}");
+    let error = ctl(&["camera", "still", &file, "--camera", "/dev/nosuch"]).unwrap_err();
+    assert!(error.contains("/dev/nosuch") && error.contains("camera list"), "{error}");
+    let picture = folder.path().join("none.png").display().to_string();
+    let error = ctl(&["camera", "still", &picture, "--camera", "test"]).unwrap_err();
+    assert!(error.contains(".jpg"), "{error}");
     let error = ctl(&["sound", "clip", &file, "--seconds", "61"]).unwrap_err();
     assert!(error.contains("from 1 to 60"), "{error}");
     assert!(ctl(&["camera", "list"]).is_ok() && ctl(&["sound", "list"]).is_ok());

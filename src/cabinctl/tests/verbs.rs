@@ -95,6 +95,26 @@ fn a_usb_device_without_a_serial_port_is_bound_by_its_vendor_and_product() {
 }
 
 #[test]
+fn a_port_that_is_misspelled_is_no_file_and_a_measurement_that_gives_nothing_fails_with_its_reason() {
+    let cabin = Cabin::new();
+    let error = cabin.ctl_failing(&["device", "bind", "oximeter", "oximeter_nonin", "id-path=pci-0"]).1;
+    assert!(error.contains("id_path=") && error.contains("\"id-path\""), "{error}");
+
+    let bench = Bench::start(&cabin.file("site"), &[]).unwrap();
+    bind_all(&cabin, &cabin.file("site"));
+    let cuff = bench.simulator("cuff").unwrap();
+    cuff.command("value speed=20").unwrap();
+    cuff.command("cuff leak").unwrap();
+    let (printed, error) = cabin.ctl_failing(&["device", "read", "cuff"]);
+    assert!(error.contains("nothing was measured") && error.contains("the cuff is too loose"), "{error}");
+    assert!(printed.contains("absent   Cuff: ") && !printed.contains("finished"), "{printed}");
+
+    let nowhere = cabin.file("no/such/folder.capture").display().to_string();
+    let (printed, error) = cabin.ctl_failing(&["device", "record", "cuff", "--out", &nowhere]);
+    assert!(error.contains("cannot be written") && printed.is_empty(), "{error} {printed}");
+}
+
+#[test]
 fn a_device_on_a_network_is_bound_and_read() {
     let cabin = Cabin::new();
     // A port that nobody listens on, as far as can be known.

@@ -10,6 +10,9 @@ use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
 
+/// What the pool of a `v4l2src` is called.
+const FORGETFUL: &str = "GstV4l2BufferPool";
+
 /// The buffers of a running source, known from the first of them.
 #[derive(Clone, Default)]
 pub(super) struct Pool(Arc<Mutex<Option<glib::WeakRef<gst::BufferPool>>>>);
@@ -21,7 +24,8 @@ impl Pool {
         if known.is_none() {
             // SAFETY: the buffer is borrowed, so its pool, which it holds a reference to, is there.
             let pool: Option<gst::BufferPool> = unsafe { glib::translate::from_glib_none((*buffer.as_ptr()).pool) };
-            *known = pool.map(|pool| pool.downgrade());
+            // Other sources (a test picture's) keep count.
+            *known = pool.filter(|pool| pool.type_().name() == FORGETFUL).map(|pool| pool.downgrade());
         }
     }
 
