@@ -160,6 +160,22 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "35-call-no-microphone", show: |app| call(app, CallNotice::MicrophoneMissing) },
     Scene { name: "35b-call-no-loudspeaker", show: |app| call(app, CallNotice::LoudspeakerMissing) },
     Scene { name: "36-call-line-cut", show: |app| call(app, CallNotice::LineCut) },
+    Scene {
+        name: "36c-call-writing",
+        show: |app| {
+            let line = |mine, text: &str, arrived| WrittenLine { mine, text: text.into(), arrived };
+            let adapter = app.global::<CallAdapter>();
+            adapter.set_lines(ModelRc::new(VecModel::from(vec![
+                line(false, "Depuis quand avez-vous mal ?", true),
+                line(true, "Depuis hier soir, et cette nuit j’ai eu très mal à la gorge, sans pouvoir avaler", true),
+                line(false, "Avez-vous de la fièvre ?", true),
+                line(true, "Oui", false),
+            ])));
+            adapter.set_draft("38,5 ce matin".into());
+            call(app, CallNotice::None);
+            adapter.set_writing(true);
+        },
+    },
     Scene { name: "36b-call-door-open", show: |app| call(app, CallNotice::DoorOpen) },
     Scene { name: "37-documents", show: |app| at(app, Screen::Documents, StepName::WrapUp) },
     Scene {
@@ -186,6 +202,7 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "42-help", show: |app| over(app, Overlay::Help) },
     Scene { name: "43-leave", show: |app| over(app, Overlay::Leave) },
     Scene { name: "43b-hang-up", show: |app| over(app, Overlay::HangUp) },
+    Scene { name: "43c-close-cabin", show: |app| over(app, Overlay::CloseCabin) },
     Scene { name: "44-inactivity", show: |app| over(app, Overlay::Inactivity) },
     Scene {
         name: "44b-replace-identity",
@@ -391,6 +408,7 @@ fn binding(app: &App, state: BindingState) {
     adapter.set_kind(MeasureKind::Oxygen);
     adapter.set_model_name("Contec CMS50D+, CMS50E, CMS50F".into());
     adapter.set_device(DeviceState::Ready);
+    adapter.set_answer(TrialAnswer::Answers);
     adapter
         .set_figures(ModelRc::new(VecModel::from(vec![figure(FigureKind::Oxygen, 97), figure(FigureKind::Pulse, 72)])));
     adapter.set_curve(ModelRc::new(VecModel::from(pulse())));
@@ -456,32 +474,25 @@ fn place(app: &App, kind: MeasureKind) {
 fn measuring(app: &App, kind: MeasureKind) {
     let measure = app.global::<MeasureAdapter>();
     measure.set_kind(kind);
-    let (figures, name, hint) = match kind {
-        MeasureKind::Oxygen => {
-            (vec![figure(FigureKind::Oxygen, 97), figure(FigureKind::Pulse, 72)], "Nonin 3012LP", SignalHint::Good)
-        }
+    let (figures, hint) = match kind {
+        MeasureKind::Oxygen => (vec![figure(FigureKind::Oxygen, 97), figure(FigureKind::Pulse, 72)], SignalHint::Good),
         MeasureKind::Pressure => (
             vec![FigureValue { second: 79, ..figure(FigureKind::Pressure, 122) }, figure(FigureKind::Pulse, 74)],
-            "SunTech Advantage",
             SignalHint::Inflating,
         ),
-        MeasureKind::WeightHeight => (
-            vec![figure(FigureKind::Weight, 70_340), figure(FigureKind::Height, 1_725)],
-            "Health o meter",
-            SignalHint::StandStill,
-        ),
-        MeasureKind::Glucose => (vec![figure(FigureKind::Glucose, 104)], "Accu-Chek Guide", SignalHint::Prick),
-        MeasureKind::Ecg => {
-            (vec![FigureValue { known: false, ..figure(FigureKind::Ecg, 0) }], "HealthyPi 5", SignalHint::Recording)
+        MeasureKind::WeightHeight => {
+            (vec![figure(FigureKind::Weight, 70_340), figure(FigureKind::Height, 1_725)], SignalHint::StandStill)
         }
-        MeasureKind::Ear | MeasureKind::Skin => (vec![], "Firefly DE550", SignalHint::Blurred),
+        MeasureKind::Glucose => (vec![figure(FigureKind::Glucose, 104)], SignalHint::Prick),
+        MeasureKind::Ecg => (vec![FigureValue { known: false, ..figure(FigureKind::Ecg, 0) }], SignalHint::Recording),
+        MeasureKind::Ear | MeasureKind::Skin => (vec![], SignalHint::Blurred),
         MeasureKind::Auscultation => {
-            (vec![FigureValue { known: false, ..figure(FigureKind::Sound, 0) }], "Thinklabs One", SignalHint::Listening)
+            (vec![FigureValue { known: false, ..figure(FigureKind::Sound, 0) }], SignalHint::Listening)
         }
-        _ => (vec![figure(FigureKind::Temperature, 3_680)], "TaiDoc", SignalHint::Aim),
+        _ => (vec![figure(FigureKind::Temperature, 3_680)], SignalHint::Aim),
     };
     measure.set_figures(ModelRc::new(VecModel::from(figures)));
-    measure.set_device_name(name.into());
+    measure.set_taken(kind == MeasureKind::WeightHeight);
     measure.set_hint(hint);
     let with_curve = [MeasureKind::Oxygen, MeasureKind::Pressure, MeasureKind::Ecg, MeasureKind::Auscultation];
     measure.set_curve_present(with_curve.contains(&kind));
@@ -504,5 +515,6 @@ fn waiting(app: &App, state: WaitingState) {
 
 fn call(app: &App, notice: CallNotice) {
     app.global::<CallAdapter>().set_notice(notice);
+    app.global::<CallAdapter>().set_writing(false);
     at(app, Screen::Call, StepName::Physician);
 }

@@ -12,6 +12,7 @@ use drivers::fixtures::CardEvent;
 use ui::CodeTrouble;
 use zeroize::Zeroize;
 
+use crate::conversation::Conversation;
 use crate::documents::papers::{Telephone, UnderWay};
 
 /// A place of the official list, as a search found it.
@@ -268,6 +269,8 @@ pub struct Drafts {
     pub printing: Option<std::sync::Arc<UnderWay>>,
     /// What the patient's telephone is given.
     pub telephone: Telephone,
+    /// What is written in the call.
+    pub conversation: Conversation,
     /// Document seen, not yet confirmed.
     pub document: Option<IdentityDocument>,
     /// Cleaning list, ticked.

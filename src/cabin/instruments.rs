@@ -51,6 +51,11 @@ impl Setting {
         }
     }
 
+    /// The test picture or sound, in the place of an instrument.
+    pub fn is_test(&self) -> bool {
+        matches!(self.source, Source::Camera(camera::Source::Test(_)) | Source::Stethoscope(sound::Source::Test))
+    }
+
     /// Where it is, as the configuration says.
     pub fn address(&self) -> String {
         match &self.source {
@@ -476,16 +481,20 @@ fn recorded(done: &Receiver<Result<Clip, ClipError>>, said: impl Fn(Said)) {
     said(Said::Recorded(Box::new(done.recv().unwrap_or(Err(ClipError::Lost)))));
 }
 
-/// An instrument, as a record names a device.
-pub fn identity(measurement: Measurement, device: &Device) -> DeviceIdentity {
-    let kind = match measurement {
+/// What takes the place of a model's key.
+pub fn kind(measurement: Measurement) -> &'static str {
+    match measurement {
         Measurement::EarPicture => "otoscope_uvc",
         Measurement::SkinPicture => "dermatoscope_uvc",
         _ => "stethoscope_uac",
-    };
+    }
+}
+
+/// An instrument, as a record names a device.
+pub fn identity(measurement: Measurement, device: &Device) -> DeviceIdentity {
     let usb = device.usb.as_ref();
     DeviceIdentity {
-        model: kind.to_owned(),
+        model: kind(measurement).to_owned(),
         serial: usb.and_then(|usb| usb.serial.clone()),
         firmware: usb.and_then(|usb| usb.revision.clone()),
     }

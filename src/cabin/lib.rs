@@ -10,6 +10,7 @@ pub mod bell;
 pub mod captures;
 mod cleaning;
 pub mod code_camera;
+pub mod conversation;
 pub mod desk_link;
 pub mod devices;
 pub mod documents;

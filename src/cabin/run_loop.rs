@@ -58,6 +58,8 @@ pub use room::Room;
 
 /// How often the screen's countdowns move and time is looked at.
 const TICK: Duration = Duration::from_millis(250);
+/// While devices say more than can be drawn, the screen is set that often.
+const SHOWN_WITHIN: Duration = Duration::from_millis(100);
 /// How often the outbox is asked how it is, and time's own inputs are tried again after it failed, ticks.
 const STATUS_TICKS: u64 = 20;
 /// How often it is looked which cameras are plugged, ticks: one is back on the screen within 2 s of its cable.
@@ -144,6 +146,8 @@ pub enum Over {
     Leave,
     /// "Do you want to hang up?"
     HangUp,
+    /// "Close the cabin?", over the pharmacist's space.
+    Close,
     /// The list of languages.
     Languages,
     /// "Replace your answers?": a code says others.
@@ -236,6 +240,8 @@ pub struct Cabin {
     pub(crate) day: Day,
     timer: slint::Timer,
     ticks: u64,
+    /// When the screen was last set.
+    shown_at: Instant,
 }
 
 thread_local! {
@@ -246,13 +252,21 @@ static GATE: gate::Gate = gate::Gate::new();
 
 /// Runs `act` on the cabin, then draws. Only on the screen's thread; nothing when the cabin has stopped.
 pub fn with(act: impl FnOnce(&mut Cabin)) {
+    with_drawn(act, |_| true);
+}
+
+/// The same, drawn only if that is due.
+fn with_drawn(act: impl FnOnce(&mut Cabin), is_due: impl FnOnce(&Cabin) -> bool) {
     CABIN.with(|cell| {
         // A callback fired while the cabin sets properties would find it borrowed: there is none that may.
         match cell.try_borrow_mut() {
             Ok(mut slot) => {
                 if let Some(cabin) = slot.as_mut() {
                     act(cabin);
-                    screens::show(cabin);
+                    if is_due(cabin) {
+                        screens::show(cabin);
+                        cabin.shown_at = Instant::now();
+                    }
                 }
             }
             Err(_) => tracing::error!("a screen called back while it was being drawn"),
@@ -270,7 +284,10 @@ pub fn post(event: Event) {
 pub fn post_device(event: Event) {
     let Some(pass) = GATE.enter() else { return };
     let taken = slint::invoke_from_event_loop(move || {
-        with(|cabin| cabin.handle(event));
+        // Where others wait behind it, on a machine that is too slow for all, one of them draws what all of them said:
+        // the screen would else be set anew for each and never painted.
+        let is_due = |cabin: &Cabin| !pass.others_wait() || cabin.shown_at.elapsed() >= SHOWN_WITHIN;
+        with_drawn(|cabin| cabin.handle(event), is_due);
         drop(pass);
     });
     // Fails only once the screen has stopped, when nobody is left to tell.
@@ -367,6 +384,7 @@ impl Cabin {
             day: Day::default(),
             timer: slint::Timer::default(),
             ticks: 0,
+            shown_at: Instant::now(),
             settings,
         };
         cabin.dial_desk();

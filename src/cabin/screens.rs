@@ -250,8 +250,10 @@ fn overlay(app: &App, cabin: &Cabin) -> Overlay {
     if matches!(cabin.journey.inactivity(), Inactivity::Warned { .. }) {
         return Overlay::Inactivity;
     }
-    if cabin.front != Front::Patient {
-        return Overlay::None;
+    match cabin.front {
+        Front::Patient => {}
+        Front::Space if cabin.over == Over::Close => return Overlay::CloseCabin,
+        _ => return Overlay::None,
     }
     let help = app.global::<HelpAdapter>();
     help.set_bell_broken(crate::bell::is_broken());

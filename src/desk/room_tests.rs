@@ -42,6 +42,7 @@ fn waiting(consultation: ConsultationId) -> Waiting {
         measured: Vec::new(),
         since_at: 0,
         language: Code::new("fr").unwrap(),
+        warning_sign: false,
     }
 }
 

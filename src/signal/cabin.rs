@@ -90,6 +90,9 @@ pub struct Waiting {
     pub since_at: i64,
     /// Language of the patient, e.g. `fr`.
     pub language: Code,
+    /// A yes to a warning sign, after which the pharmacist let the consultation go on: to be taken first. Left out: no.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warning_sign: bool,
 }
 
 /// What the cabin says.

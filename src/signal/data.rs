@@ -110,6 +110,15 @@ pub struct ConsentGiven {
     pub at: i64,
 }
 
+/// Who let the consultation go on after a yes to a warning sign.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignsCleared {
+    /// The pharmacist's name.
+    pub by: Text<100>,
+    /// When, ms since 1970, by the cabin's clock.
+    pub at: i64,
+}
+
 /// What the patient answered.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answers {
@@ -122,6 +131,9 @@ pub struct Answers {
     pub free_line: Text<500>,
     /// Questions asked, at most [`LIST_MAX`].
     pub warning_signs: Vec<WarningSign>,
+    /// Said where there was a yes and the consultation went on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signs_cleared: Option<SignsCleared>,
     /// Usual doctor, free text; empty when there is none or it was not said.
     pub usual_doctor: Text<200>,
     /// Town where the patient lives.
@@ -334,6 +346,9 @@ pub enum Record {
         id: ItemId,
         /// In words.
         text: Text<500>,
+        /// Cabin: the patient wrote it, who cannot hear or speak perhaps; else the cabin says it itself. Left out: no.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_patient: bool,
     },
     /// Page: the summary, each time it is saved; acknowledged when durable in the cabin.
     Summary(Summary),

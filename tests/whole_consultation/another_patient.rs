@@ -23,7 +23,12 @@ fn a_patient_who_reads_english_on_an_upright_screen_is_seen_from_firefox_with_an
     window.press("Continue")?;
     window.type_into("Your sentence", person::LINE)?;
     window.press("Continue")?;
-    for question in 1..=8 {
+
+    visit.step("a yes to a warning sign: the pharmacist comes, sees the patient, and lets the consultation go on");
+    visit.answers("Question 1 of 8", "Yes")?;
+    visit.pharmacist_signs_in("Pharmacist’s space", "Entrer", "chiffre")?;
+    visit.window.press(containing("reprendre"))?;
+    for question in 2..=8 {
         visit.answers(&format!("Question {question} of 8"), "No")?;
     }
 
@@ -78,14 +83,32 @@ fn a_patient_who_reads_english_on_an_upright_screen_is_seen_from_firefox_with_an
 
     visit.step("the physician, in Firefox");
     visit.physician_signs_in()?;
+    visit.physician.shows("signe d’alerte : oui, vu par le pharmacien")?;
     visit.physician.press("Prendre ce patient")?;
     visit.window.find("A doctor is ready to see you")?;
     visit.window.press("Accept")?;
     visit.window.find("The doctor’s picture")?;
     visit.physician.sees_moving_picture("#remote-video", 5)?;
-    for part in [person::BIRTH_NAME, "validée", "Portugal", "anglais"] {
+    for part in
+        [person::BIRTH_NAME, "validée", "Portugal", "anglais", "Signe d’alerte, réponse oui", "a laissé continuer"]
+    {
         visit.physician.shows(part)?;
     }
+
+    visit.step("who cannot hear writes, and reads the answer beside the physician's picture");
+    visit.window.press("Write")?;
+    visit.window.press("I cannot hear")?;
+    visit
+        .physician
+        .text_that("the words that are at hand", "#written", |text| text.contains("Patient : I cannot hear"))?;
+    visit.physician.type_into("Écrire au patient", "Depuis quand ?")?;
+    visit.physician.press("Envoyer")?;
+    visit.window.find("The physician: Depuis quand ?")?;
+    visit.window.type_into("Write to the physician", "since yesterday")?;
+    visit.window.press("Send")?;
+    visit.physician.text_that("what was typed", "#written", |text| text.contains("Patient : since yesterday"))?;
+    visit.window.find("You: since yesterday")?;
+    visit.window.press("Stop writing")?;
     visit.physician.press("Oxygène et pouls")?;
     visit.window.press("It is in place")?;
     visit.window.press("Keep")?;

@@ -134,6 +134,7 @@ fn fill_measures(app: &App) {
     measure.set_seconds_left(6);
     measure.set_progress(0.62);
     measure.set_complete(true);
+    measure.set_taken(true);
     measure.set_curve(ModelRc::new(VecModel::from(pulse())));
     measure.set_skip_reason(SkipReason::Unable);
 }
@@ -227,6 +228,7 @@ fn fill_staff(app: &App) {
         kind,
         model: model.into(),
         port: port.into(),
+        test_source: false,
         state: if plugged { DeviceState::Ready } else { DeviceState::Absent },
         fault: DeviceFault::None,
         remedy: if plugged { DeviceRemedy::None } else { DeviceRemedy::Held },

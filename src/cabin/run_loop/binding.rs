@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use consult::vitals::{Measurement, Value};
 use drivers::Model;
-use drivers::ports::{Address, Binding, Found, Message, PortEvent, find, system_clock};
+use drivers::ports::{Address, Binding, Found, Message, Port, PortEvent, find, system_clock};
+use drivers::probe::Probed;
 
 use super::{Cabin, Event, Front, post, post_device};
 use crate::captures;
@@ -51,6 +52,8 @@ pub struct BindingDraft {
     pub model: Option<&'static Model>,
     /// The device, open as that model.
     pub trial: Option<Devices>,
+    /// Whether it speaks; `None` until that is known.
+    pub answer: Option<Probed>,
     /// What a trial measurement gave.
     pub taken: Vec<Value>,
     /// A trial measurement is under way.
@@ -123,15 +126,36 @@ impl Cabin {
             Ok(trial) => self.binding.trial = Some(trial),
             Err(error) => tracing::error!(%error, "a device cannot be tried"),
         }
-        (self.binding.model, self.binding.taken) = (Some(model), Vec::new());
+        (self.binding.model, self.binding.taken, self.binding.answer) = (Some(model), Vec::new(), None);
         (self.binding.measuring, self.binding.recording, self.binding.trouble) = (false, false, None);
     }
 
     /// Takes what the trial of that number said; a former trial's device says nothing of this one's.
     pub(super) fn trial(&mut self, number: u64, message: Message) {
         let Some(trial) = self.binding.trial.as_mut().filter(|_| number == self.trials) else { return };
+        // A port that opens says that there is a cable; only an answer says that it is this model.
+        let port = trial.port(TRIAL);
+        let answer = &mut self.binding.answer;
         match &message.event {
-            PortEvent::Reading(reading) => self.binding.taken.push(reading.value),
+            PortEvent::Opened { .. } => {
+                *answer = None;
+                port.into_iter().for_each(Port::probe);
+            }
+            PortEvent::Lost { .. } | PortEvent::Refused { .. } => *answer = None,
+            // What it says by itself stays said.
+            PortEvent::Probed(_) if *answer == Some(Probed::Answered) => {}
+            PortEvent::Probed(probed) => {
+                *answer = Some(*probed);
+                if *probed == Probed::NoAnswer {
+                    // Somebody may be switching it on.
+                    port.into_iter().for_each(Port::probe);
+                }
+            }
+            PortEvent::Live(_) | PortEvent::Waveform(_) | PortEvent::Ecg(_) => *answer = Some(Probed::Answered),
+            PortEvent::Reading(reading) => {
+                *answer = Some(Probed::Answered);
+                self.binding.taken.push(reading.value);
+            }
             PortEvent::Finished => self.binding.measuring = false,
             _ => {}
         }

@@ -5,7 +5,7 @@ use consult::journey::{CallEnd, CallLine, Input, Step, WaitingNews};
 use consult::physician::{Authentication, Physician};
 use consult::vitals::Measurement;
 use drivers::ports::system_clock;
-use signal::cabin::{AgeBand, DeviceState, FromCabin, FromDesk, SiteState, Waiting};
+use signal::cabin::{AgeBand, DEVICES_MAX, DeviceState, FromCabin, FromDesk, SiteState, Waiting};
 use signal::call::{EndCause, Sdp, SdpKind};
 use signal::{Code, Text, Ticket};
 
@@ -13,7 +13,7 @@ use super::{Cabin, Event, post};
 use crate::desk_link::{DeskEvent, DeskLink};
 use crate::devices::Health;
 use crate::physician_link::Order;
-use crate::words;
+use crate::{instruments, words};
 
 /// What the desk last said.
 #[derive(Default)]
@@ -280,26 +280,31 @@ impl Cabin {
     /// Tells the desk whether patients can come, and with which devices.
     pub(super) fn tell_site(&self) {
         let Some(link) = &self.link else { return };
-        let devices = self
-            .devices
-            .iter()
-            .filter_map(|device| {
-                let fault = match &device.health {
-                    Health::Ready => None,
-                    Health::Unknown | Health::Unplugged => Some("débranché".to_owned()),
-                    Health::Refused(remedy) => Some(remedy.to_string()),
-                    Health::Silent => Some("ne répond pas".to_owned()),
-                    Health::Garbled => Some("signal brouillé".to_owned()),
-                    Health::AtFault => Some("en panne".to_owned()),
-                };
-                Some(DeviceState {
-                    model: Code::new(device.model.key).ok()?,
-                    measurement: words::wire_measurement(device.model.measurement),
-                    ready: fault.is_none(),
-                    fault: fault.map(|fault| Text::cut(&fault)),
-                })
+        let state = |model: &str, measurement, health: &Health| {
+            let fault = match health {
+                Health::Ready => None,
+                Health::Unknown | Health::Unplugged => Some("débranché"),
+                Health::Refused(_) => Some("refusé par le système de la cabine"),
+                Health::Silent => Some("ne répond pas"),
+                Health::Garbled => Some("signal brouillé"),
+                Health::AtFault => Some("en panne"),
+            };
+            Some(DeviceState {
+                model: Code::new(model).ok()?,
+                measurement: words::wire_measurement(measurement),
+                ready: fault.is_none(),
+                fault: fault.map(Text::cut),
             })
-            .collect();
+        };
+        let devices = self.devices.iter();
+        let devices = devices.filter_map(|device| state(device.model.key, device.model.measurement, &device.health));
+        // Opened only while it is used: until it was tried in vain, it is there.
+        let seeing = self.instruments.iter().filter_map(|instrument| {
+            let measurement = instrument.setting.measurement;
+            let health = if instrument.health == Health::Unknown { &Health::Ready } else { &instrument.health };
+            state(instruments::kind(measurement), measurement, health)
+        });
+        let devices = devices.chain(seeing).take(DEVICES_MAX).collect();
         let open = !matches!(self.journey.step(), Step::Closed);
         link.site(SiteState { open, pharmacist_present: self.journey.pharmacist().is_some(), devices });
     }
@@ -326,6 +331,7 @@ impl Cabin {
             measured,
             since_at: dossier.consents.last().map_or(now, |consents| consents.at).0,
             language,
+            warning_sign: dossier.signs_cleared.is_some(),
         }));
     }
 

@@ -144,7 +144,8 @@ impl Cabin {
             link.waiting(None);
         }
         self.over = Over::Nothing;
-        self.help_hidden = false;
+        // Who closed the call for help does not find it over the farewell.
+        self.help_hidden &= self.help_is_asked();
         self.print_fault = None;
         if !matches!(self.front, Front::Technician | Front::Binding) {
             self.front = Front::Patient;

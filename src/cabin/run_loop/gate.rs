@@ -22,6 +22,13 @@ struct State {
 /// Leave to wait for the screen's thread; given back when dropped, which is when the message was dealt with.
 pub(super) struct Pass(&'static Gate);
 
+impl Pass {
+    /// Whether more messages have entered behind this one.
+    pub(super) fn others_wait(&self) -> bool {
+        self.0.lock().waiting > 1
+    }
+}
+
 impl Gate {
     pub(super) const fn new() -> Gate {
         Gate { state: Mutex::new(State { waiting: 0, is_open: true }), changed: Condvar::new() }
@@ -79,12 +86,14 @@ mod tests {
             .collect();
         drop(post);
         let mut held: Vec<Pass> = queue.iter().take(WAITING_MAX).collect();
+        assert!(held[0].others_wait());
         assert!(queue.try_recv().is_err(), "one more than may wait");
         let mut taken = 0;
         while let Some(pass) = held.pop().or_else(|| queue.recv().ok()) {
             assert!(GATE.lock().waiting <= WAITING_MAX);
-            drop(pass);
             taken += 1;
+            assert!(taken < 4 * WAITING_MAX || !pass.others_wait(), "the last one draws");
+            drop(pass);
         }
         assert_eq!(taken, 4 * WAITING_MAX);
         devices.into_iter().for_each(|device| device.join().unwrap());

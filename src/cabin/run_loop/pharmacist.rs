@@ -7,7 +7,7 @@ use consult::site::{Pharmacist, SignIn};
 use drivers::ports::system_clock;
 use zeroize::Zeroizing;
 
-use super::{Cabin, Event, Front, post};
+use super::{Cabin, Event, Front, Over, post};
 use crate::devices::Health;
 use crate::equipment::{self, Check};
 use crate::pharmacists::{self, PIN_DIGITS_MAX};
@@ -260,6 +260,7 @@ impl Cabin {
             tracing::info!("the pharmacist's screen was left alone: it is locked");
             self.sign_in.reset();
             self.opening = None;
+            self.over = Over::Nothing;
             self.close_binding();
             self.front = Front::Patient;
         }

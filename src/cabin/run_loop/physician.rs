@@ -164,6 +164,10 @@ impl Cabin {
         }
         self.share_progress();
         self.tell_incidents();
+        // Written while there was no line, or lost with it.
+        for (id, text) in self.drafts.conversation.not_arrived() {
+            self.tell(Record::Notice { id: id.clone(), text: Text::cut(text.reveal()), by_patient: true });
+        }
     }
 
     /// What became of a measurement that was in front of the patient, and of the line.
@@ -313,12 +317,13 @@ impl Cabin {
                     self.tell(Record::MeasurementState { measurement, state, request: Some(id), reason });
                 }
             }
-            Record::Notice { id, text } => {
+            Record::Notice { id, text, .. } => {
                 let Ok(notice) = PrivateText::new(text.as_str()) else {
                     return self.refuse(RefusalCode::TooLarge, "message trop long");
                 };
                 // Acknowledged once a restart of the cabin shows it again.
                 if self.input(Input::NoticeReceived(notice)) {
+                    self.drafts.conversation.heard(text.as_str());
                     self.acknowledge(id);
                 } else {
                     self.refuse(RefusalCode::OutOfOrder, "le message n’a pas pu être gardé : réessayez");
@@ -360,7 +365,9 @@ impl Cabin {
                 }
             }
             Record::RecordingWanted { number, sha256, received } => self.hand_over(number, &sha256, received),
-            Record::Ack { .. } => {}
+            Record::Ack { id } => {
+                self.drafts.conversation.arrived(&id);
+            }
             Record::Error { code, reason } => {
                 tracing::warn!(?code, reason = reason.as_str(), "the page refused a message")
             }
@@ -423,8 +430,15 @@ impl Cabin {
     pub(crate) fn tell_physician(&mut self, words: &str) {
         self.lines_told = self.lines_told.wrapping_add(1);
         if let Ok(id) = ItemId::new(format!("cabin-{}-{}", self.call_number, self.lines_told)) {
-            self.tell(Record::Notice { id, text: Text::cut(words) });
+            self.tell(Record::Notice { id, text: Text::cut(words), by_patient: false });
         }
+    }
+
+    /// What the patient writes to the physician. False when it is nothing, or too long.
+    pub(crate) fn write_to_physician(&mut self, text: &str) -> bool {
+        let Some((id, text)) = self.drafts.conversation.write(text) else { return false };
+        self.tell(Record::Notice { id, text: Text::cut(text.reveal()), by_patient: true });
+        true
     }
 
     fn tell_fault(&mut self, fault: &call::Fault) {

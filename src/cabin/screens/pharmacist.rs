@@ -17,7 +17,7 @@ use super::{desk_reach, list};
 use crate::devices::{Device, Health};
 use crate::documents::print::PrintFault;
 use crate::equipment;
-use crate::run_loop::{Cabin, Front, with};
+use crate::run_loop::{Cabin, Front, Over, with};
 use crate::words;
 
 /// Fewest digits of a PIN that may be tried.
@@ -88,7 +88,7 @@ pub fn connect(app: &App) {
     });
     space.on_technician(|| with(|cabin| cabin.front = Front::Technician));
     space.on_lock(|| with(|cabin| cabin.front = Front::Patient));
-    space.on_close_cabin(|| with(Cabin::close_cabin));
+    space.on_close_cabin(|| with(|cabin| cabin.over = Over::Close));
 
     let morning = app.global::<MorningCheckAdapter>();
     morning.on_open(|| with(Cabin::open_after_check));

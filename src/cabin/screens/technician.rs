@@ -2,10 +2,11 @@
 
 use drivers::fixtures::door_contact::Door;
 use drivers::fixtures::presence_ld2410::Presence;
+use drivers::probe::Probed;
 use slint::{ComponentHandle as _, ModelRc, VecModel};
 use ui::{
     App, BindingAdapter, BindingState, BindingTrouble, DeviceLine, DeviceRemedy, DeviceState, DoorState, FixtureLine,
-    MediaSource, MediaState, ModelRow, PluggedRow, PresenceState, RecordLine, TechnicianAdapter,
+    MediaSource, MediaState, ModelRow, PluggedRow, PresenceState, RecordLine, TechnicianAdapter, TrialAnswer,
 };
 
 use super::patient::{curve, device_fault};
@@ -34,6 +35,7 @@ pub fn show(app: &App, cabin: &Cabin) {
         kind: words::screen_measure(device.model.measurement),
         model: device.model.name.into(),
         port: device.port.as_str().into(),
+        test_source: false,
         state: device_state(said_health(device)),
         fault: device_fault(said_health(device)),
         remedy: remedy(&device.health),
@@ -45,6 +47,7 @@ pub fn show(app: &App, cabin: &Cabin) {
         kind: words::screen_measure(instrument.setting.measurement),
         model: instrument.name.as_str().into(),
         port: instrument.setting.address().as_str().into(),
+        test_source: instrument.setting.is_test(),
         state: match instrument.trouble.is_empty() {
             true => device_state(&instrument.health),
             false => DeviceState::Fault,
@@ -138,6 +141,12 @@ pub fn show_binding(app: &App, cabin: &Cabin) {
     }
     if let Some(device) = draft.trial.as_ref().and_then(|trial| trial.iter().next()) {
         adapter.set_device(device_state(&device.health));
+        adapter.set_answer(match draft.answer {
+            None => TrialAnswer::Asking,
+            Some(Probed::Answered | Probed::InUse) => TrialAnswer::Answers,
+            Some(Probed::CableOnly) => TrialAnswer::CableOnly,
+            Some(Probed::NoAnswer) => TrialAnswer::Silent,
+        });
         adapter.set_fault(device_fault(&device.health));
         let figures = words::screen_figures(if draft.taken.is_empty() { &device.live } else { &draft.taken });
         list(&adapter.get_figures(), figures, |rows| adapter.set_figures(rows));

@@ -53,7 +53,7 @@ impl Journey {
             Input::IdentityChecked(document) => self.check_identity(document, now),
             Input::AssistanceStarted => self.start_assistance(now),
             Input::AssistanceEnded => self.end_assistance(now),
-            Input::EmergencyCleared => self.clear_emergency(),
+            Input::EmergencyCleared => self.clear_emergency(now),
             Input::EmergencyHandedOver => self.hand_over(now),
             Input::Cleaned => self.cleaned(),
 

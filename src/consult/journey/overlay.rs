@@ -176,11 +176,16 @@ impl Journey {
         }
     }
 
-    pub(super) fn clear_emergency(&mut self) -> Answer {
-        if self.pharmacist.is_none() || self.emergency.is_none() {
+    pub(super) fn clear_emergency(&mut self, now: Moment) -> Answer {
+        let (Some((by, _)), Some(emergency)) = (self.pharmacist.clone(), self.emergency) else {
             return Err(Refused::NotHere);
-        }
+        };
         self.emergency = None;
+        if matches!(emergency, Emergency::Sign(_))
+            && let Some(dossier) = self.open_dossier_mut()
+        {
+            dossier.signs_cleared = Some((by, now));
+        }
         Ok(self.after_warning_signs())
     }
 

@@ -28,6 +28,7 @@ export class Consultation {
   #socket; #taken; #done; #draft;
   #stream = new MediaStream();
   #media; #peer; #record; #documents; #summary; #curve; #ecg; #instrument; #recordings; #pictures; #sounds; #line; #workbench;
+  #heard = new Set();
   #dialled = false; #connected = false; #startedAt = 0; #timer = 0; #closed = false;
   /// The physician's wish to end, until the cabin has acknowledged it; then what the desk is told.
   #ending = null; #over = null;
@@ -63,7 +64,7 @@ export class Consultation {
       this.#workbench.count("sounds", this.#sounds.count);
     });
     this.#line = new Line(this.#record, this.#workbench);
-    new Vitals(this.#record, this.#workbench);
+    new Vitals(this.#record, this.#workbench, cabin.state?.devices);
     this.#hear();
     this.#wire();
     this.#media = openMedia().then(({ stream, missing }) => {
@@ -169,7 +170,12 @@ export class Consultation {
     this.#record.addEventListener("answers", ({ detail }) => showAnswers(detail));
     this.#record.addEventListener("error", ({ detail }) => notice(`La cabine refuse un message : ${detail.reason}`));
     this.#record.addEventListener("notice", ({ detail }) => {
-      this.#written("Cabine", detail.text);
+      // Said again after a cut: the same name is the same line.
+      if (!this.#heard.has(detail.id)) {
+        this.#heard.add(detail.id);
+        this.#written(detail.by_patient ? "Patient" : "Cabine", detail.text);
+        if (detail.by_patient) notice(`Le patient écrit : ${detail.text}`);
+      }
       this.#record.say({ type: "ack", id: detail.id });
     });
   }
@@ -277,13 +283,13 @@ export class Consultation {
 function clear() {
   for (const id of ["identity", "answers", "signs", "orders", "documents", "written", "vitals", "requests", "pictures", "sounds", "incidents", "line-figures", "history-rows"]) $(id).replaceChildren();
   for (const id of ["summary", "next-text", "order-text", "write-text"]) $(id).value = "";
-  for (const id of ["video-state", "request-state", "save-state", "finish-state", "call-line", "call-clock", "picture-state", "sound-state"]) $(id).textContent = "";
+  for (const id of ["video-state", "request-state", "save-state", "finish-state", "call-line", "call-clock", "picture-state", "sound-state", "sign-alert"]) $(id).textContent = "";
   $("next").value = "none";
   $("finish-outcome").value = "completed";
   $("finish-video").checked = true;
   $("vitals-empty").hidden = false;
   $("ecg").getContext("2d").reset();
-  for (const id of ["call-clock", "call-line", "signs-title", "ecg-panel"]) $(id).hidden = true;
+  for (const id of ["call-clock", "call-line", "signs-title", "sign-alert", "ecg-panel"]) $(id).hidden = true;
   $("remote-video").srcObject = $("self-video").srcObject = null;
   notice("");
 }

@@ -1,7 +1,7 @@
 // Who the patient is and what was answered, as the cabin says it on the `record` channel.
 
 import { $, pairs } from "./dom.js";
-import { word } from "./words.js";
+import { clock, word } from "./words.js";
 
 const dayFirst = (date) => date.split("-").reverse().join("/");
 
@@ -31,4 +31,9 @@ export function showAnswers(answers) {
   ]);
   pairs($("signs"), signs.map(({ question, present }) => [question, present ? "oui" : "non", present ? "yes" : ""]));
   $("signs-title").hidden = signs.length === 0;
+  const cleared = answers.signs_cleared;
+  const present = signs.filter((sign) => sign.present).map(({ question }) => question);
+  $("sign-alert").hidden = present.length === 0;
+  $("sign-alert").textContent = present.length === 0 ? "" : `Signe d’alerte, réponse oui : ${present.join(" ")}`
+    + (cleared ? ` Vu à ${clock(cleared.at)} par ${cleared.by}, à la cabine, qui a laissé continuer.` : "");
 }

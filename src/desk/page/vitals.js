@@ -18,7 +18,8 @@ export class Vitals {
   #without = [];
   #age = null;
 
-  constructor(record, workbench) {
+  /// `devices`: what the cabin is fitted with, when the desk knows it.
+  constructor(record, workbench, devices) {
     this.#record = record;
     $("vitals").replaceChildren();
     $("history").hidden = true;
@@ -27,8 +28,12 @@ export class Vitals {
     $("request-state").textContent = "";
     record.addEventListener("reading", ({ detail }) => this.#take(detail));
     record.addEventListener("measurement_state", ({ detail }) => this.#state(detail));
-    $("requests").replaceChildren(...MEASUREMENTS.map((measurement) => {
+    const fitted = new Map((devices ?? []).map((device) => [device.measurement, device]));
+    const offered = devices ? MEASUREMENTS.filter((measurement) => fitted.has(measurement)) : MEASUREMENTS;
+    $("requests").replaceChildren(...offered.map((measurement) => {
       const button = node("button", { type: "button", id: `request-${measurement}`, textContent: word("measurement", measurement) });
+      // It may be mended meanwhile: what does not answer is said, and may be asked for.
+      if (fitted.get(measurement)?.ready === false) button.title = fitted.get(measurement).fault ?? "ne répondait pas avant l’appel";
       button.onclick = () => {
         $("request-state").textContent = `${word("measurement", measurement)} : demande envoyée…`;
         workbench.showMeasurement(measurement);

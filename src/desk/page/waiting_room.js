@@ -62,6 +62,7 @@ export class WaitingRoom {
     drawn.place.textContent = `${cabin ? `${cabin.site.name}, ${cabin.site.town}` : "cabine inconnue"} · attend depuis ${since(Date.now() - line.heard + line.waited_ms)}`;
     drawn.done.textContent = done ? `mesures faites : ${done}` : "aucune mesure pour l’instant";
     drawn.lost.hidden = !line.cabin_lost;
+    drawn.sign.hidden = !line.warning_sign;
     drawn.button.disabled = line.cabin_lost || drawn.button.classList.contains("asked");
     return drawn.item;
   }
@@ -69,6 +70,7 @@ export class WaitingRoom {
   #begin(consultation) {
     const drawn = {
       reason: node("strong"), person: node("div"), place: node("div", { className: "quiet" }), done: node("div", { className: "quiet" }),
+      sign: node("div", { className: "error", textContent: "signe d’alerte : oui, vu par le pharmacien" }),
       lost: node("span", { className: "error", textContent: "liaison perdue, la cabine est attendue" }),
       button: node("button", { className: "main", type: "button", textContent: "Prendre ce patient" }),
     };
@@ -79,7 +81,7 @@ export class WaitingRoom {
       drawn.button.disabled = true;
       this.#take(consultation);
     };
-    drawn.item = node("li", {}, node("div", { className: "grow", id: about }, drawn.reason, drawn.person, drawn.place, drawn.done), drawn.lost, drawn.button);
+    drawn.item = node("li", {}, node("div", { className: "grow", id: about }, drawn.reason, drawn.sign, drawn.person, drawn.place, drawn.done), drawn.lost, drawn.button);
     this.#drawn.set(consultation, drawn);
     return drawn;
   }

@@ -6,12 +6,17 @@ use consult::journey::{CallLine, Input, Step};
 use consult::vitals::Measurement;
 use drivers::fixtures::door_contact::Door;
 use slint::{ComponentHandle as _, ModelRc, SharedString};
-use ui::{App, CallAdapter, CallNotice, DeskReach, MeetPhysicianAdapter, WaitingRoomAdapter, WaitingState};
+use ui::{
+    App, CallAdapter, CallNotice, DeskReach, MeetPhysicianAdapter, WaitingRoomAdapter, WaitingState, WrittenLine,
+};
 
 use super::super::{desk_reach, list};
 use crate::physician_link::Picture;
 use crate::run_loop::{Cabin, Over, with};
 use crate::words;
+
+/// What was written is shown so far back.
+const LINES_SHOWN: usize = 5;
 
 pub(super) fn connect(app: &App) {
     let meet = app.global::<MeetPhysicianAdapter>();
@@ -41,6 +46,24 @@ pub(super) fn connect(app: &App) {
             cabin.mute();
             let said = if cabin.muted.1 { "Le patient a coupé sa caméra." } else { "Le patient a remis sa caméra." };
             cabin.tell_physician(said);
+        })
+    });
+    adapter.on_toggle_writing(|| {
+        with(|cabin| {
+            let conversation = &mut cabin.drafts.conversation;
+            conversation.is_open = !conversation.is_open;
+        })
+    });
+    let weak = app.as_weak();
+    adapter.on_send(move |text| {
+        with(|cabin| {
+            let adapter = weak.upgrade();
+            let adapter = adapter.as_ref().map(|app| app.global::<CallAdapter>());
+            if cabin.write_to_physician(&text)
+                && let Some(adapter) = adapter.filter(|adapter| adapter.get_draft() == text)
+            {
+                adapter.set_draft(SharedString::default());
+            }
         })
     });
     adapter.on_end(|| with(|cabin| cabin.over = Over::HangUp));
@@ -127,11 +150,24 @@ fn in_call(app: &App, cabin: &Cabin, dossier: &Dossier, line: CallLine) {
     adapter.set_camera_open(!camera && cabin.settings.call.video_source != call::VideoSource::Off);
     adapter.set_microphone_open(!microphone && cabin.settings.call.audio_source != call::AudioSource::Off);
     adapter.set_message(dossier.notice.reveal().into());
+    let conversation = &cabin.drafts.conversation;
+    adapter.set_writing(conversation.is_open);
+    let last = conversation.lines().rev().take(LINES_SHOWN).map(|line| WrittenLine {
+        mine: line.is_patients,
+        text: line.text.reveal().into(),
+        arrived: line.arrived,
+    });
+    let mut last: Vec<_> = last.collect();
+    last.reverse();
+    list(&adapter.get_lines(), last, |rows| adapter.set_lines(rows));
 }
 
 pub(super) fn forget(app: &App) {
     let adapter = app.global::<CallAdapter>();
     adapter.set_message(SharedString::default());
+    adapter.set_draft(SharedString::default());
+    adapter.set_lines(ModelRc::default());
+    adapter.set_writing(false);
     adapter.set_figures(ModelRc::default());
     adapter.set_microphone_open(true);
     adapter.set_camera_open(true);

@@ -216,8 +216,9 @@ pub(super) fn search(typed: &str, scope: Scope) -> Vec<FoundPlace> {
 pub(super) fn found(place: &FoundPlace) -> PlaceFound {
     PlaceFound {
         code: place.code.as_str().into(),
-        name: place.name.as_str().into(),
-        detail: place.detail.as_str().into(),
+        // The list's apostrophe is a typewriter's.
+        name: place.name.replace('\'', "’").into(),
+        detail: place.detail.replace('\'', "’").into(),
     }
 }
 

@@ -89,7 +89,7 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
     measure.set_asked_by_physician(matches!(cabin.journey.step(), Step::Call { .. }));
     measure.set_skip_reason(words::screen_skip(cabin.drafts.skipping.flatten()));
     let device = cabin.devices.serving(guided.measurement);
-    measure.set_device_name(device.map(|device| device.model.name).unwrap_or_default().into());
+    measure.set_test_source(false);
     measure.set_fault(fault(guided, device));
     measure.set_trouble(match guided.act {
         Act::Place { trouble: Some(trouble) } => words::screen_try_trouble(trouble),
@@ -104,6 +104,7 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
     let figures = words::merge_figures(words::empty_figures(guided.measurement), &figures);
     list(&measure.get_figures(), figures, |rows| measure.set_figures(rows));
     measure.set_complete(matches!(guided.act, Act::Review { .. }));
+    measure.set_taken(matches!(guided.act, Act::Review { .. }));
 
     let (progress, left) = progress(guided);
     measure.set_progress(progress);
@@ -122,7 +123,7 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
         _ => 0,
     });
     if let Some(instrument) = cabin.instruments.serving(guided.measurement) {
-        measure.set_device_name(instrument.name.as_str().into());
+        measure.set_test_source(instrument.setting.is_test());
         measure.set_fault(match guided.act {
             Act::CheckCable { .. } => DeviceFault::Unplugged,
             Act::Review { .. } => DeviceFault::None,

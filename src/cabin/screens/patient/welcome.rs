@@ -38,9 +38,10 @@ pub fn connect(app: &App) {
     let leave = app.global::<LeaveAdapter>();
     leave.on_stay(|| with(|cabin| cabin.over = Over::Nothing));
     leave.on_leave(|| {
-        with(|cabin| {
-            let hangs_up = std::mem::replace(&mut cabin.over, Over::Nothing) == Over::HangUp;
-            cabin.input(if hangs_up { Input::HungUp } else { Input::Left });
+        with(|cabin| match std::mem::replace(&mut cabin.over, Over::Nothing) {
+            Over::Close => cabin.close_cabin(),
+            Over::HangUp => drop(cabin.input(Input::HungUp)),
+            _ => drop(cabin.input(Input::Left)),
         })
     });
 

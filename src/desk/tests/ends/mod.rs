@@ -158,6 +158,7 @@ pub fn waiting(consultation: &str) -> Waiting {
         measured: vec![MeasurementKind::Temperature],
         since_at: 1_795_310_000_000,
         language: Code::new("fr").unwrap(),
+        warning_sign: false,
     }
 }
 
