@@ -430,6 +430,7 @@ fn morning_check(app: &App, complete: bool) {
     let adapter = app.global::<MorningCheckAdapter>();
     adapter.set_rows(ModelRc::new(VecModel::from(rows)));
     adapter.set_complete(complete);
+    adapter.set_others_silent(if complete { 0 } else { 2 });
     adapter.set_checking(false);
     at(app, Screen::MorningCheck, StepName::None);
 }

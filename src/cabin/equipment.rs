@@ -27,9 +27,10 @@ impl Check {
         Self { give_up_at: now + CHECK_MAX, opens }
     }
 
-    /// Everything that must be there is known, or has had its time.
-    pub fn is_over(&self, compulsory: &[DeviceClass], devices: &Devices, seeing: &Instruments, now: Instant) -> bool {
-        self.give_up_at <= now || compulsory.iter().all(|class| is_known(*class, devices, seeing))
+    /// All that is fitted is known, or has had its time.
+    pub fn is_over(&self, devices: &Devices, seeing: &Instruments, now: Instant) -> bool {
+        let is_known = devices.iter().all(|device| device.is_probed()) && seeing.iter().all(|one| one.is_tried());
+        self.give_up_at <= now || is_known
     }
 }
 
@@ -66,6 +67,28 @@ fn state(class: DeviceClass, devices: &Devices, instruments: &Instruments) -> Eq
 /// Of what must be there, what does not answer.
 pub fn missing(compulsory: &[DeviceClass], devices: &Devices, instruments: &Instruments) -> Vec<DeviceClass> {
     compulsory.iter().copied().filter(|class| state(*class, devices, instruments) != EquipmentState::Answers).collect()
+}
+
+/// What is fitted beside that and does not answer.
+pub fn others_silent(compulsory: &[DeviceClass], devices: &Devices, instruments: &Instruments) -> usize {
+    let is_other = |at: Measurement| !compulsory.iter().any(|class| measurement(*class) == at);
+    let devices = devices.iter().filter(|device| is_other(device.model.measurement) && !device.answers());
+    let instruments = instruments.iter().filter(|one| is_other(one.setting.measurement) && !one.answers());
+    devices.count() + instruments.count()
+}
+
+/// All that is fitted, a line each, and what must be there and is not fitted: for the report that is kept.
+pub fn report(compulsory: &[DeviceClass], devices: &Devices, instruments: &Instruments) -> Vec<String> {
+    let line = |answers: bool, name: &str, what: &str| {
+        format!("{} {name} {what}", if answers { "répond       " } else { "NE RÉPOND PAS" })
+    };
+    let bound = devices.iter().map(|device| line(device.answers(), &device.port, device.model.name));
+    let seeing = instruments.iter().map(|one| {
+        let kind = crate::instruments::kind(one.setting.measurement);
+        line(one.answers(), kind, &one.setting.address())
+    });
+    let absent = compulsory.iter().filter(|class| state(**class, devices, instruments) == EquipmentState::NotBound);
+    bound.chain(seeing).chain(absent.map(|class| format!("ABSENT        {class:?}"))).collect()
 }
 
 /// Everything that must be there, for the screen; `checking`: what is not known yet is being asked.

@@ -8,6 +8,7 @@
 
 pub mod bell;
 pub mod captures;
+pub mod checks;
 mod cleaning;
 pub mod code_camera;
 pub mod conversation;

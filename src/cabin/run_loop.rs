@@ -218,8 +218,6 @@ pub struct Cabin {
     pub(crate) page_fingerprint: Option<String>,
     /// Microphone and camera, switched off by the patient: kept over a reconnection of the same call.
     pub(crate) muted: (bool, bool),
-    /// Lines written to the physician by the cabin itself: each has its own name.
-    pub(crate) lines_told: u32,
     pub(crate) call_stats: Option<call::Stats>,
     /// Pictures of the physician that were drawn in this call.
     pub(crate) pictures_drawn: Arc<AtomicU64>,
@@ -367,7 +365,6 @@ impl Cabin {
             call_number: 0,
             page_fingerprint: None,
             muted: (false, false),
-            lines_told: 0,
             call_stats: None,
             pictures_drawn: Arc::default(),
             call_faults: Vec::new(),
@@ -603,6 +600,7 @@ impl Cabin {
         match self.outbox.begin() {
             Ok(id) => {
                 self.drafts = Drafts::default();
+                self.help_hidden = false;
                 if !self.input(Input::Begun(ConsultationId(*id.0.as_bytes()))) {
                     self.outbox.discard().ok();
                 }

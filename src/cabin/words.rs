@@ -166,10 +166,11 @@ pub fn wire_answers(dossier: &Dossier, site_kind: &Code) -> Option<data::Answers
         body_part: reason.body_part.and_then(|part| Code::new(wire_part(part)).ok()),
         free_line: Text::cut(reason.line.reveal()),
         warning_signs: signs.collect(),
-        signs_cleared: dossier
-            .signs_cleared
-            .as_ref()
-            .map(|(by, at)| data::SignsCleared { by: Text::cut(&by.name), at: at.0 }),
+        sign_cleared: dossier.sign_cleared.as_ref().map(|(sign, by, at)| data::SignCleared {
+            question: Text::cut(wire_sign(*sign).1),
+            by: Text::cut(&by.name),
+            at: at.0,
+        }),
         usual_doctor: Text::cut(&contact.map(usual_doctor).unwrap_or_default()),
         town: Text::cut(contact.map_or("", |contact| contact.town.name.reveal())),
         callback_phone: contact.and_then(|contact| contact.phone.as_ref()).map(|phone| Text::cut(phone.reveal())),

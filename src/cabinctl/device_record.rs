@@ -27,8 +27,19 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     std::fs::File::create_new(&path)
         .and_then(|_| std::fs::remove_file(&path))
         .with_context(|| format!("{} cannot be written: name a file in a folder that you may write", path.display()))?;
-    device_read::measure(binding, Some(path.clone()), out)?;
-    ensure!(path.exists(), "{} could not be written: name a file in a folder that you may write", path.display());
-    writeln!(out, "recorded {}: fill in who and where in its first lines; it holds what was measured", path.display())?;
-    Ok(())
+    let measured = device_read::measure(binding, Some(path.clone()), out);
+    ensure!(
+        path.exists() || measured.is_err(),
+        "{} could not be written: name a file in a folder that you may write",
+        path.display()
+    );
+    if path.exists() {
+        writeln!(
+            out,
+            "recorded {}: fill in who and where in its first lines; it holds what was measured",
+            path.display()
+        )?;
+    }
+    // What went wrong is what somebody may want to look at.
+    measured
 }

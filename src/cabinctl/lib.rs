@@ -21,6 +21,7 @@ mod device_words;
 mod equipment_check;
 mod fixture_watch;
 mod handover;
+mod instrument_bind;
 mod outbox_check;
 mod outbox_export;
 mod outbox_retry;
@@ -48,9 +49,12 @@ cabinctl device record --model MODEL --port PORT --out CAPTURE [--with-others]
 cabinctl device check --config FILE                      the morning check: asks every bound device, opens each camera
                                                          and stethoscope for a moment, looks at all that is fitted
 cabinctl camera list                                     cameras of this machine, and what they can send
+cabinctl camera bind otoscope|dermatoscope CAMERA --config FILE
+                                                         says which camera it is
 cabinctl camera still FILE [--camera CAMERA]             one picture of the test card, never of a person, and how good it is
                                                          CAMERA: as the list shows it, or test
 cabinctl sound list                                      stethoscopes and microphones of this machine
+cabinctl sound bind SOUND --config FILE                  says which input is the stethoscope
 cabinctl sound clip FILE [--sound SOUND] [--seconds N]   some seconds (15) of a tapped stethoscope, never of a person,
                                                          without loss (FLAC); SOUND: as the list shows it, or test
 cabinctl card read [--config FILE | --reader NAME] [--within SECONDS] [--show]
@@ -91,6 +95,8 @@ pub fn run(words: Vec<String>, input: &mut dyn BufRead, out: &mut dyn Write) -> 
         (Some("device"), Some("read")) => device_read::run(arguments, out),
         (Some("device"), Some("check")) => device_check::run(arguments, out),
         (Some("device"), Some("record")) => device_record::run(arguments, out),
+        (Some("camera"), Some("bind")) => instrument_bind::camera(arguments, out),
+        (Some("sound"), Some("bind")) => instrument_bind::sound(arguments, out),
         (Some("camera"), Some("list")) => camera_list::run(arguments, out),
         (Some("camera"), Some("still")) => camera_still::run(arguments, out),
         (Some("sound"), Some("list")) => sound_list::run(arguments, out),

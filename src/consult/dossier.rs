@@ -443,8 +443,8 @@ pub struct Dossier {
     pub reason: Option<Reason>,
     /// Every answer to a warning sign, in order; the last one to a sign counts.
     pub warning_answers: Vec<WarningAnswer>,
-    /// Who let the consultation go on after a yes to one, and when; the last time.
-    pub signs_cleared: Option<(Pharmacist, Moment)>,
+    /// The last yes after which the pharmacist let the consultation go on: to what, who, when.
+    pub sign_cleared: Option<(WarningSign, Pharmacist, Moment)>,
     /// Identity.
     pub identity: Option<Identity>,
     /// Usual doctor, home town, phone.
@@ -497,7 +497,7 @@ impl Dossier {
             assisted: Vec::new(),
             reason: None,
             warning_answers: Vec::new(),
-            signs_cleared: None,
+            sign_cleared: None,
             identity: None,
             contact: None,
             consents: Vec::new(),

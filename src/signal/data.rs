@@ -110,9 +110,11 @@ pub struct ConsentGiven {
     pub at: i64,
 }
 
-/// Who let the consultation go on after a yes to a warning sign.
+/// A yes to a warning sign after which the pharmacist let the consultation go on: shown whatever was answered since.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignsCleared {
+pub struct SignCleared {
+    /// The question as it was put, in the physician's language.
+    pub question: Text<512>,
     /// The pharmacist's name.
     pub by: Text<100>,
     /// When, ms since 1970, by the cabin's clock.
@@ -133,7 +135,7 @@ pub struct Answers {
     pub warning_signs: Vec<WarningSign>,
     /// Said where there was a yes and the consultation went on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signs_cleared: Option<SignsCleared>,
+    pub sign_cleared: Option<SignCleared>,
     /// Usual doctor, free text; empty when there is none or it was not said.
     pub usual_doctor: Text<200>,
     /// Town where the patient lives.

@@ -71,6 +71,31 @@ pub fn set_device(path: &Path, name: &str, model: &str, port: &DevicePort) -> Re
     set_table(path, "device", "name", table)
 }
 
+/// Says where an instrument that sees or hears is: `field` of `[instruments]`.
+///
+/// # Errors
+/// Why the file is left as it was.
+pub fn set_instrument(path: &Path, field: &str, address: &str) -> Result<(), EditError> {
+    let failed = |error| EditError::File { file: path.to_owned(), error };
+    let text = fs::read_to_string(path).map_err(failed)?;
+    let mut document: DocumentMut =
+        text.parse().map_err(|error| EditError::NotToml { file: path.to_owned(), error })?;
+    let table = document.entry("instruments").or_insert(Item::Table(Table::new()));
+    let Some(table) = table.as_table_like_mut() else {
+        return Err(EditError::NoTables { file: path.to_owned(), field: "instruments" });
+    };
+    match table.get_mut(field).and_then(Item::as_value_mut) {
+        Some(there) => {
+            // The comment behind a value is the technician's.
+            let decor = there.decor().clone();
+            *there = address.into();
+            *there.decor_mut() = decor;
+        }
+        None => drop(table.insert(field, toml_edit::value(address))),
+    }
+    check_and_replace(path, &document.to_string())
+}
+
 /// Adds a pharmacist, or changes the name and PIN of the one with that id.
 ///
 /// # Errors
@@ -106,10 +131,14 @@ fn set_table(path: &Path, field: &'static str, key: &str, table: Table) -> Resul
         }
         None => tables.push(table),
     }
-    let text = document.to_string();
-    let config = Config::parse(&text, path).map_err(EditError::Mistakes)?;
+    check_and_replace(path, &document.to_string())
+}
+
+/// Writes the file if it is good.
+fn check_and_replace(path: &Path, text: &str) -> Result<(), EditError> {
+    let config = Config::parse(text, path).map_err(EditError::Mistakes)?;
     config.check_models(path, &crate::keys()).map_err(EditError::Mistakes)?;
-    replace(path, &text).map_err(failed)
+    replace(path, text).map_err(|error| EditError::File { file: path.to_owned(), error })
 }
 
 /// Writes beside and renames, so that a power cut leaves the old file or the new one.

@@ -63,7 +63,7 @@ pub(crate) fn dossier(language: Language) -> Dossier {
         pharmacists: vec![Pharmacist { id: "l".to_owned(), name: "Anne Lefèvre".to_owned() }],
         assisted: Vec::new(),
         reason: None,
-        signs_cleared: None,
+        sign_cleared: None,
         warning_answers: Vec::new(),
         identity: Some(Identity::typed(traits, None)),
         contact: None,

@@ -1,18 +1,22 @@
 //! Binding a device by touch: look what is plugged in, choose the model, see it speak, keep it in the configuration.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use consult::vitals::{Measurement, Value};
 use drivers::Model;
 use drivers::ports::{Address, Binding, Found, Message, Port, PortEvent, find, system_clock};
 use drivers::probe::Probed;
 
-use super::{Cabin, Event, Front, post, post_device};
+use super::{Cabin, Event, Front, post, post_device, with};
 use crate::captures;
 use crate::devices::Devices;
 
 /// Name of the binding that is tried, which no configuration can hold: names there are small letters.
 const TRIAL: &str = "Trial";
+
+/// A device that did not answer is asked again after that.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(3);
 
 /// Something that is plugged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,11 +148,13 @@ impl Cabin {
             PortEvent::Lost { .. } | PortEvent::Refused { .. } => *answer = None,
             // What it says by itself stays said.
             PortEvent::Probed(_) if *answer == Some(Probed::Answered) => {}
+            // Asked while it measures: whatever it says then is its answer.
+            PortEvent::Probed(Probed::InUse) => {}
             PortEvent::Probed(probed) => {
                 *answer = Some(*probed);
                 if *probed == Probed::NoAnswer {
                     // Somebody may be switching it on.
-                    port.into_iter().for_each(Port::probe);
+                    slint::Timer::single_shot(ASKED_AGAIN_AFTER, move || with(|cabin| cabin.ask_trial(number)));
                 }
             }
             PortEvent::Live(_) | PortEvent::Waveform(_) | PortEvent::Ecg(_) => *answer = Some(Probed::Answered),
@@ -156,10 +162,24 @@ impl Cabin {
                 *answer = Some(Probed::Answered);
                 self.binding.taken.push(reading.value);
             }
-            PortEvent::Finished => self.binding.measuring = false,
+            PortEvent::Finished => {
+                self.binding.measuring = false;
+                if *answer != Some(Probed::Answered) {
+                    port.into_iter().for_each(Port::probe);
+                }
+            }
             _ => {}
         }
         trial.take(message);
+    }
+
+    /// Asks the device of that trial whether it is there, unless its line is being recorded: questions are not its own.
+    fn ask_trial(&mut self, number: u64) {
+        let silent = self.binding.answer == Some(Probed::NoAnswer) && !self.binding.measuring;
+        let trial = self.binding.trial.as_ref().filter(|_| number == self.trials && silent && !self.binding.recording);
+        if let Some(port) = trial.and_then(|trial| trial.port(TRIAL)) {
+            port.probe();
+        }
     }
 
     /// Begins or ends a measurement with the device that is tried. What it gives is the technician's own.

@@ -10,6 +10,7 @@ use signal::call::{EndCause, Sdp, SdpKind};
 use signal::{Code, Text, Ticket};
 
 use super::{Cabin, Event, post};
+use crate::conversation::Conversation;
 use crate::desk_link::{DeskEvent, DeskLink};
 use crate::devices::Health;
 use crate::physician_link::Order;
@@ -331,7 +332,7 @@ impl Cabin {
             measured,
             since_at: dossier.consents.last().map_or(now, |consents| consents.at).0,
             language,
-            warning_sign: dossier.signs_cleared.is_some(),
+            warning_sign: dossier.sign_cleared.is_some(),
         }));
     }
 
@@ -348,6 +349,8 @@ impl Cabin {
             link.taken();
         }
         self.muted = (false, false);
+        // What was written to another physician is not for this one.
+        self.drafts.conversation = Conversation::default();
         self.open_call();
         self.say(FromCabin::Accept { consultation: wire_id(id), ticket });
     }

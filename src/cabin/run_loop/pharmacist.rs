@@ -1,6 +1,6 @@
 //! The pharmacist at the screen: name, PIN, the wait after wrong ones, and the lock.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use consult::journey::{Help, Input, Step};
 use consult::site::{Pharmacist, SignIn};
@@ -8,6 +8,7 @@ use drivers::ports::system_clock;
 use zeroize::Zeroizing;
 
 use super::{Cabin, Event, Front, Over, post};
+use crate::checks;
 use crate::devices::Health;
 use crate::equipment::{self, Check};
 use crate::pharmacists::{self, PIN_DIGITS_MAX};
@@ -167,6 +168,10 @@ impl Cabin {
         if asked && self.input(Input::SignedIn(pharmacist)) {
             // Opening shows the patient's welcome; later the pharmacist comes to do something.
             self.front = if closed { Front::Patient } else { Front::Space };
+            // A place that must have nothing opens at once; what is fitted there is checked all the same.
+            if closed {
+                self.ask_equipment(false);
+            }
         }
         self.sign_in.reset();
         self.tell_site();
@@ -197,14 +202,33 @@ impl Cabin {
     /// A device or an instrument has answered, or its time is over.
     pub(super) fn equipment_asked(&mut self) {
         let Some(check) = self.check else { return self.equipment_changed() };
-        if !check.is_over(&self.settings.compulsory, &self.devices, &self.instruments, Instant::now()) {
+        if !check.is_over(&self.devices, &self.instruments, Instant::now()) {
             return;
         }
         self.check = None;
+        self.keep_report();
         let is_complete = self.check_equipment();
         if check.opens && is_complete && self.front == Front::MorningCheck {
             self.open_after_check();
         }
+    }
+
+    /// A dated report of the check that is over, beside the screen.
+    fn keep_report(&self) {
+        let lines = equipment::report(&self.settings.compulsory, &self.devices, &self.instruments);
+        let data_dir = self.settings.data_dir.clone();
+        self.runtime.spawn_blocking(move || match checks::keep(&data_dir, SystemTime::now(), &lines) {
+            Ok(file) => tracing::info!(file = %file.display(), "the check before opening is over"),
+            Err(error) => tracing::warn!(%error, "the report of the check before opening could not be written"),
+        });
+    }
+
+    /// What is fitted beside what must be there, and does not answer; none while it is being asked.
+    pub fn others_silent(&self) -> usize {
+        if self.check.is_some() {
+            return 0;
+        }
+        equipment::others_silent(&self.settings.compulsory, &self.devices, &self.instruments)
     }
 
     /// The check goes on, and what was asked in vain is asked again while nobody is in the cabin.

@@ -17,6 +17,7 @@ use signal::data::{MeasurementProgress, Outcome, Record};
 use signal::ecg::{Block, ROWS_MAX};
 use signal::live::{Frame as LiveFrame, SAMPLES_MAX, WaveformKind};
 use signal::{ItemId, RefusalCode, Text, VERSION};
+use uuid::Uuid;
 
 use super::desk::wire_id;
 use super::{Cabin, Event, post};
@@ -323,7 +324,7 @@ impl Cabin {
                 };
                 // Acknowledged once a restart of the cabin shows it again.
                 if self.input(Input::NoticeReceived(notice)) {
-                    self.drafts.conversation.heard(text.as_str());
+                    self.drafts.conversation.heard(&id, text.as_str());
                     self.acknowledge(id);
                 } else {
                     self.refuse(RefusalCode::OutOfOrder, "le message n’a pas pu être gardé : réessayez");
@@ -428,8 +429,8 @@ impl Cabin {
 
     /// A line beside the picture of the physician's page, which is French.
     pub(crate) fn tell_physician(&mut self, words: &str) {
-        self.lines_told = self.lines_told.wrapping_add(1);
-        if let Ok(id) = ItemId::new(format!("cabin-{}-{}", self.call_number, self.lines_told)) {
+        // The page shows a name once, and remembers it longer than this program runs.
+        if let Ok(id) = ItemId::new(format!("cabin-{}", Uuid::new_v4().simple())) {
             self.tell(Record::Notice { id, text: Text::cut(words), by_patient: false });
         }
     }

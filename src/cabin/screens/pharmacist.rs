@@ -78,6 +78,9 @@ pub fn connect(app: &App) {
         with(|cabin| {
             if cabin.input(Input::Cleaned) {
                 cabin.drafts.cleaned = Default::default();
+                // Who wiped, behind a PIN, was there: the call for help of who has gone is answered. The same touch on
+                // the patient's screen is anybody's, and answers nothing.
+                cabin.help_arrived();
             }
         })
     });
@@ -133,6 +136,7 @@ fn morning_check(app: &App, cabin: &Cabin) {
     let checking = cabin.is_checking();
     let rows = equipment::rows(&cabin.settings.compulsory, &cabin.devices, &cabin.instruments, checking);
     adapter.set_checking(checking);
+    adapter.set_others_silent(i32::try_from(cabin.others_silent()).unwrap_or(i32::MAX));
     adapter.set_complete(rows.iter().all(|row| row.state == EquipmentState::Answers));
     list(&adapter.get_rows(), rows, |rows| adapter.set_rows(rows));
 }

@@ -115,6 +115,27 @@ fn a_port_that_is_misspelled_is_no_file_and_a_measurement_that_gives_nothing_fai
 }
 
 #[test]
+fn cameras_and_stethoscope_are_bound_where_the_technicians_comments_stay() {
+    let cabin = Cabin::new();
+    let said = cabin.ctl(&["camera", "bind", "dermatoscope", "usb=2ce3:3828/00A1"], "").unwrap();
+    assert!(said.contains("the dermatoscope is usb=2ce3:3828/00A1") && said.contains("nothing is plugged"), "{said}");
+    cabin.ctl(&["camera", "bind", "otoscope", "/dev/v4l/by-id/usb-ear"], "").unwrap();
+    cabin.ctl(&["sound", "bind", "hw:1,0"], "").unwrap();
+    let text = cabin.text();
+    for line in [
+        "otoscope = \"/dev/v4l/by-id/usb-ear\"        # as cabinctl camera list shows them",
+        "dermatoscope = \"usb=2ce3:3828/00A1\"",
+        "stethoscope = \"hw:1,0\"     # as cabinctl sound list shows them",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let error = cabin.ctl_failing(&["camera", "bind", "endoscope", "usb=2ce3:3828"]).1;
+    assert!(error.contains("otoscope, dermatoscope"), "{error}");
+    let error = cabin.ctl_failing(&["camera", "bind", "otoscope", "usb=12"]).1;
+    assert!(error.contains("usb=VENDOR:PRODUCT") && cabin.text() == text, "{error}");
+}
+
+#[test]
 fn a_device_on_a_network_is_bound_and_read() {
     let cabin = Cabin::new();
     // A port that nobody listens on, as far as can be known.

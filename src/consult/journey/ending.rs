@@ -151,8 +151,6 @@ impl Journey {
             return Err(Refused::NotHere);
         }
         self.used.clear();
-        // Who wiped was there: a call for help of the patient who has gone is over.
-        self.help = Help::NotAsked;
         self.step = Step::Welcome;
         Ok(Vec::new())
     }

@@ -181,10 +181,10 @@ impl Journey {
             return Err(Refused::NotHere);
         };
         self.emergency = None;
-        if matches!(emergency, Emergency::Sign(_))
+        if let Emergency::Sign(sign) = emergency
             && let Some(dossier) = self.open_dossier_mut()
         {
-            dossier.signs_cleared = Some((by, now));
+            dossier.sign_cleared = Some((sign, by, now));
         }
         Ok(self.after_warning_signs())
     }

@@ -236,8 +236,8 @@ fn a_yes_to_a_warning_sign_stops_the_journey_until_the_pharmacist_says_so() {
     assert_eq!(journey.dossier().unwrap().warning_answer(WarningSign::SuicidalThoughts), Some(true));
     assert!(matches!(journey.help(), Help::Called { reason: HelpReason::WarningSign(_), .. }));
     journey.apply(Input::EmergencyCleared, NOW).unwrap();
-    let (by, at) = journey.dossier().unwrap().signs_cleared.clone().expect("who let it go on");
-    assert_eq!((Some(&by), at), (journey.pharmacist(), NOW));
+    let (sign, by, at) = journey.dossier().unwrap().sign_cleared.clone().expect("who let it go on");
+    assert_eq!((sign, Some(&by), at), (WarningSign::SuicidalThoughts, journey.pharmacist(), NOW));
     journey.apply(Input::NoWarningSign, NOW).unwrap();
     assert_eq!(*journey.step(), Step::Identity);
     assert_eq!(journey.dossier().unwrap().warning_answer(WarningSign::SuicidalThoughts), Some(true), "stays recorded");

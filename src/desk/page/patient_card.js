@@ -31,9 +31,10 @@ export function showAnswers(answers) {
   ]);
   pairs($("signs"), signs.map(({ question, present }) => [question, present ? "oui" : "non", present ? "yes" : ""]));
   $("signs-title").hidden = signs.length === 0;
-  const cleared = answers.signs_cleared;
-  const present = signs.filter((sign) => sign.present).map(({ question }) => question);
-  $("sign-alert").hidden = present.length === 0;
-  $("sign-alert").textContent = present.length === 0 ? "" : `Signe d’alerte, réponse oui : ${present.join(" ")}`
+  const cleared = answers.sign_cleared;
+  const present = new Set(signs.filter((sign) => sign.present).map(({ question }) => question));
+  if (cleared) present.add(cleared.question);
+  $("sign-alert").hidden = present.size === 0;
+  $("sign-alert").textContent = present.size === 0 ? "" : `Signe d’alerte, réponse oui : ${[...present].join(" ")}`
     + (cleared ? ` Vu à ${clock(cleared.at)} par ${cleared.by}, à la cabine, qui a laissé continuer.` : "");
 }

@@ -5,6 +5,7 @@ import { placeOf, rangeOf } from "./ranges.js";
 import { clock, figureText, word } from "./words.js";
 
 const MEASUREMENTS = ["oxygen_and_pulse", "blood_pressure", "temperature", "weight_and_height", "glucose", "skin_picture", "ecg", "ear_picture", "auscultation"];
+const INSTRUMENTS = ["skin_picture", "ear_picture", "auscultation"];
 /// Cards in this order; the cuff has a pulse of its own beside the oximeter's.
 const CARDS = ["spo2", "pulse_rate", "systolic", "pulse_rate_cuff", "temperature", "weight", "height", "glucose_mass", "glucose_moles", "perfusion_index", "ecg", "ear_picture", "skin_picture", "auscultation"];
 /// A consultation has a few dozen; more would be a cabin that repeats itself.
@@ -28,8 +29,11 @@ export class Vitals {
     $("request-state").textContent = "";
     record.addEventListener("reading", ({ detail }) => this.#take(detail));
     record.addEventListener("measurement_state", ({ detail }) => this.#state(detail));
-    const fitted = new Map((devices ?? []).map((device) => [device.measurement, device]));
-    const offered = devices ? MEASUREMENTS.filter((measurement) => fitted.has(measurement)) : MEASUREMENTS;
+    // Of several for one measurement, one that is ready.
+    const fitted = new Map();
+    for (const device of devices ?? []) if (!fitted.get(device.measurement)?.ready) fitted.set(device.measurement, device);
+    // An older cabin's list is silent about what sees and hears.
+    const offered = MEASUREMENTS.filter((measurement) => !devices || fitted.has(measurement) || INSTRUMENTS.includes(measurement));
     $("requests").replaceChildren(...offered.map((measurement) => {
       const button = node("button", { type: "button", id: `request-${measurement}`, textContent: word("measurement", measurement) });
       // It may be mended meanwhile: what does not answer is said, and may be asked for.

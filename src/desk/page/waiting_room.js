@@ -40,7 +40,7 @@ export class WaitingRoom {
 
   draw() {
     const began = (line) => line.heard - line.waited_ms;
-    const lines = [...this.#lines.values()].sort((a, b) => began(a) - began(b));
+    const lines = [...this.#lines.values()].sort((a, b) => Number(Boolean(b.warning_sign)) - Number(Boolean(a.warning_sign)) || began(a) - began(b));
     for (const consultation of this.#drawn.keys()) if (!this.#lines.has(consultation)) this.#drawn.delete(consultation);
     document.title = `${lines.length ? `(${lines.length}) ` : ""}Télécabine · bureau du médecin`;
     $("waiting-empty").hidden = lines.length > 0;

@@ -210,7 +210,7 @@ pub(super) fn dossier() -> Dossier {
             line: text("Mal de gorge depuis \"mardi\" & fièvre"),
         }),
         warning_answers: vec![answer(WarningSign::ChestPain), answer(WarningSign::BreathingDifficulty)],
-        signs_cleared: None,
+        sign_cleared: None,
         identity: Some(validated_identity(IdentityDocument::IdentityCard)),
         contact: Some(Contact {
             usual_doctor: UsualDoctor::Named { name: text("Dr Le Goff"), town: text("Brest") },

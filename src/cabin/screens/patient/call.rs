@@ -11,6 +11,8 @@ use ui::{
 };
 
 use super::super::{desk_reach, list};
+use super::answers::cut;
+use crate::conversation::WRITTEN_CHARS_MAX;
 use crate::physician_link::Picture;
 use crate::run_loop::{Cabin, Over, with};
 use crate::words;
@@ -55,11 +57,20 @@ pub(super) fn connect(app: &App) {
         })
     });
     let weak = app.as_weak();
+    adapter.on_draft_edited(move |text| {
+        if let Some(app) = weak.upgrade()
+            && text.chars().count() > WRITTEN_CHARS_MAX
+        {
+            app.global::<CallAdapter>().set_draft(cut(&text, WRITTEN_CHARS_MAX).into());
+        }
+    });
+    let weak = app.as_weak();
     adapter.on_send(move |text| {
         with(|cabin| {
             let adapter = weak.upgrade();
             let adapter = adapter.as_ref().map(|app| app.global::<CallAdapter>());
-            if cabin.write_to_physician(&text)
+            // Blanks are nothing to send, and not to be kept.
+            if (cabin.write_to_physician(&text) || text.trim().is_empty())
                 && let Some(adapter) = adapter.filter(|adapter| adapter.get_draft() == text)
             {
                 adapter.set_draft(SharedString::default());
