@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use signal::ConsultationId;
+use signal::{ConsultationId, RefusalCode};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -17,7 +17,9 @@ use crate::badges::Badges;
 use crate::cabins::Cabins;
 use crate::config::Config;
 use crate::door::{Door, DoorError};
-use crate::fhir::Records;
+use crate::fhir::call_backs::{self, Step};
+use crate::fhir::store::Store;
+use crate::fhir::{self, Records};
 use crate::hall::Hall;
 use crate::oidc::Issuer;
 use crate::papers::Papers;
@@ -26,6 +28,9 @@ use crate::{hall, http, turn};
 
 /// How often papers that are too old are looked for.
 const TIDY_PAUSE: Duration = Duration::from_secs(60);
+
+/// How often another server that holds the records is asked who is to be called back.
+const LOOK_PAUSE: Duration = Duration::from_secs(60);
 
 /// What every request and connection shares.
 pub struct App {
@@ -50,6 +55,8 @@ pub struct App {
     /// Becomes true when the desk stops.
     pub stopping: watch::Sender<bool>,
     taken: Mutex<PathBuf>,
+    /// Held while another server is asked who is to be called back.
+    looking: tokio::sync::Mutex<()>,
 }
 
 /// Why the desk does not start.
@@ -121,6 +128,10 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     }
     let records = Records::open(&config).map_err(folder)?;
     let papers = Papers::open(&data).map_err(folder)?;
+    if let Records::Embedded(store) = &records {
+        let (lines, more) = call_backs::lines(fhir::lock(store).open_tasks());
+        hall.call_backs_are(lines, more);
+    }
     let inactivity = Duration::from_secs(60 * u64::from(config.sign_out_after_min));
     let issuer = config.oidc.clone().map(Issuer::new).transpose().map_err(StartError::Setting)?;
     let app = Arc::new(App {
@@ -133,6 +144,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         issuer,
         stopping: watch::Sender::new(false),
         taken: Mutex::new(data.join("taken.log")),
+        looking: tokio::sync::Mutex::default(),
         origins,
         config,
     });
@@ -171,10 +183,17 @@ fn origins(config: &Config, address: SocketAddr) -> Vec<String> {
 async fn tick(app: Arc<App>) {
     let mut beat = tokio::time::interval(Duration::from_millis(app.config.heartbeat_ms.min(1000).into()));
     let mut tidied = Instant::now();
+    let mut looked: Option<Instant> = None;
     app.papers.tidy(http::now_s());
     loop {
         beat.tick().await;
         app.hall.tick();
+        if looked.is_none_or(|at| at.elapsed() >= LOOK_PAUSE) {
+            looked = Some(Instant::now());
+            let app = Arc::clone(&app);
+            // Of another server nothing is heard when others change what it holds.
+            drop(tokio::spawn(async move { app.look_for_call_backs().await }));
+        }
         if tidied.elapsed() >= TIDY_PAUSE {
             tidied = Instant::now();
             let app = Arc::clone(&app);
@@ -196,6 +215,72 @@ impl App {
         };
         if let Err(error) = write() {
             tracing::error!(%error, "a consultation taken could not be written down");
+        }
+    }
+
+    /// Tells every page who is to be called back, if that changed. The store stays locked meanwhile: the lists go out in
+    /// the order of the changes.
+    pub fn tell_call_backs(&self, store: &mut Store) {
+        if store.take_tasks_changed() {
+            let (lines, more) = call_backs::lines(store.open_tasks());
+            self.hall.call_backs_are(lines, more);
+        }
+    }
+
+    /// Asks the site's own server who is to be called back, where that holds the records, and tells every page.
+    pub async fn look_for_call_backs(&self) {
+        let Some(elsewhere) = self.records.elsewhere() else { return };
+        // One after the other: the last list told is the last one read.
+        let _looking = self.looking.lock().await;
+        match elsewhere.open_tasks().await {
+            Ok(tasks) => {
+                let (lines, more) = call_backs::lines(&tasks);
+                self.hall.call_backs_are(lines, more);
+            }
+            Err(error) => {
+                tracing::warn!(error = %error.without_url(), "the site's FHIR server does not say who is to be called back");
+            }
+        }
+    }
+
+    /// What a physician makes of a request to call back; the page is answered.
+    pub async fn step_call_back(self: Arc<Self>, account: String, consultation: ConsultationId, step: Step) {
+        let Ok(Some(physician)) = self.accounts.physician(&account) else { return };
+        let made = match &self.records {
+            Records::Embedded(store) => {
+                let (app, store) = (Arc::clone(&self), Arc::clone(store));
+                let of = consultation.clone();
+                // On a disk: the heartbeats do not wait for it.
+                let made = tokio::task::spawn_blocking(move || {
+                    let mut store = fhir::lock(&store);
+                    let made = call_backs::step(&mut store, &of, &physician, step, &fhir::now());
+                    app.tell_call_backs(&mut store);
+                    made.map_err(|refusal| refusal.to_string())
+                });
+                made.await.unwrap_or_else(|error| Err(error.to_string()))
+            }
+            Records::Forward { .. } => {
+                let elsewhere = self.records.elsewhere();
+                let made = match &elsewhere {
+                    Some(elsewhere) => elsewhere.step(&consultation, &physician, step, &fhir::now()).await,
+                    None => Ok(false),
+                };
+                self.look_for_call_backs().await;
+                made.map_err(|error| error.without_url().to_string())
+            }
+        };
+        match made {
+            Ok(true) if step == Step::Take => {
+                self.remember_taken(&account, &consultation);
+                self.hall.call_back_taken(&account, &consultation);
+            }
+            Ok(true) => {}
+            Ok(false) => self.hall.call_back_too_late(&account, &consultation),
+            Err(error) => {
+                tracing::error!(error, "a request to call back could not be changed");
+                let reason = "La demande n’a pas pu être écrite. Réessayez.";
+                self.hall.refuse_page(&account, RefusalCode::Stopping, reason);
+            }
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use signal::cabin::{FromCabin, FromDesk};
 use signal::call::{Authentication, Physician};
 use signal::enrol::Site;
-use signal::physician::{FromPage, ToPage};
-use signal::{CabinId, RefusalCode, Text, Ticket};
+use signal::physician::{CallBackLine, FromPage, ToPage};
+use signal::{CabinId, ConsultationId, RefusalCode, Text, Ticket};
 use tokio::sync::mpsc;
 
 use crate::room::{Room, Send};
@@ -138,6 +138,37 @@ impl Hall {
         });
         inside.deliver(sends);
         won
+    }
+
+    /// Whether this is the page's present connection.
+    pub fn is_page(&self, account: &str, number: u64) -> bool {
+        self.lock().pages.get(account).is_some_and(|link| link.number == number)
+    }
+
+    /// Who is to be called back, and how many more: every page is told.
+    pub fn call_backs_are(&self, lines: Vec<CallBackLine>, more: u32) {
+        let mut inside = self.lock();
+        let sends = inside.room.call_backs_are(lines, more);
+        inside.deliver(sends);
+    }
+
+    /// The request is this physician's.
+    pub fn call_back_taken(&self, account: &str, consultation: &ConsultationId) {
+        self.tell_page(account, ToPage::CallBackTaken { consultation: consultation.clone() });
+    }
+
+    /// Another physician was first, or it is done.
+    pub fn call_back_too_late(&self, account: &str, consultation: &ConsultationId) {
+        self.tell_page(account, ToPage::TooLate { consultation: consultation.clone() });
+    }
+
+    /// A message of this page was refused.
+    pub fn refuse_page(&self, account: &str, code: RefusalCode, reason: &str) {
+        self.tell_page(account, ToPage::Error { code, reason: Text::cut(reason) });
+    }
+
+    fn tell_page(&self, account: &str, message: ToPage) {
+        self.lock().deliver(vec![Send::Page(account.to_owned(), message)]);
     }
 
     /// Whether a physician has a call now.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use signal::cabin::{FromCabin, FromDesk, SiteState, Waiting};
 use signal::call::{Authentication, EndCause, IceServer, Party, Physician, SdpKind};
 use signal::enrol::Site;
-use signal::physician::{CabinCard, FromPage, ToPage, WaitingLine};
+use signal::physician::{CabinCard, CallBackLine, FromPage, ToPage, WaitingLine};
 use signal::{CabinId, ConsultationId, RefusalCode, Text, Ticket};
 
 /// Patients waiting in one cabin at once; more is refused with `too_many`.
@@ -76,6 +76,8 @@ pub struct Room {
     waits: HashMap<ConsultationId, Wait>,
     calls: HashMap<ConsultationId, Call>,
     desks: BTreeMap<AccountName, Desk>,
+    /// Who is to be called back, as the records say, and how many more.
+    call_backs: (Vec<CallBackLine>, u32),
     call_length: Duration,
 }
 
@@ -90,6 +92,7 @@ impl Room {
             waits: HashMap::new(),
             calls: HashMap::new(),
             desks: BTreeMap::new(),
+            call_backs: Default::default(),
             call_length: CALL_LENGTH_DEFAULT,
         }
     }
@@ -269,6 +272,7 @@ impl Room {
         let mut out = vec![
             Send::Page(account.into(), welcome),
             Send::Page(account.into(), ToPage::WaitingList { cabins, waiting: lines }),
+            Send::Page(account.into(), self.call_backs()),
         ];
         if let Some(call) = self.calls.values_mut().find(|call| call.account == account) {
             call.page_gone_at = None;
@@ -328,8 +332,23 @@ impl Room {
                 }
             }
             FromPage::Ping { n } => vec![Send::Page(account.into(), ToPage::Pong { n })],
+            // Requests to call back are decided where the records are: see `App::step_call_back`.
+            FromPage::TakeCallBack { .. } | FromPage::ReturnCallBack { .. } | FromPage::FinishCallBack { .. } => {
+                Vec::new()
+            }
             FromPage::Pong { .. } => Vec::new(),
         }
+    }
+
+    /// Who is to be called back, as the records now say, and how many more.
+    pub fn call_backs_are(&mut self, lines: Vec<CallBackLine>, more: u32) -> Vec<Send> {
+        self.call_backs = (lines, more);
+        self.to_pages(self.call_backs())
+    }
+
+    fn call_backs(&self) -> ToPage {
+        let (lines, more) = self.call_backs.clone();
+        ToPage::CallBacks { lines, more }
     }
 
     /// Whether a physician has a call now.

@@ -1,5 +1,6 @@
 //! The two WebSockets: who may speak, how much, and for how long in silence.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
@@ -9,6 +10,7 @@ use signal::{CabinId, RefusalCode, SIGNAL_RATE_MAX, Text, Unreadable, proof};
 
 use crate::app::App;
 use crate::cabins::CabinError;
+use crate::fhir::call_backs::Step;
 use crate::hall::{Joined, Out};
 
 /// A peer has so long to say `hello`, and `proof`.
@@ -70,7 +72,7 @@ impl End for CabinEnd<'_> {
 }
 
 struct PageEnd<'a> {
-    app: &'a App,
+    app: &'a Arc<App>,
     account: String,
     badge: String,
     number: u64,
@@ -93,6 +95,17 @@ impl End for PageEnd<'_> {
         let message = FromPage::read(text)?;
         if !matches!(message, FromPage::Ping { .. } | FromPage::Pong { .. }) {
             let _ = self.app.badges.still(&self.badge, Instant::now(), true);
+        }
+        let step = match &message {
+            FromPage::TakeCallBack { consultation } => Some((consultation, Step::Take)),
+            FromPage::ReturnCallBack { consultation } => Some((consultation, Step::Return)),
+            FromPage::FinishCallBack { consultation } => Some((consultation, Step::Finish)),
+            _ => None,
+        };
+        if let Some((consultation, step)) = step.filter(|_| self.app.hall.is_page(&self.account, self.number)) {
+            let (app, account, consultation) = (Arc::clone(self.app), self.account.clone(), consultation.clone());
+            drop(tokio::spawn(app.step_call_back(account, consultation, step)));
+            return Ok(());
         }
         if let Some(consultation) = self.app.hall.from_page(&self.account, self.number, message) {
             self.app.remember_taken(&self.account, &consultation);
@@ -168,7 +181,7 @@ async fn introduce_cabin(app: &App, socket: &mut WebSocket) -> Result<Known, Opt
 }
 
 /// A signed-in physician's WebSocket from the first message to the last.
-pub async fn page(app: &App, mut socket: WebSocket, account: String, badge: String) {
+pub async fn page(app: &Arc<App>, mut socket: WebSocket, account: String, badge: String) {
     let refusal = match next_text(&mut socket).await {
         Err(None) => return,
         Err(Some(refusal)) => Some(refusal),

@@ -10,6 +10,9 @@ use crate::call::{Candidate, EndCause, ICE_SERVERS_MAX, ICE_URLS_MAX, IceServer,
 use crate::enrol::Site;
 use crate::{CabinId, ConsultationId, RefusalCode, SIGNAL_BYTES_MAX, Text, Ticket, Unreadable};
 
+/// Most requests to call back in one list; those behind appear as the first ones are done.
+pub const CALL_BACKS_MAX: usize = 100;
+
 /// `POST /api/physician/sign-in`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignIn {
@@ -58,6 +61,31 @@ pub struct WaitingLine {
     pub cabin_lost: bool,
 }
 
+/// Who took something up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenBy {
+    /// RPPS number.
+    pub rpps: Text<11>,
+    /// As patients see it.
+    pub name: Text<128>,
+}
+
+/// A patient who could see no physician and asked to be called back: what the list may tell before one takes it up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallBackLine {
+    /// The consultation that ended so.
+    pub consultation: ConsultationId,
+    /// Where it was asked.
+    pub place: Text<128>,
+    /// Kind of reason, in words.
+    pub reason: Text<128>,
+    /// When it was asked, ms since 1970, by the cabin's clock.
+    pub asked_at: i64,
+    /// Who is ringing; absent until somebody takes it up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken_by: Option<TakenBy>,
+}
+
 /// What the page says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -87,6 +115,21 @@ pub enum FromPage {
         ticket: Ticket,
         /// Why.
         cause: EndCause,
+    },
+    /// Takes up a request to call back; answered by `call_back_taken` or `too_late`.
+    TakeCallBack {
+        /// The consultation.
+        consultation: ConsultationId,
+    },
+    /// Gives it back to the list: the patient was not reached.
+    ReturnCallBack {
+        /// The consultation.
+        consultation: ConsultationId,
+    },
+    /// The patient was called back: it leaves the list.
+    FinishCallBack {
+        /// The consultation.
+        consultation: ConsultationId,
     },
     /// Heartbeat.
     Ping {
@@ -136,6 +179,18 @@ pub enum ToPage {
     },
     /// A patient waits no more (taken by someone, or left).
     WaitingGone {
+        /// The consultation.
+        consultation: ConsultationId,
+    },
+    /// Everybody who is to be called back, longest first, at the beginning and whenever that changes.
+    CallBacks {
+        /// At most [`CALL_BACKS_MAX`].
+        lines: Vec<CallBackLine>,
+        /// How many more there are.
+        more: u32,
+    },
+    /// The request is this physician's, and of no other: the dossier can be read at `/api/physician/records/`.
+    CallBackTaken {
         /// The consultation.
         consultation: ConsultationId,
     },

@@ -1,5 +1,6 @@
 //! `/fhir`: the embedded FHIR R4 store for sites that have no server, or the way to the site's own server.
 
+pub mod call_backs;
 pub mod log;
 pub mod store;
 pub mod transaction;
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use self::call_backs::Elsewhere;
 use self::store::{Refusal, Store};
 use crate::app::App;
 use crate::config::Config;
@@ -62,6 +64,14 @@ impl Records {
         matches!(self, Records::Embedded(store) if Arc::strong_count(store) > 1)
     }
 
+    /// The site's own server, where it holds the records.
+    pub fn elsewhere(&self) -> Option<Elsewhere<'_>> {
+        match self {
+            Records::Embedded(_) => None,
+            Records::Forward { client, base, token } => Some(Elsewhere { client, base, token: token.as_deref() }),
+        }
+    }
+
     /// Everything about a consultation, as a searchset Bundle.
     pub async fn of_consultation(&self, consultation: &str) -> Option<Value> {
         match self {
@@ -84,7 +94,7 @@ impl Records {
     }
 }
 
-fn lock(store: &Mutex<Store>) -> std::sync::MutexGuard<'_, Store> {
+pub(crate) fn lock(store: &Mutex<Store>) -> std::sync::MutexGuard<'_, Store> {
     store.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
@@ -149,7 +159,7 @@ fn owner(app: &App, headers: &HeaderMap) -> Result<String, Refusal> {
     found.map(|id| format!("cabin:{id}")).map_err(|error| Refusal::new(401, "login", error.to_string()))
 }
 
-fn now() -> String {
+pub(crate) fn now() -> String {
     let now = OffsetDateTime::now_utc();
     // Milliseconds are what FHIR instants usually have, and what clients are sure to read.
     let now = now.replace_nanosecond(now.millisecond() as u32 * 1_000_000).unwrap_or(now);
@@ -168,7 +178,13 @@ where
     let store = match &app.records {
         Records::Embedded(store) => Arc::clone(store),
         Records::Forward { client, base, token } => {
-            return forward(client, base, token.as_deref(), method, &uri, &headers, body).await;
+            let writes = method != Method::GET;
+            let reply = forward(client, base, token.as_deref(), method, &uri, &headers, body).await;
+            if writes && reply.status().is_success() {
+                // What was stored may ask to be called back: the cabin's answer does not wait for that.
+                tokio::spawn(async move { app.look_for_call_backs().await });
+            }
+            return reply;
         }
     };
     let work = tokio::task::spawn_blocking(move || {
@@ -185,7 +201,10 @@ where
                 }
             },
         };
-        work(&mut lock(&store), &owner, resource)
+        let mut store = lock(&store);
+        let answered = work(&mut store, &owner, resource);
+        app.tell_call_backs(&mut store);
+        answered
     });
     match work.await {
         Ok(Ok(response)) => response,
@@ -385,6 +404,7 @@ async fn metadata() -> Response {
         "PractitionerRole",
         "Provenance",
         "QuestionnaireResponse",
+        "Task",
     ];
     let resources = kinds.map(|kind| {
         json!({

@@ -1,11 +1,12 @@
 //! The embedded FHIR R4 store: resources by type and id, found by identifier and by reference, changed all or nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::call_backs;
 use super::log::{Log, Place};
 
 /// Who put resources here: a cabin sees only what it put itself.
@@ -72,6 +73,9 @@ pub struct Store {
     entries: HashMap<Key, Entry>,
     by_identifier: HashMap<(String, String), BTreeSet<Key>>,
     by_reference: HashMap<String, BTreeSet<Key>>,
+    /// Requests that wait for a physician, by id: few, and asked for at each change.
+    open_tasks: BTreeMap<String, Value>,
+    tasks_changed: bool,
 }
 
 impl Store {
@@ -84,8 +88,8 @@ impl Store {
                 lines.push((place, index_of(&line)));
             }
         })?;
-        let (entries, by_identifier, by_reference) = Default::default();
-        let mut store = Store { log, entries, by_identifier, by_reference };
+        let (entries, by_identifier, by_reference, open_tasks) = Default::default();
+        let mut store = Store { log, entries, by_identifier, by_reference, open_tasks, tasks_changed: false };
         for (place, indexed) in lines {
             for (nth, item) in indexed.into_iter().enumerate() {
                 store.index(place, nth, item);
@@ -150,6 +154,16 @@ impl Store {
         entry.map_or(Vec::new(), |entry| entry.references.iter().map(|(_, to)| to.clone()).collect())
     }
 
+    /// The requests that wait for a physician, or for the end of what one took up.
+    pub fn open_tasks(&self) -> impl Iterator<Item = &Value> {
+        self.open_tasks.values()
+    }
+
+    /// Whether they changed since this was last asked.
+    pub fn take_tasks_changed(&mut self) -> bool {
+        std::mem::take(&mut self.tasks_changed)
+    }
+
     /// Stores all the changes, durably, or none; `seen` are resources of which the owner was told.
     pub(super) fn commit(&mut self, changes: Vec<Change>, seen: &[Key], owner: &str) -> Result<(), Refusal> {
         let newly_seen = seen.iter().filter(|(kind, id)| !self.owns(kind, id, owner));
@@ -168,12 +182,19 @@ impl Store {
     }
 
     fn index(&mut self, place: Place, nth: usize, item: Indexed) {
-        let Indexed { key, version, identifiers, references, owner, seen_only } = item;
+        let Indexed { key, version, identifiers, references, owner, seen_only, open_task } = item;
         if seen_only {
             if let Some(entry) = self.entries.get_mut(&key) {
                 entry.owners.insert(owner);
             }
             return;
+        }
+        if key.0 == "Task" {
+            self.tasks_changed = true;
+            match open_task {
+                Some(task) => drop(self.open_tasks.insert(key.1.clone(), task)),
+                None => drop(self.open_tasks.remove(&key.1)),
+            }
         }
         let mut owners = BTreeSet::from([owner]);
         if let Some(old) = self.entries.remove(&key) {
@@ -202,6 +223,8 @@ struct Indexed {
     references: Vec<(String, String)>,
     owner: Owner,
     seen_only: bool,
+    /// The resource itself, where it is a request that waits.
+    open_task: Option<Value>,
 }
 
 /// What the index needs of one line; changes first, so that their place in the line is their number.
@@ -217,6 +240,7 @@ fn index_of(line: &Value) -> Vec<Indexed> {
             references: references(resource),
             owner: owner.clone(),
             seen_only: false,
+            open_task: call_backs::is_open(resource).then(|| resource.clone()),
         }
     });
     let seen = list("seen").iter().map(|key| Indexed {
@@ -226,6 +250,7 @@ fn index_of(line: &Value) -> Vec<Indexed> {
         references: Vec::new(),
         owner: owner.clone(),
         seen_only: true,
+        open_task: None,
     });
     changes.chain(seen).collect()
 }

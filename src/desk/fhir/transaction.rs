@@ -316,7 +316,7 @@ fn store_all(store: &mut Store, mut plans: Vec<Plan>, owner: &str, now: &str) ->
     Ok(json!({"resourceType": "Bundle", "type": "transaction-response", "entry": entries}))
 }
 
-fn stamp(resource: &mut Value, id: &str, version: u64, now: &str) {
+pub(super) fn stamp(resource: &mut Value, id: &str, version: u64, now: &str) {
     let Value::Object(object) = resource else { return };
     let mut stamped = Map::new();
     stamped.insert("resourceType".into(), object.remove("resourceType").unwrap_or_default());

@@ -1,5 +1,6 @@
 // Which of the three parts is shown: sign-in, waiting room, consultation.
 
+import { CallBacks } from "./call_backs.js";
 import { Consultation } from "./consultation.js";
 import { DeskSocket, REFUSED_FOR_GOOD } from "./desk_socket.js";
 import { $, notice } from "./dom.js";
@@ -11,7 +12,7 @@ const PARTS = ["sign-in", "waiting-room", "consultation"];
 const TAKEN_MAX_MS = 3000;
 /// How often the desk is told that the page is being used.
 const TOUCH_MS = 60000;
-let socket = null, room = null, consultation = null, physician = null, orphan = 0, touched = Date.now();
+let socket = null, room = null, callBacks = null, consultation = null, physician = null, orphan = 0, touched = Date.now();
 
 function show(part) {
   const changed = $(part).hidden;
@@ -37,6 +38,7 @@ function enter() {
   show("waiting-room");
   socket = new DeskSocket();
   room = new WaitingRoom((id) => socket.send({ type: "take", consultation: id }));
+  callBacks = new CallBacks((message) => socket.send(message));
   socket.addEventListener("up", () => { $("line-state").textContent = ""; $("line-state").hidden = true; });
   socket.addEventListener("down", ({ detail }) => {
     $("line-state").textContent = "liaison avec le bureau coupée, elle reprend toute seule";
@@ -58,12 +60,14 @@ function leave(why) {
   consultation?.close("");
   socket?.stop();
   room?.stop();
-  socket = room = consultation = physician = null;
+  callBacks?.close();
+  socket = room = callBacks = consultation = physician = null;
   signIn(why);
 }
 
 function read(message) {
   room?.read(message);
+  callBacks?.read(message);
   switch (message.type) {
     case "welcome":
       physician = message.physician;

@@ -118,3 +118,129 @@ async fn a_physician_reads_the_record_of_a_consultation_taken_and_of_no_other() 
     assert_eq!(desk.get(path, "").await.0, 401);
     desk.running.stop().await;
 }
+
+/// A request to be called back, about a visit that is stored already.
+fn asked(consultation: &str) -> Value {
+    json!({"resourceType": "Bundle", "type": "transaction", "entry": [{
+        "fullUrl": "urn:uuid:t",
+        "resource": {"resourceType": "Task", "status": "requested", "intent": "order",
+            "identifier": [{"system": "urn:x", "value": format!("task-{consultation}")}],
+            "groupIdentifier": {"value": format!("urn:uuid:{consultation}")},
+            "code": {"coding": [{"system": "urn:uuid:6f3c2f0e-6f0e-4b64-9a55-3d1f7b8e2c11", "code": "call-back"}]},
+            "encounter": {"reference": format!("Encounter?identifier=urn:telecabine:consultation|{consultation}")},
+            "authoredOn": "2026-11-22T20:05:00.000+01:00"},
+        "request": {"method": "POST", "url": "Task", "ifNoneExist": format!("identifier=urn:x|task-{consultation}")},
+    }]})
+}
+
+#[tokio::test]
+async fn of_two_physicians_who_take_up_a_request_one_calls_back_and_reads_the_dossier_and_every_page_sees_it() {
+    let desk = TestDesk::start().await;
+    let known = desk.enrol().await;
+    let badges = [desk.sign_in("claire").await, desk.sign_in("emma").await];
+    let mut pages = [PageEnd::with_badge(&desk, &badges[0]).await, PageEnd::with_badge(&desk, &badges[1]).await];
+    let is_list = |message: &ToPage| matches!(message, ToPage::CallBacks { .. });
+    for page in &mut pages {
+        assert_eq!(page.until(is_list).await, ToPage::CallBacks { lines: vec![], more: 0 }, "at the beginning");
+    }
+    for bundle in [visit("c-1"), asked("c-1")] {
+        assert_eq!(post(&desk, &known.upload_token, &bundle.to_string()).await.0, 200);
+    }
+    let consultation = waiting("c-1").consultation;
+    for page in &mut pages {
+        let ToPage::CallBacks { lines, more: 0 } = page.until(is_list).await else { unreachable!() };
+        assert_eq!(lines.len(), 1);
+        assert_eq!((&lines[0].consultation, &lines[0].taken_by), (&consultation, &None));
+    }
+    let path = "/api/physician/records/c-1";
+    assert_eq!(desk.get(path, &badges[0]).await.0, 404, "not taken up");
+    let mut taken = Vec::new();
+    for page in &mut pages {
+        page.say(&FromPage::TakeCallBack { consultation: consultation.clone() }).await;
+    }
+    for page in &mut pages {
+        let decided = |message: &ToPage| matches!(message, ToPage::CallBackTaken { .. } | ToPage::TooLate { .. });
+        taken.push(matches!(page.until(decided).await, ToPage::CallBackTaken { .. }));
+    }
+    let winner = usize::from(taken[1]);
+    assert_eq!(taken.iter().filter(|one| **one).count(), 1, "{taken:?}");
+    let (status, body) = desk.get(path, &badges[winner]).await;
+    assert!(status == 200 && body.contains("\"Task\"") && body.contains("\"Patient\""), "{status} {body}");
+    assert_eq!(desk.get(path, &badges[1 - winner]).await.0, 404);
+
+    // The other cannot end what is not theirs; a page that opens later sees who rings.
+    pages[1 - winner].say(&FromPage::FinishCallBack { consultation: consultation.clone() }).await;
+    pages[1 - winner].until(|message| matches!(message, ToPage::TooLate { .. })).await;
+    let mut late = PageEnd::open(&desk, "anna").await;
+    let ToPage::CallBacks { lines, .. } = late.until(is_list).await else { unreachable!() };
+    assert!(lines[0].taken_by.is_some());
+    drop(late);
+    let mut winner = PageEnd::with_badge(&desk, &badges[winner]).await;
+    winner.say(&FromPage::FinishCallBack { consultation }).await;
+    winner.until(|message| matches!(message, ToPage::CallBacks { lines, .. } if lines.is_empty())).await;
+    desk.running.stop().await;
+}
+
+/// The site's own FHIR server, as far as requests are concerned: one Task, with its version.
+async fn elsewhere(task: std::sync::Arc<std::sync::Mutex<Value>>) -> String {
+    use axum::http::{HeaderMap, StatusCode};
+    use axum::routing::{get, post, put};
+    let (read, written, made) = (task.clone(), task.clone(), task);
+    let listed = move || async move {
+        let task = read.lock().unwrap().clone();
+        let open = matches!(task["status"].as_str(), Some("requested" | "accepted"));
+        let entries: Vec<_> = open.then(|| json!({"resource": task})).into_iter().collect();
+        json!({"resourceType": "Bundle", "type": "searchset", "entry": entries}).to_string()
+    };
+    let replaced = move |headers: HeaderMap, body: String| async move {
+        let mut task = written.lock().unwrap();
+        let version: u32 = task["meta"]["versionId"].as_str().unwrap().parse().unwrap();
+        if headers["if-match"] != format!("W/\"{version}\"") {
+            return StatusCode::PRECONDITION_FAILED;
+        }
+        *task = serde_json::from_str(&body).unwrap();
+        task["meta"]["versionId"] = (version + 1).to_string().into();
+        StatusCode::OK
+    };
+    let stored = move |body: String| async move {
+        let bundle: Value = serde_json::from_str(&body).unwrap();
+        let mut task = bundle["entry"][0]["resource"].clone();
+        (task["id"], task["meta"]) = ("t-1".into(), json!({"versionId": "1"}));
+        *made.lock().unwrap() = task;
+        json!({"resourceType": "Bundle", "type": "transaction-response"}).to_string()
+    };
+    let router =
+        axum::Router::new().route("/Task", get(listed)).route("/Task/{id}", put(replaced)).route("/", post(stored));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn where_the_sites_own_server_holds_the_records_its_requests_are_listed_and_changed_there() {
+    let task = std::sync::Arc::new(std::sync::Mutex::new(json!({})));
+    let base = elsewhere(task.clone()).await;
+    let desk = TestDesk::start_with(&format!("fhir = {{ forward = {base:?} }}")).await;
+    let known = desk.enrol().await;
+    let mut pages = [PageEnd::open(&desk, "claire").await, PageEnd::open(&desk, "emma").await];
+    assert_eq!(post(&desk, &known.upload_token, &asked("c-1").to_string()).await.0, 200);
+    let consultation = waiting("c-1").consultation;
+    let waits = |message: &ToPage| matches!(message, ToPage::CallBacks { lines, .. } if lines.len() == 1);
+    for page in &mut pages {
+        page.until(waits).await;
+        page.say(&FromPage::TakeCallBack { consultation: consultation.clone() }).await;
+    }
+    let mut taken = Vec::new();
+    for page in &mut pages {
+        let decided = |message: &ToPage| matches!(message, ToPage::CallBackTaken { .. } | ToPage::TooLate { .. });
+        taken.push(matches!(page.until(decided).await, ToPage::CallBackTaken { .. }));
+    }
+    assert_eq!(taken.iter().filter(|one| **one).count(), 1, "{taken:?}");
+    assert_eq!(task.lock().unwrap()["status"], "accepted");
+    let winner = &mut pages[usize::from(taken[1])];
+    winner.say(&FromPage::FinishCallBack { consultation }).await;
+    winner.until(|message| matches!(message, ToPage::CallBacks { lines, .. } if lines.is_empty())).await;
+    assert_eq!(task.lock().unwrap()["status"], "completed");
+    desk.running.stop().await;
+}

@@ -76,8 +76,9 @@ impl TestDesk {
     }
 
     pub fn add_account(&self, name: &str) {
-        let physician =
-            accounts::physician("Dr Claire Morel", "Médecine générale", "10001234565", "Chartres", 3000, "30 €");
+        // Emma alone is another person.
+        let rpps = if name == "emma" { "10101010105" } else { "10001234565" };
+        let physician = accounts::physician("Dr Claire Morel", "Médecine générale", rpps, "Chartres", 3000, "30 €");
         Accounts::open(&self.data()).add(name, PASSWORD, physician, Some(SECRET.to_vec())).unwrap();
     }
 
