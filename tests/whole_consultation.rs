@@ -5,6 +5,7 @@
 
 mod another_patient;
 mod call;
+mod called_back;
 mod counter;
 mod desk_page;
 mod examined;

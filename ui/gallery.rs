@@ -155,6 +155,7 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "30-skip-reason", show: |app| at(app, Screen::SkipReason, StepName::Measures) },
     Scene { name: "31-waiting-room", show: |app| waiting(app, WaitingState::Waiting) },
     Scene { name: "32-line-cut", show: |app| waiting(app, WaitingState::LineCut) },
+    Scene { name: "32b-call-back", show: |app| at(app, Screen::CallBack, StepName::Physician) },
     Scene { name: "33-meet-physician", show: |app| at(app, Screen::MeetPhysician, StepName::Physician) },
     Scene { name: "34-call", show: |app| call(app, CallNotice::None) },
     Scene { name: "35-call-no-microphone", show: |app| call(app, CallNotice::MicrophoneMissing) },
@@ -288,6 +289,25 @@ pub const SCENES: &[Scene] = &[
         show: |app| {
             app.global::<ForgottenAdapter>().set_record(RecordFate::None);
             at(app, Screen::Forgotten, StepName::None);
+        },
+    },
+    Scene {
+        name: "57b-forgotten-call-back",
+        show: |app| {
+            app.global::<ForgottenAdapter>().set_record(RecordFate::OnItsWay);
+            app.global::<ForgottenAdapter>().set_call_back(true);
+            at(app, Screen::Forgotten, StepName::None);
+        },
+    },
+    Scene {
+        name: "57c-space-no-physician",
+        show: |app| {
+            let space = app.global::<SpaceAdapter>();
+            space.set_desk(DeskReach::Lost);
+            space.set_waiting_for_physician(true);
+            space.set_call_back_possible(true);
+            space.set_call_backs_today(1);
+            at(app, Screen::PharmacistSpace, StepName::None);
         },
     },
     Scene {
@@ -508,6 +528,8 @@ fn measuring(app: &App, kind: MeasureKind) {
 
 fn waiting(app: &App, state: WaitingState) {
     app.global::<WaitingRoomAdapter>().set_state(state);
+    let nobody = matches!(state, WaitingState::LineCut | WaitingState::NoPhysician);
+    app.global::<WaitingRoomAdapter>().set_call_back_possible(nobody);
     at(app, Screen::WaitingRoom, StepName::Physician);
     if state == WaitingState::LineCut {
         app.global::<Bar>().set_line(LineQuality::Cut);

@@ -257,6 +257,9 @@ pub struct Drafts {
     pub identity: IdentityDraft,
     /// Usual doctor.
     pub doctor: DoctorDraft,
+    /// The number on which to be called back is in front, instead of the waiting room. It is the one of
+    /// [`DoctorDraft::phone`]: known already, or typed now.
+    pub calling_back: bool,
     /// Care, usual doctor, statistics.
     pub consents: [Option<bool>; 3],
     /// Understood, easy, would have seen a physician: 0 no, 1 a little, 2 yes.

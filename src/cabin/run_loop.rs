@@ -165,6 +165,8 @@ pub struct Day {
     pub minutes: u32,
     /// Calls for help.
     pub helps: u32,
+    /// Patients who asked to be called back.
+    pub call_backs: u32,
 }
 
 /// The cabin.
@@ -481,6 +483,12 @@ impl Cabin {
             Input::ReadingsKept | Input::Skipped(_) => (self.drafts.skipping, self.drafts.site) = (None, None),
             Input::Retake | Input::MeasuringStarted => {
                 self.drafts.skipping = None;
+            }
+            // A physician is there after all.
+            Input::PhysicianOffered(_) => self.drafts.calling_back = false,
+            Input::CallBackAsked(_) => {
+                self.drafts.calling_back = false;
+                self.day.call_backs += 1;
             }
             Input::HelpAsked | Input::EmergencyAsked => {
                 self.day.helps += 1;

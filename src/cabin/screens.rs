@@ -207,6 +207,7 @@ fn screen(cabin: &Cabin) -> Screen {
         Step::InformationConsent { .. } => Screen::Consent,
         // Guided measurements were answered above.
         Step::Measurement(_) => Screen::MeasurePlace,
+        Step::WaitingRoom { .. } if cabin.drafts.calling_back => Screen::CallBack,
         Step::WaitingRoom { .. } => Screen::WaitingRoom,
         Step::MeetPhysician { .. } => Screen::MeetPhysician,
         Step::Call { .. } => Screen::Call,

@@ -57,6 +57,8 @@ pub struct Settings {
     pub code_camera: Option<code_camera::Setting>,
     /// Address of the desk, for the technician's screen; empty when there is none.
     pub desk_url: String,
+    /// Whether a patient whom no physician can see may ask to be called back.
+    pub call_back: bool,
     /// Extra authority for the desk's certificate.
     pub desk_ca: Option<PathBuf>,
     /// Camera, microphone, loudspeaker, size of the picture.
@@ -148,6 +150,7 @@ impl Settings {
             code_camera,
             fixtures: wiring::fixtures(&config).with_context(|| path.display().to_string())?,
             desk_url: config.desk.url.clone(),
+            call_back: config.desk.call_back,
             desk_ca: config.desk.ca_file.clone(),
             call: call_settings(&config, spared)?,
             printer: config.printer.clone(),

@@ -117,6 +117,8 @@ pub struct Desk {
     pub url: String,
     /// Authority that signed the desk's certificate, PEM; `None`: the public ones.
     pub ca_file: Option<PathBuf>,
+    /// Whether a patient whom no physician can see may ask to be called back: false where nobody rings back.
+    pub call_back: bool,
 }
 
 /// How the call finds its way through networks.

@@ -28,6 +28,7 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
     let mut t = root.table("desk", notes);
     let desk_url = t.required("url", "the desk's address, https://… (http:// on loopback only)", notes, web_address);
     let ca_file = t.optional("ca_file", "a PEM file", notes, path);
+    let call_back = t.flag("call_back", true, notes);
     t.end(notes);
 
     let call = call(root.table("call", notes), folder, notes);
@@ -98,7 +99,7 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
 
     Some(Config {
         site: site?,
-        desk: Desk { url: desk_url?, ca_file },
+        desk: Desk { url: desk_url?, ca_file, call_back },
         call,
         devices,
         media,

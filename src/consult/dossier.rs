@@ -198,6 +198,21 @@ impl std::fmt::Debug for Contact {
     }
 }
 
+/// The patient asked to be called back, since no physician could be seen.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CallBack {
+    /// On which number.
+    pub phone: Phone,
+    /// When it was asked.
+    pub asked_at: Moment,
+}
+
+impl std::fmt::Debug for CallBack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CallBack([patient])")
+    }
+}
+
 /// Why a measurement was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SkipReason {
@@ -424,6 +439,8 @@ pub enum Outcome {
     Emergency,
     /// The patient went away without a word.
     WalkedAway,
+    /// No physician could be seen: the patient asked to be called back.
+    CallBackAsked,
 }
 
 /// One consultation.
@@ -472,6 +489,8 @@ pub struct Dossier {
     pub questionnaire: Option<Questionnaire>,
     /// Calls for help, in order.
     pub help_calls: Vec<HelpCall>,
+    /// The request to be called back, with which it ended.
+    pub call_back: Option<CallBack>,
     /// How and when it ended; `None` while it lasts.
     pub ended: Option<(Outcome, Moment)>,
 }
@@ -511,6 +530,7 @@ impl Dossier {
             documents: Vec::new(),
             questionnaire: None,
             help_calls: Vec::new(),
+            call_back: None,
             ended: None,
         }
     }

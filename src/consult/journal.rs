@@ -151,6 +151,11 @@ mod tests {
         // A change here is a change of VERSION, with a reader for the old one.
         assert_eq!(encode(&Input::HelpAsked, Moment(1)), [1, 1, 0, 0, 0, 0, 0, 0, 0, 22]);
         assert_eq!(encode(&Input::NetworkLost, Moment(-2)), [1, 254, 255, 255, 255, 255, 255, 255, 255, 90]);
+        let phone = Input::CallBackAsked(crate::dossier::Phone::parse("15 15 1").unwrap());
+        assert_eq!(
+            encode(&phone, Moment(0)),
+            [1, 0, 0, 0, 0, 0, 0, 0, 0, 57, 5, 0, 0, 0, b'1', b'5', b'1', b'5', b'1']
+        );
         let sign = crate::triage::WarningSign::SuicidalThoughts;
         let yes = Input::WarningSignAnswered { sign, present: true };
         assert_eq!(encode(&yes, Moment(0)), [1, 0, 0, 0, 0, 0, 0, 0, 0, 42, 14, 1]);

@@ -91,6 +91,8 @@ pub enum Step {
         at: Moment,
         /// A record went to the outbox.
         recorded: bool,
+        /// With it, the request that a physician calls the patient back.
+        call_back: bool,
     },
     /// The pharmacist cleans.
     Cleaning,

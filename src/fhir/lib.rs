@@ -4,6 +4,7 @@
 //! same bytes. Everything is created conditionally on an identifier of ours, so that sending twice stores once.
 #![forbid(unsafe_code)]
 
+mod call_back;
 mod document;
 mod json;
 pub mod observation;
@@ -214,8 +215,16 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
             organization,
             period: period.clone(),
             reason: dossier.reason.as_ref(),
+            is_to_come: dossier.call_back.is_some(),
         }),
     );
+    if let Some(asked) = &dossier.call_back {
+        let (id, at) = (ids.of("call-back", 0), when(asked.asked_at));
+        let reason = dossier.reason.as_ref();
+        let (place, consultation) = (context.site.name.as_str(), Uuid::from_bytes(dossier.id.0));
+        let about = call_back::About { patient, encounter, location, place, consultation, reason, at: &at };
+        entries.own(id, call_back::task(id, asked, &about));
+    }
 
     let common = Common { patient, encounter, performer: patient, when: &when };
     let mut devices = BTreeMap::new();

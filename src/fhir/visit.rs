@@ -26,9 +26,12 @@ pub(crate) struct Encounter<'a> {
     pub(crate) organization: Uuid,
     pub(crate) period: Json,
     pub(crate) reason: Option<&'a Reason>,
+    /// A physician is asked to call the patient back.
+    pub(crate) is_to_come: bool,
 }
 
-/// A teleconsultation: class `VR`. Without a physician it never took place, and is `cancelled`.
+/// A teleconsultation: class `VR`. Without a physician it never took place, and is `cancelled`; with a request to be
+/// called back it is still to take place.
 pub(crate) fn encounter(e: &Encounter<'_>) -> Json {
     let participants: Vec<Json> = e
         .practitioners
@@ -46,7 +49,11 @@ pub(crate) fn encounter(e: &Encounter<'_>) -> Json {
             "system": URI,
             "value": urn(e.id),
         }, own_identifier(e.consultation)],
-        "status": if e.practitioners.is_empty() { "cancelled" } else { "finished" },
+        "status": match (e.practitioners.is_empty(), e.is_to_come) {
+            (false, _) => "finished",
+            (true, true) => "planned",
+            (true, false) => "cancelled",
+        },
         "class": coding_named(ACT_CODE, "VR", "virtual"),
         "subject": reference(e.patient),
         "participant": participants,
@@ -167,6 +174,11 @@ pub(crate) fn incident(id: Uuid, incident: &Incident<'_>, cabin: Uuid, encounter
         "valueCodeableConcept": object! { "coding": list![kind], "text": incident.name },
         "device": reference(cabin),
     }
+}
+
+/// Code, among ours, and words of a kind of reason.
+pub(crate) fn reason_of(kind: ReasonKind) -> (&'static str, &'static str) {
+    (reason_key(kind), reason_name(kind))
 }
 
 fn reason_key(kind: ReasonKind) -> &'static str {

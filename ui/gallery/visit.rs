@@ -114,6 +114,7 @@ fn fill_visit(app: &App) {
     questions.set_easy(1);
     app.global::<ForgottenAdapter>().set_at(Time { hour: 14, minute: 32 });
     app.global::<ForgottenAdapter>().set_record(RecordFate::OnItsWay);
+    app.global::<ForgottenAdapter>().set_call_back(false);
     let cleaning = app.global::<CleaningAdapter>();
     cleaning.set_items(ModelRc::new(VecModel::from(vec![
         CleaningItem { kind: MeasureKind::Oxygen, done: true },
@@ -193,6 +194,8 @@ fn fill_staff(app: &App) {
     space.set_consultations_today(4);
     space.set_mean_minutes(12);
     space.set_helps_today(1);
+    space.set_call_back_possible(false);
+    space.set_call_backs_today(0);
     let device = |kind, state, fault| DeviceRow { kind, fixture: FixtureKind::None, state, fault };
     let fixture = |fixture, state| DeviceRow { fixture, ..device(MeasureKind::Oxygen, state, DeviceFault::None) };
     space.set_devices(ModelRc::new(VecModel::from(vec![

@@ -107,6 +107,7 @@ pub(crate) fn dossier(language: Language) -> Dossier {
         documents: Vec::new(),
         questionnaire: None,
         help_calls: Vec::new(),
+        call_back: None,
         ended: Some((Outcome::Completed, at(1_230))),
     }
 }

@@ -85,6 +85,7 @@ impl Cabin {
     }
 
     fn sealed(&mut self, sealed: anyhow::Result<()>, now: Moment) {
+        let mut ended = Input::RecordSealed;
         let sealed = match sealed {
             Err(error) if submission::is_lasting(&error) => {
                 self.seals_failed += 1;
@@ -92,6 +93,7 @@ impl Cabin {
                     Err(error)
                 } else {
                     tracing::error!(%error, "the record cannot be sealed: its journal is kept aside for a technician");
+                    ended = Input::RecordKeptAside;
                     self.outbox.set_aside().map_err(Into::into)
                 }
             }
@@ -101,7 +103,7 @@ impl Cabin {
             Ok(()) => {
                 self.outbox_failed = false;
                 self.count(now);
-                self.input(Input::RecordSealed);
+                self.input(ended);
             }
             Err(error) => {
                 tracing::error!(%error, "the record could not be sealed; nothing is forgotten before it is");

@@ -4,6 +4,7 @@ use consult::journey::{CallLine, Input, Step};
 use drivers::fixtures::FixtureEvent;
 use drivers::fixtures::door_contact::Door;
 use drivers::fixtures::presence_ld2410::Presence;
+use signal::call::EndCause;
 
 use super::Cabin;
 
@@ -76,6 +77,10 @@ impl Cabin {
 
     /// What time asks for; a quiet patient whom the radar sees is left alone for a while.
     pub(super) fn time_asks(&mut self, input: Input) {
+        // With the line to the page that still waited for its other end.
+        if matches!(input, Input::CallEnded(_)) {
+            return self.call_ended(EndCause::CabinLost);
+        }
         let input = if input == Input::InactivityWarned && self.room.puts_off() { Input::Touched } else { input };
         self.input(input);
     }

@@ -51,6 +51,14 @@ pub fn connect(app: &App) {
             cabin.front = Front::Patient;
         })
     });
+    space.on_call_back(|| {
+        with(|cabin| {
+            // Refused only where the pharmacist helps already.
+            cabin.input(Input::AssistanceStarted);
+            cabin.drafts.calling_back = true;
+            cabin.front = Front::Patient;
+        })
+    });
     space.on_arrived(|| with(Cabin::help_arrived));
     space.on_emergency_cleared(|| {
         with(|cabin| {
@@ -203,6 +211,8 @@ fn space(app: &App, cabin: &Cabin) {
     adapter.set_consultations_today(count(cabin.day.consultations));
     adapter.set_mean_minutes(count(cabin.day.minutes.checked_div(cabin.day.consultations).unwrap_or(0)));
     adapter.set_helps_today(count(cabin.day.helps));
+    adapter.set_call_backs_today(count(cabin.day.call_backs));
+    adapter.set_call_back_possible(cabin.may_be_called_back());
     let row = |measurement, health: &Health| DeviceRow {
         kind: words::screen_measure(measurement),
         fixture: FixtureKind::None,

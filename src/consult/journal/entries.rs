@@ -361,7 +361,7 @@ coded_inputs! {
         52 => PhysicianDeclined, 53 => HungUp, 54 => PrintAsked, 55 => Continued,
         90 => NetworkLost, 91 => NetworkBack, 94 => PhysicianWithdrawn, 95 => CallConnected, 96 => CallInterrupted,
         97 => CallResumed, 99 => MeasurementRequestWithdrawn,
-        110 => RecordSealed, 111 => RecordNotSealed, 112 => Restarted,
+        110 => RecordSealed, 111 => RecordNotSealed, 112 => Restarted, 113 => RecordKeptAside,
         120 => InactivityWarned, 121 => WalkedAway, 122 => HelpUnanswered, 123 => ReceiptShown,
         124 => PresentationReset, 125 => StoringRetried,
     }
@@ -369,7 +369,7 @@ coded_inputs! {
         1 => SignedIn, 11 => OpenedDegraded, 5 => IdentityChecked, 21 => PresentationChosen, 40 => Begun, 41 => ReasonGiven,
         45 => ContactGiven, 46 => ConsentsAnswered, 50 => Skipped, 56 => QuestionnaireAnswered,
         72 => DeviceLost, 73 => DeviceBack,
-        92 => WaitingRoomNews, 93 => PhysicianOffered, 98 => MeasurementRequested,
+        57 => CallBackAsked, 92 => WaitingRoomNews, 93 => PhysicianOffered, 98 => MeasurementRequested,
         101 => DocumentReceived, 102 => CallEnded, 103 => SummaryReceived,
         104 => NoticeReceived,
     }

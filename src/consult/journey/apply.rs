@@ -79,6 +79,7 @@ impl Journey {
             Input::Skipped(reason) => self.skip(reason, now),
             Input::PhysicianAccepted => self.accept_physician(now),
             Input::PhysicianDeclined => self.decline_physician(),
+            Input::CallBackAsked(phone) => self.ask_call_back(phone, now),
             Input::HungUp => self.hang_up(now),
             Input::PrintAsked => self.print(),
             Input::Continued => self.go_on(now),
@@ -106,6 +107,7 @@ impl Journey {
             Input::CallEnded(end) => self.end_call(end, now),
 
             Input::RecordSealed => self.record_sealed(now),
+            Input::RecordKeptAside => self.record_kept_aside(now),
             Input::RecordNotSealed => self.record_not_sealed(now),
             Input::Restarted => Ok(self.restart(now)),
 
@@ -154,6 +156,7 @@ fn source(input: &Input) -> Source {
         | Input::Skipped(_)
         | Input::PhysicianAccepted
         | Input::PhysicianDeclined
+        | Input::CallBackAsked(_)
         | Input::HungUp
         | Input::PrintAsked
         | Input::Continued
@@ -179,6 +182,7 @@ fn source(input: &Input) -> Source {
         | Input::DocumentReceived(_)
         | Input::CallEnded(_)
         | Input::RecordSealed
+        | Input::RecordKeptAside
         | Input::RecordNotSealed
         | Input::Restarted
         | Input::InactivityWarned

@@ -3,8 +3,8 @@
 use super::{Answer, CallEnd, CallLine, CallMissing, Effect, Guided, Journey, Paper, Refused, Step, WaitingNews};
 use crate::consent::Purpose;
 use crate::dossier::{
-    CALLS_MAX, CallRecord, DOCUMENTS_MAX, Dossier, IncidentKind, MEASUREMENTS_MAX, NOTICE_CHARS_MAX, ReceivedDocument,
-    ReceivedSummary, SUMMARIES_MAX, SkipReason, Skipped,
+    CALLS_MAX, CallBack, CallRecord, DOCUMENTS_MAX, Dossier, IncidentKind, MEASUREMENTS_MAX, NOTICE_CHARS_MAX, Outcome,
+    Phone, ReceivedDocument, ReceivedSummary, SUMMARIES_MAX, SkipReason, Skipped,
 };
 use crate::physician::{Authentication, DOCUMENT_BYTES_MAX, Document, ORDERS_MAX, Physician, Summary};
 use crate::private::PrivateText;
@@ -31,6 +31,22 @@ impl Journey {
         self.step = Step::WaitingRoom { news: WaitingNews::default() };
         // Without a network it is entered as soon as there is one.
         if self.online { vec![Effect::EnterWaitingRoom] } else { Vec::new() }
+    }
+
+    /// Whether the patient may ask to be called back: in the waiting room, with a record that may be sent.
+    pub fn may_ask_call_back(&self) -> bool {
+        matches!(self.step, Step::WaitingRoom { .. }) && self.open_dossier().is_some_and(Dossier::is_to_be_recorded)
+    }
+
+    /// What was said and measured goes with the request: the consultation here is over.
+    pub(super) fn ask_call_back(&mut self, phone: Phone, now: Moment) -> Answer {
+        if !self.may_ask_call_back() {
+            return Err(Refused::NotHere);
+        }
+        if let Some(dossier) = self.open_dossier_mut() {
+            dossier.call_back = Some(CallBack { phone, asked_at: now });
+        }
+        Ok(self.end(Outcome::CallBackAsked, now))
     }
 
     pub(super) fn hear_news(&mut self, said: WaitingNews) -> Answer {

@@ -103,6 +103,17 @@ impl Journey {
         }
     }
 
+    /// What is kept aside asks nobody to call back: nothing is promised, and the pharmacist is called.
+    pub(super) fn record_kept_aside(&mut self, now: Moment) -> Answer {
+        let Step::Storing { .. } = self.step else { return Err(Refused::NotHere) };
+        let mut effects = match self.dossier.as_mut().and_then(|dossier| dossier.call_back.take()) {
+            Some(_) => self.call_pharmacist(HelpReason::Record, now),
+            None => Vec::new(),
+        };
+        effects.extend(self.forget(true, now));
+        Ok(effects)
+    }
+
     /// Not a call for help with an answer: a journal in the same outbox could not remember it. The pharmacist is told
     /// once, and time offers the record again until it is taken.
     pub(super) fn record_not_sealed(&mut self, now: Moment) -> Answer {
@@ -126,6 +137,7 @@ impl Journey {
 
     /// Drops everything of the patient. Who still waits for help still gets it, without a reason that tells anything.
     fn forget(&mut self, recorded: bool, now: Moment) -> Vec<Effect> {
+        let call_back = recorded && self.dossier.as_ref().is_some_and(|dossier| dossier.call_back.is_some());
         self.dossier = None;
         self.emergency = None;
         self.help = match &self.help {
@@ -136,7 +148,7 @@ impl Journey {
                 Help::Called { reason: HelpReason::Asked, at: *at, alarmed_at: *alarmed_at }
             }
         };
-        self.step = Step::Forgotten { at: now, recorded };
+        self.step = Step::Forgotten { at: now, recorded, call_back };
         vec![Effect::Forget]
     }
 

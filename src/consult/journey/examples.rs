@@ -18,7 +18,7 @@ use crate::vitals::{
 };
 
 /// How many kinds of input there are; a test of the journal fails when this is not true any more.
-pub const INPUT_KINDS: usize = 66;
+pub const INPUT_KINDS: usize = 68;
 
 /// SplitMix64: the same seed gives the same sequence everywhere.
 pub struct Dice(u64);
@@ -318,6 +318,8 @@ pub fn random_input_of(dice: &mut Dice, word: &str, id: ConsultationId, now: Mom
             let is_missing = |_: &DeviceClass| dice.chance(30);
             Input::EquipmentChecked { missing: DeviceClass::OF_A_PHARMACY.into_iter().filter(is_missing).collect() }
         }
+        65 => Input::CallBackAsked(contact(word).phone.unwrap()),
+        66 => Input::RecordKeptAside,
         _ => Input::StoringRetried,
     }
 }

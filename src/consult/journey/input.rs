@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{CallEnd, Trouble, WaitingNews};
 use crate::consent::ConsentAnswers;
-use crate::dossier::{ConsultationId, Contact, NOTICE_CHARS_MAX, Presentation, Questionnaire, SkipReason};
+use crate::dossier::{ConsultationId, Contact, NOTICE_CHARS_MAX, Phone, Presentation, Questionnaire, SkipReason};
 use crate::identity::{IdentityDocument, Matricule, Traits};
 use crate::physician::{Document, Physician, Summary};
 use crate::private::PrivateText;
@@ -99,6 +99,8 @@ pub enum Input {
     PhysicianAccepted,
     /// The patient declines the physician, and waits for another.
     PhysicianDeclined,
+    /// No physician can be seen: the patient asks to be called back on this number, and the consultation here ends.
+    CallBackAsked(Phone),
     /// The patient ends the call, and sees the documents.
     HungUp,
     /// Print summary and documents.
@@ -171,6 +173,8 @@ pub enum Input {
     // --- the program
     /// The record is durable in the outbox.
     RecordSealed,
+    /// No record of it can be made: its journal is kept aside for a technician.
+    RecordKeptAside,
     /// The outbox could not take the record.
     RecordNotSealed,
     /// The program was replayed from its journal; the first input after a replay.
@@ -204,6 +208,7 @@ impl Input {
                 | Input::PrintEnded { .. }
                 | Input::WaitingRoomNews(_)
                 | Input::RecordSealed
+                | Input::RecordKeptAside
                 | Input::RecordNotSealed
                 | Input::HelpUnanswered
                 | Input::ReceiptShown
@@ -254,6 +259,7 @@ impl Input {
             Input::Skipped(_) => "Skipped",
             Input::PhysicianAccepted => "PhysicianAccepted",
             Input::PhysicianDeclined => "PhysicianDeclined",
+            Input::CallBackAsked(_) => "CallBackAsked",
             Input::HungUp => "HungUp",
             Input::PrintAsked => "PrintAsked",
             Input::Continued => "Continued",
@@ -278,6 +284,7 @@ impl Input {
             Input::DocumentReceived(_) => "DocumentReceived",
             Input::CallEnded(_) => "CallEnded",
             Input::RecordSealed => "RecordSealed",
+            Input::RecordKeptAside => "RecordKeptAside",
             Input::RecordNotSealed => "RecordNotSealed",
             Input::Restarted => "Restarted",
             Input::InactivityWarned => "InactivityWarned",

@@ -127,6 +127,9 @@ impl World {
                 Act::Review { .. } if dice.chance(80) => Input::ReadingsKept,
                 Act::Review { .. } => Input::Retake,
             },
+            Step::WaitingRoom { .. } if dice.chance(10) => {
+                Input::CallBackAsked(contact(&word).phone.expect("the example gives one"))
+            }
             Step::WaitingRoom { .. } if !self.journey.is_online() => Input::NetworkBack,
             Step::WaitingRoom { .. } => Input::PhysicianOffered(physician(Authentication::LocalTotp)),
             Step::MeetPhysician { .. } if !self.journey.is_online() => Input::NetworkBack,
@@ -235,7 +238,9 @@ impl World {
                         assert_eq!(dossier.documents, self.documents, "what the physician sent is in the record");
                         self.handed_over.0 += self.summaries.len();
                         self.handed_over.1 += self.documents.len();
-                        self.outcomes.push(dossier.ended.expect("a record has an outcome").0);
+                        let outcome = dossier.ended.expect("a record has an outcome").0;
+                        assert_eq!(dossier.call_back.is_some(), outcome == Outcome::CallBackAsked, "the request is in");
+                        self.outcomes.push(outcome);
                     }
                     self.journal.clear();
                     self.kept.clear();
@@ -386,7 +391,8 @@ fn nothing_that_can_happen_mixes_loses_or_leaks_a_patient() {
     // A run that reached nothing has shown nothing.
     assert!(world.patients > 500 && world.calls > 300 && world.crashes > 1_000 && world.forgotten > 500);
     assert!(world.handed_over.0 > 50 && world.handed_over.1 > 50, "{:?}", world.handed_over);
-    for outcome in [Outcome::Completed, Outcome::Left, Outcome::Emergency, Outcome::WalkedAway] {
+    for outcome in [Outcome::Completed, Outcome::Left, Outcome::Emergency, Outcome::WalkedAway, Outcome::CallBackAsked]
+    {
         assert!(world.outcomes.contains(&outcome), "no consultation ended as {outcome:?}");
     }
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::{
-    Act, Answer, CallLine, Effect, Emergency, Guided, Help, Inactivity, Input, Journey, Refused, Step, Trouble,
+    Act, Answer, CallEnd, CallLine, Effect, Emergency, Guided, Help, Inactivity, Input, Journey, Refused, Step, Trouble,
 };
-use crate::dossier::{Outcome, Presentation};
+use crate::dossier::{IncidentKind, Outcome, Presentation};
 use crate::vitals::{Measurement, Moment};
 
 /// Shortest warning before a patient is forgotten, milliseconds (R34: at least 20 s, by image and sound).
@@ -45,6 +45,9 @@ pub struct Policy {
     pub help_alarm_ms: u64,
     /// How long the forgotten screen stays.
     pub receipt_ms: u64,
+    /// Without network, picture or sound before a call counts as lost, and its patient may choose again: more than a
+    /// desk waits for a cabin that is away (60 s), so that the same call comes back wherever it can.
+    pub call_lost_ms: u64,
     /// Until a record that could not be sealed is tried again.
     pub store_retry_ms: u64,
     /// Until a welcome screen that somebody changed goes back to French and normal size.
@@ -59,6 +62,7 @@ impl Default for Policy {
             long_quiet_ms: 10 * 60_000,
             long_warning_ms: 60_000,
             help_alarm_ms: 60_000,
+            call_lost_ms: 120_000,
             receipt_ms: 20_000,
             store_retry_ms: 10_000,
             welcome_reset_ms: 60_000,
@@ -140,6 +144,9 @@ impl Journey {
         if let Help::Called { at, alarmed_at, .. } = &self.help {
             out.push((after(alarmed_at.unwrap_or(*at), policy.help_alarm_ms), Input::HelpUnanswered));
         }
+        if let Some(lost_at) = self.call_lost_at() {
+            out.push((lost_at, Input::CallEnded(CallEnd::Failed)));
+        }
         match &self.step {
             Step::Forgotten { at, .. } => out.push((after(*at, policy.receipt_ms), Input::ReceiptShown)),
             Step::Storing { failed_at: Some(at) } => {
@@ -151,6 +158,20 @@ impl Journey {
             _ => {}
         }
         out
+    }
+
+    /// When the call that neither network nor picture and sound carry any more counts as lost; a desk that is reached
+    /// decides itself.
+    fn call_lost_at(&self) -> Option<Moment> {
+        let Step::Call { line, .. } = &self.step else { return None };
+        let dossier = self.open_dossier().filter(|_| !self.online)?;
+        let since = match line {
+            CallLine::Connected => return None,
+            CallLine::Interrupted { since } => *since,
+            CallLine::Connecting => dossier.calls.last()?.accepted_at,
+        };
+        let away = dossier.incidents.iter().rev().find(|i| i.kind == IncidentKind::NetworkLost)?.started_at;
+        Some(after(since.max(away), self.policy.call_lost_ms))
     }
 
     /// `None` where nobody is forgotten by time: no patient, a physician who sees the patient, a record being sealed.

@@ -8,6 +8,7 @@ mod sample;
 use std::path::Path;
 
 use consult::consent::Decision;
+use consult::dossier::{CallBack, Phone};
 use serde_json::Value;
 
 use super::*;
@@ -255,6 +256,35 @@ fn a_visit_without_a_physician_is_cancelled_and_keeps_its_readings() {
     assert!(all(&json, "Practitioner").is_empty());
     assert_eq!(submission.uploads.len(), RECORDED);
     assert_eq!(all(&json, "Observation").len(), all(&record(&dossier()).1, "Observation").len());
+}
+
+#[test]
+fn a_request_to_be_called_back_is_a_task_in_the_same_transaction_and_the_visit_is_to_come() {
+    let mut asked = dossier();
+    asked.calls.clear();
+    asked.summaries.clear();
+    asked.documents.clear();
+    assert!(all(&record(&asked).1, "Task").is_empty());
+    let phone = Phone::parse("06 98 76 54 32").unwrap();
+    asked.call_back = Some(CallBack { phone, asked_at: asked.ended.unwrap().1 });
+    let (_, json) = record(&asked);
+    assert_eq!(all(&json, "Encounter")[0]["status"], "planned");
+    let [task] = all(&json, "Task")[..] else { panic!("one task") };
+    assert_eq!((&task["status"], &task["code"]["coding"][0]["code"]), (&"requested".into(), &"call-back".into()));
+    assert_eq!(task["input"][0]["valueContactPoint"]["value"], "0698765432");
+    assert_eq!(task["groupIdentifier"]["value"], format!("urn:uuid:{}", asked.id));
+    let address = |kind: &str| {
+        let entries = json["entry"].as_array().unwrap();
+        entries.iter().find(|entry| entry["resource"]["resourceType"] == kind).unwrap()["fullUrl"].clone()
+    };
+    for (name, kind) in
+        [("encounter", "Encounter"), ("focus", "Encounter"), ("for", "Patient"), ("location", "Location")]
+    {
+        assert_eq!(task[name]["reference"], address(kind), "{name}");
+    }
+    // Nothing that tells who it is, but the number: the reason in its kind alone.
+    let words = asked.reason.as_ref().unwrap().line.reveal().to_owned();
+    assert!(!words.is_empty() && !task.to_string().contains(&words));
 }
 
 #[test]

@@ -115,7 +115,10 @@ fn two_independent_validators_and_the_french_invariants_accept_the_record() {
     left.calls.clear();
     left.summaries.clear();
     left.documents.clear();
-    for dossier in [dossier(), left] {
+    let mut asked = left.clone();
+    let phone = consult::dossier::Phone::parse("06 98 76 54 32").unwrap();
+    asked.call_back = Some(consult::dossier::CallBack { phone, asked_at: asked.started_at });
+    for dossier in [dossier(), left, asked] {
         let (submission, _) = record(&dossier);
         let report = validate(tools, &submission.bundle, profiles.as_deref()).unwrap();
         assert!(report.errors.is_empty(), "{:#?}", report.errors);

@@ -201,6 +201,7 @@ impl Cabin {
                     return;
                 }
             }
+            Step::WaitingRoom { .. } if self.drafts.calling_back => return self.drafts.calling_back = false,
             _ => {}
         }
         if self.input(Input::Back) {
@@ -256,6 +257,7 @@ impl Cabin {
             Step::Reason => self.drafts.reason.page != ReasonPage::Kind || self.goes_back(),
             Step::Identity if self.drafts.identity.page.before().is_some() => true,
             Step::UsualDoctor if self.drafts.doctor.page != DoctorPage::HasOne => true,
+            Step::WaitingRoom { .. } => self.drafts.calling_back,
             _ => self.goes_back(),
         }
     }

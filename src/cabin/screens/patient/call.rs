@@ -1,13 +1,14 @@
 //! Waiting room, meeting the physician, the call.
 
 use call::Frame;
-use consult::dossier::Dossier;
+use consult::dossier::{Dossier, Phone};
 use consult::journey::{CallLine, Input, Step};
 use consult::vitals::Measurement;
 use drivers::fixtures::door_contact::Door;
 use slint::{ComponentHandle as _, ModelRc, SharedString};
 use ui::{
-    App, CallAdapter, CallNotice, DeskReach, MeetPhysicianAdapter, WaitingRoomAdapter, WaitingState, WrittenLine,
+    App, CallAdapter, CallBackAdapter, CallNotice, DeskReach, MeetPhysicianAdapter, WaitingRoomAdapter, WaitingState,
+    WrittenLine,
 };
 
 use super::super::{desk_reach, list};
@@ -32,6 +33,9 @@ pub(super) fn connect(app: &App) {
             cabin.input(Input::PhysicianDeclined);
         })
     });
+
+    app.global::<WaitingRoomAdapter>().on_call_back(|| with(|cabin| cabin.drafts.calling_back = true));
+    app.global::<CallBackAdapter>().on_ask(|| with(Cabin::ask_call_back));
 
     let adapter = app.global::<CallAdapter>();
     adapter.on_toggle_microphone(|| {
@@ -85,12 +89,8 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
     match cabin.journey.step() {
         Step::WaitingRoom { news } => {
             let waiting = app.global::<WaitingRoomAdapter>();
-            waiting.set_state(match (desk_reach(cabin), cabin.desk.physicians) {
-                (DeskReach::Refused | DeskReach::NotJoined, _) => WaitingState::Refused,
-                (DeskReach::Lost, _) => WaitingState::LineCut,
-                (DeskReach::Reached, 0) => WaitingState::NoPhysician,
-                (DeskReach::Reached, _) => WaitingState::Waiting,
-            });
+            waiting.set_state(waiting_state(cabin));
+            waiting.set_call_back_possible(cabin.may_be_called_back());
             waiting.set_position(news.ahead.map_or(1, |ahead| i32::from(ahead) + 1));
             waiting.set_estimate_minutes(news.wait_minutes.map_or(0, i32::from));
             if let Some(consents) = dossier.consents.last() {
@@ -108,6 +108,15 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
         }
         Step::Call { line, .. } => in_call(app, cabin, dossier, *line),
         _ => {}
+    }
+}
+
+fn waiting_state(cabin: &Cabin) -> WaitingState {
+    match (desk_reach(cabin), cabin.desk.physicians) {
+        (DeskReach::Refused | DeskReach::NotJoined, _) => WaitingState::Refused,
+        (DeskReach::Lost, _) => WaitingState::LineCut,
+        (DeskReach::Reached, 0) => WaitingState::NoPhysician,
+        (DeskReach::Reached, _) => WaitingState::Waiting,
     }
 }
 
@@ -204,6 +213,18 @@ pub fn picture(app: &App, picture: Picture, frame: Option<Frame>) {
 }
 
 impl Cabin {
+    /// No physician can be reached now, though the desk knows this cabin: whoever waits may be called back instead.
+    pub(crate) fn may_be_called_back(&self) -> bool {
+        let nobody = matches!(waiting_state(self), WaitingState::NoPhysician | WaitingState::LineCut);
+        nobody && self.settings.call_back && self.journey.may_ask_call_back()
+    }
+
+    fn ask_call_back(&mut self) {
+        if let Ok(phone) = Phone::parse(&self.drafts.doctor.phone) {
+            self.input(Input::CallBackAsked(phone));
+        }
+    }
+
     /// Passes on what the patient switched off.
     fn mute(&self) {
         if let Some(physician) = &self.physician {

@@ -86,8 +86,9 @@ pub fn show(app: &App, cabin: &Cabin, screen: Screen) {
             questions.set_easy(value(1));
             questions.set_would_have_gone_elsewhere(value(2));
         }
-        Step::Forgotten { at, recorded } => {
+        Step::Forgotten { at, recorded, call_back } => {
             let forgotten = app.global::<ForgottenAdapter>();
+            forgotten.set_call_back(*call_back);
             forgotten.set_at(words::screen_time(*at));
             // This record is the last one: the server's proof is later than its sealing, and nothing waits any more.
             let stored = cabin.outbox_status.as_ref().is_some_and(|status| {
