@@ -297,7 +297,11 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
             entries.own(id, visit::consent(id, purpose, answer, &when(consents.at), patient, organization));
         }
     }
-    let answers = visit::Answers { reason: dossier.reason.as_ref(), signs: &dossier.warning_answers };
+    let answers = visit::Answers {
+        reason: dossier.reason.as_ref(),
+        signs: &dossier.warning_answers,
+        cleared: dossier.sign_cleared.as_ref().map(|(sign, by, at)| (*sign, by.name.as_str(), when(*at))),
+    };
     if answers.reason.is_some() || !answers.signs.is_empty() {
         let id = ids.of("answers", 0);
         entries.own(id, visit::questionnaire(id, &answers, &began, patient, encounter));

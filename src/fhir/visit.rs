@@ -109,6 +109,8 @@ pub(crate) fn consent(
 pub(crate) struct Answers<'a> {
     pub(crate) reason: Option<&'a Reason>,
     pub(crate) signs: &'a [WarningAnswer],
+    /// The last yes after which the pharmacist let the consultation go on: to what, who, when.
+    pub(crate) cleared: Option<(WarningSign, &'a str, String)>,
 }
 
 /// The reason and the answers to the warning signs, in the patient's own order.
@@ -134,6 +136,15 @@ pub(crate) fn questionnaire(id: Uuid, answers: &Answers<'_>, at: &str, patient: 
         .map(|a| one(sign_key(a.sign), sign_name(a.sign), object! { "valueBoolean": a.present }))
         .collect();
     items.push(object! { "linkId": "warning-signs", "text": "Signes d'alerte", "item": signs });
+    if let Some((sign, by, at)) = &answers.cleared {
+        let cleared = list![
+            one("sign", "Signe", object! { "valueString": sign_name(*sign) }),
+            one("by", "Pharmacien", object! { "valueString": *by }),
+            one("at", "Quand", object! { "valueDateTime": at.as_str() }),
+        ];
+        let words = "Le pharmacien a vu le patient et a laissé continuer";
+        items.push(object! { "linkId": "sign-cleared", "text": words, "item": cleared });
+    }
     object! {
         "resourceType": "QuestionnaireResponse",
         "identifier": own_identifier(id),

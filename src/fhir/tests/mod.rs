@@ -9,6 +9,7 @@ use std::path::Path;
 
 use consult::consent::Decision;
 use consult::dossier::{CallBack, Phone};
+use consult::triage::WarningSign;
 use serde_json::Value;
 
 use super::*;
@@ -128,6 +129,18 @@ fn the_report_names_its_five_legal_parts() {
     assert_eq!(incidents[0]["effectivePeriod"]["start"], "2026-11-22T14:16:40.000+01:00");
     assert_eq!(incidents[0]["effectivePeriod"]["end"], "2026-11-22T14:17:00.000+01:00");
     assert_eq!(incidents[1]["effectivePeriod"]["end"], Value::Null, "what had not ended has no end");
+}
+
+#[test]
+fn a_yes_to_a_warning_sign_says_who_let_the_consultation_go_on_and_when() {
+    let mut dossier = dossier();
+    assert!(!record(&dossier).1.to_string().contains("sign-cleared"));
+    dossier.sign_cleared = Some((WarningSign::ChestPain, sample::pharmacist(), sample::at(45)));
+    let (_, bundle) = record(&dossier);
+    let items = all(&bundle, "QuestionnaireResponse")[0]["item"].as_array().unwrap();
+    let cleared = items.iter().find(|item| item["linkId"] == "sign-cleared").expect("who let it go on");
+    assert_eq!(cleared["item"][1]["answer"][0]["valueString"], sample::pharmacist().name);
+    assert!(cleared["item"][2]["answer"][0]["valueDateTime"].as_str().unwrap().starts_with("20"));
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn text<const MAX: usize>(text: &str) -> PrivateText<MAX> {
     PrivateText::new(text).unwrap()
 }
 
-fn pharmacist() -> Pharmacist {
+pub(super) fn pharmacist() -> Pharmacist {
     Pharmacist { id: "lefevre".to_owned(), name: "Anne Lefèvre".to_owned() }
 }
 
