@@ -80,6 +80,8 @@ pub enum PhysicianEvent {
     },
     /// A camera, microphone or loudspeaker is missing.
     Fault(call::Fault),
+    /// One of them works again, or for the first time.
+    Restored(call::Part),
     /// How the line is.
     Stats(call::Stats),
 }
@@ -213,6 +215,7 @@ async fn run(
                 Some(CallEvent::ChannelOpen { .. } | CallEvent::ChannelClosed { .. }) => {}
                 Some(CallEvent::Stats(stats)) => events(PhysicianEvent::Stats(stats)),
                 Some(CallEvent::Fault(fault)) => events(PhysicianEvent::Fault(fault)),
+                Some(CallEvent::Restored(part)) => events(PhysicianEvent::Restored(part)),
             },
             () = tokio::time::sleep_until(waits_until), if !connected => {
                 tracing::warn!("the physician's page made no usable offer in time");

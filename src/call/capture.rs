@@ -5,7 +5,7 @@
 
 use crate::news::MediaNews;
 use crate::policy::{Sound, Video};
-use crate::{AudioSource, Fault, Settings, Spared, VideoSource};
+use crate::{AudioSink, AudioSource, Fault, Part, Settings, Spared, VideoSource};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
@@ -36,10 +36,23 @@ pub(crate) struct Marks {
     pub(crate) timestamp_offset: u32,
 }
 
+/// For what a source is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    /// The call begins: what is missing is told.
+    First,
+    /// The device broke, which was told: only what takes its place.
+    StandIn,
+    /// It may be there again: nothing is told if it is not.
+    Again,
+}
+
 /// The running capture of the picture.
 #[derive(Debug)]
 pub(crate) struct PictureCapture {
     running: Running,
+    /// The test picture, in place of a camera that should be there.
+    pub(crate) stands_in: bool,
     covered: Arc<AtomicBool>,
     gate: Arc<Gate>,
 }
@@ -85,6 +98,7 @@ impl PictureCapture {
         outgoing: Outgoing,
         own_picture: FrameSlot,
         news: &mpsc::Sender<MediaNews>,
+        attempt: Attempt,
     ) -> Result<PictureCapture, String> {
         let covered = Arc::new(AtomicBool::new(false));
         let gate = Arc::new(Gate::default());
@@ -125,22 +139,22 @@ impl PictureCapture {
         let wanted = match &settings.video_source {
             // Off is answered before a capture is started.
             VideoSource::TestPicture | VideoSource::BusyPicture | VideoSource::Off => None,
+            _ if attempt == Attempt::StandIn => None,
             VideoSource::Device(path) => Some(Source::Camera(path.clone())),
-            VideoSource::Auto => first_device("Video/Source", &settings.spared).map(Source::Found),
+            VideoSource::Auto => first_device(CAMERAS, &settings.spared).map(Source::Found),
         };
-        let running = match wanted {
-            Some(source) => start(source).or_else(|why| {
-                let _ = news.try_send(MediaNews::Notice(Fault::CameraLost { why }));
-                start(Source::Test)
-            })?,
-            None => {
-                if settings.video_source == VideoSource::Auto {
-                    let _ = news.try_send(MediaNews::Notice(Fault::NoCamera));
+        let is_meant = matches!(settings.video_source, VideoSource::Auto | VideoSource::Device(_));
+        let (running, stands_in) = match wanted.map(start) {
+            Some(Ok(running)) => (running, false),
+            found => {
+                let fault = found.and_then(Result::err).map_or(Fault::NoCamera, |why| Fault::CameraLost { why });
+                if is_meant && attempt == Attempt::First {
+                    let _ = news.try_send(MediaNews::Notice(fault));
                 }
-                start(Source::Test)?
+                (start(Source::Test)?, is_meant)
             }
         };
-        Ok(PictureCapture { running, covered, gate })
+        Ok(PictureCapture { running, stands_in, covered, gate })
     }
 
     /// Sends black instead of the picture, and shows black to the patient.
@@ -182,11 +196,14 @@ impl PictureCapture {
 #[derive(Debug)]
 pub(crate) struct SoundCapture {
     running: Running,
+    /// The test tone, in place of a microphone that should be there.
+    pub(crate) stands_in: bool,
 }
 
 impl SoundCapture {
     /// Starts the chosen microphone, or a quiet tone where there is none. `echo_probe` names the
     /// playback's `webrtcechoprobe`, where the patient hears the far end from a loudspeaker.
+    #[allow(clippy::too_many_arguments, reason = "each is another thing that a microphone needs")]
     pub(crate) fn start(
         settings: &Settings,
         beat: &Beat,
@@ -195,6 +212,7 @@ impl SoundCapture {
         echo_probe: Option<&str>,
         loudness: Loudness,
         news: &mpsc::Sender<MediaNews>,
+        attempt: Attempt,
     ) -> Result<SoundCapture, String> {
         let start = |source: Source| {
             let outgoing = outgoing.clone();
@@ -216,22 +234,23 @@ impl SoundCapture {
         };
         let wanted = match &settings.audio_source {
             AudioSource::TestTone | AudioSource::Off => None,
+            _ if attempt == Attempt::StandIn => None,
             AudioSource::Device(name) => Some(Source::Microphone(name.clone())),
-            AudioSource::Auto => first_device("Audio/Source", &settings.spared).map(Source::Found),
+            AudioSource::Auto => first_device(MICROPHONES, &settings.spared).map(Source::Found),
         };
-        let running = match wanted {
-            Some(source) => start(source).or_else(|why| {
-                let _ = news.try_send(MediaNews::Notice(Fault::MicrophoneLost { why }));
-                start(Source::Test)
-            })?,
-            None => {
-                if settings.audio_source == AudioSource::Auto {
-                    let _ = news.try_send(MediaNews::Notice(Fault::NoMicrophone));
+        let is_meant = matches!(settings.audio_source, AudioSource::Auto | AudioSource::Device(_));
+        let (running, stands_in) = match wanted.map(start) {
+            Some(Ok(running)) => (running, false),
+            found => {
+                let fault =
+                    found.and_then(Result::err).map_or(Fault::NoMicrophone, |why| Fault::MicrophoneLost { why });
+                if is_meant && attempt == Attempt::First {
+                    let _ = news.try_send(MediaNews::Notice(fault));
                 }
-                start(Source::Test)?
+                (start(Source::Test)?, is_meant)
             }
         };
-        Ok(SoundCapture { running })
+        Ok(SoundCapture { running, stands_in })
     }
 
     /// How the voice is encoded from now on. A packet may be of another length than the one before (RFC 7587, 4.2).
@@ -388,6 +407,36 @@ pub(crate) fn cleaning(echo_probe: Option<&str>) -> Option<String> {
     })
 }
 
+/// What GStreamer calls the kinds of devices.
+const CAMERAS: &str = "Video/Source";
+const MICROPHONES: &str = "Audio/Source";
+const LOUDSPEAKERS: &str = "Audio/Sink";
+
+/// Whether a part that is missing may be there now. May wait for the system's answer.
+pub(crate) fn may_be_there(part: Part, settings: &Settings) -> bool {
+    match part {
+        Part::Camera => match &settings.video_source {
+            VideoSource::Device(path) => std::path::Path::new(path).exists(),
+            _ => first_device(CAMERAS, &settings.spared).is_some(),
+        },
+        Part::Microphone => match &settings.audio_source {
+            AudioSource::Device(name) => opens("alsasrc", name),
+            _ => first_device(MICROPHONES, &settings.spared).is_some(),
+        },
+        Part::Loudspeaker => match &settings.audio_sink {
+            AudioSink::Device(name) => opens("alsasink", name),
+            _ => first_device(LOUDSPEAKERS, &Spared::default()).is_some(),
+        },
+    }
+}
+
+/// Whether ALSA has a device of that name, which shows only when it is opened: the elements do so to become ready.
+fn opens(element: &str, name: &str) -> bool {
+    let Ok(element) = gst::ElementFactory::make(element).property("device", name).build() else { return false };
+    let opened = element.set_state(gst::State::Ready).is_ok();
+    opened & element.set_state(gst::State::Null).is_ok()
+}
+
 fn first_device(class: &str, spared: &Spared) -> Option<gst::Device> {
     let spared = spared.files();
     media::devices(class).into_iter().find(|device| !is_spared(|name| media::property(device, name), &spared))
@@ -410,7 +459,7 @@ fn is_spared(property: impl Fn(&str) -> Option<String>, spared: &[String]) -> bo
 
 /// Whether a loudspeaker or headset is there.
 pub(crate) fn first_loudspeaker() -> Option<gst::Device> {
-    first_device("Audio/Sink", &Spared::default())
+    first_device(LOUDSPEAKERS, &Spared::default())
 }
 
 pub(crate) fn mark(pipeline: &gst::Pipeline, marks: Marks) -> Result<(), String> {
@@ -574,8 +623,8 @@ mod tests {
         let (outgoing, mut packets) = mpsc::channel(64);
         let marks = Marks { payload_type: 96, ssrc: 7, next_sequence: 1, timestamp_offset: 0 };
         let own = tokio::sync::watch::channel(None).0;
-        let capture =
-            PictureCapture::start(&settings, &Beat::new(), marks, outgoing, own, &news).expect("a test picture");
+        let capture = PictureCapture::start(&settings, &Beat::new(), marks, outgoing, own, &news, Attempt::First)
+            .expect("a test picture");
         assert_eq!(next_key_frame(&mut packets), (640, 480));
         let moving = |bits_per_second, width, height| Video {
             bits_per_second,

@@ -24,7 +24,10 @@
 //! 6. What an instrument sees and hears goes on tracks of its own, in a stream called `instrument`, while
 //!    [`Call::show_instrument`] or [`Call::hear_instrument`] is fed: to a page whose offer has a second section
 //!    of that kind.
-//! 7. [`Call::close`] (or the drop of the call) stops every thread, pipeline and socket and forgets the last
+//! 7. Where nothing but a TURN server lets through, packets go by it, over UDP, TCP or TLS; what stands in its way is told
+//!    by [`Fault::Relay`]. A device that is pulled out is replaced in its stream, and taken up again in the same stream
+//!    when it is back ([`CallEvent::Restored`]).
+//! 8. [`Call::close`] (or the drop of the call) stops every thread, pipeline and socket and forgets the last
 //!    pictures. [`CallEvent::Ended`] comes when the far end closed, or at the latest from `close`.
 //!
 //! Nothing here grows without limit: events wait in the caller's bounded queue (data channels then exert
@@ -263,6 +266,8 @@ pub enum CallEvent {
     Stats(Stats),
     /// A part of the cabin needs attention. The call goes on without it.
     Fault(Fault),
+    /// A part works that was missing or had broken: plugged in (again), it was taken up in the same streams.
+    Restored(Part),
     /// The call is over.
     Ended,
 }
@@ -281,6 +286,7 @@ impl fmt::Debug for CallEvent {
             CallEvent::Data { channel, bytes, .. } => write!(f, "Data({channel:?}, {} bytes)", bytes.len()),
             CallEvent::Stats(stats) => write!(f, "{stats:?}"),
             CallEvent::Fault(fault) => write!(f, "Fault({fault:?})"),
+            CallEvent::Restored(part) => write!(f, "Restored({part:?})"),
             CallEvent::Ended => write!(f, "Ended"),
         }
     }
@@ -318,7 +324,19 @@ pub struct Stats {
     pub remote_decibels: f32,
 }
 
-/// What a technician or pharmacist can mend. The call goes on.
+/// What of the cabin a call needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The room camera.
+    Camera,
+    /// The microphone, of a headset or not.
+    Microphone,
+    /// The loudspeaker, or a headset's.
+    Loudspeaker,
+}
+
+/// What a technician or pharmacist can mend. The call goes on, and looks every two seconds whether a missing part is
+/// plugged in (again).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// No camera is plugged in: the test picture is sent.
@@ -337,7 +355,7 @@ pub enum Fault {
     },
     /// No loudspeaker or headset is plugged in: the far end is not heard.
     NoLoudspeaker,
-    /// The loudspeaker stopped or did not start: check its cable.
+    /// The loudspeaker stopped or did not start: check its cable. The far end is not heard.
     LoudspeakerLost {
         /// GStreamer's words, for the telephone.
         why: String,

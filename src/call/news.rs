@@ -1,6 +1,6 @@
 //! What pipelines tell the call.
 
-use crate::Fault;
+use crate::{Fault, Part};
 use tokio::sync::mpsc;
 
 /// What pipelines tell the call.
@@ -18,6 +18,8 @@ pub(crate) enum MediaNews {
     InstrumentLost(String),
     /// The instrument's own picture or sound was closed.
     InstrumentClosed(crate::studio::Feed, u64),
+    /// A device that is missing may be there now.
+    Plugged(Part),
     /// Something a person should know of, found while starting.
     Notice(Fault),
 }

@@ -1,13 +1,14 @@
 //! The far end's picture and sound: packets in, frames and sound out.
 
-use crate::capture::first_loudspeaker;
+use crate::capture::{Attempt, first_loudspeaker};
 use crate::news::MediaNews;
-use crate::{AudioSink, Fault, Settings};
+use crate::{AudioSink, Fault, Settings, lock};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 use media::{Beat, FrameSlot, Loudness, Running, named, on_sample};
+use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
 /// Larger pictures than this are refused before they are decoded: a hostile key frame of 16383x16383
@@ -68,13 +69,13 @@ impl Playback {
         settings: &Settings,
         beat: &Beat,
         payload_type: u8,
-        loudspeaker: &Loudspeaker,
+        loudspeaker: &Entry,
         loudness: Loudness,
         news: &mpsc::Sender<MediaNews>,
     ) -> Result<Playback, String> {
         // The loudspeaker runs all through the call and is fed from here: sound that stops and starts
         // (an interruption, a new track) does not open and close the device.
-        let speaker = loudspeaker.entry.clone();
+        let speaker = Arc::clone(&loudspeaker.0);
         let description = format!(
             "{} ! rtpopusdepay ! opusdec use-inband-fec=true plc=true ! audioconvert ! audioresample ! \
              audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1 ! level interval=20000000 ! \
@@ -90,7 +91,7 @@ impl Playback {
                 on_sample(pipeline, "out", move |sample| {
                     let buffer = sample.buffer_owned().ok_or(gst::FlowError::Error)?;
                     // The loudspeaker may be gone; the level is still measured.
-                    let _ = speaker.push_buffer(untimed(buffer));
+                    let _ = lock(&speaker).push_buffer(untimed(buffer));
                     Ok(())
                 })
             },
@@ -124,7 +125,10 @@ impl Playback {
 #[derive(Debug)]
 pub(crate) struct Loudspeaker {
     _running: Running,
-    entry: gst_app::AppSrc,
+    /// Where sound goes in: of whatever is the loudspeaker now.
+    entry: Arc<Mutex<gst_app::AppSrc>>,
+    /// Nobody hears, though a loudspeaker should be there.
+    pub(crate) stands_in: bool,
     /// The name of the echo probe, when sound really leaves into the room.
     pub(crate) echo_probe: Option<String>,
 }
@@ -135,6 +139,7 @@ impl Loudspeaker {
         beat: &Beat,
         call_number: u64,
         news: &mpsc::Sender<MediaNews>,
+        attempt: Attempt,
     ) -> Result<Loudspeaker, String> {
         let probe = gst::ElementFactory::find("webrtcechoprobe").map(|_| format!("echo-probe-{call_number}"));
         let start = |sink: Sink| {
@@ -161,27 +166,45 @@ impl Loudspeaker {
                 },
             )?;
             let Playback { running, entry } = Playback::of(running)?;
-            Ok::<Loudspeaker, String>(Loudspeaker { _running: running, entry, echo_probe: probe })
+            let entry = Arc::new(Mutex::new(entry));
+            Ok::<Loudspeaker, String>(Loudspeaker { _running: running, entry, stands_in: false, echo_probe: probe })
         };
         let wanted = match &settings.audio_sink {
             AudioSink::Silent => None,
+            _ if attempt == Attempt::StandIn => None,
             AudioSink::Device(name) => Some(Sink::Named(name.clone())),
             AudioSink::Auto => first_loudspeaker().map(Sink::Found),
         };
-        match wanted {
-            Some(sink) => start(sink).or_else(|why| {
-                let _ = news.try_send(MediaNews::Notice(Fault::LoudspeakerLost { why }));
-                start(Sink::Silent)
-            }),
-            None => {
-                if settings.audio_sink == AudioSink::Auto {
-                    let _ = news.try_send(MediaNews::Notice(Fault::NoLoudspeaker));
+        match wanted.map(start) {
+            Some(Ok(loudspeaker)) => Ok(loudspeaker),
+            found => {
+                let is_meant = settings.audio_sink != AudioSink::Silent;
+                let fault =
+                    found.and_then(Result::err).map_or(Fault::NoLoudspeaker, |why| Fault::LoudspeakerLost { why });
+                if is_meant && attempt == Attempt::First {
+                    let _ = news.try_send(MediaNews::Notice(fault));
                 }
-                start(Sink::Silent)
+                Ok(Loudspeaker { stands_in: is_meant, ..start(Sink::Silent)? })
             }
         }
     }
+
+    /// What plays goes on into the new one.
+    pub(crate) fn become_another(&mut self, another: Loudspeaker) {
+        let entry = lock(&another.entry).clone();
+        *lock(&self.entry) = entry;
+        *self = Loudspeaker { entry: Arc::clone(&self.entry), ..another };
+    }
+
+    /// A way in that stays the same when the loudspeaker is another.
+    pub(crate) fn entry(&self) -> Entry {
+        Entry(Arc::clone(&self.entry))
+    }
 }
+
+/// Where sound is given to the loudspeaker, whichever it is at the moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry(Arc<Mutex<gst_app::AppSrc>>);
 
 enum Sink {
     Silent,

@@ -3,7 +3,7 @@
 use crate::counts::Counts;
 use crate::estimator::Estimate;
 use crate::news::MediaNews;
-use crate::playback::{Loudspeaker, Playback};
+use crate::playback::{Entry, Playback};
 use crate::{KEY_FRAME_EVERY, Settings, now};
 use media::{Beat, FrameSlot, Loudness};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
@@ -23,7 +23,7 @@ pub(crate) struct Player {
     pub(crate) settings: Settings,
     pub(crate) beat: Beat,
     pub(crate) slot: FrameSlot,
-    pub(crate) loudspeaker: Arc<Loudspeaker>,
+    pub(crate) loudspeaker: Entry,
     pub(crate) loudness: Loudness,
     pub(crate) news: mpsc::Sender<MediaNews>,
     pub(crate) counts: Arc<Counts>,

@@ -7,7 +7,7 @@ use crate::player::Player;
 use crate::policy::{INSTRUMENT_SOUND_ON_THE_WIRE, Plan, Policy};
 use crate::progress::{News, Progress, Sign};
 use crate::studio::Studio;
-use crate::{CallEvent, Channels, Fault, KEY_FRAME_EVERY, Stats, channel, lock, now};
+use crate::{CallEvent, Channels, Fault, KEY_FRAME_EVERY, Part, Stats, channel, lock, now};
 use media::{Frame, Loudness, SoundBlock};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,6 +21,8 @@ use webrtc::peer_connection::{RTCStatsReportEntry, StatsSelector};
 pub(crate) const NEWS_WAITING_MAX: usize = 256;
 /// How often the caller hears how the call goes.
 const STATS_EVERY: Duration = Duration::from_secs(2);
+/// How often missing devices are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often the shares of voice and picture are decided at most.
 const DECIDE_EVERY: Duration = Duration::from_millis(250);
 /// The far end's tracks that are played at most: one picture, one sound.
@@ -131,6 +133,8 @@ impl Run {
         self.apply(None);
         let mut stats = tokio::time::interval(STATS_EVERY);
         stats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut key_frame_sent_at: Option<Instant> = None;
         let mut instrument_key_frame_sent_at: Option<Instant> = None;
         loop {
@@ -171,6 +175,7 @@ impl Run {
                     }
                 }
                 _ = stats.tick() => self.report().await,
+                _ = look.tick() => self.studio.look_for_missing(),
                 Some(ended) = self.tasks.join_next() => {
                     if ended.is_err_and(|error| error.is_panic()) {
                         tracing::error!("a part of the call ended in a panic");
@@ -290,7 +295,7 @@ impl Run {
                     settings: self.studio.settings.clone(),
                     beat: self.studio.beat.clone(),
                     slot: self.studio.remote_slot.clone(),
-                    loudspeaker: Arc::clone(&self.studio.loudspeaker),
+                    loudspeaker: self.studio.loudspeaker.entry(),
                     loudness: self.remote_loudness.clone(),
                     news: self.studio.news.clone(),
                     counts: Arc::clone(&self.counts),
@@ -303,9 +308,35 @@ impl Run {
     }
 
     async fn hear_media(&mut self, news: MediaNews) {
+        // A device that goes is told more than once, by each element that misses it; and one that could not be taken up
+        // again was told when it went.
+        let of = match &news {
+            MediaNews::PictureLost(_) => Some(Part::Camera),
+            MediaNews::SoundLost(_) => Some(Part::Microphone),
+            MediaNews::LoudspeakerLost(_) => Some(Part::Loudspeaker),
+            _ => None,
+        };
+        if of.is_some_and(|part| self.studio.is_missing(part)) {
+            tracing::debug!(?news, "of a part that is replaced already");
+            return;
+        }
         let fault = match news {
             MediaNews::Notice(fault) => fault,
-            MediaNews::LoudspeakerLost(why) => Fault::LoudspeakerLost { why },
+            MediaNews::LoudspeakerLost(why) => {
+                self.replace_broken(Part::Loudspeaker);
+                Fault::LoudspeakerLost { why }
+            }
+            MediaNews::Plugged(part) => {
+                match self.studio.take_up(part, &self.counts) {
+                    Ok(true) => {
+                        self.apply(None);
+                        self.tell(CallEvent::Restored(part)).await;
+                    }
+                    Ok(false) => {}
+                    Err(why) => tracing::error!("nothing can be sent in place of a broken device: {why}"),
+                }
+                return;
+            }
             MediaNews::Undecodable(why) => Fault::Undecodable { why },
             MediaNews::InstrumentLost(why) => Fault::Undecodable { why },
             MediaNews::InstrumentClosed(feed, number) => {
@@ -314,19 +345,19 @@ impl Run {
                 return;
             }
             MediaNews::PictureLost(why) => {
-                self.replace_broken(true);
+                self.replace_broken(Part::Camera);
                 Fault::CameraLost { why }
             }
             MediaNews::SoundLost(why) => {
-                self.replace_broken(false);
+                self.replace_broken(Part::Microphone);
                 Fault::MicrophoneLost { why }
             }
         };
         self.tell(CallEvent::Fault(fault)).await;
     }
 
-    fn replace_broken(&mut self, picture: bool) {
-        if let Err(why) = self.studio.replace_broken(picture, &self.counts) {
+    fn replace_broken(&mut self, part: Part) {
+        if let Err(why) = self.studio.replace_broken(part, &self.counts) {
             tracing::error!("nothing can be sent in place of a broken device: {why}");
         }
         self.apply(None);

@@ -1,24 +1,24 @@
 //! The cabin's own camera, microphone and loudspeaker in a call, and what replaces one that breaks.
 
-use crate::capture::{Marks, PictureCapture, SoundCapture};
+use crate::capture::{Attempt, Marks, PictureCapture, SoundCapture, may_be_there};
 use crate::counts::Counts;
 use crate::instrument::{PictureFeed, SoundFeed};
 use crate::news::MediaNews;
 use crate::peer::{OPUS_PAYLOAD_TYPE, Peer, VP8_PAYLOAD_TYPE};
 use crate::playback::Loudspeaker;
 use crate::policy::Video;
-use crate::{AudioSource, CallError, Settings, VideoSource};
+use crate::{AudioSink, AudioSource, CallError, Part, Settings, VideoSource};
 use media::{Beat, Frame, FrameSlot, Loudness, SoundBlock};
 use rtc::rtp;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 /// Captured packets that wait for the network task at most: half a second of picture and sound.
 const PACKETS_WAITING_MAX: usize = 128;
-/// Devices that break more often than this in a call stay down.
-const REBUILDS_MAX: u32 = 20;
+/// Devices that break more often than this in a call stay down: a loose plug would fill the call with its noise.
+const BREAKS_MAX: u32 = 20;
 
 /// Of what the line carries for pictures, an instrument's takes so many hundredths: it is why it was asked for.
 const INSTRUMENT_SHARE: u32 = 75;
@@ -55,7 +55,7 @@ pub(crate) struct Studio {
     pub(crate) sound_marks: Marks,
     pub(crate) picture: Option<PictureCapture>,
     pub(crate) sound: Option<SoundCapture>,
-    pub(crate) loudspeaker: Arc<Loudspeaker>,
+    pub(crate) loudspeaker: Loudspeaker,
     pub(crate) loudness: Loudness,
     pub(crate) own_slot: FrameSlot,
     pub(crate) remote_slot: FrameSlot,
@@ -68,7 +68,10 @@ pub(crate) struct Studio {
     pub(crate) heard: Option<mpsc::Receiver<MediaNews>>,
     pub(crate) covered: bool,
     pub(crate) muted: bool,
-    rebuilds: u32,
+    call_number: u64,
+    breaks: u32,
+    /// Somebody looks for missing devices.
+    looking: Arc<AtomicBool>,
 }
 
 impl Studio {
@@ -96,7 +99,7 @@ impl Studio {
                 next_sequence: rand::random::<u16>() >> 1,
                 timestamp_offset: rand::random(),
             };
-            let loudspeaker = Arc::new(Loudspeaker::start(&settings, &beat, call_number, &news)?);
+            let loudspeaker = Loudspeaker::start(&settings, &beat, call_number, &news, Attempt::First)?;
             let mut studio = Studio {
                 settings,
                 beat,
@@ -132,10 +135,12 @@ impl Studio {
                 heard: Some(heard),
                 covered: false,
                 muted: false,
-                rebuilds: 0,
+                call_number,
+                breaks: 0,
+                looking: Arc::default(),
             };
-            studio.start_picture()?;
-            studio.start_sound()?;
+            studio.start_picture(Attempt::First)?;
+            studio.start_sound(Attempt::First)?;
             Ok(studio)
         };
         tokio::task::spawn_blocking(open)
@@ -144,18 +149,19 @@ impl Studio {
             .map_err(|why: String| CallError::NoMedia { why })
     }
 
-    fn start_picture(&mut self) -> Result<(), String> {
+    fn start_picture(&mut self, attempt: Attempt) -> Result<(), String> {
         if self.settings.video_source == VideoSource::Off {
             return Ok(());
         }
         let (out, slot) = (self.picture_out.clone(), self.own_slot.clone());
-        let capture = PictureCapture::start(&self.settings, &self.beat, self.picture_marks, out, slot, &self.news)?;
+        let capture =
+            PictureCapture::start(&self.settings, &self.beat, self.picture_marks, out, slot, &self.news, attempt)?;
         capture.cover(self.covered);
         self.picture = Some(capture);
         Ok(())
     }
 
-    fn start_sound(&mut self) -> Result<(), String> {
+    fn start_sound(&mut self, attempt: Attempt) -> Result<(), String> {
         if self.settings.audio_source == AudioSource::Off {
             return Ok(());
         }
@@ -167,28 +173,89 @@ impl Studio {
             self.loudspeaker.echo_probe.as_deref(),
             self.loudness.clone(),
             &self.news,
+            attempt,
         )?;
         capture.mute(self.muted);
         self.sound = Some(capture);
         Ok(())
     }
 
-    /// A device broke in the call: the test picture or tone takes its place, in the same stream.
-    pub(crate) fn replace_broken(&mut self, picture: bool, counts: &Counts) -> Result<(), String> {
-        self.rebuilds += 1;
-        if self.rebuilds > REBUILDS_MAX {
-            return Err("it broke too often".to_owned());
+    /// A device broke in the call: the test picture, the test tone or silence takes its place, in the same stream.
+    pub(crate) fn replace_broken(&mut self, part: Part, counts: &Counts) -> Result<(), String> {
+        self.breaks += 1;
+        self.restart(part, Attempt::StandIn, counts)
+    }
+
+    /// What should be there and is not.
+    fn missing(&self) -> Vec<Part> {
+        let stands_in = [
+            (Part::Camera, self.picture.as_ref().is_none_or(|picture| picture.stands_in)),
+            (Part::Microphone, self.sound.as_ref().is_none_or(|sound| sound.stands_in)),
+            (Part::Loudspeaker, self.loudspeaker.stands_in),
+        ];
+        stands_in.into_iter().filter(|(part, missing)| *missing && self.is_meant(*part)).map(|(part, _)| part).collect()
+    }
+
+    /// Something stands in for it.
+    pub(crate) fn is_missing(&self, part: Part) -> bool {
+        self.missing().contains(&part)
+    }
+
+    fn is_meant(&self, part: Part) -> bool {
+        match part {
+            Part::Camera => matches!(self.settings.video_source, VideoSource::Auto | VideoSource::Device(_)),
+            Part::Microphone => matches!(self.settings.audio_source, AudioSource::Auto | AudioSource::Device(_)),
+            Part::Loudspeaker => self.settings.audio_sink != AudioSink::Silent,
         }
-        if picture {
-            self.picture = None;
-            self.settings.video_source = VideoSource::TestPicture;
-            self.picture_marks.next_sequence = counts.picture_sequence.load(Ordering::Relaxed) as u16;
-            self.start_picture()
-        } else {
-            self.sound = None;
-            self.settings.audio_source = AudioSource::TestTone;
-            self.sound_marks.next_sequence = counts.sound_sequence.load(Ordering::Relaxed) as u16;
-            self.start_sound()
+    }
+
+    /// Looks for what is missing, on a thread that may wait, and tells by [`MediaNews::Plugged`].
+    pub(crate) fn look_for_missing(&self) {
+        let missing = self.missing();
+        if missing.is_empty() || self.breaks > BREAKS_MAX || self.looking.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (settings, news, looking) = (self.settings.clone(), self.news.clone(), Arc::clone(&self.looking));
+        tokio::task::spawn_blocking(move || {
+            for part in missing.into_iter().filter(|part| may_be_there(*part, &settings)) {
+                let _ = news.try_send(MediaNews::Plugged(part));
+            }
+            looking.store(false, Ordering::Release);
+        });
+    }
+
+    /// Takes up a part that may be there again; says whether it is.
+    pub(crate) fn take_up(&mut self, part: Part, counts: &Counts) -> Result<bool, String> {
+        if !self.is_missing(part) {
+            return Ok(false);
+        }
+        self.restart(part, Attempt::Again, counts)?;
+        Ok(!self.is_missing(part))
+    }
+
+    fn restart(&mut self, part: Part, attempt: Attempt, counts: &Counts) -> Result<(), String> {
+        match part {
+            Part::Camera => {
+                // The device must be closed before it is opened again.
+                self.picture = None;
+                self.picture_marks.next_sequence = next(&counts.picture_sequence, self.picture_marks);
+                self.start_picture(attempt)
+            }
+            Part::Microphone => {
+                self.sound = None;
+                self.sound_marks.next_sequence = next(&counts.sound_sequence, self.sound_marks);
+                self.start_sound(attempt)
+            }
+            Part::Loudspeaker => {
+                let another = Loudspeaker::start(&self.settings, &self.beat, self.call_number, &self.news, attempt)?;
+                let heard_by = self.loudspeaker.echo_probe != another.echo_probe;
+                self.loudspeaker.become_another(another);
+                // The echo canceller found its probe when it was made.
+                if heard_by && self.sound.as_ref().is_some_and(|sound| !sound.stands_in) {
+                    self.restart(Part::Microphone, Attempt::Again, counts)?;
+                }
+                Ok(())
+            }
         }
     }
 

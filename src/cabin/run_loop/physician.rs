@@ -24,6 +24,16 @@ use super::{Cabin, Event, post};
 use crate::physician_link::{Order, PhysicianEvent, PhysicianLink, Picture};
 use crate::{screens, words};
 
+/// What a fault is of.
+fn part_of(fault: &call::Fault) -> Option<call::Part> {
+    match fault {
+        call::Fault::NoCamera | call::Fault::CameraLost { .. } => Some(call::Part::Camera),
+        call::Fault::NoMicrophone | call::Fault::MicrophoneLost { .. } => Some(call::Part::Microphone),
+        call::Fault::NoLoudspeaker | call::Fault::LoudspeakerLost { .. } => Some(call::Part::Loudspeaker),
+        call::Fault::Undecodable { .. } | call::Fault::Relay { .. } => None,
+    }
+}
+
 /// Name on the wire of readings that are looked at and not yet kept.
 fn review_id(readings: &[Reading]) -> String {
     format!("r{}", readings.first().map_or(0, |reading| reading.at.0))
@@ -129,6 +139,11 @@ impl Cabin {
                 self.tell_fault(&fault);
                 self.call_faults.push(fault);
                 self.call_faults.truncate(8);
+            }
+            PhysicianEvent::Restored(part) => {
+                tracing::info!(?part, "a part of the call was taken up again");
+                self.call_faults.retain(|fault| part_of(fault) != Some(part));
+                self.tell_restored(part);
             }
             PhysicianEvent::Stats(stats) => {
                 self.tell_link(&stats);
@@ -458,6 +473,14 @@ impl Cabin {
             }
             // Of a relay that does not answer nobody need know as long as another path is found.
             call::Fault::Relay { .. } | call::Fault::Undecodable { .. } => return,
+        });
+    }
+
+    fn tell_restored(&mut self, part: call::Part) {
+        self.tell_physician(match part {
+            call::Part::Camera => "La caméra de la cabine marche de nouveau.",
+            call::Part::Microphone => "Le micro de la cabine marche de nouveau : vous entendez le patient.",
+            call::Part::Loudspeaker => "Le haut-parleur de la cabine marche de nouveau : le patient vous entend.",
         });
     }
 
