@@ -49,6 +49,9 @@ mod arrivals;
 mod capture;
 mod channel;
 mod counts;
+#[cfg(test)]
+#[allow(clippy::print_stderr, reason = "what happens in the guest, and what was skipped, is printed")]
+mod devices_in_call;
 pub mod estimator;
 mod feedback;
 pub mod instrument;
