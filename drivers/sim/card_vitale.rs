@@ -123,7 +123,7 @@ enum Folder {
     Vitale,
 }
 
-struct Chip {
+pub(crate) struct Chip {
     kind: Kind,
     folder: Folder,
     /// The current file: short file 2 of a folder, once it was read.
@@ -133,7 +133,7 @@ struct Chip {
 }
 
 impl Chip {
-    fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: Kind) -> Self {
         Self { kind, folder: Folder::Master, file: None, waiting: Vec::new() }
     }
 
@@ -141,7 +141,7 @@ impl Chip {
         *self = Self::new(self.kind);
     }
 
-    fn answer_to_reset(&self) -> Vec<u8> {
+    pub(crate) fn answer_to_reset(&self) -> Vec<u8> {
         match self.kind {
             Kind::Vitale | Kind::Garbage => vec![0x3B, 0x75, 0x13, 0, 0, 0x43, 0x09, 0xEA, 0x90, 0],
             Kind::Family | Kind::VitaleByPieces => vec![0x3B, 0x75, 0x13, 0, 0, 0x46, 0x09, 0xEA, 0x90, 0],
@@ -154,7 +154,7 @@ impl Chip {
         }
     }
 
-    fn obey(&mut self, command: &[u8]) -> Vec<u8> {
+    pub(crate) fn obey(&mut self, command: &[u8]) -> Vec<u8> {
         if matches!(self.kind, Kind::Bank | Kind::Professional | Kind::FirstVitale) {
             return vec![0x6A, 0x82];
         }

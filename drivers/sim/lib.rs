@@ -26,6 +26,7 @@ mod blood_pressure_suntech;
 mod blood_pressure_taidoc;
 mod cable;
 mod calendar;
+pub mod card_in_qemu;
 pub mod card_vitale;
 pub mod control;
 mod door_contact;

@@ -6,9 +6,11 @@
 
 use std::process::Command;
 
+mod card_service;
+
 #[test]
 fn cards_are_read_by_the_real_service_in_its_virtual_reader() {
-    let needs = ["/usr/sbin/pcscd", "/usr/lib/pcsc/drivers/serial/libifdvpcd.so"];
+    let needs = [card_service::PROGRAM, "/usr/lib/pcsc/drivers/serial/libifdvpcd.so"];
     let missing = needs.iter().find(|file| !std::path::Path::new(file).exists());
     let can_unshare = Command::new("unshare").args(["-rmn", "true"]).status().is_ok_and(|status| status.success());
     let why = match missing {
@@ -21,7 +23,7 @@ fn cards_are_read_by_the_real_service_in_its_virtual_reader() {
         eprintln!("cards_are_read_by_the_real_service_in_its_virtual_reader: SKIPPED, {why}");
         return;
     }
-    let script = "mount -t tmpfs tmpfs /run && mkdir /run/pcscd && ip link set lo up && exec \"$@\"";
+    let script = "mount -t tmpfs tmpfs /run && ip link set lo up && exec \"$@\"";
     let output = Command::new("unshare")
         .args(["-rmn", "--kill-child", "--fork", "--pid", "--mount-proc", "sh", "-c", script, "sh"])
         .arg(std::env::current_exe().unwrap())
@@ -38,7 +40,7 @@ fn cards_are_read_by_the_real_service_in_its_virtual_reader() {
 
 /// What runs in the namespaces.
 mod apart {
-    use std::process::{Child, Command, Output};
+    use std::process::{Command, Output};
     use std::sync::mpsc::{self, Receiver};
     use std::time::{Duration, Instant};
 
@@ -46,6 +48,8 @@ mod apart {
     use drivers::fixtures::{CardEvent, FixtureEvent, Message};
     use drivers::ports::fixtures::{CardReader, MESSAGES_MAX};
     use sim::card_vitale::{Card, Kind, READER_PORT};
+
+    use crate::card_service::Service;
 
     /// A test that waits longer than that has failed.
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -55,38 +59,13 @@ mod apart {
         std::env::var_os("IN_NAMESPACE").is_some()
     }
 
-    /// The real service. Ended when dropped.
-    struct Service(Child);
-
-    impl Service {
-        /// With the virtual reader, or with none.
-        fn start(with_reader: bool) -> Service {
-            let folder = "/run/readers";
-            std::fs::create_dir_all(folder).unwrap();
-            let reader = format!(
-                "FRIENDLYNAME \"Virtual PCD\"\nDEVICENAME /dev/null:{READER_PORT}\n\
-                 LIBPATH /usr/lib/pcsc/drivers/serial/libifdvpcd.so\nCHANNELID {READER_PORT}\n"
-            );
-            std::fs::write(format!("{folder}/vpcd"), if with_reader { &reader } else { "" }).unwrap();
-            let daemon = Command::new("/usr/sbin/pcscd").args(["--foreground", "--critical", "-c", folder]).spawn();
-            let service = Service(daemon.unwrap());
-            let give_up_at = Instant::now() + PATIENCE;
-            while !std::path::Path::new("/run/pcscd/pcscd.comm").exists() {
-                assert!(Instant::now() < give_up_at, "the service does not start");
-                // It tells nobody that it is ready: its socket is looked for again.
-                std::thread::sleep(LOOK_EVERY);
-            }
-            service
-        }
-    }
-
-    impl Drop for Service {
-        fn drop(&mut self) {
-            let _ = self.0.kill();
-            let _ = self.0.wait();
-            let _ = std::fs::remove_file("/run/pcscd/pcscd.comm");
-            let _ = std::fs::remove_file("/run/pcscd/pcscd.pid");
-        }
+    /// The service with the virtual reader, or with none.
+    fn service(with_reader: bool) -> Service {
+        let reader = format!(
+            "FRIENDLYNAME \"Virtual PCD\"\nDEVICENAME /dev/null:{READER_PORT}\n\
+             LIBPATH /usr/lib/pcsc/drivers/serial/libifdvpcd.so\nCHANNELID {READER_PORT}\n"
+        );
+        Service::start(if with_reader { &reader } else { "" })
     }
 
     /// Puts a card in as soon as the reader listens.
@@ -188,7 +167,7 @@ mod apart {
         if !is_here() {
             return;
         }
-        let _service = Service::start(true);
+        let _service = service(true);
         let reader = Reader::open();
         reader.asks_for_a_card();
         let card = insert(Kind::Vitale);
@@ -215,7 +194,7 @@ mod apart {
         if !is_here() {
             return;
         }
-        let _service = Service::start(true);
+        let _service = service(true);
         // At the cabin's start, and of an order to the next, whether the card was read meanwhile or not.
         let left = left_behind(Kind::Vitale);
         let reader = Reader::open();
@@ -247,7 +226,7 @@ mod apart {
         if !is_here() {
             return;
         }
-        let _service = Service::start(true);
+        let _service = service(true);
         for (kind, count) in [(Kind::VitaleByPieces, 1), (Kind::Family, 9)] {
             let reader = Reader::open();
             reader.asks_for_a_card();
@@ -265,7 +244,7 @@ mod apart {
         if !is_here() {
             return;
         }
-        let _service = Service::start(true);
+        let _service = service(true);
         let reader = Reader::open();
         reader.asks_for_a_card();
         for commands in 1..=4 {
@@ -283,7 +262,7 @@ mod apart {
         if !is_here() {
             return;
         }
-        let _service = Service::start(true);
+        let _service = service(true);
         let reader = Reader::open();
         reader.asks_for_a_card();
         for (kind, fault) in [
@@ -310,11 +289,11 @@ mod apart {
         let reader = Reader::open();
         assert_eq!(reader.next(), CardEvent::Fault(CardFault::NoService));
         {
-            let _service = Service::start(false);
+            let _service = service(false);
             assert_eq!(reader.next(), CardEvent::Fault(CardFault::NoReader { wanted: None }));
         }
         assert_eq!(reader.next(), CardEvent::Fault(CardFault::NoService));
-        let _service = Service::start(true);
+        let _service = service(true);
         reader.asks_for_a_card();
         let _card = insert(Kind::Vitale);
         assert_eq!(names(&reader.outcome()), [("DUBOIS-ESSAI", "ELEONORE")]);
@@ -333,7 +312,7 @@ mod apart {
         };
         let (good, _, why) = said(&[]);
         assert!(!good && why.contains("systemctl start pcscd.socket"), "{why}");
-        let _service = Service::start(true);
+        let _service = service(true);
         {
             let _card = left_behind(Kind::Vitale);
             let (good, text, why) = said(&[]);

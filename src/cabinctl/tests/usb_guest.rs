@@ -1,30 +1,54 @@
 //! Devices on USB, enumerated by a real Linux: read by the real `cabinctl`, unplugged in mid transfer and back.
 //!
-//! This machine may have no USB. The test below starts a virtual machine whose kernel has (`tests/tools/usb_guest`) and
-//! runs this same program in it: there the tests of [`guest`] plug simulated devices into the kernel's virtual ports.
+//! This machine may have no USB. The tests below start a virtual machine whose kernel has (`tests/tools/usb_guest`) and
+//! run this same program in it: there the tests of [`guest`] plug simulated devices into the kernel's virtual ports.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+mod card_service;
 
 /// How `tests/tools/usb_guest` says that this machine can have no guest.
 const NO_GUEST: i32 = 77;
 
 #[test]
 fn devices_on_usb_are_read_on_a_real_kernel() {
+    // About 100 s on a quiet machine.
+    let settings = [("USB_GUEST_SECONDS_MAX", "420")];
+    in_the_guest("devices_on_usb_are_read_on_a_real_kernel", &["guest::", "--skip", "guest::cards::"], &settings);
+}
+
+#[test]
+fn cards_in_a_reader_on_usb_are_read_on_a_real_kernel() {
+    let name = "cards_in_a_reader_on_usb_are_read_on_a_real_kernel";
+    let needs = [card_service::PROGRAM, card_service::USB_DRIVER];
+    if let Some(missing) = needs.iter().find(|file| !Path::new(file).exists()) {
+        skip(name, &format!("there is no {missing}: tests/tools/install test installs it"));
+        return;
+    }
+    in_the_guest(name, &["guest::cards::"], &[("USB_GUEST_CARD", "yes")]);
+}
+
+/// What this machine has not, the one that decides must have.
+fn skip(test: &str, why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{why}");
+    eprintln!("{test}: SKIPPED, {}", why.trim());
+}
+
+/// Runs the tests of this program that `filter` selects in a guest.
+fn in_the_guest(test: &str, filter: &[&str], settings: &[(&str, &str)]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/tools/usb_guest");
     let tests = std::env::current_exe().unwrap();
     let mut command = Command::new(script);
-    command.arg(&tests).args(["--ignored", "--test-threads=1", "--nocapture", "guest::"]);
-    // About 100 s on a quiet machine.
-    command.env("USB_GUEST_SECONDS_MAX", "420");
+    command.arg(&tests).args(["--ignored", "--test-threads=1", "--nocapture"]).args(filter);
+    command.envs(settings.iter().copied());
     // Where this build is, whatever it was told: what is fetched is kept there.
     let target: Option<PathBuf> = tests.ancestors().nth(3).map(Path::to_owned);
     let output = command.env("CARGO_TARGET_DIR", target.unwrap()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let why = String::from_utf8_lossy(&output.stderr);
     if output.status.code() == Some(NO_GUEST) {
-        assert!(std::env::var_os("CI").is_none(), "{why}");
-        eprintln!("devices_on_usb_are_read_on_a_real_kernel: SKIPPED, {}", why.trim());
+        skip(test, &why);
         return;
     }
     eprintln!("{said}");
@@ -47,6 +71,7 @@ mod guest {
     use drivers::ports::{Address, Binding, MESSAGES_MAX, Port, PortEvent};
     use sim::Simulator;
 
+    mod cards;
     mod fixtures;
     mod hid;
     mod hid_uart;
@@ -129,8 +154,12 @@ mod guest {
         }
 
         fn read_model(model: &str, port: &str, account: Option<(u32, u32)>) -> Cabinctl {
+            Self::start(&["device", "read", "--model", model, "--port", port], account)
+        }
+
+        fn start(words: &[&str], account: Option<(u32, u32)>) -> Cabinctl {
             let mut command = Command::new(env!("CARGO_BIN_EXE_cabinctl"));
-            command.args(["device", "read", "--model", model, "--port", port]);
+            command.args(words);
             if let Some((user, group)) = account {
                 command.uid(user).gid(group);
             }
@@ -154,11 +183,16 @@ mod guest {
 
         /// Waits for a line that begins so.
         fn wait_for(&self, start: &str) -> String {
+            self.wait_for_any(&[start])
+        }
+
+        /// Waits for a line that begins in one of those ways.
+        fn wait_for_any(&self, starts: &[&str]) -> String {
             let give_up_at = Instant::now() + PATIENCE;
             loop {
                 let left = give_up_at.saturating_duration_since(Instant::now());
-                let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("waited in vain for {start:?}"));
-                if line.starts_with(start) {
+                let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("waited in vain for {starts:?}"));
+                if starts.iter().any(|start| line.starts_with(start)) {
                     return line;
                 }
             }

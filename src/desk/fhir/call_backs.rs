@@ -219,7 +219,7 @@ mod tests {
     fn a_request_is_one_physicians_at_a_time_and_the_list_outlives_a_restart_and_a_second_upload() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(folder.path()).unwrap();
-        let mut upload = |store: &mut Store, of: &str, at: &str| {
+        let upload = |store: &mut Store, of: &str, at: &str| {
             transaction::run(store, asked(of, at), "cabin:a", NOW, &mut fresh_id).unwrap();
         };
         upload(&mut store, "late", "2026-11-22T20:05:00.000+01:00");
@@ -236,7 +236,7 @@ mod tests {
             physician("Dr David Petit", "", "10101010101", "", 0, ""),
         );
         let late = ConsultationId::new("late").unwrap();
-        let mut says = |store: &mut Store, who: &Physician, what| step(store, &late, who, what, NOW).unwrap();
+        let says = |store: &mut Store, who: &Physician, what| step(store, &late, who, what, NOW).unwrap();
         assert!(!says(&mut store, &claire, Step::Finish), "not taken up yet");
         assert!(says(&mut store, &claire, Step::Take) && says(&mut store, &claire, Step::Take));
         assert!(!says(&mut store, &david, Step::Take) && !says(&mut store, &david, Step::Return));
