@@ -33,7 +33,7 @@ pub fn keep(data_dir: &Path, at: SystemTime, lines: &[String]) -> io::Result<Pat
     for path in fs::read_dir(&folder)?.flatten().map(|entry| entry.path()) {
         let written = fs::symlink_metadata(&path).and_then(|about| about.modified());
         let is_old = written.is_ok_and(|written| at.duration_since(written).is_ok_and(|age| age >= KEPT_FOR));
-        if is_old && path.extension().is_some_and(|ending| ending == "txt") {
+        if is_old && path != file && path.extension().is_some_and(|ending| ending == "txt") {
             fs::remove_file(&path)?;
         }
     }

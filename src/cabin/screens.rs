@@ -119,6 +119,7 @@ pub fn forget(app: &App) {
     app.global::<Bar>().set_spoken(slint::SharedString::default());
     patient::forget(app);
     pharmacist::forget(app);
+    app.invoke_forget_typed();
 }
 
 /// Sets a list only when it has changed: a new model would draw every row again.

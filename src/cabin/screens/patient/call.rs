@@ -5,7 +5,6 @@ use consult::dossier::{Dossier, Phone};
 use consult::journey::{CallLine, Input, Step};
 use consult::vitals::Measurement;
 use drivers::fixtures::door_contact::Door;
-use slint::platform::WindowEvent;
 use slint::{ComponentHandle as _, ModelRc, SharedString};
 use ui::{
     App, CallAdapter, CallBackAdapter, CallNotice, DeskReach, MeetPhysicianAdapter, WaitingRoomAdapter, WaitingState,
@@ -36,17 +35,7 @@ pub(super) fn connect(app: &App) {
     });
 
     app.global::<WaitingRoomAdapter>().on_call_back(|| with(|cabin| cabin.drafts.calling_back = true));
-    let weak = app.as_weak();
-    app.global::<CallBackAdapter>().on_ask(move || {
-        // A field that goes away with the focus leaves its text with the window's input method: this is the last field
-        // that the patient sees, so the focus leaves it first.
-        if let Some(app) = weak.upgrade() {
-            let text: SharedString = slint::platform::Key::Tab.into();
-            app.window().dispatch_event(WindowEvent::KeyPressed { text: text.clone() });
-            app.window().dispatch_event(WindowEvent::KeyReleased { text });
-        }
-        with(Cabin::ask_call_back);
-    });
+    app.global::<CallBackAdapter>().on_ask(|| with(Cabin::ask_call_back));
 
     let adapter = app.global::<CallAdapter>();
     adapter.on_toggle_microphone(|| {
