@@ -29,8 +29,8 @@ const BITS_A_PIXEL: f64 = 0.05;
 const PACE_ROOM: u32 = 5;
 /// Bits of a still.
 const STILL_BITS: u32 = 60_000;
-/// A still comes at most, and at least, this often.
-const STILL_EVERY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
+/// A still comes at most, and at least, this often: one a second is a person who moves, where the line has room for it.
+const STILL_EVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 /// The picture never asks for less.
 const PICTURE_BITS_PER_SECOND_MIN: u32 = 8_000;
 /// Room must last so long for a step up.
@@ -261,6 +261,17 @@ mod tests {
         let swamped = settled(&mut policy, 20, 10, line(300_000), 5_000_000);
         assert_eq!(swamped.sound.bits_per_second, 32_000);
         assert!(swamped.video.bits_per_second + swamped.sound.on_the_wire() <= 150_000);
+    }
+
+    #[test]
+    fn stills_come_as_often_as_the_line_has_room_for_them_once_a_second_at_most() {
+        let mut policy = Policy::new(FULL, 1_000_000);
+        let at = |policy: &mut Policy, from, bits| settled(policy, from, 10, line(bits), 0).video;
+        let wide = at(&mut policy, 0, 140_000);
+        assert!(wide.stills && wide.every == Duration::from_secs(1), "{wide:?}");
+        let narrow = at(&mut policy, 10, 60_000);
+        assert!(narrow.stills && narrow.every > Duration::from_secs(2), "{narrow:?}");
+        assert!(narrow.every <= Duration::from_secs(10), "{narrow:?}");
     }
 
     #[test]
