@@ -30,15 +30,6 @@ const READER: u32 = 0;
 /// No command is longer, not even the longest of ISO/IEC 7816-4.
 const MESSAGE_BYTES_MAX: usize = 0x1_0010;
 
-/// What becomes of a card that has got all the commands it was put in for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Last {
-    /// It is pulled out before it answers.
-    Pulled,
-    /// It does not answer, and stays.
-    Unanswered,
-}
-
 /// The slot of that reader, as the card sees it. Dropped, a card in it is pulled out.
 pub struct Slot {
     line: Arc<Mutex<Line>>,
@@ -55,7 +46,6 @@ struct Line {
 struct Inserted {
     chip: Chip,
     commands_left: usize,
-    last: Last,
 }
 
 impl Slot {
@@ -85,18 +75,18 @@ impl Slot {
     /// # Errors
     /// The port is gone.
     pub fn insert(&self, kind: Kind) -> io::Result<()> {
-        self.insert_for(kind, usize::MAX, Last::Unanswered)
+        self.insert_for(kind, usize::MAX)
     }
 
-    /// Puts a card in that answers one command less than that.
+    /// Puts a card in that leaves that command unanswered, and all after it.
     ///
     /// # Errors
     /// The port is gone.
-    pub fn insert_for(&self, kind: Kind, commands_max: usize, last: Last) -> io::Result<()> {
+    pub fn insert_for(&self, kind: Kind, silent_from: usize) -> io::Result<()> {
         let chip = Chip::new(kind);
         let atr = chip.answer_to_reset();
         let mut line = lock(&self.line);
-        line.card = Some(Inserted { chip, commands_left: commands_max, last });
+        line.card = Some(Inserted { chip, commands_left: silent_from });
         line.commands.clear();
         // The reader may be another than that of the last card.
         line.say(INIT, &INIT_BODY)?;
@@ -143,13 +133,8 @@ impl Line {
         let Some(card) = &mut self.card else { return Ok(()) };
         card.commands_left = card.commands_left.saturating_sub(1);
         let answer = (card.commands_left > 0).then(|| card.chip.obey(&command));
-        let last = card.last;
         self.commands.push(command);
-        match (answer, last) {
-            (Some(answer), _) => self.say(APDU, &answer),
-            (None, Last::Pulled) => self.pull(),
-            (None, Last::Unanswered) => Ok(()),
-        }
+        answer.map_or(Ok(()), |answer| self.say(APDU, &answer))
     }
 }
 

@@ -65,7 +65,31 @@ mod apart {
             "FRIENDLYNAME \"Virtual PCD\"\nDEVICENAME /dev/null:{READER_PORT}\n\
              LIBPATH /usr/lib/pcsc/drivers/serial/libifdvpcd.so\nCHANNELID {READER_PORT}\n"
         );
-        Service::start(if with_reader { &reader } else { "" })
+        let service = Service::start(if with_reader { &reader } else { "" });
+        if with_reader {
+            seen_empty();
+        }
+        service
+    }
+
+    /// Waits until the service has looked at the empty reader: the coming of a card that was in before is not counted.
+    fn seen_empty() {
+        let context = pcsc::Context::establish(pcsc::Scope::User).unwrap();
+        let give_up_at = Instant::now() + PATIENCE;
+        loop {
+            let name = context.list_readers_owned().unwrap_or_default().into_iter().next();
+            let mut states = name.map(|name| [pcsc::ReaderState::new(name, pcsc::State::UNAWARE)]);
+            let is_empty = states.as_mut().is_some_and(|states| {
+                context.get_status_change(PATIENCE, states).is_ok()
+                    && states[0].event_state().contains(pcsc::State::EMPTY)
+            });
+            if is_empty {
+                return;
+            }
+            assert!(Instant::now() < give_up_at, "the service does not look at its reader");
+            // A reader that it has not yet listed tells nothing.
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 
     /// Puts a card in as soon as the reader listens.
