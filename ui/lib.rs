@@ -35,13 +35,13 @@ pub const SOURCE_LANGUAGE: &str = "fr";
 
 /// Version of the words that ask for consent to care, as a date `YYYYMMDD`. A test ties each version to a hash of the
 /// words in every language: words that change get the date of the day.
-pub const CARE_TEXT: i32 = 20_261_122;
+pub const CARE_TEXT: i32 = 20_261_123;
 
 /// The same, for telling the usual doctor.
-pub const USUAL_DOCTOR_TEXT: i32 = 20_261_122;
+pub const USUAL_DOCTOR_TEXT: i32 = 20_261_123;
 
 /// The same, for statistics.
-pub const STATISTICS_TEXT: i32 = 20_261_122;
+pub const STATISTICS_TEXT: i32 = 20_261_123;
 
 /// Sizes of text offered, as factors of the normal one: the last is the 200 % of EN 301 549.
 pub const TEXT_SCALES: [f32; 3] = [1.0, 1.4, 2.0];
