@@ -60,7 +60,9 @@ fn a_patient_whom_no_physician_can_see_is_forgotten_and_called_back_with_the_dos
     visit.patient_says_why()?;
     visit.patient_says_who()?;
     visit.patient_agrees()?;
-    for measurement in ["Température", "Oxygène et pouls", "Tension"] {
+    visit.measure("Température")?;
+    visit.keep()?;
+    for measurement in ["Oxygène et pouls", "Tension"] {
         visit.skips(measurement)?;
     }
     visit.window.find(CUT)?;
