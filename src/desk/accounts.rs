@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use serde::{Deserialize, Serialize};
-use signal::Text;
 use signal::call::Physician;
+use signal::{Text, second_opinion};
 
 use crate::shelf::Shelf;
 use crate::totp;
@@ -37,6 +37,9 @@ pub struct Account {
     /// Last time step used: a code is for once.
     #[serde(default)]
     last_step: u64,
+    /// Codes of the specialties whose second opinions this physician answers (`signal::second_opinion::SPECIALTIES`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    specialties: Vec<String>,
 }
 
 /// Why nobody is signed in.
@@ -68,6 +71,12 @@ pub enum AddError {
     /// See the error.
     #[error(transparent)]
     Storage(#[from] io::Error),
+    /// Not one of the specialties that may be asked.
+    #[error("there is no specialty {0:?}: one of {known}", known = known_specialties())]
+    Specialty(String),
+    /// There is no such account.
+    #[error("there is no account {0}")]
+    Unknown(String),
     /// Argon2 refused its input.
     #[error("the password cannot be hashed: {0}")]
     Hash(String),
@@ -121,7 +130,13 @@ impl Accounts {
         }
         let password = hash(password).map_err(AddError::Hash)?;
         let secret = totp::base32(&secret.unwrap_or_else(|| rand::random::<[u8; totp::SECRET_BYTES]>().to_vec()));
-        let account = Account { physician, password: Some(password), totp: Some(secret.clone()), last_step: 0 };
+        let account = Account {
+            physician,
+            password: Some(password),
+            totp: Some(secret.clone()),
+            last_step: 0,
+            specialties: Vec::new(),
+        };
         self.shelf.change(|accounts| match accounts.contains_key(name) {
             true => Err(AddError::Name(name.into())),
             false => Ok(accounts.insert(name.to_owned(), account)),
@@ -138,7 +153,7 @@ impl Accounts {
         if !is_rpps(physician.rpps.as_str()) {
             return Err(AddError::Rpps);
         }
-        let account = Account { physician, password: None, totp: None, last_step: 0 };
+        let account = Account { physician, password: None, totp: None, last_step: 0, specialties: Vec::new() };
         self.shelf.change(|accounts| match accounts.contains_key(name) {
             true => Err(AddError::Name(name.into())),
             false => Ok(accounts.insert(name.to_owned(), account)),
@@ -159,6 +174,25 @@ impl Accounts {
     /// The physician of an account that exists now.
     pub fn physician(&self, name: &str) -> io::Result<Option<Physician>> {
         Ok(self.shelf.read()?.remove(name).map(|account| account.physician))
+    }
+
+    /// The physician of an account that exists now, with the specialties whose second opinions they answer.
+    pub fn specialist(&self, name: &str) -> io::Result<Option<(Physician, Vec<String>)>> {
+        Ok(self.shelf.read()?.remove(name).map(|account| (account.physician, account.specialties)))
+    }
+
+    /// Sets the specialties whose second opinions an account answers; none: it answers none.
+    pub fn set_specialties(&self, name: &str, specialties: &[&str]) -> Result<(), AddError> {
+        if let Some(unknown) = specialties.iter().find(|code| second_opinion::specialty(code).is_none()) {
+            return Err(AddError::Specialty((*unknown).to_owned()));
+        }
+        self.shelf.change(|accounts| match accounts.get_mut(name) {
+            None => Err(AddError::Unknown(name.into())),
+            Some(account) => {
+                account.specialties = specialties.iter().map(|code| (*code).to_owned()).collect();
+                Ok(())
+            }
+        })
     }
 
     /// Checks password and code. Slow by design (argon2): call it where blocking is allowed.
@@ -223,6 +257,10 @@ impl Accounts {
 fn hash(password: &str) -> Result<String, String> {
     let salt = SaltString::encode_b64(&rand::random::<[u8; 16]>()).map_err(|error| error.to_string())?;
     Ok(Argon2::default().hash_password(password.as_bytes(), &salt).map_err(|error| error.to_string())?.to_string())
+}
+
+fn known_specialties() -> String {
+    second_opinion::SPECIALTIES.iter().map(|specialty| specialty.code).collect::<Vec<_>>().join(", ")
 }
 
 /// Eleven digits of which the last is a Luhn key.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use signal::second_opinion::Alert;
 use signal::{ConsultationId, RefusalCode};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -19,7 +20,7 @@ use crate::config::Config;
 use crate::door::{Door, DoorError};
 use crate::fhir::call_backs::{self, Step};
 use crate::fhir::store::Store;
-use crate::fhir::{self, Records};
+use crate::fhir::{self, Records, second_opinions};
 use crate::hall::Hall;
 use crate::oidc::Issuer;
 use crate::papers::Papers;
@@ -57,6 +58,8 @@ pub struct App {
     taken: Mutex<PathBuf>,
     /// Held while another server is asked who is to be called back.
     looking: tokio::sync::Mutex<()>,
+    /// What pages were last told of second opinions, in short: they are told again when it changes.
+    opinions: tokio::sync::Mutex<Vec<(String, Option<Alert>)>>,
 }
 
 /// Why the desk does not start.
@@ -145,6 +148,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         stopping: watch::Sender::new(false),
         taken: Mutex::new(data.join("taken.log")),
         looking: tokio::sync::Mutex::default(),
+        opinions: tokio::sync::Mutex::default(),
         origins,
         config,
     });
@@ -192,7 +196,10 @@ async fn tick(app: Arc<App>) {
             looked = Some(Instant::now());
             let app = Arc::clone(&app);
             // Of another server nothing is heard when others change what it holds.
-            drop(tokio::spawn(async move { app.look_for_call_backs().await }));
+            drop(tokio::spawn(async move {
+                app.look_for_call_backs().await;
+                app.look_for_opinions().await;
+            }));
         }
         if tidied.elapsed() >= TIDY_PAUSE {
             tidied = Instant::now();
@@ -243,6 +250,27 @@ impl App {
         }
     }
 
+    /// Marks the requests for a second opinion whose time has passed, and tells every page where one changed: where they
+    /// are, elsewhere too, or by the day.
+    pub async fn look_for_opinions(&self) {
+        // One after the other: the last mark kept is of the last list read.
+        let mut told = self.opinions.lock().await;
+        let read = |error| tracing::warn!(%error, "the requests for a second opinion cannot be read");
+        let Ok(tasks) = self.records.opinions().await.map_err(read) else { return };
+        let now = hall::now_ms();
+        for task in tasks.iter().filter(|task| second_opinions::is_overdue(task, now)) {
+            // Of one that changed meanwhile the next look decides.
+            if let Err(error) = self.records.transact(second_opinions::step::expire(task, &fhir::now())).await {
+                tracing::warn!(%error, "a request without an answer cannot be marked");
+            }
+        }
+        let mark = second_opinions::mark(&tasks, now);
+        if *told != mark {
+            *told = mark;
+            self.hall.opinions_changed();
+        }
+    }
+
     /// What a physician makes of a request to call back; the page is answered.
     pub async fn step_call_back(self: Arc<Self>, account: String, consultation: ConsultationId, step: Step) {
         let Ok(Some(physician)) = self.accounts.physician(&account) else { return };
@@ -282,6 +310,28 @@ impl App {
                 self.hall.refuse_page(&account, RefusalCode::Stopping, reason);
             }
         }
+    }
+
+    /// The last consultations that this physician took, newest first, at most `count`: which, and when (ms since 1970).
+    pub fn taken_by(&self, account: &str, count: usize) -> Vec<(ConsultationId, i64)> {
+        let path = self.taken.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let text = fs::read_to_string(&*path).unwrap_or_default();
+        let mut found: Vec<(ConsultationId, i64)> = Vec::new();
+        for line in text.lines().rev() {
+            let mut parts = line.split(' ');
+            let (Some(at), Some(who), Some(consultation)) = (parts.next(), parts.next(), parts.next()) else {
+                continue;
+            };
+            if who != account || found.len() >= count {
+                continue;
+            }
+            if let (Ok(at), Ok(consultation)) = (at.parse(), ConsultationId::new(consultation))
+                && found.iter().all(|(known, _)| *known != consultation)
+            {
+                found.push((consultation, at));
+            }
+        }
+        found
     }
 
     /// Whether this physician took this consultation.

@@ -162,9 +162,21 @@ impl Hall {
         self.tell_page(account, ToPage::TooLate { consultation: consultation.clone() });
     }
 
+    /// A request for a second opinion came or changed: every page asks what concerns it.
+    pub fn opinions_changed(&self) {
+        let mut inside = self.lock();
+        let sends = inside.room.opinions_changed();
+        inside.deliver(sends);
+    }
+
     /// A message of this page was refused.
     pub fn refuse_page(&self, account: &str, code: RefusalCode, reason: &str) {
         self.tell_page(account, ToPage::Error { code, reason: Text::cut(reason) });
+    }
+
+    /// A message to a cabin, if it is connected.
+    pub fn tell_cabin(&self, id: &CabinId, message: FromDesk) {
+        self.lock().deliver(vec![Send::Cabin(id.clone(), message)]);
     }
 
     fn tell_page(&self, account: &str, message: ToPage) {

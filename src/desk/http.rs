@@ -21,7 +21,7 @@ use signal::{ConsultationId, RefusalCode, SIGNAL_BYTES_MAX, Text};
 use crate::accounts::SignInError;
 use crate::app::App;
 use crate::door::Peer;
-use crate::{fhir, oidc, papers, sockets, static_page};
+use crate::{fhir, oidc, papers, second_opinions, sockets, static_page};
 
 /// Longest body outside `/fhir`, bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -43,6 +43,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .merge(fhir::router())
         .merge(papers::router())
+        .merge(second_opinions::router())
         .fallback(get(page))
         .layer(middleware::from_fn(headers))
         .with_state(app)
@@ -80,7 +81,7 @@ pub fn refusal(status: StatusCode, code: RefusalCode, reason: &str, retry_after_
 }
 
 /// A refusal as the error of a handler; boxed, because an answer is large.
-struct Denied(Box<Response>);
+pub(crate) struct Denied(Box<Response>);
 
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
@@ -88,7 +89,8 @@ impl IntoResponse for Denied {
     }
 }
 
-fn denied(response: Response) -> Denied {
+/// A refusal as the error of a handler.
+pub(crate) fn denied(response: Response) -> Denied {
     Denied(Box::new(response))
 }
 
@@ -107,7 +109,7 @@ pub fn address(app: &App, peer: Peer, headers: &HeaderMap) -> IpAddr {
 }
 
 /// The page's requests carry the desk's own origin: another site's script cannot speak in a physician's name.
-fn own_origin(app: &App, headers: &HeaderMap) -> Result<(), Denied> {
+pub(crate) fn own_origin(app: &App, headers: &HeaderMap) -> Result<(), Denied> {
     let origin = headers.get(ORIGIN).and_then(|value| value.to_str().ok());
     if origin.is_some_and(|origin| app.origins.iter().any(|own| own == origin)) {
         return Ok(());
@@ -121,7 +123,8 @@ pub fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-fn text(body: &Bytes) -> Result<&str, Denied> {
+/// A body as text.
+pub(crate) fn text(body: &Bytes) -> Result<&str, Denied> {
     std::str::from_utf8(body)
         .map_err(|_| denied(refusal(StatusCode::BAD_REQUEST, RefusalCode::Malformed, "UTF-8 attendu.", None)))
 }
@@ -226,7 +229,7 @@ async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
 }
 
 /// The account signed in, and the key of its badge.
-fn who(app: &App, headers: &HeaderMap) -> Result<(String, String), Denied> {
+pub(crate) fn who(app: &App, headers: &HeaderMap) -> Result<(String, String), Denied> {
     app.badges
         .account(headers, Instant::now(), true)
         .ok_or_else(|| denied(refusal(StatusCode::UNAUTHORIZED, RefusalCode::NotSignedIn, "Connectez-vous.", None)))

@@ -17,6 +17,8 @@ desk --dir D                          serves, as D/desk.toml says
 desk init --dir D [--listen A]        makes D: configuration, a physician's account, a cabin's invitation
 desk account add NAME --dir D --name N --rpps R [--speciality S] [--town T] [--fee-cents C] [--fee-text F] [--federated]
                                       the password is read from standard input; --federated: by the issuer only
+desk account specialties NAME CODES --dir D
+                                      whose second opinions it answers: dermatology,cardiology,... or none
 desk account list|remove NAME --dir D
 desk account code SECRET              the six digits that an authenticator shows now
 desk cabin invite NAME --dir D        a one-time code for a cabin
@@ -40,6 +42,10 @@ fn main() -> Result<()> {
             true => Ok(()),
             false => bail!("there is no account {name}"),
         },
+        ["account", "specialties", name, codes] => {
+            let codes: Vec<&str> = codes.split(',').filter(|code| !code.is_empty() && *code != "none").collect();
+            Ok(Accounts::open(&data(&dir()?)?).set_specialties(name, &codes)?)
+        }
         ["account", "code", secret] => {
             let secret = totp::from_base32(secret).context("the secret is not base32 text")?;
             println!("{}", totp::code(&secret, now_s()));

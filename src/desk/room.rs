@@ -215,7 +215,12 @@ impl Room {
                 _ => Vec::new(),
             },
             FromCabin::Ping { n } => vec![Send::Cabin(id.clone(), FromDesk::Pong { n })],
-            FromCabin::Pong { .. } | FromCabin::Error { .. } => Vec::new(),
+            // Second opinions are where the records are: see `second_opinions::from_cabin`.
+            FromCabin::SecondOpinionsWanted {}
+            | FromCabin::SecondOpinionWanted { .. }
+            | FromCabin::SecondOpinionStep { .. }
+            | FromCabin::Pong { .. }
+            | FromCabin::Error { .. } => Vec::new(),
         }
     }
 
@@ -344,6 +349,11 @@ impl Room {
     pub fn call_backs_are(&mut self, lines: Vec<CallBackLine>, more: u32) -> Vec<Send> {
         self.call_backs = (lines, more);
         self.to_pages(self.call_backs())
+    }
+
+    /// Something about second opinions changed: which of them concern a page is decided where the records are.
+    pub fn opinions_changed(&mut self) -> Vec<Send> {
+        self.to_pages(ToPage::SecondOpinionsChanged {})
     }
 
     fn call_backs(&self) -> ToPage {

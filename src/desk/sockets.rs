@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::cabins::CabinError;
 use crate::fhir::call_backs::Step;
 use crate::hall::{Joined, Out};
+use crate::second_opinions;
 
 /// A peer has so long to say `hello`, and `proof`.
 const INTRODUCTION_MAX: Duration = Duration::from_secs(10);
@@ -36,7 +37,7 @@ trait End: Send {
 }
 
 struct CabinEnd<'a> {
-    app: &'a App,
+    app: &'a Arc<App>,
     id: CabinId,
     number: u64,
 }
@@ -55,7 +56,15 @@ impl End for CabinEnd<'_> {
     }
 
     fn take(&mut self, text: &str) -> Result<(), Unreadable> {
-        self.app.hall.from_cabin(&self.id, self.number, FromCabin::read(text)?);
+        match FromCabin::read(text)? {
+            message @ (FromCabin::SecondOpinionsWanted {}
+            | FromCabin::SecondOpinionWanted { .. }
+            | FromCabin::SecondOpinionStep { .. }) => {
+                // On a disk, or at another server: the heartbeats do not wait for it.
+                drop(tokio::spawn(second_opinions::from_cabin(Arc::clone(self.app), self.id.clone(), message)));
+            }
+            message => self.app.hall.from_cabin(&self.id, self.number, message),
+        }
         Ok(())
     }
 
@@ -125,7 +134,7 @@ impl End for PageEnd<'_> {
 }
 
 /// A cabin's WebSocket from the first message to the last.
-pub async fn cabin(app: &App, mut socket: WebSocket) {
+pub async fn cabin(app: &Arc<App>, mut socket: WebSocket) {
     let (id, site, name) = match introduce_cabin(app, &mut socket).await {
         Ok(known) => known,
         Err(Some((code, reason))) => {

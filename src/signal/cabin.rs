@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::{Authentication, Candidate, EndCause, IceServer, Party, Physician, Sdp};
 use crate::data::{MeasurementKind, Sex};
-use crate::{CabinId, Code, ConsultationId, RefusalCode, SIGNAL_BYTES_MAX, Text, Ticket, Unreadable};
+use crate::second_opinion::{CABIN_LINES_MAX, CabinLine, Opinion, Step};
+use crate::{CabinId, Code, ConsultationId, ItemId, RefusalCode, SIGNAL_BYTES_MAX, Text, Ticket, Unreadable};
 
 /// Most devices in a [`SiteState`].
 pub const DEVICES_MAX: usize = 32;
@@ -162,6 +163,23 @@ pub enum FromCabin {
         /// The consultation.
         consultation: ConsultationId,
     },
+    /// The pharmacist asks what became of the requests for a second opinion that this cabin sent; answered by
+    /// [`FromDesk::SecondOpinions`].
+    SecondOpinionsWanted {},
+    /// The pharmacist reads one; answered by [`FromDesk::SecondOpinion`].
+    SecondOpinionWanted {
+        /// The request.
+        request: ItemId,
+    },
+    /// The pharmacist answers the specialist, or takes the request back (`say`, `cancel`); answered as when it is read.
+    SecondOpinionStep {
+        /// The request.
+        request: ItemId,
+        /// Who says it.
+        by: Text<128>,
+        /// What.
+        step: Step,
+    },
     /// Heartbeat: answer [`FromDesk::Pong`] with the same number.
     Ping {
         /// Any number.
@@ -279,6 +297,18 @@ pub enum FromDesk {
         /// The consultation.
         consultation: ConsultationId,
     },
+    /// The requests for a second opinion that this cabin sent, newest first.
+    SecondOpinions {
+        /// At most [`crate::second_opinion::CABIN_LINES_MAX`].
+        lines: Vec<CabinLine>,
+    },
+    /// One of them.
+    SecondOpinion {
+        /// Of whom.
+        patient: CabinLine,
+        /// All of it; of the thread the last [`crate::second_opinion::CABIN_MESSAGES_MAX`] messages.
+        opinion: Box<Opinion>,
+    },
     /// Heartbeat.
     Ping {
         /// Any number.
@@ -323,6 +353,9 @@ impl FromDesk {
         let message: Self = crate::read(text, SIGNAL_BYTES_MAX)?;
         match &message {
             FromDesk::IceServers { servers, .. } => crate::physician::check_ice(servers).map(|()| message),
+            FromDesk::SecondOpinions { lines } if lines.len() > CABIN_LINES_MAX => {
+                Err(Unreadable::Forbidden("too many requests"))
+            }
             _ => Ok(message),
         }
     }

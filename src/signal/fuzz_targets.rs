@@ -5,13 +5,13 @@
 use crate::documents::Chunk;
 use crate::ecg::Block;
 use crate::live::Frame;
-use crate::{cabin, data, enrol, papers as sealed, physician};
+use crate::{cabin, data, enrol, papers as sealed, physician, second_opinion};
 
 /// A fuzz target: takes any bytes and must return.
 pub type Target = fn(&[u8]);
 
 /// Every target with its name.
-pub const ALL: [(&str, Target); 10] = [
+pub const ALL: [(&str, Target); 12] = [
     ("from_cabin", from_cabin),
     ("from_desk", from_desk),
     ("from_page", from_page),
@@ -22,6 +22,8 @@ pub const ALL: [(&str, Target); 10] = [
     ("ecg", ecg),
     ("documents", documents),
     ("papers", papers),
+    ("second_opinion_ask", second_opinion_ask),
+    ("second_opinion_step", second_opinion_step),
 ];
 
 macro_rules! json_target {
@@ -51,6 +53,13 @@ json_target!(
 json_target!(
     /// The body of an enrolment.
     enrol, enrol::Request);
+
+json_target!(
+    /// A request for a second opinion.
+    second_opinion_ask, second_opinion::Ask);
+json_target!(
+    /// What one side makes of a request for a second opinion.
+    second_opinion_step, second_opinion::Step);
 
 /// A message of the `record` channel.
 pub fn record(bytes: &[u8]) {

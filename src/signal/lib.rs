@@ -25,6 +25,7 @@ pub mod physician;
 pub mod proof;
 pub mod readings;
 pub mod recordings;
+pub mod second_opinion;
 pub mod text;
 
 pub use text::{CabinId, Code, ConsultationId, ItemId, Text, Ticket};

@@ -194,6 +194,8 @@ pub enum ToPage {
         /// The consultation.
         consultation: ConsultationId,
     },
+    /// Something about second opinions changed: ask `GET /api/physician/second-opinions` what concerns this physician.
+    SecondOpinionsChanged {},
     /// A cabin came, went or changed.
     CabinChanged {
         /// The cabin.

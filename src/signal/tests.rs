@@ -38,6 +38,10 @@ fn again(name: &str, text: &str) -> Result<String, Unreadable> {
         ("enrol", "accepted") => enrol::Accepted::read(text)?.write(),
         ("papers", "list") => papers::PaperList::read(text)?.write(),
         ("enrol", "refused") => enrol::Refused::read(text)?.write(),
+        ("second_opinion", "ask") => second_opinion::Ask::read(text)?.write(),
+        ("second_opinion", "lists") => second_opinion::Lists::read(text)?.write(),
+        ("second_opinion", "opinion") => second_opinion::Opinion::read(text)?.write(),
+        ("second_opinion", _) => second_opinion::Step::read(text)?.write(),
         ("physician", "sign_in") => crate::write(&SignIn::read(text)?),
         _ => panic!("{name}: no such channel"),
     })
@@ -277,4 +281,34 @@ fn garbage_and_spoilt_examples_never_panic_any_parser() {
             target(&bytes);
         }
     }
+}
+
+#[test]
+fn a_request_without_consent_question_or_what_its_specialty_must_know_says_what_is_missing() {
+    use crate::second_opinion::{Ask, COMMON_FIELDS, DETAILS_MAX, SPECIALTIES, Step};
+    let text = include_str!("../../tests/wire/second_opinion.ask.json");
+    assert_eq!(Ask::read(text).unwrap().missing(), None);
+    for (good, bad, word) in [
+        ("\"consent\":true", "\"consent\":false", "d’accord"),
+        ("\"consent_at\":1795309900000", "\"consent_at\":0", "d’accord"),
+        ("Faut-il une biopsie ?", "  ", "question"),
+        ("Lésion pigmentée apparue cet été.", "", "contexte"),
+        ("\"wanted_days\":4", "\"wanted_days\":8", "délai"),
+        ("\"text\":\"Dos\"", "\"text\":\" \"", "Endroit du corps"),
+        ("\"dermatology\"", "\"astrology\"", "spécialité"),
+    ] {
+        let changed = text.replace(good, bad);
+        assert_ne!(changed, text);
+        let missing = Ask::read(&changed).unwrap().missing().unwrap_or_default();
+        assert!(missing.contains(word), "{bad}: {missing:?}");
+    }
+    for specialty in SPECIALTIES {
+        assert!(specialty.fields.len() + COMMON_FIELDS.len() <= DETAILS_MAX);
+        assert!(
+            Code::new(specialty.code).is_ok() && specialty.fields.iter().all(|field| Code::new(field.code).is_ok())
+        );
+    }
+    let detail = "{\"field\":\"site\",\"text\":\"Dos\"},".repeat(DETAILS_MAX);
+    assert!(Ask::read(&text.replace("\"details\":[", &format!("\"details\":[{detail}"))).is_err());
+    assert!(Step::read("{\"id\":\"a\",\"step\":\"wish\"}").is_err());
 }

@@ -14,13 +14,13 @@ use super::store::{Change, Refusal, Store};
 use super::transaction::stamp;
 
 /// The cabin's own code system, and its code of this Task (`fhir::call_back`).
-const SYSTEM: &str = "urn:uuid:6f3c2f0e-6f0e-4b64-9a55-3d1f7b8e2c11";
+pub(super) const SYSTEM: &str = "urn:uuid:6f3c2f0e-6f0e-4b64-9a55-3d1f7b8e2c11";
 const CODE: &str = "call-back";
-const RPPS: &str = "https://rpps.esante.gouv.fr";
+pub(super) const RPPS: &str = "https://rpps.esante.gouv.fr";
 /// Most requests asked of another server at once.
 const ELSEWHERE_MAX: usize = 500;
 /// In whose name the desk changes what a cabin stored.
-const DESK: &str = "desk";
+pub(super) const DESK: &str = "desk";
 
 /// What a physician makes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +143,8 @@ pub struct Elsewhere<'a> {
 }
 
 impl Elsewhere<'_> {
-    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    /// A request to a path under the base.
+    pub(super) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.client.request(method, format!("{}/{path}", self.base));
         match self.token {
             Some(token) => request.bearer_auth(token),

@@ -2,6 +2,7 @@
 
 pub mod call_backs;
 pub mod log;
+pub mod second_opinions;
 pub mod store;
 pub mod transaction;
 
@@ -182,7 +183,10 @@ where
             let reply = forward(client, base, token.as_deref(), method, &uri, &headers, body).await;
             if writes && reply.status().is_success() {
                 // What was stored may ask to be called back: the cabin's answer does not wait for that.
-                tokio::spawn(async move { app.look_for_call_backs().await });
+                tokio::spawn(async move {
+                    app.look_for_call_backs().await;
+                    app.look_for_opinions().await;
+                });
             }
             return reply;
         }
@@ -204,6 +208,9 @@ where
         let mut store = lock(&store);
         let answered = work(&mut store, &owner, resource);
         app.tell_call_backs(&mut store);
+        if store.take_opinions_changed() {
+            app.hall.opinions_changed();
+        }
         answered
     });
     match work.await {
@@ -404,6 +411,7 @@ async fn metadata() -> Response {
         "PractitionerRole",
         "Provenance",
         "QuestionnaireResponse",
+        "ServiceRequest",
         "Task",
     ];
     let resources = kinds.map(|kind| {

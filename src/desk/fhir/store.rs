@@ -1,13 +1,17 @@
 //! The embedded FHIR R4 store: resources by type and id, found by identifier and by reference, changed all or nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::call_backs;
 use super::log::{Log, Place};
+use super::{call_backs, second_opinions};
+
+/// Requests for a second opinion that are closed and still listed, most: the ones changed longest ago are read no more
+/// in lists. Whoever knows one by its id still reads it.
+const CLOSED_OPINIONS_MAX: usize = 2000;
 
 /// Who put resources here: a cabin sees only what it put itself.
 pub type Owner = String;
@@ -76,6 +80,11 @@ pub struct Store {
     /// Requests that wait for a physician, by id: few, and asked for at each change.
     open_tasks: BTreeMap<String, Value>,
     tasks_changed: bool,
+    /// Requests for a second opinion, by id: the open ones and the last [`CLOSED_OPINIONS_MAX`] closed ones.
+    opinions: BTreeMap<String, Value>,
+    /// Identifiers of the closed ones, the one changed longest ago first.
+    closed_opinions: VecDeque<String>,
+    opinions_changed: bool,
 }
 
 impl Store {
@@ -89,7 +98,17 @@ impl Store {
             }
         })?;
         let (entries, by_identifier, by_reference, open_tasks) = Default::default();
-        let mut store = Store { log, entries, by_identifier, by_reference, open_tasks, tasks_changed: false };
+        let mut store = Store {
+            log,
+            entries,
+            by_identifier,
+            by_reference,
+            open_tasks,
+            tasks_changed: false,
+            opinions: BTreeMap::new(),
+            closed_opinions: VecDeque::new(),
+            opinions_changed: false,
+        };
         for (place, indexed) in lines {
             for (nth, item) in indexed.into_iter().enumerate() {
                 store.index(place, nth, item);
@@ -164,6 +183,30 @@ impl Store {
         std::mem::take(&mut self.tasks_changed)
     }
 
+    /// Requests for a second opinion: the open ones, and the last closed ones.
+    pub fn opinions(&self) -> impl Iterator<Item = &Value> {
+        self.opinions.values()
+    }
+
+    /// Whether they changed since this was last asked.
+    pub fn take_opinions_changed(&mut self) -> bool {
+        std::mem::take(&mut self.opinions_changed)
+    }
+
+    fn keep_opinion(&mut self, id: &str, task: Value) {
+        self.opinions_changed = true;
+        self.closed_opinions.retain(|closed| closed != id);
+        if !second_opinions::state(&task).is_open() {
+            self.closed_opinions.push_back(id.to_owned());
+            if self.closed_opinions.len() > CLOSED_OPINIONS_MAX
+                && let Some(oldest) = self.closed_opinions.pop_front()
+            {
+                self.opinions.remove(&oldest);
+            }
+        }
+        self.opinions.insert(id.to_owned(), task);
+    }
+
     /// Stores all the changes, durably, or none; `seen` are resources of which the owner was told.
     pub(super) fn commit(&mut self, changes: Vec<Change>, seen: &[Key], owner: &str) -> Result<(), Refusal> {
         let newly_seen = seen.iter().filter(|(kind, id)| !self.owns(kind, id, owner));
@@ -182,7 +225,7 @@ impl Store {
     }
 
     fn index(&mut self, place: Place, nth: usize, item: Indexed) {
-        let Indexed { key, version, identifiers, references, owner, seen_only, open_task } = item;
+        let Indexed { key, version, identifiers, references, owner, seen_only, open_task, opinion } = item;
         if seen_only {
             if let Some(entry) = self.entries.get_mut(&key) {
                 entry.owners.insert(owner);
@@ -195,6 +238,9 @@ impl Store {
                 Some(task) => drop(self.open_tasks.insert(key.1.clone(), task)),
                 None => drop(self.open_tasks.remove(&key.1)),
             }
+        }
+        if let Some(task) = opinion {
+            self.keep_opinion(&key.1, task);
         }
         let mut owners = BTreeSet::from([owner]);
         if let Some(old) = self.entries.remove(&key) {
@@ -225,6 +271,8 @@ struct Indexed {
     seen_only: bool,
     /// The resource itself, where it is a request that waits.
     open_task: Option<Value>,
+    /// The resource itself, where it is a request for a second opinion.
+    opinion: Option<Value>,
 }
 
 /// What the index needs of one line; changes first, so that their place in the line is their number.
@@ -241,6 +289,7 @@ fn index_of(line: &Value) -> Vec<Indexed> {
             owner: owner.clone(),
             seen_only: false,
             open_task: call_backs::is_open(resource).then(|| resource.clone()),
+            opinion: second_opinions::is_opinion(resource).then(|| resource.clone()),
         }
     });
     let seen = list("seen").iter().map(|key| Indexed {
@@ -251,6 +300,7 @@ fn index_of(line: &Value) -> Vec<Indexed> {
         owner: owner.clone(),
         seen_only: true,
         open_task: None,
+        opinion: None,
     });
     changes.chain(seen).collect()
 }

@@ -1,13 +1,10 @@
 // Who could see no physician and asked to be called back: the list, and the dossier of the one that is being rung.
 
-import { $, node, pairs } from "./dom.js";
-import { clock, word } from "./words.js";
+import { $, node } from "./dom.js";
+import { readDossier, showDossier } from "./dossier.js";
+import { clock } from "./words.js";
 
-const dayFirst = (date) => (date ?? "").split("-").reverse().join("/");
 const day = (at) => (new Date(at).toDateString() === new Date().toDateString() ? "aujourd’hui" : `le ${new Date(at).toLocaleDateString("fr-FR")}`);
-// UCUM's words where they are not everybody's.
-const UNITS = { Cel: "°C", "mm[Hg]": "mmHg" };
-const figure = ({ value, unit }) => `${String(value).replace(".", ",")} ${UNITS[unit] ?? unit ?? ""}`.trim();
 
 export class CallBacks {
   #say; #rpps = "";
@@ -15,9 +12,10 @@ export class CallBacks {
   /// The consultation in the dialog.
   #open = null;
 
-  /// `say(message)` reaches the desk.
-  constructor(say) {
+  /// `say(message)` reaches the desk; `askAbout(consultation)` asks for a second opinion.
+  constructor(say, askAbout) {
     this.#say = say;
+    $("call-back-opinion").onclick = () => askAbout(this.#open);
     const end = (type) => () => { this.#say({ type, consultation: this.#open }); this.close(); };
     $("call-back-done").onclick = end("finish_call_back");
     $("call-back-return").onclick = end("return_call_back");
@@ -66,11 +64,10 @@ export class CallBacks {
     this.#clear();
     $("call-back-state").textContent = "Le dossier arrive…";
     if (!$("call-back-dialog").open) $("call-back-dialog").showModal();
-    const answer = await fetch(`/api/physician/records/${consultation}`).catch(() => null);
-    const bundle = answer?.ok ? await answer.json().catch(() => null) : null;
+    const resources = await readDossier(consultation);
     if (this.#open !== consultation) return;
-    $("call-back-state").textContent = bundle ? "" : "Le dossier ne peut pas être lu maintenant. Fermez, puis rouvrez-le.";
-    if (bundle) this.#fill((bundle.entry ?? []).map(({ resource }) => resource));
+    $("call-back-state").textContent = resources ? "" : "Le dossier ne peut pas être lu maintenant. Fermez, puis rouvrez-le.";
+    if (resources) this.#fill(resources);
   }
 
   #clear() {
@@ -81,36 +78,11 @@ export class CallBacks {
   }
 
   #fill(resources) {
-    const all = (kind) => resources.filter(({ resourceType }) => resourceType === kind);
-    const patient = all("Patient")[0] ?? {}, task = all("Task")[0] ?? {};
-    const name = patient.name?.find(({ use }) => use === "official") ?? {};
-    const number = task.input?.map(({ valueContactPoint }) => valueContactPoint?.value).find(Boolean) ?? "";
+    // A request for a second opinion about the same patient is a Task too.
+    const inputs = resources.filter(({ resourceType }) => resourceType === "Task").flatMap(({ input }) => input ?? []);
+    const number = inputs.map(({ valueContactPoint }) => valueContactPoint?.value).find(Boolean) ?? "";
     $("call-back-number").textContent = number;
     $("call-back-number").href = `tel:${number}`;
-    pairs($("call-back-who"), [
-      ["Nom de naissance", name.family], ["Prénom", (name.given ?? []).join(" ")],
-      ["Naissance", dayFirst(patient.birthDate)], ["Sexe", word("sex", patient.gender)],
-    ]);
-    const questions = all("QuestionnaireResponse").flatMap(({ item }) => item ?? []);
-    const said = ({ answer }) => { const [one = {}] = answer ?? []; return one.valueString ?? one.valueCoding?.display ?? (one.valueBoolean ? "oui" : "non"); };
-    const signs = questions.flatMap((question) => question.item ?? []).filter(({ answer }) => answer);
-    pairs($("call-back-why"), [
-      ...questions.filter(({ answer }) => answer).map((question) => [question.text, said(question)]),
-      ...signs.filter((sign) => said(sign) === "oui").map((sign) => [sign.text, "oui", "yes"]),
-      signs.length > 0 && ["Signes d’alerte", signs.some((sign) => said(sign) === "oui") ? "voir ci-dessus" : `aucun des ${signs.length}`],
-    ]);
-    pairs($("call-back-measured"), all("Observation").flatMap((seen) => this.#rows(seen)));
-    if (!$("call-back-measured").children.length) pairs($("call-back-measured"), [["Mesures", "aucune"]]);
-  }
-
-  /// A row of each figure; the cabin's own incidents are not the patient's.
-  #rows(seen) {
-    if (seen.effectivePeriod || seen.valueCodeableConcept) return [];
-    const name = (of) => of.code?.text ?? of.code?.coding?.[0]?.display ?? "";
-    const at = seen.effectiveDateTime ? ` à ${clock(seen.effectiveDateTime)}` : "";
-    if (seen.valueQuantity) return [[name(seen), figure(seen.valueQuantity) + at]];
-    const parts = (seen.component ?? []).filter(({ valueQuantity }) => valueQuantity);
-    if (parts.length) return parts.map((part) => [name(part), figure(part.valueQuantity) + at]);
-    return [[name(seen), seen.dataAbsentReason || seen.component?.every((part) => part.dataAbsentReason) ? "pas mesuré" : "au dossier"]];
+    showDossier(resources, { who: $("call-back-who"), why: $("call-back-why"), measured: $("call-back-measured") });
   }
 }

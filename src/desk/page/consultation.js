@@ -78,6 +78,8 @@ export class Consultation {
 
   get ticket() { return this.#taken.ticket; }
 
+  get id() { return this.#taken.consultation; }
+
   /// Picture and sound flow, whatever the desk knows of it.
   get isConnected() { return this.#connected; }
 

@@ -5,6 +5,7 @@ import { Consultation } from "./consultation.js";
 import { DeskSocket, REFUSED_FOR_GOOD } from "./desk_socket.js";
 import { $, notice } from "./dom.js";
 import { forgetDrafts } from "./draft.js";
+import { SecondOpinions } from "./second_opinions.js";
 import { WaitingRoom } from "./waiting_room.js";
 
 const PARTS = ["sign-in", "waiting-room", "consultation"];
@@ -12,7 +13,7 @@ const PARTS = ["sign-in", "waiting-room", "consultation"];
 const TAKEN_MAX_MS = 3000;
 /// How often the desk is told that the page is being used.
 const TOUCH_MS = 60000;
-let socket = null, room = null, callBacks = null, consultation = null, physician = null, orphan = 0, touched = Date.now();
+let socket = null, room = null, callBacks = null, opinions = null, consultation = null, physician = null, orphan = 0, touched = Date.now();
 
 function show(part) {
   const changed = $(part).hidden;
@@ -20,6 +21,7 @@ function show(part) {
   if (changed) $(part).focus();
   // In mid-call it would leave the patient before an empty picture: the consultation is ended first.
   $("sign-out").hidden = part !== "waiting-room";
+  $("ask-opinion").hidden = part !== "consultation";
   if (part === "waiting-room") {
     $("top-title").textContent = physician?.name ?? "Télécabine";
     $("top-detail").textContent = physician ? `${physician.speciality} · ${physician.town} · RPPS ${physician.rpps}` : "";
@@ -38,7 +40,8 @@ function enter() {
   show("waiting-room");
   socket = new DeskSocket();
   room = new WaitingRoom((id) => socket.send({ type: "take", consultation: id }));
-  callBacks = new CallBacks((message) => socket.send(message));
+  opinions = new SecondOpinions();
+  callBacks = new CallBacks((message) => socket.send(message), (about) => opinions.askAbout(about));
   socket.addEventListener("up", () => { $("line-state").textContent = ""; $("line-state").hidden = true; });
   socket.addEventListener("down", ({ detail }) => {
     $("line-state").textContent = "liaison avec le bureau coupée, elle reprend toute seule";
@@ -61,13 +64,15 @@ function leave(why) {
   socket?.stop();
   room?.stop();
   callBacks?.close();
-  socket = room = callBacks = consultation = physician = null;
+  opinions?.close();
+  socket = room = callBacks = opinions = consultation = physician = null;
   signIn(why);
 }
 
 function read(message) {
   room?.read(message);
   callBacks?.read(message);
+  opinions?.read(message);
   switch (message.type) {
     case "welcome":
       physician = message.physician;
@@ -141,6 +146,8 @@ $("sign-in-form").onsubmit = async (event) => {
     button.disabled = false;
   }
 };
+
+$("ask-opinion").onclick = () => { if (consultation) opinions?.askAbout(consultation.id); };
 
 $("sign-out").onclick = async () => {
   await json("POST", "/api/physician/sign-out", {}).catch(() => {});

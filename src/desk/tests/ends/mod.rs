@@ -78,7 +78,13 @@ impl TestDesk {
     pub fn add_account(&self, name: &str) {
         // Emma alone is another person.
         let rpps = if name == "emma" { "10101010105" } else { "10001234565" };
-        let physician = accounts::physician("Dr Claire Morel", "Médecine générale", rpps, "Chartres", 3000, "30 €");
+        self.add_physician(
+            name,
+            accounts::physician("Dr Claire Morel", "Médecine générale", rpps, "Chartres", 3000, "30 €"),
+        );
+    }
+
+    pub fn add_physician(&self, name: &str, physician: signal::call::Physician) {
         Accounts::open(&self.data()).add(name, PASSWORD, physician, Some(SECRET.to_vec())).unwrap();
     }
 

@@ -1,0 +1,344 @@
+//! Second opinions over the real desk: asked, taken up by one of two, talked over, answered, and late.
+
+mod ends;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use desk::accounts::{self, Accounts};
+use ends::{CabinEnd, PageEnd, TestDesk, waiting};
+use serde_json::{Value, json};
+use signal::cabin::FromCabin;
+use signal::physician::{FromPage, ToPage};
+use signal::second_opinion::{Alert, Ask, DUE_DAYS, Lists, Opinion, SOON_DAYS, State, Step, What};
+use signal::{Code, ItemId, Text};
+
+const ID: &str = "0d9d3c1e-5f7a-4c55-8a3b-6e2f1b7c9d10";
+const LOCAL: &str = "urn:uuid:6f3c2f0e-6f0e-4b64-9a55-3d1f7b8e2c11";
+const DAY_MS: i64 = 24 * 3600 * 1000;
+const PICTURE: &[u8] = b"\xff\xd8 a picture";
+
+/// One physician's browser, as far as requests go.
+struct Doctor<'a> {
+    desk: &'a TestDesk,
+    badge: String,
+}
+
+impl<'a> Doctor<'a> {
+    /// A physician of this account, each with a number of their own.
+    async fn new(desk: &'a TestDesk, account: &str, rpps: &str, specialties: &[&str]) -> Doctor<'a> {
+        let physician = accounts::physician(&format!("Dr {account}"), "Spécialité", rpps, "Chartres", 3000, "30 €");
+        desk.add_physician(account, physician);
+        Accounts::open(&desk.data()).set_specialties(account, specialties).unwrap();
+        let reply = desk.sign_in_reply(account).await;
+        assert_eq!(reply.status(), 200);
+        let badge = reply.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        Doctor { desk, badge }
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        self.desk.get(&format!("/api/physician/{path}"), &self.badge).await
+    }
+
+    async fn lists(&self) -> Lists {
+        Lists::read(&self.get("second-opinions").await.1).unwrap()
+    }
+
+    async fn post(&self, path: &str, body: String) -> (u16, String) {
+        let origin = &self.desk.running.origin;
+        let request = self.desk.client.post(format!("{origin}/api/physician/second-opinions{path}"));
+        let request = request.header("cookie", &self.badge).header("origin", origin);
+        let reply = request.header("content-type", "application/json").body(body).send().await.unwrap();
+        (reply.status().as_u16(), reply.text().await.unwrap())
+    }
+
+    async fn step(&self, what: What) -> (u16, String) {
+        let id = ItemId::new(format!("00000000-0000-4000-8000-{:012x}", rand::random::<u32>())).unwrap();
+        self.post(&format!("/{ID}"), Step { id, what }.write()).await
+    }
+
+    async fn steps(&self, what: What) -> Opinion {
+        let (status, body) = self.step(what).await;
+        assert_eq!(status, 200, "{body}");
+        Opinion::read(&body).unwrap()
+    }
+}
+
+fn ask(consultation: &str) -> Ask {
+    let mut ask = Ask::read(include_str!("../../../tests/wire/second_opinion.ask.json").trim()).unwrap();
+    ask.consultation = waiting(consultation).consultation;
+    ask
+}
+
+fn words<const MAX: usize>(text: &str) -> Text<MAX> {
+    Text::new(text).unwrap()
+}
+
+/// A dossier with a picture, of a patient who has a usual doctor and lets that one be told, or not.
+fn dossier(consultation: &str, agrees: bool) -> Value {
+    let once = |kind: &str| format!("identifier=urn:x|{kind}-{consultation}");
+    let named = |kind: &str| json!([{"system": "urn:x", "value": format!("{kind}-{consultation}")}]);
+    let decision = if agrees { "permit" } else { "deny" };
+    json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+        {"fullUrl": "urn:uuid:p", "resource": {"resourceType": "Patient", "identifier": named("p"),
+            "name": [{"family": "TESTE", "given": ["Anne"]}], "birthDate": "1984-07-14",
+            "generalPractitioner": [{"display": "Dr Paul <Vieux>, Illiers"}]},
+         "request": {"method": "POST", "url": "Patient", "ifNoneExist": once("p")}},
+        {"fullUrl": "urn:uuid:e", "resource": {"resourceType": "Encounter", "status": "finished",
+            "identifier": [{"system": "urn:ietf:rfc:3986", "value": format!("urn:uuid:{consultation}")}],
+            "reasonCode": [{"coding": [{"system": LOCAL, "code": "reason-skin", "display": "Peau, plaie"}], "text": "ses mots"}],
+            "subject": {"reference": "urn:uuid:p"}},
+         "request": {"method": "POST", "url": "Encounter", "ifNoneExist": format!("identifier=urn:ietf:rfc:3986|urn:uuid:{consultation}")}},
+        {"resource": {"resourceType": "Consent", "identifier": named("c"), "patient": {"reference": "urn:uuid:p"},
+            "policyRule": {"coding": [{"system": LOCAL, "code": "consent-usual-doctor-1"}]}, "provision": {"type": decision}},
+         "request": {"method": "POST", "url": "Consent", "ifNoneExist": once("c")}},
+        {"resource": {"resourceType": "Binary", "id": "picture-1", "contentType": "image/jpeg", "data": STANDARD.encode(PICTURE)},
+         "request": {"method": "PUT", "url": "Binary/picture-1"}},
+        {"resource": {"resourceType": "DocumentReference", "status": "current", "identifier": named("d"),
+            "content": [{"attachment": {"contentType": "image/jpeg", "url": "Binary/picture-1"}}],
+            "context": {"encounter": [{"reference": "urn:uuid:e"}]}},
+         "request": {"method": "POST", "url": "DocumentReference", "ifNoneExist": once("d")}},
+    ]})
+}
+
+async fn upload(desk: &TestDesk, token: &str, bundle: &Value) {
+    let request = desk.client.post(format!("{}/fhir", desk.running.origin)).bearer_auth(token);
+    let reply = request.header("content-type", "application/fhir+json").body(bundle.to_string()).send().await.unwrap();
+    assert_eq!(reply.status(), 200, "{}", reply.text().await.unwrap());
+}
+
+/// The physician takes this consultation, as from the waiting room.
+async fn takes(cabin: &mut CabinEnd, doctor: &Doctor<'_>, consultation: &str) {
+    let mut page = PageEnd::with_badge(doctor.desk, &doctor.badge).await;
+    cabin.say(&FromCabin::Waiting(waiting(consultation))).await;
+    page.until(|message| matches!(message, ToPage::WaitingChanged { .. })).await;
+    page.say(&FromPage::Take { consultation: waiting(consultation).consultation }).await;
+    page.until(|message| matches!(message, ToPage::Taken { .. })).await;
+}
+
+#[tokio::test]
+async fn a_physician_asks_one_of_two_specialists_answers_and_the_usual_doctor_has_a_letter() {
+    let desk = TestDesk::start().await;
+    let known = desk.enrol().await;
+    let mut cabin = CabinEnd::prove(&desk, &known).await;
+    let claire = Doctor::new(&desk, "claire", "10001234565", &[]).await;
+    let anne = Doctor::new(&desk, "anne", "10101010105", &["dermatology", "general"]).await;
+    let paul = Doctor::new(&desk, "paul", "10100000016", &["dermatology"]).await;
+    let zoe = Doctor::new(&desk, "zoe", "10100000024", &["cardiology"]).await;
+    takes(&mut cabin, &claire, "c-1").await;
+    upload(&desk, &known.upload_token, &dossier("c-1", true)).await;
+
+    // Refused: without consent, of a patient of another, without what dermatology must know.
+    let mut without = ask("c-1");
+    without.consent = false;
+    assert_eq!(claire.post("", without.write()).await.0, 400);
+    let (status, reason) = paul.post("", ask("c-1").write()).await;
+    assert!(status == 400 && reason.contains("pas pris cette consultation"), "{status} {reason}");
+    let mut hasty = ask("c-1");
+    hasty.details.clear();
+    let (status, reason) = claire.post("", hasty.write()).await;
+    assert!(status == 400 && reason.contains("Endroit du corps"), "{status} {reason}");
+    assert_eq!(claire.lists().await.asked, vec![]);
+
+    // Sent twice, after an answer that was lost, it is one request.
+    let mut page = PageEnd::with_badge(&desk, &paul.badge).await;
+    for _ in 0..2 {
+        let (status, body) = claire.post("", ask("c-1").write()).await;
+        assert_eq!(status, 200, "{body}");
+        let opinion = Opinion::read(&body).unwrap();
+        assert!(opinion.mine && opinion.line.state == State::Ready && opinion.told.len() == 4, "{body}");
+        assert_eq!((opinion.consent_at, opinion.line.reason.as_str()), (1_795_309_900_000, "Peau, plaie"));
+    }
+    page.until(|message| matches!(message, ToPage::SecondOpinionsChanged {})).await;
+    drop(page);
+    assert_eq!(claire.lists().await.asked.len(), 1);
+    for doctor in [&anne, &paul] {
+        let lists = doctor.lists().await;
+        assert_eq!((lists.to_answer.len(), lists.to_answer[0].state), (1, State::Ready));
+        assert_eq!(doctor.get(&format!("second-opinions/{ID}")).await.0, 404, "not taken up");
+    }
+    assert_eq!(zoe.lists().await.to_answer, vec![], "another specialty");
+    assert_eq!(zoe.step(What::Take).await.0, 403);
+    assert_eq!(claire.step(What::Take).await.0, 403, "nobody answers their own question");
+
+    // Two at once: one has it, the other is told who.
+    let both = futures_util::future::join(anne.step(What::Take), paul.step(What::Take)).await;
+    let anne_won = both.0.0 == 200;
+    let (winner, loser, lost) = if anne_won { (&anne, &paul, &both.1) } else { (&paul, &anne, &both.0) };
+    assert_eq!((if anne_won { both.0.0 } else { both.1.0 }, lost.0), (200, 409), "{both:?}");
+    assert!(lost.1.contains(if anne_won { "Dr anne" } else { "Dr paul" }), "{}", lost.1);
+    assert_eq!(loser.lists().await.to_answer, vec![]);
+    assert_eq!(winner.step(What::Take).await.0, 200, "said again");
+
+    // The specialist reads dossier and picture; the others do not.
+    let record = winner.get("records/c-1").await;
+    assert!(record.0 == 200 && record.1.contains("TESTE"), "{record:?}");
+    let file = desk.client.get(format!("{}/api/physician/records/c-1/files/picture-1", desk.running.origin));
+    let file = file.header("cookie", &winner.badge).send().await.unwrap();
+    assert_eq!((file.status().as_u16(), file.headers()["content-type"].to_str().unwrap()), (200, "image/jpeg"));
+    assert_eq!(file.bytes().await.unwrap(), PICTURE);
+    for (doctor, path) in
+        [(loser, "records/c-1"), (loser, "records/c-1/files/picture-1"), (winner, "records/c-1/files/p")]
+    {
+        assert_eq!(doctor.get(path).await.0, 404, "{path}");
+    }
+
+    // More is asked, and said.
+    assert_eq!(winner.step(What::AskMore { text: words(" ") }).await.0, 400);
+    let asked = winner.steps(What::AskMore { text: words("A-t-elle saigné ?") }).await;
+    assert_eq!((asked.line.state, asked.thread.len(), asked.mine), (State::InfoRequested, 1, false));
+    assert_eq!(claire.lists().await.asked[0].state, State::InfoRequested);
+    assert_eq!(loser.step(What::Say { text: words("Moi aussi.") }).await.0, 403);
+    let said = claire.steps(What::Say { text: words("Non.") }).await;
+    assert_eq!(
+        (said.line.state, said.thread[1].by.as_str(), said.thread[1].text.as_str()),
+        (State::InProgress, "Dr claire", "Non.")
+    );
+
+    // No letter before there is an answer; the answer with its report reaches the requester, after a restart too.
+    assert_eq!(claire.get(&format!("second-opinions/{ID}/letter")).await.0, 409);
+    let wrong = What::Answer { text: words("x"), report: Some(STANDARD.encode("no pdf")) };
+    assert_eq!(winner.step(wrong).await.0, 400);
+    let report = b"%PDF-1.7 report";
+    let answer = What::Answer { text: words("Nævus banal.\nPas de biopsie."), report: Some(STANDARD.encode(report)) };
+    let answered = winner.steps(answer).await;
+    assert_eq!(answered.line.state, State::Answered);
+    assert_eq!(winner.lists().await.to_answer, vec![]);
+    assert_eq!(claire.step(What::Cancel { text: words("") }).await.0, 409, "done is done");
+    let (badge, winner_badge) = (claire.badge.clone(), winner.badge.clone());
+    let record = winner.get("records/c-1").await.1;
+    assert!(
+        record.contains("85208-7") && record.contains("TE2") && record.contains("\"opinion-answered\""),
+        "{record}"
+    );
+    let letter = claire.get(&format!("second-opinions/{ID}/letter")).await;
+    for part in ["Dr Paul &lt;Vieux&gt;, Illiers", "TESTE Anne, 14/07/1984", "Nævus banal.<br>Pas de biopsie."] {
+        assert!(letter.0 == 200 && letter.1.contains(part), "{letter:?}");
+    }
+    let reader = Doctor { desk: &desk, badge };
+    let (_, body) = reader.get(&format!("second-opinions/{ID}")).await;
+    let opinion = Opinion::read(&body).unwrap();
+    let answer = opinion.answer.unwrap();
+    assert!(opinion.mine && answer.report && answer.text.as_str() == "Nævus banal.\nPas de biopsie.");
+    let (status, pdf) = reader.get(&format!("second-opinions/{ID}/report")).await;
+    assert_eq!((status, pdf.as_bytes()), (200, &report[..]));
+    drop(winner_badge);
+    drop(cabin);
+    let desk = desk.restart().await;
+    desk.running.stop().await;
+}
+
+/// A request that a cabin sent so many days ago, about a dossier that is stored already.
+fn from_cabin(cabin: &str, consultation: &str, id: &str, days: i64, now_ms: i64) -> Value {
+    let at = desk::fhir::second_opinions::written(now_ms - days * DAY_MS - 60_000);
+    let named = json!([{"system": "urn:ietf:rfc:3986", "value": format!("urn:uuid:{id}")}]);
+    let once = format!("identifier=urn:ietf:rfc:3986|urn:uuid:{id}");
+    let encounter = format!("Encounter?identifier=urn:ietf:rfc:3986|urn:uuid:{consultation}");
+    let concept = |code: &str| json!({"coding": [{"system": LOCAL, "code": code}]});
+    json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+        {"fullUrl": "urn:uuid:s", "resource": {"resourceType": "ServiceRequest", "identifier": named, "status": "active",
+            "intent": "proposal", "authoredOn": at},
+         "request": {"method": "POST", "url": "ServiceRequest", "ifNoneExist": once}},
+        {"resource": {"resourceType": "Task", "identifier": named, "status": "requested", "intent": "proposal",
+            "businessStatus": concept("opinion-ready"), "code": concept("second-opinion"),
+            "groupIdentifier": {"value": format!("urn:uuid:{consultation}")}, "focus": {"reference": "urn:uuid:s"},
+            "encounter": {"reference": encounter}, "performerType": [concept("specialty-dermatology")],
+            "requester": {"display": "Julie Roux, infirmière"}, "authoredOn": at, "lastModified": at,
+            "input": [{"type": concept("opinion-cabin"), "valueString": cabin}]},
+         "request": {"method": "POST", "url": "Task", "ifNoneExist": once}},
+    ]})
+}
+
+#[tokio::test]
+async fn from_the_fifth_day_both_sides_are_alerted_on_the_seventh_it_expires_and_a_late_answer_is_taken() {
+    let desk = TestDesk::start().await;
+    let known = desk.enrol().await;
+    let anne = Doctor::new(&desk, "anne", "10101010105", &["dermatology"]).await;
+    let now_ms = i64::try_from(desk.now_s()).unwrap() * 1000;
+    for (n, days) in [4, SOON_DAYS, DUE_DAYS].into_iter().enumerate() {
+        let consultation = format!("c-{n}");
+        upload(&desk, &known.upload_token, &dossier(&consultation, true)).await;
+        let id = if days == DUE_DAYS { ID.to_owned() } else { format!("00000000-0000-4000-8000-00000000000{n}") };
+        upload(&desk, &known.upload_token, &from_cabin(known.id.as_str(), &consultation, &id, days, now_ms)).await;
+    }
+    let alerts = |lists: &Lists| lists.to_answer.iter().map(|line| line.alert).collect::<Vec<_>>();
+    assert_eq!(alerts(&anne.lists().await), [Some(Alert::Late), Some(Alert::Soon), None], "longest first");
+    // What a desk looks at when it starts and each minute.
+    let badge = anne.badge.clone();
+    drop(anne);
+    drop(badge);
+    let desk = desk.restart().await;
+    let anne = {
+        // A code is for once: another account of the same physician.
+        let physician = accounts::physician("Dr anne", "Dermatologie", "10101010105", "Chartres", 3000, "30 €");
+        desk.add_physician("anne2", physician);
+        Accounts::open(&desk.data()).set_specialties("anne2", &["dermatology"]).unwrap();
+        let reply = desk.sign_in_reply("anne2").await;
+        let badge = reply.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        Doctor { desk: &desk, badge }
+    };
+    let mut page = PageEnd::with_badge(&desk, &anne.badge).await;
+    let mut lists = anne.lists().await;
+    while lists.to_answer[0].state != State::Expired {
+        page.until(|message| matches!(message, ToPage::SecondOpinionsChanged {})).await;
+        lists = anne.lists().await;
+    }
+    assert_eq!(
+        lists.to_answer.iter().map(|line| line.state).collect::<Vec<_>>(),
+        [State::Expired, State::Ready, State::Ready]
+    );
+    // Who takes it up late answers it late.
+    assert_eq!(anne.steps(What::Take).await.line.state, State::Expired);
+    let answer = What::Answer { text: words("Enfin."), report: None };
+    assert_eq!(anne.steps(answer).await.line.state, State::Answered);
+    drop(page);
+    desk.running.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_is_given_back_rejected_with_a_reason_and_taken_back_and_waits_for_a_dossier_that_is_not_here_yet() {
+    let desk = TestDesk::start().await;
+    let known = desk.enrol().await;
+    let mut cabin = CabinEnd::prove(&desk, &known).await;
+    let claire = Doctor::new(&desk, "claire", "10001234565", &[]).await;
+    let anne = Doctor::new(&desk, "anne", "10101010105", &["dermatology"]).await;
+    takes(&mut cabin, &claire, "c-1").await;
+    // During the consultation: the cabin sends its dossier at the end.
+    assert_eq!(claire.post("", ask("c-1").write()).await.0, 200);
+    assert_eq!(anne.step(What::Take).await.0, 200);
+    assert_eq!(anne.get("records/c-1").await.0, 404, "the dossier has not come");
+    assert_eq!(anne.step(What::Return).await.0, 204);
+    assert_eq!(anne.lists().await.to_answer[0].taken_by, None);
+    assert_eq!(anne.get(&format!("second-opinions/{ID}")).await.0, 404, "given back");
+    assert_eq!(anne.step(What::Take).await.0, 200);
+    upload(&desk, &known.upload_token, &dossier("c-1", false)).await;
+    assert_eq!(anne.get("records/c-1").await.0, 200);
+    assert_eq!(anne.step(What::Reject { text: words("") }).await.0, 400, "a reason is owed");
+    let rejected = anne.steps(What::Reject { text: words("Images illisibles.") }).await;
+    assert_eq!(rejected.line.state, State::Rejected);
+    let (_, body) = claire.get(&format!("second-opinions/{ID}")).await;
+    assert_eq!(Opinion::read(&body).unwrap().refusal.unwrap().as_str(), "Images illisibles.");
+
+    // Another, taken back; and a third, of a patient who does not want the usual doctor to be told.
+    let mut again = ask("c-1");
+    for (id, last) in [
+        ("11111111-0000-4000-8000-000000000001", What::Cancel { text: words("Vu sur place.") }),
+        ("11111111-0000-4000-8000-000000000002", What::Say { text: words("Encore une chose.") }),
+    ] {
+        again.id = ItemId::new(id).unwrap();
+        again.specialty = Code::new("general").unwrap();
+        assert_eq!(claire.post("", again.write()).await.0, 200);
+        let step = Step { id: ItemId::new(id.replace("1111-", "2222-")).unwrap(), what: last };
+        assert_eq!(claire.post(&format!("/{id}"), step.write()).await.0, 200);
+        assert_eq!(claire.post(&format!("/{id}"), step.write()).await.0, 200, "said again");
+    }
+    let asked = claire.lists().await.asked;
+    let states = |state: State| asked.iter().filter(|line| line.state == state).count();
+    assert_eq!((asked.len(), states(State::Rejected), states(State::Cancelled), states(State::Ready)), (3, 1, 1, 1));
+    let third = Opinion::read(&claire.get("second-opinions/11111111-0000-4000-8000-000000000002").await.1).unwrap();
+    assert_eq!(third.thread.len(), 1, "said twice, kept once");
+    let origin = desk.running.origin.clone();
+    let foreign = desk.client.post(format!("{origin}/api/physician/second-opinions")).header("cookie", &claire.badge);
+    assert_eq!(foreign.body(ask("c-1").write()).send().await.unwrap().status(), 403, "another site's script");
+    drop(cabin);
+    desk.running.stop().await;
+}
