@@ -6,6 +6,7 @@
 mod another_patient;
 mod call;
 mod called_back;
+mod comes_back;
 mod counter;
 mod desk_page;
 mod examined;

@@ -300,12 +300,41 @@ pub const SCENES: &[Scene] = &[
         },
     },
     Scene {
+        name: "57b2-forgotten-come-back",
+        show: |app| {
+            app.global::<ForgottenAdapter>().set_come_back(true);
+            at(app, Screen::Forgotten, StepName::None);
+        },
+    },
+    Scene { name: "57b3-come-back-code", show: |app| at(app, Screen::ComeBack, StepName::Physician) },
+    Scene { name: "57b4-come-back-entry", show: |app| at(app, Screen::ComeBackEntry, StepName::None) },
+    Scene {
+        name: "57b5-come-back-wrong",
+        show: |app| {
+            let come_back = app.global::<ComeBackAdapter>();
+            come_back.set_typed_code("48219073".into());
+            come_back.set_typed_birth_date("12031954".into());
+            come_back.set_complete(true);
+            come_back.set_trouble(ComeBackTrouble::Unknown);
+            at(app, Screen::ComeBackEntry, StepName::None);
+        },
+    },
+    Scene {
+        name: "57b6-welcome-come-back",
+        show: |app| {
+            app.global::<WelcomeAdapter>().set_come_back_possible(true);
+            at(app, Screen::Welcome, StepName::None);
+        },
+    },
+    Scene {
         name: "57c-space-no-physician",
         show: |app| {
             let space = app.global::<SpaceAdapter>();
             space.set_desk(DeskReach::Lost);
             space.set_waiting_for_physician(true);
             space.set_call_back_possible(true);
+            space.set_come_back_possible(true);
+            space.set_to_come_back(2);
             space.set_call_backs_today(1);
             at(app, Screen::PharmacistSpace, StepName::None);
         },
@@ -381,6 +410,7 @@ fn at(app: &App, screen: Screen, step: StepName) {
         screen,
         Screen::Closed
             | Screen::Welcome
+            | Screen::ComeBackEntry
             | Screen::Forgotten
             | Screen::Cleaning
             | Screen::SignIn
@@ -391,7 +421,10 @@ fn at(app: &App, screen: Screen, step: StepName) {
             | Screen::Binding
     );
     bar.set_patient_present(inside);
-    bar.set_back_possible(inside && !matches!(screen, Screen::WaitingRoom | Screen::MeetPhysician | Screen::Emergency));
+    let leads_back = inside || screen == Screen::ComeBackEntry;
+    bar.set_back_possible(
+        leads_back && !matches!(screen, Screen::WaitingRoom | Screen::MeetPhysician | Screen::Emergency),
+    );
     bar.set_overlay(Overlay::None);
     bar.set_step(step);
     bar.set_screen(screen);
@@ -530,6 +563,7 @@ fn waiting(app: &App, state: WaitingState) {
     app.global::<WaitingRoomAdapter>().set_state(state);
     let nobody = matches!(state, WaitingState::LineCut | WaitingState::NoPhysician);
     app.global::<WaitingRoomAdapter>().set_call_back_possible(nobody);
+    app.global::<WaitingRoomAdapter>().set_come_back_possible(nobody);
     at(app, Screen::WaitingRoom, StepName::Physician);
     if state == WaitingState::LineCut {
         app.global::<Bar>().set_line(LineQuality::Cut);

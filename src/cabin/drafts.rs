@@ -14,6 +14,7 @@ use zeroize::Zeroize;
 
 use crate::conversation::Conversation;
 use crate::documents::papers::{Telephone, UnderWay};
+use crate::run_loop::ComingBack;
 
 /// A place of the official list, as a search found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -260,6 +261,8 @@ pub struct Drafts {
     /// The number on which to be called back is in front, instead of the waiting room. It is the one of
     /// [`DoctorDraft::phone`]: known already, or typed now.
     pub calling_back: bool,
+    /// Whoever comes back types a code, instead of the welcome screen.
+    pub coming_back: Option<ComingBack>,
     /// Care, usual doctor, statistics.
     pub consents: [Option<bool>; 3],
     /// Understood, easy, would have seen a physician: 0 no, 1 a little, 2 yes.

@@ -6,6 +6,7 @@
 
 mod asked;
 mod binding;
+mod coming_back;
 mod desk;
 mod effects;
 mod examining;
@@ -52,6 +53,7 @@ use keeping::{OWED_MAX, is_behind, is_obeyed_at_once};
 use recordings::{Content, Kept, Pending, Recordings};
 
 pub use binding::{BindingDraft, Trouble as BindingTroubleKind};
+pub use coming_back::ComingBack;
 pub use desk::DeskState;
 pub use pharmacist::SignInDraft;
 pub use room::Room;
@@ -523,6 +525,7 @@ impl Cabin {
             }
         }
         self.lock_when_quiet();
+        self.tend_typed_code();
         self.tend_fixtures();
         self.tend_equipment();
         self.tend_fixture_health();

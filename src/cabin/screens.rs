@@ -181,6 +181,7 @@ fn screen(cabin: &Cabin) -> Screen {
     }
     match cabin.journey.step() {
         Step::Closed => Screen::Closed,
+        Step::Welcome if cabin.drafts.coming_back.is_some() => Screen::ComeBackEntry,
         Step::Welcome => Screen::Welcome,
         Step::Reason => match cabin.drafts.reason.page {
             ReasonPage::Kind => Screen::Reason,
@@ -210,9 +211,13 @@ fn screen(cabin: &Cabin) -> Screen {
         Step::Measurement(_) => Screen::MeasurePlace,
         Step::WaitingRoom { .. } if cabin.drafts.calling_back => Screen::CallBack,
         Step::WaitingRoom { .. } => Screen::WaitingRoom,
+        Step::ComeBack => Screen::ComeBack,
         Step::MeetPhysician { .. } => Screen::MeetPhysician,
         Step::Call { .. } => Screen::Call,
         Step::Documents { .. } => Screen::Documents,
+        Step::Storing { .. } if cabin.journey.dossier().is_some_and(|dossier| dossier.come_back.is_some()) => {
+            Screen::ComeBack
+        }
         Step::Questionnaire | Step::Storing { .. } => Screen::Questionnaire,
         Step::Forgotten { .. } => Screen::Forgotten,
         Step::Cleaning => Screen::Cleaning,
@@ -228,7 +233,9 @@ fn step_name(cabin: &Cabin, screen: Screen) -> StepName {
         Step::Reason | Step::WarningSigns => StepName::Reason,
         Step::Identity | Step::UsualDoctor | Step::InformationConsent { .. } => StepName::Identity,
         Step::Measurement(_) => StepName::Measures,
-        Step::WaitingRoom { .. } | Step::MeetPhysician { .. } | Step::Call { .. } => StepName::Physician,
+        Step::WaitingRoom { .. } | Step::ComeBack | Step::MeetPhysician { .. } | Step::Call { .. } => {
+            StepName::Physician
+        }
         Step::Documents { .. } | Step::Questionnaire | Step::Storing { .. } => StepName::WrapUp,
     }
 }

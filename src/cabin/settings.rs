@@ -59,6 +59,8 @@ pub struct Settings {
     pub desk_url: String,
     /// Whether a patient whom no physician can see may ask to be called back.
     pub call_back: bool,
+    /// How long such a patient may come back with a code, hours; 0: it is not offered.
+    pub come_back_hours: u16,
     /// Extra authority for the desk's certificate.
     pub desk_ca: Option<PathBuf>,
     /// Camera, microphone, loudspeaker, size of the picture.
@@ -151,6 +153,7 @@ impl Settings {
             fixtures: wiring::fixtures(&config).with_context(|| path.display().to_string())?,
             desk_url: config.desk.url.clone(),
             call_back: config.desk.call_back,
+            come_back_hours: config.desk.come_back_hours,
             desk_ca: config.desk.ca_file.clone(),
             call: call_settings(&config, spared)?,
             printer: config.printer.clone(),

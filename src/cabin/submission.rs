@@ -1,7 +1,7 @@
 //! From the dossier to what is sent and what is printed.
 
 use anyhow::Context as _;
-use consult::dossier::{ConsultationId, Dossier};
+use consult::dossier::{ComeBackCode, ConsultationId, Dossier, Outcome};
 use consult::vitals::{Moment, Value};
 use drivers::ports::system_clock;
 use outbox::{BlobId, Body, Client, Submission, Upload};
@@ -31,7 +31,7 @@ fn facts(key: &str) -> fhir::ModelFacts {
     fhir::ModelFacts { maker, is_medical: model.is_none_or(drivers::Model::is_medical) }
 }
 
-/// Bundles the dossier and hands it to the outbox. Returns once it is sealed and durable; nothing was sent yet.
+/// Bundles the dossier and hands it to the outbox, which parks it where the patient will come back. Returns once it is sealed and durable; nothing was sent yet.
 ///
 /// # Errors
 /// What the outbox or the bundle refuses. The dossier is still there: try again.
@@ -64,12 +64,22 @@ pub fn submit(
         content_type: upload.content_type.to_owned(),
         body: Body::Bytes(Zeroizing::new(upload.bytes)),
     });
-    outbox.submit(Submission {
-        uploads: uploads.collect(),
-        bundle: Zeroizing::new(bundled.bundle),
-        proof: bundled.proof,
-    })?;
+    let submission =
+        Submission { uploads: uploads.collect(), bundle: Zeroizing::new(bundled.bundle), proof: bundled.proof };
+    match (&dossier.ended, &dossier.come_back, &dossier.identity) {
+        (Some((Outcome::ToComeBack, _)), Some(come_back), Some(identity)) => {
+            let (year, month, day) = identity.traits().birth_date.parts();
+            let birth_date = (year, month.unwrap_or(0), day.unwrap_or(0));
+            outbox.park(submission, &secret(&come_back.code, birth_date), come_back.until.0.div_euclid(1_000))?;
+        }
+        _ => outbox.submit(submission)?,
+    }
     Ok(())
+}
+
+/// What opens a parked consultation: the code, and year, month and day of birth (0 where not known).
+pub fn secret(code: &ComeBackCode, (year, month, day): (u16, u8, u8)) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(format!("{}/{year:04}-{month:02}-{day:02}", code.reveal()).into_bytes())
 }
 
 /// [`submit`] beside the screen's thread; `told` hears of it once nothing of the dossier is left here.

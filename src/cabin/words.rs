@@ -629,6 +629,14 @@ pub fn merge_figures(empty: Vec<ui::FigureValue>, figures: &[ui::FigureValue]) -
 }
 
 /// Hour and minute of an instant, local time.
+pub fn screen_date(at: Moment) -> ui::BirthDate {
+    let offset = i64::from(crate::submission::utc_offset_minutes(at)) * 60;
+    let local = time::OffsetDateTime::from_unix_timestamp(at.0.div_euclid(1_000) + offset);
+    let date = local.map_or(time::Date::MIN, time::OffsetDateTime::date);
+    ui::BirthDate { day: date.day().into(), month: u8::from(date.month()).into(), year: date.year() }
+}
+
+/// The hour and the minute, where the cabin stands.
 pub fn screen_time(at: Moment) -> ui::Time {
     let local = at.0 / 60_000 + i64::from(crate::submission::utc_offset_minutes(at));
     let of_day = local.rem_euclid(24 * 60);

@@ -23,6 +23,7 @@ fn check_outbox(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let report = outbox::check(&settings.dir, outbox::credential::root_key(&settings, false)?)?;
     writeln!(out, "open consultations        {}", report.journals)?;
     writeln!(out, "waiting or set aside      {}", report.submissions)?;
+    writeln!(out, "patients to come back     {}", report.parked)?;
     writeln!(out, "receipts                  {}", report.receipts)?;
     writeln!(out, "frames and files whole    {}", report.whole)?;
     for problem in &report.problems {

@@ -18,6 +18,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     writeln!(out, "open consultation     {}", if status.open.is_some() { "yes" } else { "no" })?;
     writeln!(out, "waiting for proof     {}", status.waiting)?;
     writeln!(out, "set aside             {}", status.set_aside)?;
+    writeln!(out, "patients to come back {}", status.parked)?;
     let at = status.last_receipt_at.map(time::OffsetDateTime::from_unix_timestamp).transpose()?;
     writeln!(out, "last proof            {}", at.map_or("never".into(), |at| at.to_string()))?;
     writeln!(out, "free on its disk      {} MiB", status.disk_free_bytes >> 20)?;

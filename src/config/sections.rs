@@ -14,6 +14,8 @@ use crate::{
 
 /// Longest wait for a touch, seconds.
 const SECONDS_MAX: u32 = 3600;
+/// Longest time for a patient to come back, hours.
+const COME_BACK_HOURS_MAX: u32 = 168;
 /// Shortest time to answer the warning, seconds: the journey refuses less (`consult::journey::WARNING_MS_MIN`; WCAG 2.2,
 /// criterion 2.2.1: at least 20 seconds).
 const FORGET_SECONDS_MIN: u32 = 20;
@@ -29,6 +31,7 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
     let desk_url = t.required("url", "the desk's address, https://… (http:// on loopback only)", notes, web_address);
     let ca_file = t.optional("ca_file", "a PEM file", notes, path);
     let call_back = t.flag("call_back", true, notes);
+    let come_back_hours = t.number("come_back_hours", 0..COME_BACK_HOURS_MAX + 1, 48, notes);
     t.end(notes);
 
     let call = call(root.table("call", notes), folder, notes);
@@ -99,7 +102,7 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
 
     Some(Config {
         site: site?,
-        desk: Desk { url: desk_url?, ca_file, call_back },
+        desk: Desk { url: desk_url?, ca_file, call_back, come_back_hours: u16::try_from(come_back_hours).unwrap_or(0) },
         call,
         devices,
         media,

@@ -5,10 +5,12 @@
 
 use std::fmt;
 
+pub use crate::contact::{CallBack, ComeBack, ComeBackCode, Contact, NotACode, NotAPhone, Pause, Phone, UsualDoctor};
+
 use crate::consent::{ConsentAnswers, Consents, Purpose};
-use crate::identity::{Identity, Place};
+use crate::identity::Identity;
 use crate::physician::{Document, Physician, Summary};
-use crate::private::{Private, PrivateText};
+use crate::private::PrivateText;
 use crate::reason::Reason;
 use crate::site::{DeviceClass, Pharmacist};
 use crate::triage::{WarningAnswer, WarningSign};
@@ -32,6 +34,8 @@ pub const SUMMARIES_MAX: usize = 50;
 pub const NOTICE_CHARS_MAX: usize = 500;
 /// Most documents.
 pub const DOCUMENTS_MAX: usize = 20;
+/// Most times that a patient goes away with a code and comes back.
+pub const PAUSES_MAX: usize = 5;
 /// Most consent answers kept: the last one counts.
 pub const CONSENTS_MAX: usize = 50;
 
@@ -127,89 +131,6 @@ impl Default for Presentation {
             lower: false,
             voice: false,
         }
-    }
-}
-
-/// A phone number to ring back: 5 to 15 digits, with an optional leading `+` (ITU-T E.164).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Phone(Private<String>);
-
-/// Not a phone number: type 5 to 15 digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAPhone;
-
-impl fmt::Display for NotAPhone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a phone number has 5 to 15 digits")
-    }
-}
-
-impl std::error::Error for NotAPhone {}
-
-impl Phone {
-    /// Spaces, dots, hyphens and brackets are dropped; anything else than digits and a leading `+` is refused.
-    pub fn parse(text: &str) -> Result<Self, NotAPhone> {
-        let mut kept = String::with_capacity(text.len());
-        kept.extend(text.chars().filter(|c| !matches!(c, ' ' | '.' | '-' | '(' | ')' | '\u{a0}' | '\u{202f}')));
-        let kept = Private::new(kept);
-        let digits = kept.reveal().strip_prefix('+').unwrap_or(kept.reveal());
-        if !(5..=15).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(NotAPhone);
-        }
-        Ok(Self(kept))
-    }
-
-    /// The digits, with the `+` if it was typed.
-    pub fn reveal(&self) -> &str {
-        self.0.reveal()
-    }
-}
-
-/// The answer to "do you have a usual doctor?" (care pathway, R3).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum UsualDoctor {
-    /// None.
-    None,
-    /// The patient does not wish to say, or does not know.
-    Unsaid,
-    /// This one: name, and town or address as the patient knows it.
-    Named {
-        /// Name.
-        name: PrivateText<120>,
-        /// Town.
-        town: PrivateText<120>,
-    },
-}
-
-/// Usual doctor, home town, and where to ring back when the call is cut (R9).
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Contact {
-    /// Usual doctor.
-    pub usual_doctor: UsualDoctor,
-    /// Where the patient lives.
-    pub town: Place,
-    /// Phone to ring back, if any.
-    pub phone: Option<Phone>,
-}
-
-impl std::fmt::Debug for Contact {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Contact([patient])")
-    }
-}
-
-/// The patient asked to be called back, since no physician could be seen.
-#[derive(Clone, PartialEq, Eq)]
-pub struct CallBack {
-    /// On which number.
-    pub phone: Phone,
-    /// When it was asked.
-    pub asked_at: Moment,
-}
-
-impl std::fmt::Debug for CallBack {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("CallBack([patient])")
     }
 }
 
@@ -441,6 +362,9 @@ pub enum Outcome {
     WalkedAway,
     /// No physician could be seen: the patient asked to be called back.
     CallBackAsked,
+    /// No physician could be seen: the patient left with a code to come back with. It is how the consultation ended when
+    /// nobody came back in time.
+    ToComeBack,
 }
 
 /// One consultation.
@@ -491,6 +415,10 @@ pub struct Dossier {
     pub help_calls: Vec<HelpCall>,
     /// The request to be called back, with which it ended.
     pub call_back: Option<CallBack>,
+    /// The code with which the patient may come back, shown or taken along.
+    pub come_back: Option<ComeBack>,
+    /// When the patient was away between, in order.
+    pub pauses: Vec<Pause>,
     /// How and when it ended; `None` while it lasts.
     pub ended: Option<(Outcome, Moment)>,
 }
@@ -531,6 +459,8 @@ impl Dossier {
             questionnaire: None,
             help_calls: Vec::new(),
             call_back: None,
+            come_back: None,
+            pauses: Vec::new(),
             ended: None,
         }
     }
@@ -545,9 +475,11 @@ impl Dossier {
         self.consents.last().map(|c| &c.answers)
     }
 
-    /// The last answer to a sign.
+    /// The last answer to a sign. Who went away and came back may be worse: what was said before does not count.
     pub fn warning_answer(&self, sign: WarningSign) -> Option<bool> {
-        self.warning_answers.iter().rev().find(|a| a.sign == sign).map(|a| a.present)
+        let asked_before = self.pauses.last().map_or(0, |pause| pause.answers_before);
+        let since = self.warning_answers.get(asked_before..).unwrap_or_default();
+        since.iter().rev().find(|a| a.sign == sign).map(|a| a.present)
     }
 
     /// The signs to ask for the reason that have no answer yet, in order.
@@ -602,16 +534,6 @@ pub fn value_belongs_to(value: &Value, measurement: Measurement) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_phone_number_is_digits_only() {
-        assert_eq!(Phone::parse("06 12.34-56 78").unwrap().reveal(), "0612345678");
-        assert_eq!(Phone::parse("+33 6 12 34 56 78").unwrap().reveal(), "+33612345678");
-        for bad in ["", "15", "061234567890123456", "06 12 AB", "0612+34567"] {
-            assert!(Phone::parse(bad).is_err(), "{bad}");
-        }
-        assert_eq!(format!("{:?}", Phone::parse("0612345678").unwrap()), "Phone([patient])");
-    }
 
     #[test]
     fn a_consultation_is_named_as_a_uuid() {

@@ -156,6 +156,10 @@ mod tests {
             encode(&phone, Moment(0)),
             [1, 0, 0, 0, 0, 0, 0, 0, 0, 57, 5, 0, 0, 0, b'1', b'5', b'1', b'5', b'1']
         );
+        let code = crate::dossier::ComeBackCode::parse("48219073").unwrap();
+        let come_back = Input::ComeBackAsked(crate::dossier::ComeBack { code, until: Moment(2) });
+        let bytes = [&[1, 0, 0, 0, 0, 0, 0, 0, 0, 58, 8, 0, 0, 0][..], b"48219073", &[2, 0, 0, 0, 0, 0, 0, 0]].concat();
+        assert_eq!(encode(&come_back, Moment(0)), bytes);
         let sign = crate::triage::WarningSign::SuicidalThoughts;
         let yes = Input::WarningSignAnswered { sign, present: true };
         assert_eq!(encode(&yes, Moment(0)), [1, 0, 0, 0, 0, 0, 0, 0, 0, 42, 14, 1]);

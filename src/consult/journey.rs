@@ -15,6 +15,7 @@ use crate::vitals::{Measurement, Moment, Reading};
 mod apply;
 mod before_call;
 mod call;
+mod come_back;
 mod ending;
 mod input;
 mod measuring;
@@ -28,6 +29,8 @@ pub use timing::{Policy, WARNING_MS_MIN, WarningTooShort, measuring_ms_max};
 
 #[cfg(test)]
 pub(crate) mod examples;
+#[cfg(test)]
+mod outages;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
@@ -61,6 +64,8 @@ pub enum Step {
         /// What the desk last said.
         news: WaitingNews,
     },
+    /// The code to come back with is shown: [`Dossier::come_back`].
+    ComeBack,
     /// A physician is there: name, speciality, RPPS, town, fee.
     MeetPhysician {
         /// Who.
@@ -91,11 +96,25 @@ pub enum Step {
         at: Moment,
         /// A record went to the outbox.
         recorded: bool,
-        /// With it, the request that a physician calls the patient back.
-        call_back: bool,
+        /// What the patient was promised with it.
+        promise: Promise,
     },
     /// The pharmacist cleans.
     Cleaning,
+}
+
+/// What a patient who saw no physician may count on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    /// Nothing.
+    None,
+    /// A physician calls back.
+    CallBack,
+    /// The code opens everything again until then.
+    ComeBack {
+        /// Until when.
+        until: Moment,
+    },
 }
 
 /// One measurement and where its guidance is.
@@ -324,7 +343,8 @@ pub enum Effect {
     EndCall,
     /// Print summary and documents.
     Print,
-    /// The dossier is complete: bundle it, put it in the outbox, then [`Input::RecordSealed`].
+    /// The dossier is complete: bundle it, put it in the outbox, then [`Input::RecordSealed`]. Of a patient who will come
+    /// back ([`crate::dossier::Outcome::ToComeBack`]) it is parked there.
     SubmitRecord,
     /// Destroy the journal and every copy of the patient's data.
     Forget,

@@ -11,6 +11,7 @@
 
 pub mod communes;
 pub mod consent;
+mod contact;
 pub mod dossier;
 pub mod ecg;
 pub mod identity;

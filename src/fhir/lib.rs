@@ -216,6 +216,11 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
             period: period.clone(),
             reason: dossier.reason.as_ref(),
             is_to_come: dossier.call_back.is_some(),
+            pauses: dossier
+                .pauses
+                .iter()
+                .map(|pause| object! { "start": &when(pause.from), "end": &when(pause.to) })
+                .collect(),
         }),
     );
     if let Some(asked) = &dossier.call_back {

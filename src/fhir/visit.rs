@@ -28,6 +28,8 @@ pub(crate) struct Encounter<'a> {
     pub(crate) reason: Option<&'a Reason>,
     /// A physician is asked to call the patient back.
     pub(crate) is_to_come: bool,
+    /// When the patient was away between.
+    pub(crate) pauses: Vec<Json>,
 }
 
 /// A teleconsultation: class `VR`. Without a physician it never took place, and is `cancelled`; with a request to be
@@ -41,6 +43,8 @@ pub(crate) fn encounter(e: &Encounter<'_>) -> Json {
             object! { "type": list![concept(vec![performer])], "individual": reference(*practitioner) }
         })
         .collect();
+    let away: Vec<Json> =
+        e.pauses.iter().map(|period| object! { "status": "onleave", "period": period.clone() }).collect();
     object! {
         "resourceType": "Encounter",
         "meta": meta(&["encounter"]),
@@ -54,6 +58,7 @@ pub(crate) fn encounter(e: &Encounter<'_>) -> Json {
             (true, true) => "planned",
             (true, false) => "cancelled",
         },
+        "statusHistory": away,
         "class": coding_named(ACT_CODE, "VR", "virtual"),
         "subject": reference(e.patient),
         "participant": participants,

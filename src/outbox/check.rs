@@ -1,6 +1,7 @@
 //! Looks through an outbox that is not running: every log and every sealed file is opened.
 
 use crate::keys::{KeyError, Keyring};
+use crate::parked::{check_lock, held, held_key};
 use crate::queue::NOT_A_PATIENT;
 use crate::record::{BlobId, UPLOAD_BYTES_MAX};
 use crate::store::{consultations, submission_key};
@@ -17,6 +18,8 @@ pub struct Report {
     pub journals: u32,
     /// Submissions that wait or are set aside.
     pub submissions: u32,
+    /// Consultations whose patients may come back.
+    pub parked: u32,
     /// Receipts kept.
     pub receipts: u32,
     /// Frames and sealed files that were opened and are whole.
@@ -41,6 +44,14 @@ pub fn check(dir: &Path, root: crate::keys::RootKey) -> Result<Report, crate::st
     for (id, path) in consultations(&dir.join("submissions")).map_err(at)? {
         report.submissions += 1;
         check_part(&keyring, &submission_key(&path, id), &path, &mut report);
+    }
+    // An outbox of an earlier release has no such folder.
+    for (id, path) in consultations(&dir.join("parked")).unwrap_or_default() {
+        report.parked += 1;
+        check_part(&keyring, &held_key(&path, id), &held(&path), &mut report);
+        if let Err(error) = check_lock(&keyring, &path, id) {
+            report.problems.push(format!("parked {id}: {error}"));
+        }
     }
     for name in ["receipts-older.log", "receipts.log"] {
         let path = dir.join(name);

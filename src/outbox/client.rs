@@ -152,25 +152,30 @@ impl Client {
     pub fn submit(&self, submission: Submission) -> Result<(), Error> {
         let mut shared = self.lock();
         let (consultation, _) = shared.open_or_refuse()?;
-        let mut uploads = Vec::with_capacity(submission.uploads.len());
-        for upload in submission.uploads {
-            let blob = match upload.body {
-                Body::Blob(id) => id,
-                Body::Bytes(bytes) => {
-                    within("a file of a submission", bytes.len(), UPLOAD_BYTES_MAX)?;
-                    let id = BlobId::of_upload(consultation, &upload.path);
-                    let (name, content_type) = (upload.path.clone(), upload.content_type.clone());
-                    let blob = Blob { name, content_type, bytes };
-                    shared.expect_done(&Request::PutUpload { consultation, id, blob })?;
-                    id
-                }
-            };
-            uploads.push(UploadOf { path: upload.path, content_type: upload.content_type, blob });
-        }
-        let Submission { bundle, proof, .. } = submission;
+        let uploads = shared.put_uploads(consultation, submission.uploads)?;
+        let (bundle, proof) = (submission.bundle, submission.proof);
         shared.expect_done(&Request::Submit { consultation, uploads, bundle, proof })?;
         shared.open = None;
         Ok(())
+    }
+
+    /// Closes the open consultation until its patient comes back with `secret` (1 to [`SECRET_BYTES_MAX`] bytes), at the
+    /// latest at `until` (seconds since 1970); then the submission is sent. It is durable, and nobody can read the
+    /// journal without the secret, when this returns. After [`Error::Lost`] it may be repeated.
+    pub fn park(&self, submission: Submission, secret: &[u8], until: i64) -> Result<(), Error> {
+        let mut shared = self.lock();
+        let (consultation, _) = shared.open_or_refuse()?;
+        let uploads = shared.put_uploads(consultation, submission.uploads)?;
+        let (bundle, proof, secret) = (submission.bundle, submission.proof, Zeroizing::new(secret.to_vec()));
+        shared.expect_done(&Request::Park { consultation, uploads, bundle, proof, secret, until })?;
+        shared.open = None;
+        Ok(())
+    }
+
+    /// Opens the parked consultation of this secret: [`Client::read_back`] then gives its records. Refused with
+    /// [`Refusal::NotParked`] or [`Refusal::TooManyTries`].
+    pub fn reopen(&self, secret: &[u8]) -> Result<(), Error> {
+        self.lock().expect_done(&Request::Reopen(Zeroizing::new(secret.to_vec())))
     }
 
     /// Closes the open consultation and destroys it: nothing is to be sent.
@@ -232,6 +237,26 @@ impl Shared {
         Ok(self.open.ok_or_else(refused)?)
     }
 
+    /// What the submission carries itself becomes files of the open consultation.
+    fn put_uploads(&mut self, consultation: ConsultationId, given: Vec<Upload>) -> Result<Vec<UploadOf>, Error> {
+        let mut uploads = Vec::with_capacity(given.len());
+        for upload in given {
+            let blob = match upload.body {
+                Body::Blob(id) => id,
+                Body::Bytes(bytes) => {
+                    within("a file of a submission", bytes.len(), UPLOAD_BYTES_MAX)?;
+                    let id = BlobId::of_upload(consultation, &upload.path);
+                    let (name, content_type) = (upload.path.clone(), upload.content_type.clone());
+                    let blob = Blob { name, content_type, bytes };
+                    self.expect_done(&Request::PutUpload { consultation, id, blob })?;
+                    id
+                }
+            };
+            uploads.push(UploadOf { path: upload.path, content_type: upload.content_type, blob });
+        }
+        Ok(uploads)
+    }
+
     fn expect_done(&mut self, request: &Request) -> Result<(), Error> {
         match self.call(request)? {
             Reply::Done => Ok(()),
@@ -247,7 +272,9 @@ impl Shared {
         }
         // A whole submission changes hands at once, and nobody waits for it in front of a screen.
         let patience = match request {
-            Request::PutUpload { .. } | Request::Submit { .. } => self.patience.max(ANSWER_TIMEOUT),
+            Request::PutUpload { .. } | Request::Submit { .. } | Request::Park { .. } => {
+                self.patience.max(ANSWER_TIMEOUT)
+            }
             _ => self.patience,
         };
         let mut last = None;

@@ -13,6 +13,7 @@
 use crate::blob;
 use crate::fields::Writer;
 use crate::keys;
+use crate::queue::Sealed;
 use crate::record::ConsultationId;
 use crate::store::Store;
 use anyhow::{Context, Result, bail, ensure};
@@ -103,7 +104,7 @@ fn cipher(
     Ok(XChaCha20Poly1305::new(key.as_slice().into()))
 }
 
-/// Writes everything that waits or is set aside for `recipient`. Returns how many submissions, and of how many what cannot
+/// Writes everything that waits, is set aside or is held for `recipient`. Returns how many submissions, and of how many what cannot
 /// be read on this disk was left out.
 ///
 /// # Errors
@@ -111,9 +112,10 @@ fn cipher(
 pub fn export(store: &Store, recipient: OperatorPublic, to: impl Write) -> Result<(u32, Vec<ConsultationId>)> {
     let mut sealed = Sealing::new(recipient, to)?;
     let (mut count, mut unreadable) = (0, Vec::new());
-    for queued in store.queued() {
-        let id = queued.consultation;
-        match submission(store, id) {
+    let queued = store.queued().into_iter().map(|queued| (queued.consultation, store.sealed(queued.consultation)));
+    let held = store.held().map(|(id, sealed)| (id, sealed.map_err(|error| error.to_string())));
+    for (id, sealed_here) in queued.chain(held) {
+        match sealed_here.and_then(|from| submission(id, &from)) {
             Ok(content) => {
                 sealed.write_all(&content)?;
                 count += 1;
@@ -128,8 +130,7 @@ pub fn export(store: &Store, recipient: OperatorPublic, to: impl Write) -> Resul
     Ok((count, unreadable))
 }
 
-fn submission(store: &Store, id: ConsultationId) -> Result<Zeroizing<Vec<u8>>, String> {
-    let sealed = store.sealed(id)?;
+fn submission(id: ConsultationId, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, String> {
     let plan = sealed.plan()?;
     let bundle = sealed.bundle(&plan)?;
     let files: u64 = plan.uploads.iter().map(|upload| upload.bytes + 4200).sum();

@@ -55,6 +55,8 @@ impl Store {
         }
         for (id, dir) in consultations(&self.dir.join("journal"))? {
             let file = journal_key(&dir, id);
+            // A parking that was cut short, or a patient who came back.
+            crate::parked::clear(&dir)?;
             if self.queue.knows(id) {
                 info!("finishing the destruction of the journal of {id}, which was handed over");
                 disk::shred(&file.path)?;
@@ -151,7 +153,7 @@ impl Store {
             }
             None => {}
         }
-        if id.0.is_nil() || self.queue.knows(id) {
+        if id.0.is_nil() || self.queue.knows(id) || self.parking.knows(id) {
             return Err(Refused::new(Refusal::OtherConsultation, format!("consultation {id} has been closed")));
         }
         let dir = self.dir.join("journal").join(id.to_string());

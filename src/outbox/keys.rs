@@ -43,6 +43,8 @@ pub enum Part {
     Journal = 1,
     /// A submission that waits for its proof.
     Submission = 2,
+    /// The lock of a journal whose patient will come back.
+    Parked = 3,
 }
 
 /// A data key's file, and what it is authenticated for.
@@ -137,6 +139,14 @@ impl DataKey {
         XChaCha20Poly1305::new(self.secret.as_slice().into())
     }
 
+    pub(crate) fn new(id: [u8; 16], secret: [u8; KEY_BYTES]) -> DataKey {
+        DataKey { id, secret: Zeroizing::new(secret) }
+    }
+
+    pub(crate) fn secret(&self) -> &[u8] {
+        self.secret.as_slice()
+    }
+
     /// A key for the parser's fuzz targets, which must decrypt to go deep.
     pub(crate) fn fixed() -> DataKey {
         DataKey { id: [7; 16], secret: Zeroizing::new([42; KEY_BYTES]) }
@@ -206,8 +216,13 @@ impl Keyring {
         let mut id = [0; 16];
         random(&mut id);
         let key = DataKey { id, secret: random_key() };
-        disk::write_whole(&file.path, &self.wrap_data_key(&key, file)?)?;
+        self.write(&key, file)?;
         Ok(key)
+    }
+
+    /// A data key that is known, durable in its file.
+    pub(crate) fn write(&self, key: &DataKey, file: &KeyFile) -> Result<(), KeyError> {
+        Ok(disk::write_whole(&file.path, &self.wrap_data_key(key, file)?)?)
     }
 
     /// The data key in a file.
@@ -284,6 +299,11 @@ impl Keyring {
         disk::write_whole(&self.epoch_path(number), &content)?;
         self.epochs.insert(number, key);
         Ok(())
+    }
+
+    /// The root key's derivative that salts the secrets of patients who will come back.
+    pub(crate) fn parking_salt(&self) -> Zeroizing<[u8; KEY_BYTES]> {
+        self.root.derived("parked").secret
     }
 
     /// The root key's derivative for the receipts.

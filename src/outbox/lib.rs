@@ -41,6 +41,8 @@ pub mod keys;
 #[cfg(feature = "daemon")]
 pub mod log;
 #[cfg(feature = "daemon")]
+pub mod parked;
+#[cfg(feature = "daemon")]
 pub mod queue;
 #[cfg(feature = "daemon")]
 pub mod serve;

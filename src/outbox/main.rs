@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use outbox::credential::root_key;
+use outbox::parked;
 use outbox::record::FaultCode;
 use outbox::serve::{Change, serve, take};
 use outbox::settings::{self, Settings};
@@ -87,9 +88,10 @@ fn check(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{} open, {} waiting or set aside, {} receipts; {} frames and files whole, {} problems",
+        "{} open, {} waiting or set aside, {} parked, {} receipts; {} frames and files whole, {} problems",
         report.journals,
         report.submissions,
+        report.parked,
         report.receipts,
         report.whole,
         report.problems.len()
@@ -131,12 +133,14 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         info!("ready: {} at {}", settings.dir.display(), settings.socket.display());
         let sending = async {
             match uploader {
-                Some(uploader) => upload::run(uploader, store.clone(), wake, || failed.notify_one()).await,
+                Some(uploader) => upload::run(uploader, store.clone(), wake.clone(), || failed.notify_one()).await,
                 None => std::future::pending().await,
             }
         };
+        let letting_go = parked::watch(store.clone(), || wake.notify_one());
         tokio::select! {
             () = sending => {}
+            () = letting_go => {}
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
             () = failed.notified() => {

@@ -136,6 +136,11 @@ impl Queue {
         self.last_number + 1
     }
 
+    /// What is held has its place already.
+    pub(crate) fn reserve_number(&mut self, number: u64) {
+        self.last_number = self.last_number.max(number);
+    }
+
     pub(crate) fn insert(&mut self, queued: Queued) {
         self.last_number = self.last_number.max(queued.number);
         self.submissions.insert(queued.consultation, queued);
@@ -256,6 +261,10 @@ pub struct Sealed {
 }
 
 impl Sealed {
+    pub(crate) fn new(id: ConsultationId, dir: PathBuf, key: DataKey) -> Sealed {
+        Sealed { id, dir, key }
+    }
+
     /// What is to be sent.
     pub fn plan(&self) -> Result<Plan, String> {
         let scan = log::read(&self.dir.join("log"), &self.key, self.id).map_err(|error| error.to_string())?;
@@ -342,7 +351,7 @@ impl Store {
     }
 
     /// A submission's state from its log, and its attempts from the index.
-    fn read_state(&self, id: ConsultationId, dir: &Path) -> Result<Queued, String> {
+    pub(crate) fn read_state(&self, id: ConsultationId, dir: &Path) -> Result<Queued, String> {
         let key = self.keyring.load(&submission_key(dir, id)).map_err(|error| error.to_string())?;
         let scan = log::read(&dir.join("log"), &key, id).map_err(|error| error.to_string())?;
         let mut frames = scan.frames.into_iter();

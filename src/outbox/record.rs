@@ -30,6 +30,10 @@ const _: () = assert!(2 * BLOBS_MAX < UPLOADS_MAX);
 pub const BUNDLE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Longest name, path, content type or search address, in bytes.
 pub const TEXT_BYTES_MAX: usize = 2048;
+/// Most consultations whose patients may come back. Past it, the next one is refused.
+pub const PARKED_MAX: usize = 100;
+/// Longest secret of a patient who will come back, in bytes.
+pub const SECRET_BYTES_MAX: usize = 64;
 /// First kind that the outbox keeps for itself; kinds below it are the cabin's.
 pub const KIND_RESERVED: u8 = 200;
 
@@ -220,6 +224,8 @@ pub struct Status {
     pub waiting: u32,
     /// Submissions that the server refused, or that cannot be read.
     pub set_aside: u32,
+    /// Consultations whose patients may come back.
+    pub parked: u32,
     /// When the last proof came, in seconds since 1970.
     pub last_receipt_at: Option<i64>,
     /// What needs a technician, most pressing first; empty when all is well.
@@ -260,11 +266,15 @@ pub enum Refusal {
     Busy = 12,
     /// What was asked for is on the disk but cannot be read.
     Damaged = 13,
+    /// No parked consultation opens with this secret, or its time is over.
+    NotParked = 14,
+    /// Too many wrong secrets: wait a quarter of an hour.
+    TooManyTries = 15,
 }
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Refusal; 13] = [
+    pub const ALL: [Refusal; 15] = [
         Refusal::AlreadyOpen,
         Refusal::NotOpen,
         Refusal::OtherConsultation,
@@ -278,6 +288,8 @@ impl Refusal {
         Refusal::Version,
         Refusal::Busy,
         Refusal::Damaged,
+        Refusal::NotParked,
+        Refusal::TooManyTries,
     ];
 }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::{info, warn};
 
 /// Most connections at a time: the cabin's, one that replaces it, and a technician's. Others are told so.
@@ -160,7 +160,7 @@ fn write(store: &Mutex<Store>, asked: &Receiver<Asked>, told: impl Fn(Change)) {
                     continue;
                 }
                 commit(&mut store, &mut records, &mut waiting_for, &mut replies);
-                queued |= matches!(request, Request::Submit { .. } | Request::RetrySetAside);
+                queued |= matches!(request, Request::Submit { .. } | Request::Park { .. } | Request::RetrySetAside);
                 replies.push((answer(&mut store, request), answer_to, done));
             }
             commit(&mut store, &mut records, &mut waiting_for, &mut replies);
@@ -224,11 +224,20 @@ pub fn answer(store: &mut Store, request: Request) -> Reply {
         Request::Submit { consultation, uploads, bundle, proof } => {
             done(store.submit(consultation, &Sending { uploads, bundle, proof }))
         }
+        Request::Park { consultation, uploads, bundle, proof, secret, until } => {
+            done(store.park(consultation, &Sending { uploads, bundle, proof }, &secret, until))
+        }
+        Request::Reopen(secret) => done(store.reopen(&secret, unix_seconds()).map(drop)),
         Request::Discard(id) => done(store.discard(id)),
         Request::Status => Reply::Status(store.status()),
         Request::Receipts => Reply::Receipts(store.receipts()),
         Request::RetrySetAside => store.retry_set_aside().map_or_else(Reply::Refused, Reply::Retried),
     }
+}
+
+/// The cabin's clock, in seconds since 1970.
+pub fn unix_seconds() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }
 
 fn peer_uid(stream: &UnixStream) -> io::Result<u32> {

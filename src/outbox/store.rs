@@ -4,6 +4,7 @@
 //! lock                          held while the store is open
 //! keys/epoch-<n>                the epoch's key, wrapped by the root key
 //! journal/<consultation>/       key, log, <blob>.blob, reserve     at most one
+//! parked/<consultation>/        see `parked.rs`                   one a patient who will come back
 //! submissions/<consultation>/   key, log, <blob>.blob              one a consultation that waits
 //! receipts.log                  what the server proved; no patient data
 //! index/                        see `index.rs`
@@ -16,6 +17,7 @@ use crate::index::Index;
 use crate::journal::{Open, open_as};
 use crate::keys::{KeyError, KeyFile, Keyring, Part, RootKey};
 use crate::log::Log;
+use crate::parked::Parking;
 use crate::queue::{Queue, Queued};
 use crate::record::*;
 use crate::{blob, disk};
@@ -60,6 +62,7 @@ pub struct Store {
     pub(crate) queue: Queue,
     pub(crate) faults: BTreeMap<FaultCode, String>,
     pub(crate) open: Option<Open>,
+    pub(crate) parking: Parking,
     pub(crate) reserve_bytes: u64,
     pub(crate) failed: bool,
     rotation_due: bool,
@@ -75,7 +78,7 @@ impl Store {
         };
         disk::create_dir(dir).map_err(at(dir))?;
         let lock = lock(dir)?;
-        for part in ["journal", "submissions"] {
+        for part in ["journal", "parked", "submissions"] {
             let path = dir.join(part);
             disk::create_dir(&path).map_err(at(&path))?;
             remove_unfinished(&path).map_err(at(&path))?;
@@ -98,11 +101,13 @@ impl Store {
             queue: Queue::default(),
             faults,
             open: None,
+            parking: Parking::default(),
             reserve_bytes,
             failed: false,
             rotation_due: false,
         };
         store.load_queue(known).map_err(at(dir))?;
+        store.load_parked().map_err(at(dir))?;
         store.load_journal().map_err(at(dir))?;
         if store.keyring.rotation_is_unfinished()
             && let Err(error) = store.keyring.rotate(&store.survivors())
@@ -125,19 +130,31 @@ impl Store {
         if self.queue.knows(consultation) {
             return Ok(());
         }
-        sending.validate()?;
+        self.check_sending(consultation, sending)?;
         let open = open_as(&mut self.open, consultation)?;
-        let missing = sending.uploads.iter().find(|upload| !open.blobs.contains_key(&upload.blob));
-        if let Some(upload) = missing {
-            let detail = format!("the open consultation has no blob {}", upload.blob);
-            return Err(Refused::new(Refusal::UnknownBlob, detail));
-        }
         // The room reserved for this moment.
         open.release(u64::MAX).map_err(|error| Refused::new(Refusal::SyncFailed, error.to_string()))?;
         let queued = self.hand_over(consultation, sending)?;
         self.queue.insert(queued);
         self.index_state(consultation);
         self.destroy_journal()
+    }
+
+    /// Whether what is to be sent is the open consultation's, and can be sent.
+    pub(crate) fn check_sending(
+        &mut self,
+        consultation: ConsultationId,
+        sending: &crate::queue::Sending,
+    ) -> Result<(), Refused> {
+        sending.validate()?;
+        let open = open_as(&mut self.open, consultation)?;
+        match sending.uploads.iter().find(|upload| !open.blobs.contains_key(&upload.blob)) {
+            None => Ok(()),
+            Some(upload) => {
+                let detail = format!("the open consultation has no blob {}", upload.blob);
+                Err(Refused::new(Refusal::UnknownBlob, detail))
+            }
+        }
     }
 
     fn hand_over(&mut self, id: ConsultationId, sending: &crate::queue::Sending) -> Result<Queued, Refused> {
@@ -158,7 +175,7 @@ impl Store {
         })
     }
 
-    fn build_submission(
+    pub(crate) fn build_submission(
         &mut self,
         id: ConsultationId,
         building: &Path,
@@ -232,6 +249,7 @@ impl Store {
             let id = queued.consultation;
             submission_key(&submissions.join(id.to_string()), id)
         }));
+        files.extend(self.parking.keys());
         let aside = consultations(&self.dir.join("journal-aside")).unwrap_or_default();
         files.extend(aside.into_iter().map(|(id, dir)| journal_key(&dir, id)));
         files
@@ -251,6 +269,7 @@ impl Store {
             open: self.open.as_ref().map(|open| open.id),
             waiting,
             set_aside,
+            parked: self.parking.count(),
             last_receipt_at: self.queue.last_receipt_at(),
             faults,
             disk_free_bytes: free,
@@ -306,7 +325,7 @@ impl Store {
     }
 }
 
-enum Trouble {
+pub(crate) enum Trouble {
     Io(io::Error),
     Refused(Refused),
 }

@@ -5,13 +5,13 @@
 use crate::answer::{Trouble, expect_success, proof, transaction_entries};
 use crate::queue::Plan;
 use crate::record::*;
-use crate::serve::take;
+use crate::serve::{take, unix_seconds};
 use crate::settings::Upload;
 use crate::store::Store;
 use crate::transport::{FHIR_JSON, Http, Method, Outgoing, Transport};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -88,10 +88,9 @@ impl<T: Transport> Uploader<T> {
             .find(|(location, _)| !found.resource.is_empty() && location.contains(&found.resource))
             .map_or(etag, |(_, etag)| etag.clone());
         let locations = entries.into_iter().map(|(location, _)| location).filter(|location| !location.is_empty());
-        let received_at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
         Ok(Receipt {
             consultation: id,
-            received_at,
+            received_at: unix_seconds(),
             resource: short(&found.resource),
             version: short(&found.version),
             etag: short(&etag),

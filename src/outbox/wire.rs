@@ -10,7 +10,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// First byte of every message.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// Largest message, in bytes: the largest file and room for its fields. A longer one closes the connection.
 pub const MESSAGE_BYTES_MAX: usize = UPLOAD_BYTES_MAX + 64 * 1024;
 /// Records are read back in pages of about this many bytes.
@@ -90,6 +90,24 @@ pub enum Request {
         /// Searched last.
         proof: String,
     },
+    /// Close the consultation until its patient comes back with this secret, and send this if they do not. Repeating it
+    /// changes nothing.
+    Park {
+        /// Which consultation is meant.
+        consultation: ConsultationId,
+        /// Sent first.
+        uploads: Vec<UploadOf>,
+        /// Sent next.
+        bundle: Zeroizing<Vec<u8>>,
+        /// Searched last.
+        proof: String,
+        /// 1 to [`SECRET_BYTES_MAX`] bytes that only the patient knows.
+        secret: Zeroizing<Vec<u8>>,
+        /// Until when they may come back, in seconds since 1970.
+        until: i64,
+    },
+    /// Open the parked consultation of this secret. When nothing is open.
+    Reopen(Zeroizing<Vec<u8>>),
     /// Close the consultation and destroy it.
     Discard(ConsultationId),
     /// How the outbox is.
@@ -138,7 +156,7 @@ impl Request {
             Request::PutBlob { blob, .. } | Request::PutUpload { blob, .. } => {
                 blob.bytes.len() + blob.name.len() + blob.content_type.len()
             }
-            Request::Submit { uploads, bundle, proof, .. } => {
+            Request::Submit { uploads, bundle, proof, .. } | Request::Park { uploads, bundle, proof, .. } => {
                 let uploads: usize = uploads.iter().map(|u| u.path.len() + u.content_type.len() + 24).sum();
                 bundle.len() + proof.len() + uploads
             }
@@ -164,11 +182,16 @@ impl Request {
                 w.u8(5).uuid(consultation.0).uuid(id.0);
             }
             Request::Submit { consultation, uploads, bundle, proof } => {
-                w.u8(6).uuid(consultation.0).u32(uploads.len() as u32);
-                for upload in uploads {
-                    w.text(&upload.path).text(&upload.content_type).uuid(upload.blob.0);
-                }
-                w.bytes(bundle).text(proof);
+                w.u8(6).uuid(consultation.0);
+                write_sending(&mut w, uploads, bundle, proof);
+            }
+            Request::Park { consultation, uploads, bundle, proof, secret, until } => {
+                w.u8(14).uuid(consultation.0);
+                write_sending(&mut w, uploads, bundle, proof);
+                w.bytes(secret).i64(*until);
+            }
+            Request::Reopen(secret) => {
+                w.u8(15).bytes(secret);
             }
             Request::Discard(id) => {
                 w.u8(7).uuid(id.0);
@@ -225,16 +248,8 @@ impl Request {
             5 => Request::GetBlob { consultation: ConsultationId(r.uuid()?), id: BlobId(r.uuid()?) },
             6 => {
                 let consultation = ConsultationId(r.uuid()?);
-                let mut uploads = Vec::new();
-                for _ in 0..r.count(UPLOADS_MAX)? {
-                    uploads.push(UploadOf {
-                        path: r.text(TEXT_BYTES_MAX)?.into(),
-                        content_type: r.text(TEXT_BYTES_MAX)?.into(),
-                        blob: BlobId(r.uuid()?),
-                    });
-                }
-                let bundle = Zeroizing::new(r.bytes(BUNDLE_BYTES_MAX)?.to_vec());
-                Request::Submit { consultation, uploads, bundle, proof: r.text(TEXT_BYTES_MAX)?.into() }
+                let (uploads, bundle, proof) = read_sending(&mut r)?;
+                Request::Submit { consultation, uploads, bundle, proof }
             }
             7 => Request::Discard(ConsultationId(r.uuid()?)),
             8 => Request::Status,
@@ -247,6 +262,13 @@ impl Request {
             }
             12 => Request::DropBlob { consultation: ConsultationId(r.uuid()?), id: BlobId(r.uuid()?) },
             13 => Request::SetAside(ConsultationId(r.uuid()?)),
+            14 => {
+                let consultation = ConsultationId(r.uuid()?);
+                let (uploads, bundle, proof) = read_sending(&mut r)?;
+                let secret = Zeroizing::new(r.bytes(SECRET_BYTES_MAX)?.to_vec());
+                Request::Park { consultation, uploads, bundle, proof, secret, until: r.i64()? }
+            }
+            15 => Request::Reopen(Zeroizing::new(r.bytes(SECRET_BYTES_MAX)?.to_vec())),
             _ => return Err(Malformed),
         };
         r.end()?;
@@ -286,6 +308,7 @@ impl Reply {
             }
             Reply::Status(status) => {
                 w.u8(6).uuid(status.open.map_or(Uuid::nil(), |id| id.0)).u32(status.waiting).u32(status.set_aside);
+                w.u32(status.parked);
                 w.u8(u8::from(status.last_receipt_at.is_some())).i64(status.last_receipt_at.unwrap_or(0));
                 w.u32(status.faults.len() as u32);
                 for fault in &status.faults {
@@ -330,6 +353,7 @@ impl Reply {
                 let open = r.uuid()?;
                 let waiting = r.u32()?;
                 let set_aside = r.u32()?;
+                let parked = r.u32()?;
                 let has_receipt = r.u8()? == 1;
                 let last_receipt_at = Some(r.i64()?).filter(|_| has_receipt);
                 let mut faults = Vec::new();
@@ -342,6 +366,7 @@ impl Reply {
                     open: Some(ConsultationId(open)).filter(|id| !id.0.is_nil()),
                     waiting,
                     set_aside,
+                    parked,
                     last_receipt_at,
                     faults,
                     disk_free_bytes: r.u64()?,
@@ -366,6 +391,29 @@ impl Reply {
         r.end()?;
         Ok(reply)
     }
+}
+
+fn write_sending(w: &mut Writer, uploads: &[UploadOf], bundle: &[u8], proof: &str) {
+    w.u32(uploads.len() as u32);
+    for upload in uploads {
+        w.text(&upload.path).text(&upload.content_type).uuid(upload.blob.0);
+    }
+    w.bytes(bundle).text(proof);
+}
+
+type Sending = (Vec<UploadOf>, Zeroizing<Vec<u8>>, String);
+
+fn read_sending(r: &mut Reader<'_>) -> Result<Sending, Malformed> {
+    let mut uploads = Vec::new();
+    for _ in 0..r.count(UPLOADS_MAX)? {
+        uploads.push(UploadOf {
+            path: r.text(TEXT_BYTES_MAX)?.into(),
+            content_type: r.text(TEXT_BYTES_MAX)?.into(),
+            blob: BlobId(r.uuid()?),
+        });
+    }
+    let bundle = Zeroizing::new(r.bytes(BUNDLE_BYTES_MAX)?.to_vec());
+    Ok((uploads, bundle, r.text(TEXT_BYTES_MAX)?.into()))
 }
 
 fn record(r: &mut Reader<'_>) -> Result<Record, Malformed> {
@@ -465,6 +513,15 @@ mod tests {
                 bundle: Zeroizing::new(b"{}".to_vec()),
                 proof: "Encounter?identifier=1".into(),
             },
+            Request::Park {
+                consultation,
+                uploads: Vec::new(),
+                bundle: Zeroizing::new(b"{}".to_vec()),
+                proof: "Encounter?identifier=1".into(),
+                secret: Zeroizing::new(vec![6; SECRET_BYTES_MAX]),
+                until: -7,
+            },
+            Request::Reopen(Zeroizing::new(vec![6; 3])),
             Request::Discard(consultation),
             Request::Status,
             Request::Receipts,
@@ -493,6 +550,7 @@ mod tests {
             open: Some(ConsultationId(Uuid::from_u128(1))),
             waiting: 2,
             set_aside: 3,
+            parked: 7,
             last_receipt_at: Some(-4),
             faults,
             disk_free_bytes: 5,

@@ -2,7 +2,7 @@
 //! rebuilt as a power cut would have left it, mounted, opened, and compared with what had been acknowledged by then.
 
 use crate::drive::{self, Drive, Event, Kept, Mounted};
-use crate::promises::{Handed, Promise, Promises, Verdict};
+use crate::promises::{Handed, Parked, Promise, Promises, Verdict};
 use crate::shared::{Chance, Daemon, Folder, Peer, asked, bundle, root_key, socket, until};
 use outbox::store::{Store, StoreError};
 use outbox::{BlobId, Body, Client, ConsultationId, Record, Submission, Upload};
@@ -144,12 +144,20 @@ struct Cabin {
     client: Client,
     open: Option<ConsultationId>,
     blobs: Vec<(BlobId, Vec<u8>)>,
-    records: usize,
+    records: Vec<Vec<u8>>,
+    /// Patients who will come back.
+    parked: Vec<(ConsultationId, Parked)>,
 }
 
 impl Cabin {
     fn new(folder: &Folder) -> Cabin {
-        Cabin { client: Client::new(socket(folder)), open: None, blobs: Vec::new(), records: 0 }
+        Cabin {
+            client: Client::new(socket(folder)),
+            open: None,
+            blobs: Vec::new(),
+            records: Vec::new(),
+            parked: Vec::new(),
+        }
     }
 
     fn work(&mut self, operations: u64, drive: &Drive, chance: &mut Chance, promises: &mut Promises) {
@@ -164,17 +172,39 @@ impl Cabin {
 
     fn one(&mut self, chance: &mut Chance) -> Promise {
         let Some(id) = self.open else {
+            if chance.below(2) == 0
+                && let Some((id, parked)) = self.parked.pop()
+            {
+                self.client.reopen(&parked.secret).unwrap();
+                assert_eq!(self.client.read_back().unwrap().unwrap().0, id);
+                (self.open, self.blobs, self.records) = (Some(id), parked.blobs, parked.records);
+                return Promise::Reopened(id);
+            }
             let id = self.client.begin().unwrap();
             self.open = Some(id);
             self.blobs.clear();
-            self.records = 0;
+            self.records.clear();
             return Promise::Begun(id);
         };
         match chance.below(16) {
-            0 | 1 if self.records > 0 => {
-                let handed = self.hand_over(id, chance);
+            0 | 1 if !self.records.is_empty() => {
+                let (submission, handed) = self.submission(id, chance);
+                self.client.submit(submission).unwrap();
                 self.open = None;
                 Promise::Submitted(id, handed)
+            }
+            5 | 6 if !self.records.is_empty() => {
+                let (submission, handed) = self.submission(id, chance);
+                let secret = chance.bytes(12);
+                let is_over = chance.below(3) == 0;
+                self.client.park(submission, &secret, if is_over { 0 } else { i64::MAX }).unwrap();
+                self.open = None;
+                let (records, blobs) = (self.records.clone(), self.blobs.clone());
+                let parked = Parked { secret, handed, is_over, records, blobs };
+                if !is_over {
+                    self.parked.push((id, parked.clone()));
+                }
+                Promise::Parked(id, parked)
             }
             2 => {
                 self.client.discard().unwrap();
@@ -190,13 +220,13 @@ impl Cabin {
             _ => {
                 let content = chance.bytes(6000);
                 self.client.append(1, &content).unwrap();
-                self.records += 1;
+                self.records.push(content.clone());
                 Promise::Appended(content)
             }
         }
     }
 
-    fn hand_over(&mut self, id: ConsultationId, chance: &mut Chance) -> Handed {
+    fn submission(&self, id: ConsultationId, chance: &mut Chance) -> (Submission, Handed) {
         let name = id.to_string();
         let mut files = BTreeMap::new();
         let mut uploads = Vec::new();
@@ -212,8 +242,8 @@ impl Cabin {
         uploads.push(Upload { path, content_type: "application/pdf".into(), body });
         let bundle = bundle(&name, "Sophie MARTIN");
         let proof = format!("Encounter?identifier={name}");
-        self.client.submit(Submission { uploads, bundle: Zeroizing::new(bundle.clone()), proof }).unwrap();
-        Handed { bundle, files }
+        let submission = Submission { uploads, bundle: Zeroizing::new(bundle.clone()), proof };
+        (submission, Handed { bundle, files })
     }
 
     fn look_at_receipts(&self, drive: &Drive, promises: &mut Promises) {

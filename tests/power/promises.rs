@@ -1,5 +1,6 @@
 //! What the outbox acknowledged, and when; and whether a store still keeps all of it.
 
+use outbox::queue::Sealed;
 use outbox::store::Store;
 use outbox::{BlobId, ConsultationId, FaultCode};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,8 @@ pub enum Promise {
     Blob(BlobId, Vec<u8>),
     Submitted(ConsultationId, Handed),
     Discarded(ConsultationId),
+    Parked(ConsultationId, Parked),
+    Reopened(ConsultationId),
     /// The server's proofs that a technician was shown.
     Proved(BTreeSet<ConsultationId>),
 }
@@ -20,6 +23,18 @@ pub enum Promise {
 pub struct Handed {
     pub bundle: Vec<u8>,
     pub files: BTreeMap<String, Vec<u8>>,
+}
+
+/// A consultation whose patient may come back.
+#[derive(Clone)]
+pub struct Parked {
+    pub secret: Vec<u8>,
+    /// What is sent otherwise.
+    pub handed: Handed,
+    /// Its time is over: it is held, or it waits to be sent.
+    pub is_over: bool,
+    pub records: Vec<Vec<u8>>,
+    pub blobs: Vec<(BlobId, Vec<u8>)>,
 }
 
 /// Promises in order, each with the drive's position when its acknowledgement had come.
@@ -33,6 +48,7 @@ struct Expected<'a> {
     records: Vec<&'a [u8]>,
     blobs: BTreeMap<BlobId, &'a [u8]>,
     handed: BTreeMap<ConsultationId, &'a Handed>,
+    parked: BTreeMap<ConsultationId, &'a Parked>,
     closed: BTreeSet<ConsultationId>,
     proved: BTreeSet<ConsultationId>,
     /// What was asked and not answered yet: it may be there or not.
@@ -66,6 +82,15 @@ impl Promises {
                     expected.close(*id);
                 }
                 Promise::Discarded(id) => expected.close(*id),
+                Promise::Parked(id, parked) => {
+                    expected.parked.insert(*id, parked);
+                    expected.close(*id);
+                }
+                Promise::Reopened(id) => {
+                    if let Some(parked) = expected.parked.remove(id) {
+                        expected.open(*id, parked);
+                    }
+                }
                 Promise::Proved(ids) => expected.proved.extend(ids),
             }
         }
@@ -75,7 +100,7 @@ impl Promises {
 
     /// Whether `store`, opened after a power cut before event `cut`, keeps what had been acknowledged.
     pub fn verify(&self, cut: usize, store: &mut Store) -> Verdict {
-        let (given, expected) = self.expected(cut);
+        let (given, mut expected) = self.expected(cut);
         match expected.look(store) {
             Ok(()) => Verdict::Kept(given),
             Err(what) => Verdict::Lost(what),
@@ -83,7 +108,14 @@ impl Promises {
     }
 }
 
-impl Expected<'_> {
+impl<'a> Expected<'a> {
+    fn open(&mut self, id: ConsultationId, parked: &'a Parked) {
+        self.open = Some(id);
+        self.closed.remove(&id);
+        self.records = parked.records.iter().map(Vec::as_slice).collect();
+        self.blobs = parked.blobs.iter().map(|(blob, bytes)| (*blob, bytes.as_slice())).collect();
+    }
+
     fn close(&mut self, id: ConsultationId) {
         self.open = None;
         self.records.clear();
@@ -91,7 +123,7 @@ impl Expected<'_> {
         self.closed.insert(id);
     }
 
-    fn look(&self, store: &mut Store) -> Result<(), String> {
+    fn look(&mut self, store: &mut Store) -> Result<(), String> {
         let status = store.status();
         if let Some(fault) = status.faults.iter().find(|fault| fault.code == FaultCode::Damaged) {
             return Err(format!("damage: {}", fault.detail));
@@ -103,9 +135,17 @@ impl Expected<'_> {
                     whole(store, id, handed, &BTreeSet::new()).map_err(|why| format!("being handed over: {why}"))?;
                 }
                 Some(Promise::Discarded(asked)) if *asked == id => {}
+                Some(Promise::Parked(asked, parked)) if *asked == id => {
+                    self.parked.insert(id, parked);
+                }
                 _ => return Err(format!("the open consultation {id} is not there")),
             },
             (None, Some(id)) if matches!(self.asked, Some(Promise::Begun(asked)) if *asked == id) => {}
+            (None, Some(id)) if matches!(self.asked, Some(Promise::Reopened(asked)) if *asked == id) => {
+                let parked = self.parked.remove(&id).ok_or("it was never parked")?;
+                self.open(id, parked);
+                self.look_at_open(id, store)?;
+            }
             (None, None) => {}
             (expected, found) => return Err(format!("open is {found:?}, where {expected:?} is expected")),
         }
@@ -113,16 +153,40 @@ impl Expected<'_> {
         for (id, handed) in &self.handed {
             whole(store, *id, handed, &receipts)?;
         }
+        for (id, parked) in &self.parked {
+            let held = match held(store, *id) {
+                Some(held) => same(&held, *id, &parked.handed),
+                None if parked.is_over => whole(store, *id, &parked.handed, &receipts),
+                None => Err("it is not held".to_owned()),
+            };
+            held.map_err(|why| format!("parked {id}: {why}"))?;
+        }
         if let Some(id) = self.proved.difference(&receipts).next() {
             return Err(format!("the proof of {id} is not there"));
         }
         for id in store.waiting() {
             let asked = matches!(self.asked, Some(Promise::Submitted(asked, _)) if *asked == id);
-            if !self.handed.contains_key(&id) && !asked {
+            let is_over = self.parked.get(&id).is_some_and(|parked| parked.is_over);
+            if !self.handed.contains_key(&id) && !asked && !is_over {
                 return Err(format!("{id} waits, and was never handed over"));
             }
         }
-        Ok(())
+        self.look_at_parked(store)
+    }
+
+    /// Nothing else being open, a patient comes back, and leaves for good.
+    fn look_at_parked(&mut self, store: &mut Store) -> Result<(), String> {
+        let back = self.parked.iter().find(|(_, parked)| !parked.is_over).map(|(id, parked)| (*id, *parked));
+        let Some((id, parked)) = back.filter(|_| store.status().open.is_none()) else { return Ok(()) };
+        let reopened = store.reopen(&parked.secret, 0).map_err(|refused| format!("parked {id}: {refused}"))?;
+        if reopened != id {
+            return Err(format!("the secret of {id} opens {reopened}"));
+        }
+        // What was asked for last was not of this one.
+        (self.asked, self.records, self.blobs) = (None, Vec::new(), BTreeMap::new());
+        self.open(id, parked);
+        self.look_at_open(id, store).map_err(|why| format!("come back: {why}"))?;
+        store.discard(id).map_err(|refused| refused.to_string())
     }
 
     fn look_at_open(&self, id: ConsultationId, store: &mut Store) -> Result<(), String> {
@@ -171,15 +235,24 @@ fn whole(
     if !store.waiting().contains(&id) {
         return Err(format!("{id} does not wait, and there is no proof of it"));
     }
-    let plan = store.plan(id)?;
-    if store.bundle(id, &plan)?.as_slice() != handed.bundle {
+    same(&store.sealed(id)?, id, handed)
+}
+
+fn held(store: &Store, id: ConsultationId) -> Option<Sealed> {
+    store.held().find(|(held, _)| *held == id).and_then(|(_, sealed)| sealed.ok())
+}
+
+/// Whether what is sealed is what was handed over.
+fn same(sealed: &Sealed, id: ConsultationId, handed: &Handed) -> Result<(), String> {
+    let plan = sealed.plan()?;
+    if sealed.bundle(&plan)?.as_slice() != handed.bundle {
         return Err(format!("the bundle of {id} is another"));
     }
     if plan.uploads.len() != handed.files.len() {
         return Err(format!("{id} has {} files, where {} are expected", plan.uploads.len(), handed.files.len()));
     }
     for upload in &plan.uploads {
-        if handed.files.get(&upload.path).map(Vec::as_slice) != Some(store.upload(id, upload)?.as_slice()) {
+        if handed.files.get(&upload.path).map(Vec::as_slice) != Some(sealed.upload(upload)?.as_slice()) {
             return Err(format!("the file {} of {id} is another", upload.path));
         }
     }

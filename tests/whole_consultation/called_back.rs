@@ -112,7 +112,7 @@ fn a_patient_whom_no_physician_can_see_is_forgotten_and_called_back_with_the_dos
 
 impl Visit {
     /// So many requests on the physician's page.
-    fn called_back_are(&self, count: u64) -> Result<()> {
+    pub fn called_back_are(&self, count: u64) -> Result<()> {
         const COUNT: &str = "return document.querySelectorAll('#call-back-list > li').length";
         until(&format!("{count} patients to be called back"), PATIENCE, || {
             let now = self.physician.evaluate(COUNT, &[])?;
@@ -121,7 +121,7 @@ impl Visit {
     }
 
     /// From the goodbye to the welcome: whatever is on the list is cleaned.
-    fn cabin_is_cleaned(&self) -> Result<()> {
+    pub fn cabin_is_cleaned(&self) -> Result<()> {
         let window = &self.window;
         window.press("Terminé")?;
         window.find("La cabine est en nettoyage")?;

@@ -47,6 +47,10 @@ impl Visit {
         window.type_into("Votre phrase", person::LINE)?;
         window.holds("Votre phrase", person::LINE)?;
         window.press("Continuer")?;
+        self.patient_has_no_warning_sign()
+    }
+
+    pub fn patient_has_no_warning_sign(&self) -> Result<()> {
         for question in 1..=WARNING_SIGNS {
             self.answers(&format!("Question {question} sur {WARNING_SIGNS}."), "Non")?;
         }

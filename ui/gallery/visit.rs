@@ -115,6 +115,19 @@ fn fill_visit(app: &App) {
     app.global::<ForgottenAdapter>().set_at(Time { hour: 14, minute: 32 });
     app.global::<ForgottenAdapter>().set_record(RecordFate::OnItsWay);
     app.global::<ForgottenAdapter>().set_call_back(false);
+    app.global::<ForgottenAdapter>().set_come_back(false);
+    let (day, at) = (BirthDate { day: 25, month: 11, year: 2026 }, Time { hour: 14, minute: 30 });
+    app.global::<ForgottenAdapter>().set_until_day(day.clone());
+    app.global::<ForgottenAdapter>().set_until(at.clone());
+    let come_back = app.global::<ComeBackAdapter>();
+    come_back.set_code("4821 9073".into());
+    come_back.set_until_day(day);
+    come_back.set_until(at);
+    come_back.set_typed_code("".into());
+    come_back.set_typed_birth_date("".into());
+    come_back.set_complete(false);
+    come_back.set_trouble(ComeBackTrouble::None);
+    app.global::<WelcomeAdapter>().set_come_back_possible(false);
     let cleaning = app.global::<CleaningAdapter>();
     cleaning.set_items(ModelRc::new(VecModel::from(vec![
         CleaningItem { kind: MeasureKind::Oxygen, done: true },
@@ -195,6 +208,8 @@ fn fill_staff(app: &App) {
     space.set_mean_minutes(12);
     space.set_helps_today(1);
     space.set_call_back_possible(false);
+    space.set_come_back_possible(false);
+    space.set_to_come_back(0);
     space.set_call_backs_today(0);
     let device = |kind, state, fault| DeviceRow { kind, fixture: FixtureKind::None, state, fault };
     let fixture = |fixture, state| DeviceRow { fixture, ..device(MeasureKind::Oxygen, state, DeviceFault::None) };

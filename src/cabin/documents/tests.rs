@@ -108,6 +108,8 @@ pub(crate) fn dossier(language: Language) -> Dossier {
         questionnaire: None,
         help_calls: Vec::new(),
         call_back: None,
+        come_back: None,
+        pauses: Vec::new(),
         ended: Some((Outcome::Completed, at(1_230))),
     }
 }

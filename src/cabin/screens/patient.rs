@@ -2,6 +2,7 @@
 
 mod answers;
 pub mod call;
+mod coming_back;
 mod ending;
 pub mod identity;
 pub mod measure;
@@ -24,6 +25,7 @@ pub fn connect(app: &App) {
     identity::connect(app);
     measure::connect(app);
     call::connect(app);
+    coming_back::connect(app);
     ending::connect(app);
 }
 
@@ -36,6 +38,7 @@ pub fn show(app: &App, cabin: &Cabin, screen: Screen) {
     if matches!(cabin.journey.step(), Step::WaitingRoom { .. } | Step::MeetPhysician { .. } | Step::Call { .. }) {
         call::show(app, cabin);
     }
+    coming_back::show(app, cabin);
     ending::show(app, cabin, screen);
 }
 
@@ -45,6 +48,7 @@ pub fn forget(app: &App) {
     identity::forget(app);
     measure::forget(app);
     call::forget(app);
+    coming_back::forget(app);
     ending::forget(app);
 }
 

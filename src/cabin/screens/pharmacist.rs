@@ -59,6 +59,14 @@ pub fn connect(app: &App) {
             cabin.front = Front::Patient;
         })
     });
+    space.on_come_back(|| {
+        with(|cabin| {
+            // Refused only where the pharmacist helps already.
+            cabin.input(Input::AssistanceStarted);
+            cabin.ask_come_back();
+            cabin.front = Front::Patient;
+        })
+    });
     space.on_arrived(|| with(Cabin::help_arrived));
     space.on_emergency_cleared(|| {
         with(|cabin| {
@@ -213,6 +221,7 @@ fn space(app: &App, cabin: &Cabin) {
     adapter.set_helps_today(count(cabin.day.helps));
     adapter.set_call_backs_today(count(cabin.day.call_backs));
     adapter.set_call_back_possible(cabin.may_be_called_back());
+    adapter.set_come_back_possible(cabin.may_come_back());
     let row = |measurement, health: &Health| DeviceRow {
         kind: words::screen_measure(measurement),
         fixture: FixtureKind::None,
@@ -244,6 +253,7 @@ fn records(adapter: &SpaceAdapter, status: Option<&outbox::Status>) {
     let Some(status) = status else { return adapter.set_record_trouble(RecordTrouble::Silent) };
     let most_pressing = status.faults.first().map(|fault| words::screen_trouble(fault.code));
     adapter.set_record_trouble(most_pressing.unwrap_or(RecordTrouble::None));
+    adapter.set_to_come_back(count(status.parked));
     adapter.set_records_waiting(count(status.waiting));
     adapter.set_records_set_aside(count(status.set_aside));
     adapter.set_last_receipt_known(status.last_receipt_at.is_some());

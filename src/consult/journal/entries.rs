@@ -4,8 +4,8 @@ use super::JournalError;
 use super::codec::{Coded, Reader, coded_enum, coded_struct, put_text};
 use crate::consent::{ConsentAnswer, ConsentAnswers, Decision};
 use crate::dossier::{
-    ConsultationId, Contact, Contrast, Language, Phone, Presentation, Questionnaire, Satisfaction, SkipReason,
-    TextSize, UsualDoctor,
+    ComeBack, ComeBackCode, ConsultationId, Contact, Contrast, Language, Phone, Presentation, Questionnaire,
+    Satisfaction, SkipReason, TextSize, UsualDoctor,
 };
 use crate::identity::{BirthDate, CogCode, IdentityDocument, Matricule, Place, Sex, TraitText, Traits};
 use crate::journey::{CallEnd, Input, Trouble, WaitingNews};
@@ -71,6 +71,7 @@ coded_struct!(Presentation { language, text_size, contrast, lower, voice });
 coded_struct!(Reason { kind, body_part, line });
 coded_struct!(Place { cog, name });
 coded_struct!(Traits { birth_name, given_names, sex, birth_date, birth_place, used_name });
+coded_struct!(ComeBack { code, until });
 coded_struct!(Contact { usual_doctor, town, phone });
 coded_struct!(ConsentAnswer { decision, text_version });
 coded_struct!(ConsentAnswers { care, usual_doctor, statistics });
@@ -102,6 +103,7 @@ coded_text!(Language, "language", |language| language.code(), |text| Language::f
 coded_text!(TraitText, "name", |name| name.reveal(), |text| TraitText::parse(text).ok());
 coded_text!(Phone, "phone number", |phone| phone.reveal(), |text| Phone::parse(text).ok());
 coded_text!(Matricule, "matricule", |number| number.reveal_for_journal(), |text| Matricule::parse(text).ok());
+coded_text!(ComeBackCode, "code to come back with", |code| code.reveal(), |text| ComeBackCode::parse(text).ok());
 coded_text!(CogCode, "place code", |code| code.as_str(), |text| CogCode::parse(text));
 
 impl Coded for Private<String> {
@@ -369,7 +371,7 @@ coded_inputs! {
         1 => SignedIn, 11 => OpenedDegraded, 5 => IdentityChecked, 21 => PresentationChosen, 40 => Begun, 41 => ReasonGiven,
         45 => ContactGiven, 46 => ConsentsAnswered, 50 => Skipped, 56 => QuestionnaireAnswered,
         72 => DeviceLost, 73 => DeviceBack,
-        57 => CallBackAsked, 92 => WaitingRoomNews, 93 => PhysicianOffered, 98 => MeasurementRequested,
+        57 => CallBackAsked, 58 => ComeBackAsked, 59 => CameBack, 92 => WaitingRoomNews, 93 => PhysicianOffered, 98 => MeasurementRequested,
         101 => DocumentReceived, 102 => CallEnded, 103 => SummaryReceived,
         104 => NoticeReceived,
     }

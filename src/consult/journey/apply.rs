@@ -80,6 +80,8 @@ impl Journey {
             Input::PhysicianAccepted => self.accept_physician(now),
             Input::PhysicianDeclined => self.decline_physician(),
             Input::CallBackAsked(phone) => self.ask_call_back(phone, now),
+            Input::ComeBackAsked(come_back) => self.ask_come_back(come_back),
+            Input::CameBack(pharmacist) => self.come_back(pharmacist, now),
             Input::HungUp => self.hang_up(now),
             Input::PrintAsked => self.print(),
             Input::Continued => self.go_on(now),
@@ -138,6 +140,7 @@ fn source(input: &Input) -> Source {
         | Input::HelpAsked
         | Input::EmergencyAsked
         | Input::EmergencyClosed
+        | Input::CameBack(_)
         | Input::Left
         | Input::Touched
         | Input::MoreTime
@@ -157,6 +160,7 @@ fn source(input: &Input) -> Source {
         | Input::PhysicianAccepted
         | Input::PhysicianDeclined
         | Input::CallBackAsked(_)
+        | Input::ComeBackAsked(_)
         | Input::HungUp
         | Input::PrintAsked
         | Input::Continued

@@ -62,6 +62,9 @@ impl Journey {
     pub(super) fn after_warning_signs(&mut self) -> Vec<Effect> {
         let all_asked = self.dossier.as_ref().is_some_and(|d| d.warning_signs_to_ask().is_empty());
         if self.step == Step::WarningSigns && self.emergency.is_none() && all_asked {
+            if self.has_come_back() {
+                return self.enter_waiting_room();
+            }
             self.step = Step::Identity;
         }
         Vec::new()
@@ -155,6 +158,7 @@ impl Journey {
             Step::Identity => Step::WarningSigns,
             Step::UsualDoctor => Step::Identity,
             Step::InformationConsent { .. } => Step::UsualDoctor,
+            Step::ComeBack => return Ok(self.wait_after_all()),
             Step::Questionnaire => Step::Documents { paper: Paper::NotAsked },
             Step::Measurement(guided) => match guided.act {
                 Act::Measuring { .. } | Act::Review { .. } => return Ok(self.place_again(now)),

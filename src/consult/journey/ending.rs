@@ -1,6 +1,6 @@
 //! Documents, questionnaire, storing, forgetting, cleaning; and coming back after a crash.
 
-use super::{Act, Answer, CallLine, Effect, Emergency, Help, Journey, Paper, Refused, Step, WaitingNews};
+use super::{Act, Answer, CallLine, Effect, Emergency, Help, Journey, Paper, Promise, Refused, Step, WaitingNews};
 use crate::dossier::{
     Dossier, HelpReason, INCIDENTS_MAX, Incident, IncidentKind, Outcome, Presentation, Questionnaire,
 };
@@ -43,6 +43,7 @@ impl Journey {
                 self.step = Step::Questionnaire;
                 Ok(Vec::new())
             }
+            Step::ComeBack => Ok(self.end(Outcome::ToComeBack, now)),
             Step::Forgotten { .. } => Ok(self.start_cleaning()),
             _ => self.pass_done_measurement(now),
         }
@@ -62,6 +63,8 @@ impl Journey {
         self.open_dossier().ok_or(Refused::NotHere)?;
         let outcome = match (&self.step, self.emergency) {
             (_, Some(Emergency::Sign(_))) => Outcome::Emergency,
+            // Who walks off with the code on the screen may have noted it.
+            (Step::ComeBack, _) => Outcome::ToComeBack,
             // The consultation itself is over: nothing is missing but a touch.
             (Step::Documents { .. } | Step::Questionnaire, _) => Outcome::Completed,
             _ => Outcome::Left,
@@ -86,6 +89,8 @@ impl Journey {
         if let Some((_, to @ None)) = dossier.assisted.last_mut() {
             *to = Some(now);
         }
+        // Whoever leaves otherwise, in an ambulance from before the code, comes back to nothing.
+        dossier.come_back.take_if(|_| outcome != Outcome::ToComeBack);
         dossier.ended = Some((outcome, now));
         if dossier.is_to_be_recorded() {
             self.step = Step::Storing { failed_at: None };
@@ -103,12 +108,17 @@ impl Journey {
         }
     }
 
-    /// What is kept aside asks nobody to call back: nothing is promised, and the pharmacist is called.
+    /// What is kept aside asks nobody to call back, and opens with no code: nothing is promised, and the pharmacist is
+    /// called.
     pub(super) fn record_kept_aside(&mut self, now: Moment) -> Answer {
         let Step::Storing { .. } = self.step else { return Err(Refused::NotHere) };
-        let mut effects = match self.dossier.as_mut().and_then(|dossier| dossier.call_back.take()) {
-            Some(_) => self.call_pharmacist(HelpReason::Record, now),
-            None => Vec::new(),
+        let promise = self.promise();
+        if let Some(dossier) = &mut self.dossier {
+            (dossier.call_back, dossier.come_back) = (None, None);
+        }
+        let mut effects = match promise {
+            Promise::None => Vec::new(),
+            Promise::CallBack | Promise::ComeBack { .. } => self.call_pharmacist(HelpReason::Record, now),
         };
         effects.extend(self.forget(true, now));
         Ok(effects)
@@ -137,7 +147,7 @@ impl Journey {
 
     /// Drops everything of the patient. Who still waits for help still gets it, without a reason that tells anything.
     fn forget(&mut self, recorded: bool, now: Moment) -> Vec<Effect> {
-        let call_back = recorded && self.dossier.as_ref().is_some_and(|dossier| dossier.call_back.is_some());
+        let promise = if recorded { self.promise() } else { Promise::None };
         self.dossier = None;
         self.emergency = None;
         self.help = match &self.help {
@@ -148,8 +158,16 @@ impl Journey {
                 Help::Called { reason: HelpReason::Asked, at: *at, alarmed_at: *alarmed_at }
             }
         };
-        self.step = Step::Forgotten { at: now, recorded, call_back };
+        self.step = Step::Forgotten { at: now, recorded, promise };
         vec![Effect::Forget]
+    }
+
+    fn promise(&self) -> Promise {
+        match &self.dossier {
+            Some(Dossier { call_back: Some(_), .. }) => Promise::CallBack,
+            Some(Dossier { come_back: Some(come_back), .. }) => Promise::ComeBack { until: come_back.until },
+            _ => Promise::None,
+        }
     }
 
     pub(super) fn start_cleaning(&mut self) -> Vec<Effect> {

@@ -3,8 +3,8 @@
 use super::{CallEnd, Input, Trouble, WaitingNews};
 use crate::consent::{ConsentAnswer, ConsentAnswers, Decision};
 use crate::dossier::{
-    ConsultationId, Contact, Contrast, Language, Phone, Presentation, Questionnaire, Satisfaction, SkipReason,
-    TextSize, UsualDoctor,
+    ComeBack, ComeBackCode, ConsultationId, Contact, Contrast, Language, Phone, Presentation, Questionnaire,
+    Satisfaction, SkipReason, TextSize, UsualDoctor,
 };
 use crate::identity::{BirthDate, CogCode, IdentityDocument, Matricule, Place, Sex, TraitText, Traits};
 use crate::physician::{Authentication, Document, DocumentKind, NextCare, Order, OrderKind, Physician, Summary};
@@ -18,7 +18,7 @@ use crate::vitals::{
 };
 
 /// How many kinds of input there are; a test of the journal fails when this is not true any more.
-pub const INPUT_KINDS: usize = 68;
+pub const INPUT_KINDS: usize = 70;
 
 /// SplitMix64: the same seed gives the same sequence everywhere.
 pub struct Dice(u64);
@@ -106,6 +106,11 @@ pub fn contact(word: &str) -> Contact {
         town: Place { cog: CogCode::parse("77053").unwrap(), name: Private::new("Brie-Comte-Robert".into()) },
         phone: Some(Phone::parse("06 12 34 56 78").unwrap()),
     }
+}
+
+pub fn come_back(number: usize, now: Moment) -> ComeBack {
+    let code = ComeBackCode::from_number(number as u32).unwrap();
+    ComeBack { code, until: Moment(now.0 + 48 * 3_600_000) }
 }
 
 pub fn consents(care: Decision, others: Decision) -> ConsentAnswers {
@@ -320,6 +325,8 @@ pub fn random_input_of(dice: &mut Dice, word: &str, id: ConsultationId, now: Mom
         }
         65 => Input::CallBackAsked(contact(word).phone.unwrap()),
         66 => Input::RecordKeptAside,
+        67 => Input::ComeBackAsked(come_back(dice.below(100), now)),
+        68 => Input::CameBack(pharmacist(dice.below(3))),
         _ => Input::StoringRetried,
     }
 }

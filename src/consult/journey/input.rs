@@ -4,7 +4,9 @@ use std::fmt;
 
 use super::{CallEnd, Trouble, WaitingNews};
 use crate::consent::ConsentAnswers;
-use crate::dossier::{ConsultationId, Contact, NOTICE_CHARS_MAX, Phone, Presentation, Questionnaire, SkipReason};
+use crate::dossier::{
+    ComeBack, ConsultationId, Contact, NOTICE_CHARS_MAX, Phone, Presentation, Questionnaire, SkipReason,
+};
 use crate::identity::{IdentityDocument, Matricule, Traits};
 use crate::physician::{Document, Physician, Summary};
 use crate::private::PrivateText;
@@ -101,11 +103,17 @@ pub enum Input {
     PhysicianDeclined,
     /// No physician can be seen: the patient asks to be called back on this number, and the consultation here ends.
     CallBackAsked(Phone),
+    /// No physician can be seen: the patient will come back with this code, and sees it.
+    ComeBackAsked(ComeBack),
+    /// The patient came back with the code, this pharmacist being responsible: the first input after a replay of what
+    /// was parked.
+    CameBack(Pharmacist),
     /// The patient ends the call, and sees the documents.
     HungUp,
     /// Print summary and documents.
     PrintAsked,
-    /// On to the next screen (from the documents, the forgotten screen, or a measurement already made).
+    /// On to the next screen (from the documents, the code to come back with, the forgotten screen, or a measurement
+    /// already made).
     Continued,
     /// The questionnaire, possibly empty: the end.
     QuestionnaireAnswered(Questionnaire),
@@ -260,6 +268,8 @@ impl Input {
             Input::PhysicianAccepted => "PhysicianAccepted",
             Input::PhysicianDeclined => "PhysicianDeclined",
             Input::CallBackAsked(_) => "CallBackAsked",
+            Input::ComeBackAsked(_) => "ComeBackAsked",
+            Input::CameBack(_) => "CameBack",
             Input::HungUp => "HungUp",
             Input::PrintAsked => "PrintAsked",
             Input::Continued => "Continued",

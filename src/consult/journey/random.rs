@@ -45,12 +45,25 @@ fn revised_summary(dice: &mut Dice, word: &str) -> Summary {
     Summary { next_note, ..summary(word) }
 }
 
+/// What the outbox keeps of a patient who will come back, and what the world remembers of them.
+struct Parked {
+    patient: usize,
+    journal: Vec<Vec<u8>>,
+    kept: Vec<Kept>,
+    summaries: Vec<ReceivedSummary>,
+    documents: Vec<ReceivedDocument>,
+}
+
 /// The cabin's program in small: it carries out effects, keeps the journal, and notes what must stay true.
 struct World {
     journey: Journey,
     now: Moment,
     journal: Vec<Vec<u8>>,
     patients: usize,
+    /// Who is in the cabin: the last patient, or one who came back.
+    present: usize,
+    parked: Vec<Parked>,
+    came_back: usize,
     running: Vec<Measurement>,
     in_call: bool,
     kept: Vec<Kept>,
@@ -73,6 +86,9 @@ impl World {
             now: Moment(1_795_305_600_000),
             journal: Vec::new(),
             patients: 0,
+            present: 0,
+            parked: Vec::new(),
+            came_back: 0,
             running: Vec::new(),
             in_call: false,
             kept: Vec::new(),
@@ -89,7 +105,7 @@ impl World {
     }
 
     fn word(&self) -> String {
-        word(self.patients)
+        word(self.present)
     }
 
     fn id(&self, patient: usize) -> ConsultationId {
@@ -130,6 +146,9 @@ impl World {
             Step::WaitingRoom { .. } if dice.chance(10) => {
                 Input::CallBackAsked(contact(&word).phone.expect("the example gives one"))
             }
+            Step::WaitingRoom { .. } if dice.chance(10) => Input::ComeBackAsked(come_back(dice.below(100), self.now)),
+            Step::ComeBack if dice.chance(80) => Input::Continued,
+            Step::ComeBack => Input::Back,
             Step::WaitingRoom { .. } if !self.journey.is_online() => Input::NetworkBack,
             Step::WaitingRoom { .. } => Input::PhysicianOffered(physician(Authentication::LocalTotp)),
             Step::MeetPhysician { .. } if !self.journey.is_online() => Input::NetworkBack,
@@ -176,6 +195,7 @@ impl World {
         match input {
             Input::Begun(_) => {
                 self.patients += 1;
+                self.present = self.patients;
                 self.kept.clear();
                 self.summaries.clear();
                 self.documents.clear();
@@ -201,6 +221,8 @@ impl World {
                 });
             }
             Input::CallEnded(_) => self.in_call = false,
+            // What was offered before is another record's beginning now.
+            Input::CameBack(_) => self.submitted = None,
             Input::InactivityWarned => self.warned_at = Some(self.now),
             Input::WalkedAway => {
                 let warned_at = self.warned_at.expect("nobody is forgotten without a warning");
@@ -240,7 +262,17 @@ impl World {
                         self.handed_over.1 += self.documents.len();
                         let outcome = dossier.ended.expect("a record has an outcome").0;
                         assert_eq!(dossier.call_back.is_some(), outcome == Outcome::CallBackAsked, "the request is in");
+                        assert_eq!(dossier.come_back.is_some(), outcome == Outcome::ToComeBack, "so is the code");
                         self.outcomes.push(outcome);
+                        if outcome == Outcome::ToComeBack {
+                            self.parked.push(Parked {
+                                patient: self.present,
+                                journal: self.journal.clone(),
+                                kept: self.kept.clone(),
+                                summaries: self.summaries.clone(),
+                                documents: self.documents.clone(),
+                            });
+                        }
                     }
                     self.journal.clear();
                     self.kept.clear();
@@ -257,6 +289,24 @@ impl World {
     fn replayed(&self) -> Journey {
         let entries = self.journal.iter().map(|bytes| journal::decode(bytes).expect("our own journal"));
         Journey::replay(site(), Policy::default(), entries).expect("a journal of accepted inputs is accepted")
+    }
+
+    /// A patient comes back into the clean cabin of whoever is responsible now, as its network and devices are now.
+    fn come_back(&mut self) {
+        let Some(parked) = self.parked.pop() else { return };
+        self.came_back += 1;
+        let (live, by) = (self.journey.clone(), self.journey.pharmacist().expect("an open cabin").clone());
+        (self.present, self.journal) = (parked.patient, parked.journal);
+        (self.kept, self.summaries, self.documents) = (parked.kept, parked.summaries, parked.documents);
+        self.journey = self.replayed();
+        self.apply(Input::CameBack(by));
+        assert!(matches!(self.journey.step(), Step::WarningSigns | Step::WaitingRoom { .. }));
+        self.apply(if live.is_online() { Input::NetworkBack } else { Input::NetworkLost });
+        for measurement in Measurement::ALL {
+            let is_lost = live.lost_devices.contains(&measurement);
+            self.apply(if is_lost { Input::DeviceLost(measurement) } else { Input::DeviceBack(measurement) });
+        }
+        self.apply(Input::EquipmentChecked { missing: live.missing_equipment().to_vec() });
     }
 
     fn crash(&mut self) {
@@ -337,7 +387,7 @@ impl World {
     /// Everything that carries a mark carries this patient's.
     fn verify_one_patient(&self, dossier: &Dossier) {
         let word = self.word();
-        assert_eq!(dossier.id, self.id(self.patients));
+        assert_eq!(dossier.id, self.id(self.present));
         if let Some(reason) = &dossier.reason {
             assert_eq!(reason.line.reveal(), word);
         }
@@ -359,6 +409,7 @@ fn nothing_that_can_happen_mixes_loses_or_leaks_a_patient() {
     let mut world = World::new();
     for _ in 0..OPERATIONS {
         match random_op(&mut dice) {
+            Op::Sensible if *world.journey.step() == Step::Welcome && dice.chance(10) => world.come_back(),
             Op::Sensible => {
                 let input = world.sensible(&mut dice);
                 world.apply(input);
@@ -390,9 +441,10 @@ fn nothing_that_can_happen_mixes_loses_or_leaks_a_patient() {
     );
     // A run that reached nothing has shown nothing.
     assert!(world.patients > 500 && world.calls > 300 && world.crashes > 1_000 && world.forgotten > 500);
+    assert!(world.came_back > 20, "{}", world.came_back);
     assert!(world.handed_over.0 > 50 && world.handed_over.1 > 50, "{:?}", world.handed_over);
-    for outcome in [Outcome::Completed, Outcome::Left, Outcome::Emergency, Outcome::WalkedAway, Outcome::CallBackAsked]
-    {
+    let every = [Outcome::Completed, Outcome::Left, Outcome::Emergency, Outcome::WalkedAway, Outcome::CallBackAsked];
+    for outcome in every.into_iter().chain([Outcome::ToComeBack]) {
         assert!(world.outcomes.contains(&outcome), "no consultation ended as {outcome:?}");
     }
 }

@@ -3,20 +3,20 @@
 use super::examples::*;
 use super::*;
 use crate::consent::Decision;
-use crate::dossier::{CallBack, ConsultationId, HelpReason, IncidentKind, Outcome, Phone, Questionnaire, SkipReason};
+use crate::dossier::{ConsultationId, HelpReason, IncidentKind, Questionnaire, SkipReason};
 use crate::physician::Authentication;
 use crate::private::PrivateText;
 use crate::reason::ReasonKind;
 use crate::vitals::Measurement::{BloodPressure, Ecg, Glucose, Temperature};
 
-const NOW: Moment = Moment(1_795_305_600_000);
+pub(super) const NOW: Moment = Moment(1_795_305_600_000);
 
 fn name(value: &impl fmt::Debug) -> String {
     let printed = format!("{value:?}");
     printed.chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 
-fn at(inputs: Vec<Input>) -> Journey {
+pub(super) fn at(inputs: Vec<Input>) -> Journey {
     let mut journey = Journey::new(site(), Policy::default());
     for input in inputs {
         let printed = name(&input);
@@ -31,7 +31,7 @@ fn taken(measurement: Measurement) -> Input {
 }
 
 /// The inputs that lead to a stage.
-fn way_to(stage: &str) -> Vec<Input> {
+pub(super) fn way_to(stage: &str) -> Vec<Input> {
     let then = |before: &str, more: Vec<Input>| {
         let mut way = way_to(before);
         way.extend(more);
@@ -64,6 +64,8 @@ fn way_to(stage: &str) -> Vec<Input> {
         "documents" => then("connected", vec![Input::CallEnded(CallEnd::Physician)]),
         "printing" => then("documents", vec![Input::PrintAsked]),
         "questionnaire" => then("documents", vec![Input::Continued]),
+        "come back" => then("waiting", vec![Input::ComeBackAsked(come_back(73, NOW))]),
+        "parked" => then("come back", vec![Input::Continued]),
         "storing" => then("questionnaire", vec![Input::QuestionnaireAnswered(Questionnaire::default())]),
         "storing failed" => then("storing", vec![Input::RecordNotSealed]),
         "forgotten" => then("storing", vec![Input::RecordSealed]),
@@ -108,7 +110,7 @@ const TABLE: &[(&str, &str)] = &[
                 AssistanceStarted InactivityWarned"),
     ("check cable", "Skipped Back>InformationConsent HelpAnswered HelpDone Left>Storing IdentityChecked \
                      EmergencyAsked PresentationChosen AssistanceStarted InactivityWarned"),
-    ("waiting", "WaitingRoomNews PhysicianOffered>MeetPhysician CallBackAsked>Storing Left>Storing IdentityChecked EmergencyAsked \
+    ("waiting", "WaitingRoomNews PhysicianOffered>MeetPhysician CallBackAsked>Storing ComeBackAsked>ComeBack Left>Storing IdentityChecked EmergencyAsked \
                  PresentationChosen AssistanceStarted InactivityWarned"),
     ("meet", "PhysicianOffered PhysicianAccepted>Call PhysicianDeclined>WaitingRoom PhysicianWithdrawn>WaitingRoom \
               CallEnded>WaitingRoom Left>Storing IdentityChecked EmergencyAsked PresentationChosen \
@@ -136,6 +138,9 @@ const TABLE: &[(&str, &str)] = &[
                   EmergencyAsked PresentationChosen AssistanceStarted InactivityWarned"),
     ("questionnaire", "QuestionnaireAnswered>Storing Back>Documents SummaryReceived DocumentReceived Left>Storing \
                        IdentityChecked EmergencyAsked PresentationChosen AssistanceStarted InactivityWarned"),
+    ("come back", "Continued>Storing Back>WaitingRoom Left>Storing IdentityChecked EmergencyAsked PresentationChosen \
+                   AssistanceStarted InactivityWarned"),
+    ("parked", "CameBack>WarningSigns RecordSealed>Forgotten RecordKeptAside>Forgotten RecordNotSealed EmergencyAsked PresentationChosen"),
     ("storing", "RecordSealed>Forgotten RecordKeptAside>Forgotten RecordNotSealed EmergencyAsked PresentationChosen"),
     ("storing failed", "RecordSealed>Forgotten RecordKeptAside>Forgotten RecordNotSealed StoringRetried EmergencyAsked PresentationChosen"),
     ("forgotten", "Continued>Cleaning EmergencyAsked PresentationChosen"),
@@ -349,7 +354,7 @@ fn a_patient_who_walks_away_is_warned_for_at_least_twenty_seconds_and_then_forgo
             assert_eq!(journey.dossier().unwrap().ended, Some((crate::dossier::Outcome::WalkedAway, forgets_at)));
             journey.apply(Input::RecordSealed, forgets_at).unwrap();
         }
-        assert_eq!(*journey.step(), Step::Forgotten { at: forgets_at, recorded: stored, call_back: false });
+        assert_eq!(*journey.step(), Step::Forgotten { at: forgets_at, recorded: stored, promise: Promise::None });
         assert!(journey.dossier().is_none());
     }
     let short = Policy { warning_ms: 5_000, ..Policy::default() };
@@ -544,61 +549,4 @@ fn a_cabin_that_was_stopped_before_it_was_clean_is_cleaned_before_it_opens() {
     let mut open = at(way_to("welcome"));
     open.owe_cleaning(vec![Temperature]);
     assert!(!open.is_to_be_cleaned(), "an open cabin was cleaned");
-}
-
-#[test]
-fn who_sees_no_physician_is_called_back_on_the_number_confirmed_and_the_record_says_so() {
-    // Whether the network was lost just now or has been away all day.
-    let all_day = {
-        let mut way = vec![Input::NetworkLost];
-        way.extend(way_to("waiting"));
-        way
-    };
-    let cut = {
-        let mut way = way_to("interrupted");
-        way.extend([Input::NetworkLost, Input::CallEnded(CallEnd::Failed)]);
-        way
-    };
-    for way in [way_to("waiting"), all_day, cut] {
-        let mut journey = at(way);
-        assert!(journey.may_ask_call_back());
-        let phone = Phone::parse("+33 1 98 76 54 32").unwrap();
-        let asked_at = Moment(NOW.0 + 1_000);
-        let effects = journey.apply(Input::CallBackAsked(phone.clone()), asked_at).unwrap();
-        assert_eq!(effects, [Effect::LeaveWaitingRoom, Effect::SubmitRecord]);
-        let dossier = journey.dossier().unwrap();
-        assert_eq!(dossier.call_back, Some(CallBack { phone, asked_at }));
-        assert_eq!(dossier.ended, Some((Outcome::CallBackAsked, asked_at)));
-        // A cabin that stops now offers the same record again.
-        assert_eq!(journey.apply(Input::Restarted, asked_at).unwrap(), [Effect::SubmitRecord]);
-        // A record that cannot be made asks nobody: it is not promised, and the pharmacist is called.
-        let mut aside = journey.clone();
-        let effects = aside.apply(Input::RecordKeptAside, asked_at).unwrap();
-        assert_eq!(effects, [Effect::CallPharmacist(HelpReason::Record), Effect::Forget]);
-        assert_eq!(*aside.step(), Step::Forgotten { at: asked_at, recorded: true, call_back: false });
-        journey.apply(Input::RecordSealed, asked_at).unwrap();
-        assert_eq!(*journey.step(), Step::Forgotten { at: asked_at, recorded: true, call_back: true });
-        assert!(journey.dossier().is_none());
-    }
-    assert!(!at(way_to("meet")).may_ask_call_back(), "a physician is there");
-}
-
-#[test]
-fn a_call_that_neither_network_nor_picture_carries_any_more_is_lost_and_its_patient_chooses_again() {
-    let away_at = Moment(NOW.0 + 5_000);
-    for stage in ["interrupted", "connecting"] {
-        let mut journey = at(way_to(stage));
-        let lost = Input::CallEnded(CallEnd::Failed);
-        let far = Moment(NOW.0 + 300_000);
-        assert_ne!(journey.timeout_input(far), Some(lost.clone()), "{stage}: a desk that is reached decides");
-        journey.apply(Input::NetworkLost, away_at).unwrap();
-        let lost_at = Moment(away_at.0 + 120_000);
-        assert_eq!(journey.timeout_input(Moment(lost_at.0 - 1)), None);
-        assert_eq!(journey.timeout_input(lost_at), Some(lost.clone()), "{stage}");
-        journey.apply(lost, lost_at).unwrap();
-        assert!(matches!(journey.step(), Step::WaitingRoom { .. }) && journey.may_ask_call_back());
-    }
-    let mut talking = at(way_to("connected"));
-    talking.apply(Input::NetworkLost, away_at).unwrap();
-    assert_eq!(talking.timeout_input(Moment(NOW.0 + 300_000)), None, "the direct line to the page still lives");
 }

@@ -292,6 +292,8 @@ pub(super) fn dossier() -> Dossier {
         questionnaire: Some(Questionnaire { satisfaction: Satisfaction::from_stars(5), ..Questionnaire::default() }),
         help_calls: Vec::new(),
         call_back: None,
+        come_back: None,
+        pauses: Vec::new(),
         ended: Some((Outcome::Completed, Moment(BEGAN + 1_230_000))),
     }
 }

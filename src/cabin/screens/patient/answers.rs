@@ -171,6 +171,7 @@ impl Cabin {
                 ReasonPage::Part => return self.drafts.reason.page = ReasonPage::Kind,
                 ReasonPage::Words => return self.drafts.reason.page = ReasonPage::Part,
             },
+            Step::Welcome => return self.drafts.coming_back = None,
             Step::WarningSigns => {
                 if let Some(before) = self.sign_before() {
                     self.drafts.sign = Some(before);
@@ -258,6 +259,7 @@ impl Cabin {
             Step::Identity if self.drafts.identity.page.before().is_some() => true,
             Step::UsualDoctor if self.drafts.doctor.page != DoctorPage::HasOne => true,
             Step::WaitingRoom { .. } => self.drafts.calling_back,
+            Step::Welcome => self.drafts.coming_back.is_some(),
             _ => self.goes_back(),
         }
     }

@@ -91,6 +91,7 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
             let waiting = app.global::<WaitingRoomAdapter>();
             waiting.set_state(waiting_state(cabin));
             waiting.set_call_back_possible(cabin.may_be_called_back());
+            waiting.set_come_back_possible(cabin.may_come_back());
             waiting.set_position(news.ahead.map_or(1, |ahead| i32::from(ahead) + 1));
             waiting.set_estimate_minutes(news.wait_minutes.map_or(0, i32::from));
             if let Some(consents) = dossier.consents.last() {
@@ -213,10 +214,14 @@ pub fn picture(app: &App, picture: Picture, frame: Option<Frame>) {
 }
 
 impl Cabin {
+    /// No physician can be reached now.
+    pub(crate) fn sees_nobody(&self) -> bool {
+        matches!(waiting_state(self), WaitingState::NoPhysician | WaitingState::LineCut)
+    }
+
     /// No physician can be reached now, though the desk knows this cabin: whoever waits may be called back instead.
     pub(crate) fn may_be_called_back(&self) -> bool {
-        let nobody = matches!(waiting_state(self), WaitingState::NoPhysician | WaitingState::LineCut);
-        nobody && self.settings.call_back && self.journey.may_ask_call_back()
+        self.sees_nobody() && self.settings.call_back && self.journey.may_ask_call_back()
     }
 
     fn ask_call_back(&mut self) {

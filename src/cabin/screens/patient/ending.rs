@@ -1,7 +1,7 @@
 //! Documents, questionnaire, forgotten, cleaning.
 
 use consult::dossier::{ConsultationId, Dossier, Questionnaire, Satisfaction};
-use consult::journey::{Input, Paper, Step};
+use consult::journey::{Input, Paper, Promise, Step};
 use consult::physician::{DocumentKind, NextCare};
 use consult::vitals::Measurement;
 use drivers::ports::system_clock;
@@ -86,9 +86,15 @@ pub fn show(app: &App, cabin: &Cabin, screen: Screen) {
             questions.set_easy(value(1));
             questions.set_would_have_gone_elsewhere(value(2));
         }
-        Step::Forgotten { at, recorded, call_back } => {
+        Step::Forgotten { at, recorded, promise } => {
             let forgotten = app.global::<ForgottenAdapter>();
-            forgotten.set_call_back(*call_back);
+            forgotten.set_call_back(*promise == Promise::CallBack);
+            let until = if let Promise::ComeBack { until } = promise { Some(*until) } else { None };
+            forgotten.set_come_back(until.is_some());
+            if let Some(until) = until {
+                forgotten.set_until_day(words::screen_date(until));
+                forgotten.set_until(words::screen_time(until));
+            }
             forgotten.set_at(words::screen_time(*at));
             // This record is the last one: the server's proof is later than its sealing, and nothing waits any more.
             let stored = cabin.outbox_status.as_ref().is_some_and(|status| {

@@ -1,0 +1,114 @@
+//! No physician can be seen: the patient leaves with a code, is forgotten, and comes back to what was said and measured.
+
+use anyhow::{Context, Result, ensure};
+use whole_cabin::memory::Trace;
+use whole_cabin::process::{PATIENCE, until};
+use whole_cabin::screen::containing;
+
+use super::{Visit, person, start_outbox_to_the_desk};
+
+const CUT: &str = "La liaison avec le médecin est coupée";
+const SHOWN: &str = "Code : ";
+
+#[test]
+fn a_patient_whom_no_physician_can_see_comes_back_with_a_code_to_all_that_was_said_and_measured() -> Result<()> {
+    // No desk since the morning.
+    let mut visit = Visit::open("comes back", (1280, 800), |site| {
+        start_outbox_to_the_desk(site)?;
+        site.kill_desk()
+    })?;
+    visit.pharmacist_opens()?;
+    visit.patient_says_why()?;
+    visit.patient_says_who()?;
+    visit.patient_agrees()?;
+    visit.measure("Température")?;
+    visit.keep()?;
+    visit.skips("Oxygène et pouls")?;
+    visit.skips("Tension")?;
+
+    visit.step("the patient may rather come back; a killed cabin shows the same code");
+    visit.window.find(CUT)?;
+    visit.screen.keep_picture("comes-back-choice")?;
+    visit.window.press("Revenir plus tard")?;
+    let code = visit.code_shown()?;
+    visit.window.press("Retour")?;
+    visit.window.find(CUT)?;
+    visit.window.press("Revenir plus tard")?;
+    let other = visit.code_shown()?;
+    ensure!(code != other, "a code that was given back is shown again");
+    visit.kill_and_restart()?;
+    ensure!(visit.code_shown()? == other, "the restarted cabin shows another code");
+    visit.screen.keep_picture("comes-back-code")?;
+    visit.window.press("J’ai noté mon code")?;
+    visit.window.find(containing("avec votre code et votre date de naissance"))?;
+    visit.screen.keep_picture("comes-back-forgotten")?;
+    visit.cabin_is_cleaned()?;
+
+    visit.step("nothing of the patient can be read in the cabin, the code no more than the rest");
+    let mut traces = person::traces()?;
+    traces.push(Trace::of(&other)?);
+    traces.push(Trace::of(&format!("{} {}", &other[..4], &other[4..]))?);
+    until("the cabin to hold nothing", PATIENCE, || {
+        let found = visit.site.search_cabin_side(&traces)?;
+        if !found.is_empty() {
+            eprintln!("the cabin holds:\n{found:#?}");
+        }
+        Ok(found.is_empty().then_some(()))
+    })?;
+
+    visit.step("a power cut later the pharmacist opens again; another birth date opens nothing");
+    visit.kill_and_restart()?;
+    visit.pharmacist_opens()?;
+    visit.window.press("Je reviens avec un code")?;
+    visit.types_code(&other, "15071984")?;
+    visit.window.press("Retrouver mon dossier")?;
+    visit.window.find(containing("Ce code et cette date n’ouvrent rien"))?;
+    visit.screen.keep_picture("comes-back-wrong")?;
+    visit.window.press("Retour")?;
+    visit.window.find("Commencer")?;
+
+    visit.step("the code and the birth date open it: the warning signs are asked again, and nothing else");
+    visit.window.press("Je reviens avec un code")?;
+    visit.types_code(&other, "14071984")?;
+    visit.window.press("Retrouver mon dossier")?;
+    visit.patient_has_no_warning_sign()?;
+    visit.window.find(CUT)?;
+
+    visit.step("this time the patient is called back: the record holds what was measured before");
+    visit.window.press("Être rappelé")?;
+    visit.window.find(containing("À quel numéro vous rappeler"))?;
+    visit.window.holds("Téléphone", person::PHONE)?;
+    visit.window.press("Être rappelé")?;
+    visit.window.find(containing("Un médecin vous rappellera au numéro que vous avez donné"))?;
+    visit.cabin_is_cleaned()?;
+    ensure!(visit.window.look("Je reviens avec un code")?.is_none(), "nobody is to come back any more");
+    visit.site.start_desk()?;
+    visit.physician_signs_in()?;
+    visit.outbox_is_drained()?;
+    visit.called_back_are(1)?;
+    visit.physician.press("Je rappelle")?;
+    let shown = visit.physician.text_that("the dossier", "#call-back-dialog", |text| text.contains("37,46"))?;
+    for part in [person::PHONE, person::BIRTH_NAME, person::LINE, "14/07/1984"] {
+        ensure!(shown.contains(part), "no {part:?} in {shown:?}");
+    }
+    visit.close()
+}
+
+impl Visit {
+    /// The eight digits on the screen.
+    fn code_shown(&self) -> Result<String> {
+        self.window.find("Votre code pour revenir")?;
+        let element = self.window.find(containing(SHOWN))?;
+        let code: String = element.name.chars().filter(char::is_ascii_digit).collect();
+        ensure!(code.len() == 8, "{:?} is no code", element.name);
+        Ok(code)
+    }
+
+    fn types_code(&self, code: &str, birth_date: &str) -> Result<()> {
+        self.window.find("Vous revenez")?;
+        self.window.type_into("Code", code)?;
+        self.window.holds("Code", code)?;
+        self.window.type_into("Date de naissance", birth_date)?;
+        self.window.holds("Date de naissance", birth_date).context("the birth date")
+    }
+}
