@@ -38,6 +38,7 @@ mod finger;
 mod glucose_accu_chek;
 mod glucose_phd;
 mod glucose_taidoc;
+pub mod guest;
 mod heart;
 mod light_blink1;
 mod memory_cuff;

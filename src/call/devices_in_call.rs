@@ -4,38 +4,15 @@
 
 use crate::two_peers::{End, connect};
 use crate::*;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-/// How `tests/tools/usb_guest` says that this machine can have no guest.
-const NO_GUEST: i32 = 77;
+use sim::guest::{Guest, gstreamer_registry};
 
 #[test]
 #[ignore = "minutes in an emulated machine: make soak"]
 fn a_camera_and_a_microphone_pulled_out_in_a_call_are_taken_up_when_they_are_back() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/tools/usb_guest");
-    let tests = std::env::current_exe().unwrap();
-    let target: PathBuf = tests.ancestors().nth(3).unwrap().to_owned();
-    // Looking at every plugin of GStreamer takes a minute without KVM: the guest is given the list.
-    let registry = target.join("usb_guest/gstreamer.call.registry");
-    std::fs::create_dir_all(registry.parent().unwrap()).unwrap();
-    let listed = Command::new(&tests).args(["--ignored", "plugins_are_listed"]).env("GST_REGISTRY", &registry).output();
-    assert!(listed.unwrap().status.success() && registry.exists());
-    let mut command = Command::new(script);
-    command.arg("/usr/bin/env").arg(format!("GST_REGISTRY={}", registry.display())).arg("GST_REGISTRY_UPDATE=no");
-    command.arg(&tests).args(["--ignored", "--test-threads=1", "--nocapture", "guest::"]);
-    command.env("USB_GUEST_MODULES", "uvcvideo snd-usb-audio").env("USB_GUEST_SECONDS_MAX", "300");
-    let output = command.env("CARGO_TARGET_DIR", target).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let why = String::from_utf8_lossy(&output.stderr);
-    if output.status.code() == Some(NO_GUEST) {
-        assert!(std::env::var_os("CI").is_none(), "{why}");
-        eprintln!("a_camera_and_a_microphone_in_a_call: SKIPPED, {}", why.trim());
-        return;
-    }
-    eprintln!("{said}{why}");
-    assert!(output.status.success(), "{}: {why}", output.status);
-    assert!(said.contains("test result: ok.") && !said.contains(" 0 passed"), "no test was run in the guest");
+    let inside = gstreamer_registry("plugins_are_listed");
+    let machine = [("USB_GUEST_MODULES", "uvcvideo snd-usb-audio"), ("USB_GUEST_SECONDS_MAX", "300")];
+    let machine = machine.map(|(name, value)| (name, value.to_owned())).to_vec();
+    Guest { filter: &["guest::"], inside, machine }.run("a_camera_and_a_microphone_in_a_call");
 }
 
 #[test]
@@ -47,6 +24,9 @@ fn plugins_are_listed() {
 /// What runs in the guest.
 mod guest {
     use super::*;
+    use std::path::Path;
+    use std::process::Command;
+
     use sim::{CameraMode, Stream};
 
     /// Everything here is some 30 times slower than on a processor.

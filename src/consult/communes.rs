@@ -337,20 +337,10 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_typed_is_answered_before_the_next_one() {
-        let started = std::time::Instant::now();
+    fn the_first_letters_of_a_name_find_something() {
         prepare();
-        let prepared = started.elapsed();
-        let queries = ["s", "sa", "saint", "saint m", "paris", "st jean de", "les", "la r", "750", "aix provence"];
-        let times = queries.iter().cycle().take(100).map(|query| {
-            let started = std::time::Instant::now();
-            assert!(!search(query, Scope::BirthPlaces, 8).is_empty());
-            started.elapsed()
-        });
-        let mut times: Vec<_> = times.collect();
-        times.sort();
-        eprintln!("index {prepared:?}, p50 {:?}, p95 {:?}", times[50], times[95]);
-        // The aim is 10 ms in a release build; here nothing is optimised and other tests run.
-        assert!(times[50].as_millis() < 100, "p50 {:?}", times[50]);
+        for query in ["s", "sa", "saint", "saint m", "paris", "st jean de", "les", "la r", "750", "aix provence"] {
+            assert!(!search(query, Scope::BirthPlaces, 8).is_empty(), "{query}");
+        }
     }
 }

@@ -3,19 +3,18 @@
 //! This machine may have no USB. The tests below start a virtual machine whose kernel has (`tests/tools/usb_guest`) and
 //! run this same program in it: there the tests of [`guest`] plug simulated devices into the kernel's virtual ports.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
+
+use sim::guest::{Guest, skip};
 
 mod card_service;
-
-/// How `tests/tools/usb_guest` says that this machine can have no guest.
-const NO_GUEST: i32 = 77;
 
 #[test]
 fn devices_on_usb_are_read_on_a_real_kernel() {
     // About 100 s on a quiet machine.
-    let settings = [("USB_GUEST_SECONDS_MAX", "420")];
-    in_the_guest("devices_on_usb_are_read_on_a_real_kernel", &["guest::", "--skip", "guest::cards::"], &settings);
+    let machine = vec![("USB_GUEST_SECONDS_MAX", "420".to_owned())];
+    let filter = &["guest::", "--skip", "guest::cards::"];
+    Guest { filter, inside: Vec::new(), machine }.run("devices_on_usb_are_read_on_a_real_kernel");
 }
 
 #[test]
@@ -26,34 +25,8 @@ fn cards_in_a_reader_on_usb_are_read_on_a_real_kernel() {
         skip(name, &format!("there is no {missing}: tests/tools/install test installs it"));
         return;
     }
-    in_the_guest(name, &["guest::cards::"], &[("USB_GUEST_CARD", "yes")]);
-}
-
-/// What this machine has not, the one that decides must have.
-fn skip(test: &str, why: &str) {
-    assert!(std::env::var_os("CI").is_none(), "{why}");
-    eprintln!("{test}: SKIPPED, {}", why.trim());
-}
-
-/// Runs the tests of this program that `filter` selects in a guest.
-fn in_the_guest(test: &str, filter: &[&str], settings: &[(&str, &str)]) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/tools/usb_guest");
-    let tests = std::env::current_exe().unwrap();
-    let mut command = Command::new(script);
-    command.arg(&tests).args(["--ignored", "--test-threads=1", "--nocapture"]).args(filter);
-    command.envs(settings.iter().copied());
-    // Where this build is, whatever it was told: what is fetched is kept there.
-    let target: Option<PathBuf> = tests.ancestors().nth(3).map(Path::to_owned);
-    let output = command.env("CARGO_TARGET_DIR", target.unwrap()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let why = String::from_utf8_lossy(&output.stderr);
-    if output.status.code() == Some(NO_GUEST) {
-        skip(test, &why);
-        return;
-    }
-    eprintln!("{said}");
-    assert!(output.status.success(), "{}: {why}", output.status);
-    assert!(said.contains("test result: ok.") && !said.contains(" 0 passed"), "no test was run in the guest");
+    let machine = vec![("USB_GUEST_CARD", "yes".to_owned())];
+    Guest { filter: &["guest::cards::"], inside: Vec::new(), machine }.run(name);
 }
 
 /// What runs in the guest.

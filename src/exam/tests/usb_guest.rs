@@ -4,38 +4,14 @@
 //!
 //! `tests/tools/usb_guest` runs this same program in the guest; there it runs the tests below that are ignored here.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-/// How `tests/tools/usb_guest` says that this machine can have no guest.
-const NO_GUEST: i32 = 77;
+use sim::guest::{Guest, gstreamer_registry};
 
 #[test]
 fn a_camera_and_a_stethoscope_are_used_on_a_real_kernel() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/tools/usb_guest");
-    let tests = std::env::current_exe().unwrap();
-    // Where this build is, whatever it was told: what is fetched is kept there.
-    let target: PathBuf = tests.ancestors().nth(3).unwrap().to_owned();
-    // Looking at every plugin of GStreamer takes a minute without KVM: the guest is given the list.
-    let registry = target.join("usb_guest/gstreamer.registry");
-    std::fs::create_dir_all(registry.parent().unwrap()).unwrap();
-    let listed = Command::new(&tests).args(["--ignored", "plugins_are_listed"]).env("GST_REGISTRY", &registry).output();
-    assert!(listed.unwrap().status.success() && registry.exists());
-    let mut command = Command::new(script);
-    command.arg("/usr/bin/env").arg(format!("GST_REGISTRY={}", registry.display())).arg("GST_REGISTRY_UPDATE=no");
-    command.arg(&tests).args(["--ignored", "--test-threads=1", "--nocapture", "guest::"]);
-    command.env("USB_GUEST_MODULES", "uvcvideo evdev snd-usb-audio").env("USB_GUEST_SECONDS_MAX", "400");
-    let output = command.env("CARGO_TARGET_DIR", target).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let why = String::from_utf8_lossy(&output.stderr);
-    if output.status.code() == Some(NO_GUEST) {
-        assert!(std::env::var_os("CI").is_none(), "{why}");
-        eprintln!("a_camera_and_a_stethoscope_are_used_on_a_real_kernel: SKIPPED, {}", why.trim());
-        return;
-    }
-    eprintln!("{said}");
-    assert!(output.status.success(), "{}: {why}", output.status);
-    assert!(said.contains("test result: ok.") && !said.contains(" 0 passed"), "no test was run in the guest");
+    let inside = gstreamer_registry("plugins_are_listed");
+    let machine = [("USB_GUEST_MODULES", "uvcvideo evdev snd-usb-audio"), ("USB_GUEST_SECONDS_MAX", "400")];
+    let machine = machine.map(|(name, value)| (name, value.to_owned())).to_vec();
+    Guest { filter: &["guest::"], inside, machine }.run("a_camera_and_a_stethoscope_are_used_on_a_real_kernel");
 }
 
 #[test]
