@@ -33,11 +33,10 @@
 //! Nothing here grows without limit: events wait in the caller's bounded queue (data channels then exert
 //! back-pressure on the page), pictures in slots of one, packets in bounded queues that drop.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use gstreamer as gst;
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -53,6 +52,7 @@ mod counts;
 #[allow(clippy::print_stderr, reason = "what happens in the guest, and what was skipped, is printed")]
 mod devices_in_call;
 pub mod estimator;
+mod event;
 mod feedback;
 pub mod instrument;
 mod news;
@@ -63,14 +63,17 @@ pub mod policy;
 mod progress;
 mod relay;
 mod run;
+mod settings;
 mod studio;
 #[cfg(test)]
 #[allow(clippy::print_stdout, reason = "the seed of a random test is printed")]
 mod two_peers;
 
+pub use event::{CallError, CallEvent, Candidate, Fault, Part, Stats};
 pub use media::{Frame, SoundBlock};
 pub use progress::{ENCRYPTION_MAX, ROUTE_MAX, Stuck};
 pub use relay::{RELAYS_MAX, RelayTrouble, Relayed, Transport};
+pub use settings::{AudioSink, AudioSource, IceServer, Picture, Settings, Spared, VideoSource};
 
 /// A longer data channel message is refused in both directions.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
@@ -87,338 +90,6 @@ pub const LABEL_BYTES_MAX: usize = 64;
 
 /// Two requests for a key frame come at least this far apart: key frames are large.
 const KEY_FRAME_EVERY: Duration = Duration::from_millis(400);
-
-/// What a call is made with.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// STUN and TURN servers; none are needed on one machine or one local network.
-    pub ice_servers: Vec<IceServer>,
-    /// A PEM file of authorities for the certificates of `turns:` servers, trusted besides the system's.
-    pub authority_file: Option<PathBuf>,
-    /// Nothing but relays: the far end learns no address of this network, and no direct way is tried.
-    pub relays_only: bool,
-    /// The camera.
-    pub video_source: VideoSource,
-    /// The microphone.
-    pub audio_source: AudioSource,
-    /// The loudspeaker or headset.
-    pub audio_sink: AudioSink,
-    /// What is never chosen by itself.
-    pub spared: Spared,
-    /// The picture sent.
-    pub picture: Picture,
-    /// What the picture may take at most, in bits a second. The policy stays below on a narrow line.
-    pub picture_bits_per_second_max: u32,
-    /// How long packets are kept to put them in order, in milliseconds, 2,000 at most. Longer by itself where packets
-    /// are lost and the round trip is long, so that a packet sent again comes in time.
-    pub jitter_milliseconds: u32,
-}
-
-/// The files of cameras (`/dev/video2`) and sound cards (`hw:1`) that [`VideoSource::Auto`] and [`AudioSource::Auto`]
-/// never choose: those of an examination. Asked at each choice, since a file's number is another after each plugging.
-#[derive(Clone, Default)]
-pub struct Spared(Option<Arc<dyn Fn() -> Vec<String> + Send + Sync>>);
-
-impl Spared {
-    /// Those that `files` names, which may look into the kernel's tree.
-    pub fn by(files: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Spared {
-        Spared(Some(Arc::new(files)))
-    }
-
-    fn files(&self) -> Vec<String> {
-        self.0.as_ref().map(|files| files()).unwrap_or_default()
-    }
-}
-
-impl std::fmt::Debug for Spared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Spared(some)" } else { "Spared(none)" })
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            ice_servers: Vec::new(),
-            authority_file: None,
-            relays_only: false,
-            video_source: VideoSource::Auto,
-            audio_source: AudioSource::Auto,
-            audio_sink: AudioSink::Auto,
-            spared: Spared::default(),
-            picture: Picture { width: 640, height: 480, frames_per_second: 30 },
-            picture_bits_per_second_max: 1_000_000,
-            jitter_milliseconds: 200,
-        }
-    }
-}
-
-/// One STUN or TURN server.
-#[derive(Clone, PartialEq, Eq)]
-pub struct IceServer {
-    /// For example `stun:stun.example.org:3478`, `turn:turn.example.org:3478?transport=udp`, the same with
-    /// `?transport=tcp`, or `turns:turn.example.org:443`. [`RELAYS_MAX`] of TURN in a call.
-    pub urls: Vec<String>,
-    /// Empty for STUN.
-    pub username: String,
-    /// Empty for STUN.
-    pub credential: String,
-}
-
-/// The credential is never printed.
-impl fmt::Debug for IceServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "IceServer {:?}", self.urls)
-    }
-}
-
-/// Where the picture comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum VideoSource {
-    /// The first camera found; the test picture where there is none.
-    Auto,
-    /// A V4L2 device, for example `/dev/video0`.
-    Device(String),
-    /// A moving ball, and in its upper left corner, as white and black squares, when it was made.
-    TestPicture,
-    /// Rings that run: every pixel changes, so that the encoder needs all that it may spend. For measurements.
-    BusyPicture,
-    /// None: no picture is offered to the far end, nor sent.
-    Off,
-}
-
-/// Where the sound comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AudioSource {
-    /// The first microphone found; the test tone where there is none.
-    Auto,
-    /// An ALSA device, for example `hw:1,0`.
-    Device(String),
-    /// A quiet tone.
-    TestTone,
-    /// None: no sound is offered to the far end, nor sent.
-    Off,
-}
-
-/// Where the far end is heard.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AudioSink {
-    /// The first loudspeaker found; nowhere, with a [`Fault`], where there is none.
-    Auto,
-    /// An ALSA device, for example `hw:1,0`.
-    Device(String),
-    /// Nowhere.
-    Silent,
-}
-
-/// The size of the picture sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Picture {
-    /// Pixels a row, 160 to 1920, even.
-    pub width: u32,
-    /// Rows, 120 to 1080, even.
-    pub height: u32,
-    /// 5 to 30.
-    pub frames_per_second: u32,
-}
-
-/// A candidate as browsers exchange them (`RTCIceCandidateInit`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// `candidate:...`; empty says that no more will come.
-    pub candidate: String,
-    /// The section of the description, by its identifier.
-    pub sdp_mid: Option<String>,
-    /// The section of the description, by its number.
-    pub sdp_m_line_index: Option<u16>,
-}
-
-/// What a call tells.
-#[derive(Clone, PartialEq)]
-pub enum CallEvent {
-    /// To be sent to the page, after the answer.
-    LocalCandidate(Candidate),
-    /// Picture, sound and data flow.
-    Connected,
-    /// Nothing has been heard for three seconds; it may come back.
-    Interrupted,
-    /// It came back.
-    Resumed,
-    /// It will not come by itself: close this call and start another.
-    Stuck(Stuck),
-    /// The channel can be written to.
-    ChannelOpen {
-        /// Its label.
-        channel: String,
-    },
-    /// The page closed the channel.
-    ChannelClosed {
-        /// Its label.
-        channel: String,
-    },
-    /// A message, at most [`MESSAGE_BYTES_MAX`].
-    Data {
-        /// The label of its channel.
-        channel: String,
-        /// What was sent.
-        bytes: Bytes,
-        /// Whether it was sent as text (then `bytes` is UTF-8, if the page is honest).
-        text: bool,
-    },
-    /// Every two seconds while connected.
-    Stats(Stats),
-    /// A part of the cabin needs attention. The call goes on without it.
-    Fault(Fault),
-    /// A part works that was missing or had broken: plugged in (again), it was taken up in the same streams.
-    Restored(Part),
-    /// The call is over.
-    Ended,
-}
-
-/// Data is of a patient: only its length is printed.
-impl fmt::Debug for CallEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CallEvent::LocalCandidate(_) => write!(f, "LocalCandidate"),
-            CallEvent::Connected => write!(f, "Connected"),
-            CallEvent::Interrupted => write!(f, "Interrupted"),
-            CallEvent::Resumed => write!(f, "Resumed"),
-            CallEvent::Stuck(why) => write!(f, "Stuck({why:?})"),
-            CallEvent::ChannelOpen { channel } => write!(f, "ChannelOpen({channel:?})"),
-            CallEvent::ChannelClosed { channel } => write!(f, "ChannelClosed({channel:?})"),
-            CallEvent::Data { channel, bytes, .. } => write!(f, "Data({channel:?}, {} bytes)", bytes.len()),
-            CallEvent::Stats(stats) => write!(f, "{stats:?}"),
-            CallEvent::Fault(fault) => write!(f, "Fault({fault:?})"),
-            CallEvent::Restored(part) => write!(f, "Restored({part:?})"),
-            CallEvent::Ended => write!(f, "Ended"),
-        }
-    }
-}
-
-/// How the call goes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Stats {
-    /// There and back, in milliseconds, where the far end has reported it.
-    pub round_trip_milliseconds: Option<u32>,
-    /// What the line to the far end carries, as estimated, in bits a second.
-    pub line_bits_per_second: u32,
-    /// What the picture may take of it now, in bits a second.
-    pub picture_bits_per_second: u32,
-    /// Rows of the picture that is sent.
-    pub picture_height: u32,
-    /// The picture is single stills: the line is too narrow for one that moves.
-    pub stills: bool,
-    /// Packets that were lost on the way here in the last two seconds, sent again or not, in thousandths.
-    pub received_lost_thousandths: u32,
-    /// How long what is received is kept before it is shown and heard, in milliseconds.
-    pub kept_milliseconds: u32,
-    /// Sent since the last report, in bits a second, picture and sound.
-    pub sent_bits_per_second: u32,
-    /// Received since the last report, in bits a second, picture and sound.
-    pub received_bits_per_second: u32,
-    /// Lost on the way to the far end in the last second, in thousandths.
-    pub lost_thousandths: u32,
-    /// Pictures of the far end handed to the screen since the start.
-    pub remote_pictures: u64,
-    /// The microphone's loudest tenth of a second since the last report, in decibels below full scale
-    /// (0 is full, -120 silence).
-    pub microphone_decibels: f32,
-    /// The far end's voice, likewise.
-    pub remote_decibels: f32,
-}
-
-/// What of the cabin a call needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// The room camera.
-    Camera,
-    /// The microphone, of a headset or not.
-    Microphone,
-    /// The loudspeaker, or a headset's.
-    Loudspeaker,
-}
-
-/// What a technician or pharmacist can mend. The call goes on, and looks every two seconds whether a missing part is
-/// plugged in (again).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// No camera is plugged in: the test picture is sent.
-    NoCamera,
-    /// The camera stopped or did not start: check its cable. The test picture is sent.
-    CameraLost {
-        /// GStreamer's words, for the telephone.
-        why: String,
-    },
-    /// No microphone is plugged in: the test tone is sent.
-    NoMicrophone,
-    /// The microphone stopped or did not start: check its cable. The test tone is sent.
-    MicrophoneLost {
-        /// GStreamer's words, for the telephone.
-        why: String,
-    },
-    /// No loudspeaker or headset is plugged in: the far end is not heard.
-    NoLoudspeaker,
-    /// The loudspeaker stopped or did not start: check its cable. The far end is not heard.
-    LoudspeakerLost {
-        /// GStreamer's words, for the telephone.
-        why: String,
-    },
-    /// The far end's picture or sound could not be decoded; it is tried again.
-    Undecodable {
-        /// GStreamer's words, for the telephone.
-        why: String,
-    },
-    /// A TURN server does not relay, or no longer: of no weight as long as another path is found. After
-    /// [`RelayTrouble::Lost`] the page should be asked for an offer that restarts ICE, which finds one.
-    Relay {
-        /// As it was given in the settings.
-        url: String,
-        /// What stands in the way.
-        why: RelayTrouble,
-    },
-}
-
-/// Why a call refused what was asked of it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    /// A part of GStreamer is missing or broken: install the packages that the README names.
-    #[error("the media engine does not work: {why}")]
-    NoMedia {
-        /// GStreamer's words.
-        why: String,
-    },
-    /// The far end's description or candidate cannot be used.
-    #[error("the far end's proposal was refused: {why}")]
-    Refused {
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Longer than its limit.
-    #[error("{what} of {bytes} bytes exceeds {max} bytes")]
-    TooLong {
-        /// What it is.
-        what: &'static str,
-        /// Its length.
-        bytes: usize,
-        /// The limit.
-        max: usize,
-    },
-    /// The page has not opened that channel, or has closed it.
-    #[error("the channel {channel} is not open")]
-    NotOpen {
-        /// Its label.
-        channel: String,
-    },
-    /// Too much waits to be sent on that channel; the line is slow or cut.
-    #[error("the channel {channel} is full")]
-    Full {
-        /// Its label.
-        channel: String,
-    },
-    /// The call is closed.
-    #[error("the call is over")]
-    Closed,
-}
 
 /// The open channels, by label.
 type Channels = Arc<std::sync::Mutex<HashMap<String, Arc<dyn DataChannel>>>>;
@@ -449,7 +120,7 @@ impl Call {
     pub async fn start(settings: Settings, events: mpsc::Sender<CallEvent>) -> Result<Call, CallError> {
         static CALLS: AtomicU64 = AtomicU64::new(0);
         let number = CALLS.fetch_add(1, Ordering::Relaxed);
-        let settings = within_limits(settings);
+        let settings = settings.within_limits();
         // Both may block for some milliseconds.
         tokio::task::spawn_blocking(gst::init)
             .await
@@ -664,14 +335,6 @@ impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Call")
     }
-}
-
-fn within_limits(mut settings: Settings) -> Settings {
-    let picture = &mut settings.picture;
-    picture.width = picture.width.clamp(160, 1_920) & !1;
-    picture.height = picture.height.clamp(120, 1_080) & !1;
-    picture.frames_per_second = picture.frames_per_second.clamp(5, 30);
-    settings
 }
 
 /// The user name fragment of a description, which differs in every offer and every restart of ICE (RFC 8839, 5.4).

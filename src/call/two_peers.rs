@@ -1,6 +1,7 @@
 //! Two ends of our own, without a browser. The one that calls is a cabin too, made to offer.
 
 use crate::*;
+use bytes::Bytes;
 use std::time::Duration;
 use webrtc::data_channel::RTCDataChannelInit;
 
