@@ -11,7 +11,7 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
 /// The fixed part of an RTP header.
-const RTP_HEADER_BYTES: u64 = 12;
+pub(crate) const RTP_HEADER_BYTES: u64 = 12;
 
 /// What is counted in the tasks and told in the stats.
 #[derive(Debug, Default)]

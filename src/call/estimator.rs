@@ -312,6 +312,9 @@ mod tests {
         voice_at: Duration,
         picture_at: Duration,
         report_at: Duration,
+        /// One report in so many is lost on its way back.
+        reports_lost: Option<u32>,
+        chance: StdRng,
         /// How long voice packets took, since it was last cleared.
         voice: Vec<Duration>,
     }
@@ -329,6 +332,8 @@ mod tests {
                 voice_at: Duration::ZERO,
                 picture_at: Duration::ZERO,
                 report_at: Duration::ZERO,
+                reports_lost: None,
+                chance: StdRng::seed_from_u64(!seed),
                 voice: Vec::new(),
             }
         }
@@ -372,7 +377,8 @@ mod tests {
                             });
                         let fates = fates.collect();
                         self.reported = last + 1;
-                        if self.line.conditions().bits_per_second > 0 {
+                        let lost = self.reports_lost.is_some_and(|one_in| self.chance.random_ratio(1, one_in));
+                        if self.line.conditions().bits_per_second > 0 && !lost {
                             self.reports.push_back((self.now + self.line.conditions().delay, fates));
                         }
                     }
@@ -418,6 +424,19 @@ mod tests {
             }
             let queued = bench.voice_queued();
             assert!(queued < Duration::from_millis(250), "{queued:?}");
+        }
+    }
+
+    #[test]
+    fn reports_that_are_lost_take_nothing_away() {
+        for seed in 1..=5 {
+            let mut bench = Bench::new(RURAL, seed);
+            bench.reports_lost = Some(20);
+            bench.run(RURAL, 20);
+            for _ in 0..6 {
+                bench.run(RURAL, 5);
+                assert!((180_000..=400_000).contains(&bench.bits()), "{}", bench.bits());
+            }
         }
     }
 

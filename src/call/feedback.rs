@@ -1,15 +1,18 @@
 //! What the two ends tell each other about packets, between the library and our own decisions: the estimator's
-//! plug, the far end's requests for a key frame, and which lost packets are worth sending again.
+//! plug, which packets the far end spoke of at all, its requests for a key frame, and which lost packets are worth
+//! sending again.
 
 use crate::estimator::{Estimate, Estimator, Fate, SILENCE};
+use crate::lock;
 use rtc::interceptor::{Attribute, BandwidthEstimator, Interceptor, Packet, PacketReport, StreamInfo, TaggedPacket};
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
 use rtc::sansio::Protocol;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -19,12 +22,85 @@ const BYTES_AROUND: usize = 20 + 8 + 10;
 const ANSWERED_MAX: usize = 4_096;
 /// Packets sent again may take this share of what the line carries: what a line loses beyond that comes as a key frame.
 const SHARE_OF_LINE: f64 = 0.25;
+/// And so much in any case, in bits a second: on the narrowest line a picture consists of few packets, each of which counts.
+const SHARE_MIN: f64 = 24_000.0;
 /// A packet is not sent again sooner, however short the way.
 const AGAIN_AFTER_MIN: Duration = Duration::from_millis(30);
+
+/// Reports of the far end that are remembered: the library asks of a packet once, with the next report that comes.
+const REPORTS_MAX: usize = 64;
+
+/// Which packets the far end's last reports spoke of, by transport-wide number: the first, and how many. A report that is
+/// itself lost says nothing of its packets; the library takes them for lost (`rtpfb/history.rs`, "never acknowledged, so a
+/// loss"), which on a line that loses one packet in twenty both ways doubles the loss, in bursts that look like a full
+/// queue.
+#[derive(Clone, Default)]
+pub(crate) struct SpokenOf(Arc<Mutex<VecDeque<(u16, u16)>>>);
+
+impl SpokenOf {
+    fn add(&self, first: u16, packets: u16) {
+        let mut reports = lock(&self.0);
+        if reports.len() == REPORTS_MAX {
+            reports.pop_front();
+        }
+        reports.push_back((first, packets));
+    }
+
+    fn includes(&self, number: u16) -> bool {
+        lock(&self.0).iter().any(|(first, packets)| number.wrapping_sub(*first) < *packets)
+    }
+}
+
+/// Reads the far end's reports before the library does.
+#[derive(Default)]
+pub(crate) struct Reports {
+    pub(crate) spoken_of: SpokenOf,
+    incoming: VecDeque<TaggedPacket>,
+    outgoing: VecDeque<TaggedPacket>,
+}
+
+impl Protocol<TaggedPacket, TaggedPacket, ()> for Reports {
+    type Rout = TaggedPacket;
+    type Wout = TaggedPacket;
+    type Eout = ();
+    type Error = rtc::shared::error::Error;
+    type Time = Instant;
+
+    fn handle_read(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
+        if let Packet::Rtcp(packets) = &message.message.packet {
+            for report in packets.iter().filter_map(|packet| packet.as_any().downcast_ref::<TransportLayerCc>()) {
+                self.spoken_of.add(report.base_sequence_number, report.packet_status_count);
+            }
+        }
+        self.incoming.push_back(message);
+        Ok(())
+    }
+
+    fn poll_read(&mut self) -> Option<Self::Rout> {
+        self.incoming.pop_front()
+    }
+
+    fn handle_write(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
+        self.outgoing.push_back(message);
+        Ok(())
+    }
+
+    fn poll_write(&mut self) -> Option<Self::Wout> {
+        self.outgoing.pop_front()
+    }
+}
+
+impl Interceptor for Reports {
+    fn bind_local_stream(&mut self, _: &StreamInfo) {}
+    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
+    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
+    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
+}
 
 /// The estimator, fed by the library's transport-wide feedback.
 pub(crate) struct Plug {
     estimator: Estimator,
+    spoken_of: SpokenOf,
     start: Instant,
     /// When the estimator next looks at the time.
     next_at: Instant,
@@ -33,10 +109,10 @@ pub(crate) struct Plug {
 
 impl Plug {
     /// With the estimate at its other end, which changes with each report.
-    pub(crate) fn new(maximum: u32, start: Instant) -> (Plug, watch::Receiver<Estimate>) {
+    pub(crate) fn new(maximum: u32, start: Instant, spoken_of: SpokenOf) -> (Plug, watch::Receiver<Estimate>) {
         let estimator = Estimator::new(maximum);
         let (out, estimate) = watch::channel(estimator.estimate());
-        (Plug { estimator, start, next_at: start, out }, estimate)
+        (Plug { estimator, spoken_of, start, next_at: start, out }, estimate)
     }
 
     fn publish(&self) {
@@ -49,6 +125,7 @@ impl BandwidthEstimator for Plug {
     fn on_reports(&mut self, now: Instant, reports: &[PacketReport]) {
         let fates: Vec<Fate> = reports
             .iter()
+            .filter(|report| report.arrived || self.spoken_of.includes(report.twcc_sequence_number))
             .map(|report| Fate {
                 size_bytes: report.size + BYTES_AROUND,
                 departed_at: report.departure.saturating_duration_since(self.start),
@@ -105,7 +182,7 @@ impl Retransmissions {
     /// Leaves of a request what is worth an answer.
     fn worth(&mut self, now: Instant, request: &TransportLayerNack) -> Vec<NackPair> {
         let Estimate { bits_per_second, round_trip, .. } = *self.line.borrow();
-        let share = f64::from(bits_per_second) * SHARE_OF_LINE;
+        let share = (f64::from(bits_per_second) * SHARE_OF_LINE).max(SHARE_MIN);
         let elapsed = self.counted_at.replace(now).map_or(1.0, |at| now.saturating_duration_since(at).as_secs_f64());
         self.allowed = (self.allowed + share * elapsed).min(share);
         if self.allowed <= 0.0 {
@@ -271,6 +348,40 @@ mod tests {
 
     fn answered(asked: &mut Retransmissions, now: Instant, packets: &[u16]) -> Vec<u16> {
         asked.worth(now, &request(packets)).iter().map(|pair| pair.packet_id).collect()
+    }
+
+    fn report(number: u16, arrived: bool, now: Instant) -> PacketReport {
+        PacketReport {
+            ssrc: 1,
+            id: u64::from(number),
+            rtp_sequence_number: number,
+            is_twcc: true,
+            twcc_sequence_number: number,
+            size: 1_000,
+            arrived,
+            departure: now,
+            arrival: arrived.then_some(Duration::from_millis(u64::from(number) * 10)),
+            ecn: rtc::rtcp::transport_feedbacks::cc_feedback_report::Ecn::NotEct,
+        }
+    }
+
+    #[test]
+    fn a_packet_of_which_the_far_end_did_not_speak_is_not_lost() {
+        let lost = |spoken: &[(u16, u16)]| {
+            let (start, reports) = (Instant::now(), SpokenOf::default());
+            let (mut plug, line) = Plug::new(1_000_000, start, reports.clone());
+            spoken.iter().for_each(|(first, packets)| reports.add(*first, *packets));
+            // 65,530 to 65,533 came, then four of a report that never arrived, across the end of numbers, then four.
+            let all = (0..12_u16).map(|step| (65_530_u16.wrapping_add(step), !(4..8).contains(&step)));
+            let all: Vec<PacketReport> = all.map(|(number, arrived)| report(number, arrived, start)).collect();
+            plug.on_reports(start + Duration::from_secs(1), &all);
+            line.borrow().lost_thousandths
+        };
+        assert_eq!(lost(&[(65_530, 4), (2, 4)]), 0, "nothing was said of them");
+        assert_eq!(lost(&[(65_530, 4), (65_534, 8)]), 333, "they were said to be missing");
+        let many = SpokenOf::default();
+        (0..1_000).for_each(|first| many.add(first, 1));
+        assert!(many.includes(999) && !many.includes(0), "memory is bounded");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The WebRTC side: one peer connection, its codecs, its feedback, its addresses.
 
 use crate::estimator::Estimate;
-use crate::feedback::{KeyFrameRequests, Plug, Retransmissions};
+use crate::feedback::{KeyFrameRequests, Plug, Reports, Retransmissions};
 use crate::policy::{INSTRUMENT_SOUND_ON_THE_WIRE, Sound};
 use crate::progress::Sign;
 use crate::relay::{Detour, Relays, Transport, is_relay};
@@ -103,7 +103,8 @@ impl Peer {
     pub(crate) async fn open(call: &Settings, news: mpsc::Sender<PeerNews>) -> Result<Peer, CallError> {
         let mut engine = codecs()?;
         let most = Sound::WIDE.on_the_wire() + INSTRUMENT_SOUND_ON_THE_WIRE;
-        let (plug, line) = Plug::new(call.picture_bits_per_second_max + most, now());
+        let reports = Reports::default();
+        let (plug, line) = Plug::new(call.picture_bits_per_second_max + most, now(), reports.spoken_of.clone());
         let resent_bytes = Arc::new(AtomicU64::new(0));
         let again = Retransmissions::new(line.clone(), Arc::clone(&resent_bytes));
         let (picture_ssrc, sound_ssrc) = (rand::random(), rand::random());
@@ -111,7 +112,7 @@ impl Peer {
         let requests = KeyFrameRequests::new(instrument_picture_ssrc);
         let key_frame_asked = Arc::clone(&requests.asked);
         let instrument_key_frame_asked = Arc::clone(&requests.asked_of_instrument);
-        let registry = feedback(&mut engine, plug, again, requests)?;
+        let registry = feedback(&mut engine, reports, plug, again, requests)?;
         let relays = Arc::new(Relays::new(&call.ice_servers, call.authority_file.as_deref(), news.clone())?);
         let others = call.ice_servers.iter().flat_map(|server| &server.urls).filter(|url| !is_relay(url)).cloned();
         // The account at our own gate: any will do, none would be refused by the library.
@@ -259,6 +260,7 @@ fn codecs() -> Result<MediaEngine, CallError> {
 /// the voice behind key frames.
 fn feedback(
     engine: &mut MediaEngine,
+    reports: Reports,
     plug: Plug,
     again: Retransmissions,
     requests: KeyFrameRequests,
@@ -270,6 +272,7 @@ fn feedback(
         engine.register_header_extension(RTCRtpHeaderExtensionCapability { uri }, kind, None).map_err(refused)?;
     }
     let registry = Registry::new()
+        .with(Slot::from(500), reports)
         .with(Slot::CongestionControl, CongestionControlBuilder::new(plug).build())
         .with(Slot::TwccSender, TwccSenderBuilder::new().build())
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build());

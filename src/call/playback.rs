@@ -40,7 +40,7 @@ impl Playback {
         let description = format!(
             "{} ! rtpvp8depay name=depay request-keyframe=true wait-for-keyframe=true ! vp8dec threads=1 ! \
              videoscale ! videoconvert ! video/x-raw,format=RGBA,width=[16,{SCREEN_SIDE_MAX}],height=[16,{SCREEN_SIDE_MAX}],pixel-aspect-ratio=1/1 ! \
-             appsink name=screen sync=true max-buffers=2 drop=true qos=true",
+             appsink name=screen sync=true max-buffers=2 drop=true",
             entry_description(settings, "video", "VP8", 90_000, payload_type)
         );
         let running = Running::build(
@@ -115,9 +115,14 @@ impl Playback {
         }
     }
 
-    /// Takes one RTP packet as it came; false when the pipeline is broken.
-    pub(crate) fn push(&self, packet: bytes::Bytes) -> bool {
-        self.entry.push_buffer(gst::Buffer::from_slice(packet)).is_ok()
+    /// Takes one RTP packet and when it came, on the call's beat; false when the pipeline is broken.
+    pub(crate) fn push(&self, packet: bytes::Bytes, came_at: gst::ClockTime) -> bool {
+        let mut buffer = gst::Buffer::from_slice(packet);
+        if let Some(buffer) = buffer.get_mut() {
+            buffer.set_pts(came_at);
+            buffer.set_dts(came_at);
+        }
+        self.entry.push_buffer(buffer).is_ok()
     }
 }
 
@@ -227,7 +232,7 @@ fn loudspeaker_description(sink: &Sink, probe: Option<&str>) -> String {
 
 fn entry_description(settings: &Settings, media: &str, encoding: &str, clock_rate: u32, payload_type: u8) -> String {
     format!(
-        "appsrc name=entry is-live=true format=time do-timestamp=true leaky-type=downstream block=false \
+        "appsrc name=entry is-live=true format=time leaky-type=downstream block=false \
          max-bytes={WAITING_BYTES_MAX} caps=\"application/x-rtp,media={media},encoding-name={encoding},\
          clock-rate={clock_rate},payload={payload_type}\" ! \
          rtpjitterbuffer name=buffer latency={} do-lost=true max-dropout-time=10000 max-misorder-time=2000",

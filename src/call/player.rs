@@ -1,12 +1,16 @@
 //! Playing one of the far end's tracks: each codec it changes to gets its own pipeline.
 
-use crate::counts::Counts;
+use crate::counts::{Counts, RTP_HEADER_BYTES};
 use crate::estimator::Estimate;
+use crate::in_order::{InOrder, Piece};
 use crate::news::MediaNews;
+use crate::pieces::{Encoding, begins_key_frame};
 use crate::playback::{Entry, Playback};
 use crate::{KEY_FRAME_EVERY, Settings, now};
+use gstreamer as gst;
 use media::{Beat, FrameSlot, Loudness};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtp;
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use rtc::shared::marshal::Marshal;
 use std::sync::Arc;
@@ -17,6 +21,9 @@ use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
 /// A far end that changes its codec more often than this in a call is no longer played.
 const REBUILDS_MAX: u32 = 20;
+
+/// How often missing packets of the picture are thought of.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What it takes to play one of the far end's tracks.
 pub(crate) struct Player {
@@ -39,9 +46,11 @@ impl Player {
         let (key_frame_wanted, mut wanted) = mpsc::channel(1);
         let mut playback: Option<(u8, Playback)> = None;
         let mut builds = 0;
-        let mut asked_at: Option<Instant> = None;
         let mut kept = self.kept.clone();
-        let mut ssrc = track.ssrcs().await.first().copied().unwrap_or(0);
+        let mut asking = Asking { ssrc: track.ssrcs().await.first().copied().unwrap_or(0), asked_at: None };
+        let (mut waiting, mut number) = (InOrder::<rtp::Packet>::default(), rand::random::<u16>());
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let event = tokio::select! {
                 event = track.poll() => event,
@@ -53,11 +62,12 @@ impl Player {
                     continue;
                 }
                 Some(()) = wanted.recv() => {
-                    // The one asked for last takes a round trip, and its own length, to arrive.
-                    let every = KEY_FRAME_EVERY.max(self.line.borrow().round_trip.mul_f64(1.5));
-                    if asked_at.is_none_or(|at| now() >= at + every) {
-                        asked_at = Some(now());
-                        ask_key_frame(&track, ssrc).await;
+                    asking.ask(&track, self.round_trip()).await;
+                    continue;
+                }
+                _ = look.tick(), if kind == RtpCodecKind::Video => {
+                    if waiting.wants_key_frame(self.now(), self.round_trip()) {
+                        asking.ask(&track, self.round_trip()).await;
                     }
                     continue;
                 }
@@ -67,13 +77,8 @@ impl Player {
                 None | Some(TrackRemoteEvent::OnEnded) => break,
                 Some(_) => continue,
             };
-            let Ok(bytes) = packet.marshal() else { continue };
-            let bytes = bytes.freeze();
-            self.counts.received_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            ssrc = packet.header.ssrc;
-            if kind == RtpCodecKind::Video {
-                self.counts.arrivals.came(now(), packet.header.sequence_number);
-            }
+            self.counts.received_bytes.fetch_add(packet.payload.len() as u64 + RTP_HEADER_BYTES, Ordering::Relaxed);
+            asking.ssrc = packet.header.ssrc;
             let payload_type = packet.header.payload_type;
             if playback.as_ref().is_none_or(|(played, _)| *played != payload_type) {
                 if builds == REBUILDS_MAX {
@@ -93,11 +98,33 @@ impl Player {
                     }
                 }
                 if kind == RtpCodecKind::Video {
-                    asked_at = Some(now());
-                    ask_key_frame(&track, ssrc).await;
+                    waiting = InOrder::default();
+                    asking.ask(&track, Duration::ZERO).await;
                 }
             }
-            if playback.as_ref().is_some_and(|(_, playing)| !playing.push(bytes)) {
+            let Some((_, playing)) = &playback else { continue };
+            let plays = if kind == RtpCodecKind::Video {
+                self.counts.arrivals.came(now(), packet.header.sequence_number);
+                let piece = Piece {
+                    begins_key_frame: begins_key_frame(Encoding::Vp8, &packet.payload),
+                    ends_picture: packet.header.marker,
+                };
+                waiting.came(self.now(), packet.header.sequence_number, piece, packet);
+                let mut due = std::iter::from_fn(|| waiting.next(self.now()));
+                due.all(|(came_at, mut packet)| {
+                    // Padding has its number, and nothing in it.
+                    if packet.payload.is_empty() {
+                        return true;
+                    }
+                    // What was left out is no gap to the pipeline.
+                    packet.header.sequence_number = number;
+                    number = number.wrapping_add(1);
+                    push(playing, &packet, came_at)
+                })
+            } else {
+                push(playing, &packet, self.now())
+            };
+            if !plays {
                 stop(playback.take()).await;
             }
         }
@@ -105,6 +132,15 @@ impl Player {
         if kind == RtpCodecKind::Video {
             self.slot.send_replace(None);
         }
+    }
+
+    /// On the beat of all pipelines.
+    fn now(&self) -> Duration {
+        self.beat.elapsed().into()
+    }
+
+    fn round_trip(&self) -> Duration {
+        self.line.borrow().round_trip
     }
 
     fn build(&self, kind: RtpCodecKind, payload_type: u8, wanted: mpsc::Sender<()>) -> Result<Playback, String> {
@@ -128,9 +164,29 @@ async fn stop(playback: Option<(u8, Playback)>) {
     }
 }
 
-async fn ask_key_frame(track: &Arc<dyn TrackRemote>, media_ssrc: u32) {
-    let request = PictureLossIndication { sender_ssrc: 0, media_ssrc };
-    if let Err(error) = track.write_rtcp(vec![Box::new(request)]).await {
-        tracing::debug!("a key frame was not asked for: {error}");
+fn push(playing: &Playback, packet: &rtp::Packet, came_at: Duration) -> bool {
+    let came_at = gst::ClockTime::try_from(came_at).unwrap_or(gst::ClockTime::ZERO);
+    // What cannot be written cannot have been read.
+    packet.marshal().map_or(true, |bytes| playing.push(bytes.freeze(), came_at))
+}
+
+/// Asks the far end for key frames, and not too often.
+struct Asking {
+    ssrc: u32,
+    asked_at: Option<Instant>,
+}
+
+impl Asking {
+    /// The one asked for last takes a round trip, and its own length, to arrive.
+    async fn ask(&mut self, track: &Arc<dyn TrackRemote>, round_trip: Duration) {
+        let every = KEY_FRAME_EVERY.max(round_trip.mul_f64(1.5));
+        if self.asked_at.is_some_and(|at| now() < at + every) {
+            return;
+        }
+        self.asked_at = Some(now());
+        let request = PictureLossIndication { sender_ssrc: 0, media_ssrc: self.ssrc };
+        if let Err(error) = track.write_rtcp(vec![Box::new(request)]).await {
+            tracing::debug!("a key frame was not asked for: {error}");
+        }
     }
 }
