@@ -71,6 +71,7 @@ mod studio;
 #[allow(clippy::print_stdout, reason = "the seed of a random test is printed")]
 mod two_peers;
 
+pub use capture::Places;
 pub use event::{CallError, CallEvent, Candidate, Fault, Part, Stats};
 pub use media::{Frame, SoundBlock};
 pub use progress::{ENCRYPTION_MAX, ROUTE_MAX, Stuck};

@@ -8,6 +8,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 use media::{Beat, FrameSlot, Loudness, Running, named, on_sample};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
@@ -149,7 +150,7 @@ impl Loudspeaker {
         let probe = gst::ElementFactory::find("webrtcechoprobe").map(|_| format!("echo-probe-{call_number}"));
         let start = |sink: Sink| {
             let probe = match sink {
-                Sink::Silent => None,
+                Sink::Silent | Sink::File(_) => None,
                 _ => probe.clone(),
             };
             let running = Running::build(
@@ -159,6 +160,11 @@ impl Loudspeaker {
                 None,
                 |pipeline| match &sink {
                     Sink::Silent => Ok(()),
+                    Sink::File(path) => {
+                        let path = path.to_str().ok_or("the name of a recording is no text")?;
+                        named::<gst::Element>(pipeline, "sink")?.set_property("location", path);
+                        Ok(())
+                    }
                     Sink::Named(name) => {
                         named::<gst::Element>(pipeline, "sink")?.set_property("device", name);
                         Ok(())
@@ -178,6 +184,7 @@ impl Loudspeaker {
             AudioSink::Silent => None,
             _ if attempt == Attempt::StandIn => None,
             AudioSink::Device(name) => Some(Sink::Named(name.clone())),
+            AudioSink::Recording(path) => Some(Sink::File(path.clone())),
             AudioSink::Auto => first_loudspeaker().map(Sink::Found),
         };
         match wanted.map(start) {
@@ -213,6 +220,7 @@ pub(crate) struct Entry(Arc<Mutex<gst_app::AppSrc>>);
 
 enum Sink {
     Silent,
+    File(PathBuf),
     Named(String),
     Found(gst::Device),
 }
@@ -220,6 +228,7 @@ enum Sink {
 fn loudspeaker_description(sink: &Sink, probe: Option<&str>) -> String {
     let probe = probe.map(|name| format!("webrtcechoprobe name={name} ! ")).unwrap_or_default();
     let end = match sink {
+        Sink::File(_) => "filesink name=sink buffer-mode=unbuffered sync=false async=false",
         Sink::Silent => "fakesink name=sink sync=true async=false",
         Sink::Named(_) => "audioconvert ! audioresample ! alsasink name=sink async=false buffer-time=80000",
         Sink::Found(_) => "audioconvert ! audioresample name=last",

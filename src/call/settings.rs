@@ -1,5 +1,6 @@
 //! What a call is made with: devices, servers, the picture.
 
+use crate::capture::Places;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub struct Settings {
     pub audio_sink: AudioSink,
     /// What is never chosen by itself.
     pub spared: Spared,
+    /// Where cameras that are named by number were plugged in. One of all the calls of a program.
+    pub places: Places,
     /// The picture sent.
     pub picture: Picture,
     /// What the picture may take at most, in bits a second. The policy stays below on a narrow line.
@@ -62,6 +65,7 @@ impl Default for Settings {
             audio_source: AudioSource::Auto,
             audio_sink: AudioSink::Auto,
             spared: Spared::default(),
+            places: Places::default(),
             picture: Picture { width: 640, height: 480, frames_per_second: 30 },
             picture_bits_per_second_max: 1_000_000,
             jitter_milliseconds: 200,
@@ -93,7 +97,8 @@ impl fmt::Debug for IceServer {
 pub enum VideoSource {
     /// The first camera found; the test picture where there is none.
     Auto,
-    /// A V4L2 device, for example `/dev/video0`.
+    /// A V4L2 device, for example `/dev/v4l/by-id/…` or `/dev/video0`. A camera that was used under a number is found again
+    /// by the socket it is plugged into, or by its serial number, whichever number it has then.
     Device(String),
     /// A moving ball, and in its upper left corner, as white and black squares, when it was made.
     TestPicture,
@@ -112,6 +117,8 @@ pub enum AudioSource {
     Device(String),
     /// A quiet tone.
     TestTone,
+    /// A WAV file, once, untouched; then the tone. For measurements.
+    Recording(PathBuf),
     /// None: no sound is offered to the far end, nor sent.
     Off,
 }
@@ -123,6 +130,8 @@ pub enum AudioSink {
     Auto,
     /// An ALSA device, for example `hw:1,0`.
     Device(String),
+    /// Into this file, as bare samples (16 bits, 48 kHz, one channel). For measurements.
+    Recording(PathBuf),
     /// Nowhere.
     Silent,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 /// The unit of what has none; it is printed with two decimals.
-const RATIO: &str = "of 1";
+pub const RATIO: &str = "of 1";
 
 /// One thing that was measured many times.
 pub struct Row {

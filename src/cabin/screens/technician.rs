@@ -188,7 +188,7 @@ fn media(adapter: &TechnicianAdapter, cabin: &Cabin) {
     let (source, name) = match &cabin.settings.call.audio_source {
         call::AudioSource::Auto => (MediaSource::Automatic, ""),
         call::AudioSource::Device(name) => (MediaSource::Named, name.as_str()),
-        call::AudioSource::TestTone => (MediaSource::Test, ""),
+        call::AudioSource::TestTone | call::AudioSource::Recording(_) => (MediaSource::Test, ""),
         call::AudioSource::Off => (MediaSource::Off, ""),
     };
     adapter.set_microphone(source);
@@ -199,7 +199,7 @@ fn media(adapter: &TechnicianAdapter, cabin: &Cabin) {
     let (source, name) = match &cabin.settings.call.audio_sink {
         call::AudioSink::Auto => (MediaSource::Automatic, ""),
         call::AudioSink::Device(name) => (MediaSource::Named, name.as_str()),
-        call::AudioSink::Silent => (MediaSource::Off, ""),
+        call::AudioSink::Silent | call::AudioSink::Recording(_) => (MediaSource::Off, ""),
     };
     adapter.set_loudspeaker(source);
     adapter.set_loudspeaker_name(name.into());

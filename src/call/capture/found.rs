@@ -13,7 +13,9 @@ const LOUDSPEAKERS: &str = "Audio/Sink";
 pub(crate) fn may_be_there(part: Part, settings: &Settings) -> bool {
     match part {
         Part::Camera => match &settings.video_source {
-            VideoSource::Device(path) => std::path::Path::new(path).exists(),
+            VideoSource::Device(path) => {
+                settings.places.file(path).is_some_and(|file| std::path::Path::new(&file).exists())
+            }
             _ => first_device(CAMERAS, &settings.spared).is_some(),
         },
         Part::Microphone => match &settings.audio_source {

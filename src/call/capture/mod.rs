@@ -14,11 +14,13 @@ mod cover;
 mod found;
 mod gate;
 mod picture;
+mod place;
 mod sound;
 mod source;
 
 pub(crate) use found::{first_loudspeaker, may_be_there};
 pub(crate) use picture::{PictureCapture, picture_encoder};
+pub use place::Places;
 pub(crate) use sound::SoundCapture;
 
 /// Room for an IPv6, UDP, SRTP and RTP header extension around a packet within 1,280 bytes.

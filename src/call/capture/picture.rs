@@ -80,12 +80,21 @@ impl PictureCapture {
             // Off is answered before a capture is started.
             VideoSource::TestPicture | VideoSource::BusyPicture | VideoSource::Off => None,
             _ if attempt == Attempt::StandIn => None,
-            VideoSource::Device(path) => Some(Source::Camera(path.clone())),
+            VideoSource::Device(path) => settings.places.file(path).map(Source::Camera),
             VideoSource::Auto => first_device(CAMERAS, &settings.spared).map(Source::Found),
         };
         let is_meant = matches!(settings.video_source, VideoSource::Auto | VideoSource::Device(_));
+        let file = match &wanted {
+            Some(Source::Camera(file)) => file.clone(),
+            _ => String::new(),
+        };
         let (running, stands_in) = match wanted.map(start) {
-            Some(Ok(running)) => (running, false),
+            Some(Ok(running)) => {
+                if let VideoSource::Device(name) = &settings.video_source {
+                    settings.places.seen(name, &file);
+                }
+                (running, false)
+            }
             found => {
                 let fault = found.and_then(Result::err).map_or(Fault::NoCamera, |why| Fault::CameraLost { why });
                 if is_meant && attempt == Attempt::First {

@@ -36,7 +36,7 @@ impl SoundCapture {
         let start = |source: Source| {
             let outgoing = outgoing.clone();
             let cleaning = match &source {
-                Source::Test => None,
+                Source::Test | Source::Recording(_) => None,
                 _ => cleaning(echo_probe),
             };
             Running::build(
@@ -55,6 +55,7 @@ impl SoundCapture {
             AudioSource::TestTone | AudioSource::Off => None,
             _ if attempt == Attempt::StandIn => None,
             AudioSource::Device(name) => Some(Source::Microphone(name.clone())),
+            AudioSource::Recording(path) => Some(Source::Recording(path.clone())),
             AudioSource::Auto => first_device(MICROPHONES, &settings.spared).map(Source::Found),
         };
         let is_meant = matches!(settings.audio_source, AudioSource::Auto | AudioSource::Device(_));
@@ -100,6 +101,7 @@ fn sound_description(head: Head, cleaning: Option<&str>) -> String {
             "alsasrc name=source latency-time=10000 buffer-time=80000 ! queue name=sound-in max-size-time=200000000"
         }
         Head::Found => "queue name=sound-in leaky=downstream max-size-time=200000000",
+        Head::Recording => "filesrc name=source ! wavparse ! identity sync=true ! queue max-size-time=200000000",
         // Low and soft: heard when listened for, no nuisance in a pharmacy.
         _ => "audiotestsrc is-live=true wave=sine freq=330 volume=0.03 samplesperbuffer=480",
     };

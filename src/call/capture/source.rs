@@ -3,6 +3,7 @@
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use media::named;
+use std::path::PathBuf;
 
 /// Where a stream comes from.
 pub(super) enum Source {
@@ -12,6 +13,8 @@ pub(super) enum Source {
     Camera(String),
     /// An ALSA device name.
     Microphone(String),
+    /// A WAV file.
+    Recording(PathBuf),
     /// What GStreamer's device providers (V4L2, ALSA, PulseAudio, PipeWire) found.
     Found(gst::Device),
 }
@@ -24,6 +27,7 @@ impl Source {
             Source::Test => Head::Test,
             Source::Camera(_) => Head::Camera,
             Source::Microphone(_) => Head::Microphone,
+            Source::Recording(_) => Head::Recording,
             Source::Found(_) => Head::Found,
         }
     }
@@ -33,6 +37,11 @@ impl Source {
             Source::Test => Ok(()),
             Source::Camera(name) | Source::Microphone(name) => {
                 named::<gst::Element>(pipeline, "source")?.set_property("device", name);
+                Ok(())
+            }
+            Source::Recording(path) => {
+                let path = path.to_str().ok_or("the name of a recording is no text")?;
+                named::<gst::Element>(pipeline, "source")?.set_property("location", path);
                 Ok(())
             }
             Source::Found(device) => {
@@ -56,5 +65,6 @@ pub(super) enum Head {
     Test,
     Camera,
     Microphone,
+    Recording,
     Found,
 }

@@ -32,8 +32,8 @@ impl Drop for Browser {
     }
 }
 
-/// Starts a browser in `network` whose files are in `folder`.
-pub async fn open(network: &Namespace, folder: &Path) -> Result<End> {
+/// Starts a browser in `network` whose files are in `folder`. Where there is `speech`, that is its microphone.
+pub async fn open(network: &Namespace, folder: &Path, speech: Option<&Path>) -> Result<End> {
     let listen = || std::net::TcpListener::bind("127.0.0.1:0");
     let (pages, sockets) = network.within(|| Ok::<_, std::io::Error>((listen()?, listen()?)))??;
     let ports = (pages.local_addr()?.port(), sockets.local_addr()?.port());
@@ -54,7 +54,8 @@ pub async fn open(network: &Namespace, folder: &Path) -> Result<End> {
         .arg("--autoplay-policy=no-user-gesture-required")
         .args(["--disable-renderer-backgrounding", "--disable-background-timer-throttling"])
         .arg(format!("--user-data-dir={}", folder.display()))
-        .arg(format!("http://127.0.0.1:{}/?socket={}", ports.0, ports.1))
+        .args(speech.map(|speech| format!("--use-file-for-fake-audio-capture={}", speech.display())))
+        .arg(format!("http://127.0.0.1:{}/?socket={}&voice={}", ports.0, ports.1, speech.is_some()))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());

@@ -1,28 +1,40 @@
 //! The cabin as one end of a call: `call` itself, in the network of that end.
 
 use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use call::{AudioSink, AudioSource, Call, CallEvent, Candidate, Settings, VideoSource};
 use link::Pair;
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 use crate::end::{End, MESSAGES_MAX};
 
-/// Starts a cabin's end at the near end. It answers, as a cabin does.
-pub fn open(pair: Arc<Pair>) -> Result<End> {
+/// Starts a cabin's end at the near end. It answers, as a cabin does. Where there is `speech`, it says that, and keeps
+/// what it hears in a file of `folder`.
+pub fn open(pair: Arc<Pair>, speech: Option<&Path>, folder: &Path) -> Result<End> {
+    let voice = speech.map(|speech| Voice { speech: speech.to_owned(), heard: folder.join("heard.raw") });
     let (to, told) = mpsc::channel::<Value>(MESSAGES_MAX);
     let (says, from) = mpsc::channel(MESSAGES_MAX);
     std::thread::Builder::new().name("cabin".to_owned()).spawn(move || {
-        if let Err(error) = run(&pair, told, &says) {
+        if let Err(error) = run(&pair, voice, told, &says) {
             let _ = says.blocking_send(json!({ "error": format!("{error:#}") }));
         }
     })?;
     Ok(End { to, from })
 }
 
-fn run(pair: &Arc<Pair>, told: mpsc::Receiver<Value>, says: &mpsc::Sender<Value>) -> Result<()> {
+/// What is said, and where what is heard is kept.
+#[derive(Clone)]
+struct Voice {
+    speech: PathBuf,
+    heard: PathBuf,
+}
+
+fn run(pair: &Arc<Pair>, voice: Option<Voice>, told: mpsc::Receiver<Value>, says: &mpsc::Sender<Value>) -> Result<()> {
     pair.near.enter()?;
     let inside = Arc::clone(pair);
     // Every thread that may open a socket is in that network.
@@ -35,11 +47,13 @@ fn run(pair: &Arc<Pair>, told: mpsc::Receiver<Value>, says: &mpsc::Sender<Value>
             }
         })
         .build()?;
-    runtime.block_on(answer(told, says))
+    runtime.block_on(answer(voice, told, says))
 }
 
 /// One call after another: a page with another certificate has dialled anew (as in the cabin's `take_offer`).
-async fn answer(mut told: mpsc::Receiver<Value>, says: &mpsc::Sender<Value>) -> Result<()> {
+async fn answer(voice: Option<Voice>, mut told: mpsc::Receiver<Value>, says: &mpsc::Sender<Value>) -> Result<()> {
+    let heard_bytes = || voice.as_ref().map_or(0, |voice| std::fs::metadata(&voice.heard).map_or(0, |file| file.len()));
+    let mut recorded_from = 0;
     let mut calls: Option<(String, Taken)> = None;
     let (mut frames_before, mut loud_before) = (0, 0);
     says.send(json!({ "ready": true })).await?;
@@ -53,7 +67,7 @@ async fn answer(mut told: mpsc::Receiver<Value>, says: &mpsc::Sender<Value>) -> 
                     loud_before += former.call.remote_sound().loud_milliseconds();
                     former.call.close().await;
                 }
-                calls = Some((fingerprint, Taken::start(says.clone()).await?));
+                calls = Some((fingerprint, Taken::start(voice.as_ref(), says.clone()).await?));
             }
             let (_, taken) = calls.as_ref().context("a call")?;
             says.send(json!({ "answer": taken.call.remote_offer(sdp).await? })).await?;
@@ -71,6 +85,13 @@ async fn answer(mut told: mpsc::Receiver<Value>, says: &mpsc::Sender<Value>) -> 
             if let Some((_, taken)) = &calls {
                 taken.call.remote_sound().listen_anew();
             }
+        } else if message["do"] == "record" {
+            recorded_from = heard_bytes();
+        } else if message["do"] == "recorded" {
+            let voice = voice.as_ref().context("nothing is recorded")?;
+            let bytes = std::fs::read(&voice.heard)?;
+            let bytes = bytes.get(usize::try_from(recorded_from)?..).context("a recording that grows")?;
+            says.send(json!({ "recorded": BASE64.encode(bytes) })).await?;
         } else if message["do"] == "report" {
             let report = match &calls {
                 None => json!({}),
@@ -96,12 +117,12 @@ struct Taken {
 }
 
 impl Taken {
-    async fn start(says: mpsc::Sender<Value>) -> Result<Taken> {
+    async fn start(voice: Option<&Voice>, says: mpsc::Sender<Value>) -> Result<Taken> {
         let (tell, mut events) = mpsc::channel(MESSAGES_MAX);
         let settings = Settings {
             video_source: VideoSource::BusyPicture,
-            audio_source: AudioSource::TestTone,
-            audio_sink: AudioSink::Silent,
+            audio_source: voice.map_or(AudioSource::TestTone, |voice| AudioSource::Recording(voice.speech.clone())),
+            audio_sink: voice.map_or(AudioSink::Silent, |voice| AudioSink::Recording(voice.heard.clone())),
             ..Settings::default()
         };
         let call = Call::start(settings, tell).await?;

@@ -3,7 +3,7 @@
 //!
 //! `make bench` runs this after the other figures, `PART=link make bench` alone. Needs root for the network namespaces;
 //! says SKIPPED where it is not. Aims are printed and never asserted. `QUICK=1` measures once and shortly; the words
-//! `rural`, `narrow` and `cut` choose lines, `NEAR=cabin` leaves the baseline out, `EVENTS=1` tells what the cabin hears.
+//! `rural`, `narrow`, `speech` and `cut` choose lines, `NEAR=cabin` leaves the baseline out, `EVENTS=1` tells what the cabin hears.
 #![allow(clippy::print_stdout, reason = "a command line answers on standard output")]
 
 mod browser;
@@ -12,10 +12,12 @@ mod end;
 #[path = "../machine.rs"]
 mod machine;
 mod meeting;
+mod speech;
 #[path = "../table.rs"]
 #[allow(dead_code, reason = "aims of this bench are no shares of another row")]
 mod table;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +26,7 @@ use anyhow::{Context, Result};
 use link::{Conditions, Pair, Trace};
 
 use crate::meeting::{Heard, Meeting};
+use crate::speech::Speech;
 use crate::table::{Row, Table};
 
 /// Who is at the near end, the cabin's; the physician's browser is always at the far end.
@@ -83,6 +86,9 @@ async fn measure() -> Result<Option<Table>> {
     if wanted("narrow") {
         table.rows.extend(steady(&times, include_str!("../../link/traces/narrow.trace"), &NARROW).await?);
     }
+    if wanted("speech") {
+        table.rows.extend(words(&times, include_str!("../../link/traces/narrow.trace")).await?);
+    }
     if wanted("cut") {
         table.rows.extend(cut(&times).await?);
     }
@@ -140,7 +146,7 @@ async fn steady(times: &Times, trace: &str, names: &Names) -> Result<Vec<Row>> {
         for round in 0..times.rounds {
             let mut trace = Trace::read(trace)?;
             trace.seed += round as u64;
-            let mut meeting = meet(near, &trace).await?;
+            let mut meeting = meet(near, &trace, None).await?;
             meeting.pair.play(trace);
             meeting.watch(times.settle).await?;
             meeting.fresh().await?;
@@ -162,6 +168,39 @@ async fn steady(times: &Times, trace: &str, names: &Names) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// How intelligible speech is that went through a line.
+async fn words(times: &Times, trace: &str) -> Result<Vec<Row>> {
+    const NAMES: [[&str; 2]; 2] = [
+        [
+            "100 kbit/s, 10 %, 100 ms: intelligible (ESTOI), cabin to physician",
+            "100 kbit/s, 10 %, 100 ms: intelligible (ESTOI), physician to cabin",
+        ],
+        ["  the same, Chromium to Chromium", "  the same, Chromium to Chromium, back"],
+    ];
+    let speech = Speech::prepare()?;
+    let mut rows = Vec::new();
+    for (which, near) in nears().enumerate() {
+        let mut scores: [Vec<f64>; 2] = Default::default();
+        for round in 0..times.rounds {
+            let mut trace = Trace::read(trace)?;
+            trace.seed += round as u64;
+            let mut meeting = meet(near, &trace, Some(&speech.file())).await?;
+            meeting.pair.play(trace);
+            meeting.watch(times.settle).await?;
+            let heard = meeting.record(times.measure).await?;
+            for (direction, heard) in heard.iter().enumerate() {
+                let score = speech.score(heard)?;
+                say(&format!("{:?} round {round}: {score}", NAMES[which][direction]));
+                scores[direction].push(score);
+            }
+        }
+        for (direction, scores) in scores.into_iter().enumerate() {
+            rows.push(Row::new(NAMES[which][direction], table::RATIO, None, scores));
+        }
+    }
+    Ok(rows)
+}
+
 /// A line that is cut for 30 s in the middle of a call.
 async fn cut(times: &Times) -> Result<Vec<Row>> {
     const NAMES: [[&str; 2]; 2] = [
@@ -176,7 +215,7 @@ async fn cut(times: &Times) -> Result<Vec<Row>> {
             trace.seed += round as u64;
             let phases: Vec<_> = trace.phases.iter().map(|phase| phase.conditions).collect();
             let lasts = trace.phases[1].lasts;
-            let mut meeting = meet(near, &trace).await?;
+            let mut meeting = meet(near, &trace, None).await?;
             meeting.pair.set(phases[0]);
             meeting.watch(times.settle).await?;
             meeting.pair.set(phases[1]);
@@ -196,16 +235,16 @@ async fn cut(times: &Times) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// A call that is up, on a good line.
-async fn meet(near: Near, trace: &Trace) -> Result<Meeting> {
+/// A call that is up, on a good line. Both ends say `speech`, or a tone.
+async fn meet(near: Near, trace: &Trace, speech: Option<&Path>) -> Result<Meeting> {
     let pair = Pair::open(Conditions::GOOD, trace.seed)?;
     let folder = tempfile::tempdir()?;
-    let far = browser::open(&pair.far, &folder.path().join("far")).await?;
+    let far = browser::open(&pair.far, &folder.path().join("far"), speech).await?;
     let (near, pair) = match near {
-        Near::Browser => (browser::open(&pair.near, &folder.path().join("near")).await?, Arc::new(pair)),
+        Near::Browser => (browser::open(&pair.near, &folder.path().join("near"), speech).await?, Arc::new(pair)),
         Near::Cabin => {
             let pair = Arc::new(pair);
-            (cabin::open(Arc::clone(&pair))?, pair)
+            (cabin::open(Arc::clone(&pair), speech, folder.path())?, pair)
         }
     };
     Meeting::begin(pair, near, far, folder).await

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use link::Pair;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -91,6 +93,29 @@ impl Meeting {
             }
             self.take(from, message).await?;
         }
+    }
+
+    /// What the far and the near end hear in so long, as bare samples of 16 bits at 48 kHz: the directions near to far and
+    /// far to near.
+    pub async fn record(&mut self, lasts: Duration) -> Result<[Vec<u8>; 2]> {
+        for end in &self.ends {
+            end.to.send(json!({ "do": "record" })).await?;
+        }
+        self.watch(lasts).await?;
+        let mut heard = [None, None];
+        for end in &self.ends {
+            end.to.send(json!({ "do": "recorded" })).await?;
+        }
+        while heard.iter().any(Option::is_none) {
+            let (from, message) = self.hear().await?;
+            match message["recorded"].as_str() {
+                Some(text) => heard[1 - from] = Some(BASE64.decode(text)?),
+                None => {
+                    self.take(from, message).await?;
+                }
+            }
+        }
+        Ok(heard.map(Option::unwrap_or_default))
     }
 
     /// Carries signalling for so long; gives what the far and the near end showed: the directions near to far and far
