@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use signal::cabin::{FromCabin, FromDesk, SiteState, Waiting};
 use signal::{CABIN_SOCKET_PATH, RefusalCode, SIGNAL_BYTES_MAX, Text, VERSION, proof};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -69,6 +69,7 @@ struct Present {
 pub struct DeskLink {
     present: Arc<Mutex<Present>>,
     out: mpsc::Sender<FromCabin>,
+    redial: Arc<Notify>,
 }
 
 impl DeskLink {
@@ -81,8 +82,9 @@ impl DeskLink {
     ) -> Self {
         let (out, outgoing) = mpsc::channel(OUT_MAX);
         let present = Arc::new(Mutex::new(Present::default()));
-        runtime.spawn(run(identity, tls, Arc::clone(&present), outgoing, events));
-        Self { present, out }
+        let redial = Arc::new(Notify::new());
+        runtime.spawn(run(identity, tls, Arc::clone(&present), outgoing, Arc::clone(&redial), events));
+        Self { present, out, redial }
     }
 
     /// Says that the site changed, now and after each reconnection.
@@ -113,6 +115,11 @@ impl DeskLink {
         self.present.lock().unwrap_or_else(PoisonError::into_inner).waiting = None;
     }
 
+    /// Dials anew at once: the line goes by a network that is no longer used.
+    pub fn redial(&self) {
+        self.redial.notify_one();
+    }
+
     /// Sends one message if the line is up; see the top of this file for what happens when it is not.
     pub fn send(&self, message: FromCabin) {
         if self.out.try_send(message).is_err() {
@@ -125,6 +132,7 @@ impl DeskLink {
 enum Ended {
     Lost(String),
     Refused(RefusalCode, String),
+    Redialled,
     Dropped,
 }
 
@@ -133,12 +141,22 @@ async fn run(
     tls: Arc<rustls::ClientConfig>,
     present: Arc<Mutex<Present>>,
     mut outgoing: mpsc::Receiver<FromCabin>,
+    redial: Arc<Notify>,
     events: impl Fn(DeskEvent) + Send + Sync + 'static,
 ) {
     let mut pause = PAUSE_MIN;
     loop {
         let dialled_at = Instant::now();
-        let wait = match connection(&identity, Arc::clone(&tls), &present, &mut outgoing, &events).await {
+        let ended = tokio::select! {
+            ended = connection(&identity, Arc::clone(&tls), &present, &mut outgoing, &events) => ended,
+            () = redial.notified() => Ended::Redialled,
+        };
+        let wait = match ended {
+            Ended::Redialled => {
+                events(DeskEvent::Down { reason: "the network is another".into() });
+                pause = PAUSE_MIN;
+                continue;
+            }
             Ended::Dropped => return,
             Ended::Lost(reason) => {
                 // A line that held for a while starts again from the shortest pause.
@@ -155,10 +173,10 @@ async fn run(
         let until = Instant::now() + wait;
         // What is said while the line is down is part of `present`, or stale when the line is back.
         loop {
-            match tokio::time::timeout_at(until, outgoing.recv()).await {
-                Ok(Some(_)) => {}
-                Ok(None) => return,
-                Err(_) => break,
+            tokio::select! {
+                said = outgoing.recv() => if said.is_none() { return },
+                () = tokio::time::sleep_until(until) => break,
+                () = redial.notified() => break,
             }
         }
     }

@@ -92,6 +92,8 @@ pub enum Event {
     Instrument(InstrumentEvent),
     /// From the line to the desk.
     Desk(DeskEvent),
+    /// Packets leave by another network than before.
+    RouteChanged,
     /// From the call with this number; of a former call nothing is heard.
     Physician(u64, PhysicianEvent),
     /// A PIN was checked.
@@ -388,6 +390,7 @@ impl Cabin {
             shown_at: Instant::now(),
             settings,
         };
+        cabin.runtime.spawn(call::route::watch(|_| post(Event::RouteChanged)));
         cabin.dial_desk();
         if restarted {
             tracing::info!("the consultation that was under way is back");
@@ -411,6 +414,7 @@ impl Cabin {
             Event::Code(..) => {}
             Event::Instrument(event) => self.instrument(event),
             Event::Desk(event) => self.desk_event(event),
+            Event::RouteChanged => self.route_changed(),
             Event::Physician(number, event) if number == self.call_number => self.physician_event(event),
             Event::Physician(..) => {}
             Event::PinChecked { index, right } => self.pin_checked(index, right),

@@ -64,6 +64,7 @@ mod player;
 pub mod policy;
 mod progress;
 mod relay;
+pub mod route;
 mod run;
 mod settings;
 mod studio;

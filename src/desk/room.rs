@@ -190,8 +190,10 @@ impl Room {
                 Some(call) => vec![Send::Page(call.account.clone(), ToPage::Candidate(candidate))],
                 None => refuse(RefusalCode::UnknownCall, NO_CALL),
             },
-            FromCabin::RestartIce { ticket } => match self.call_of_cabin(id, &ticket) {
-                Some(call) => vec![Send::Page(call.account.clone(), ToPage::RestartIce { ticket })],
+            FromCabin::RestartIce { ticket, same_connection } => match self.call_of_cabin(id, &ticket) {
+                Some(call) => {
+                    vec![Send::Page(call.account.clone(), ToPage::RestartIce { ticket, same_connection })]
+                }
                 None => refuse(RefusalCode::UnknownCall, NO_CALL),
             },
             FromCabin::CallEnded { ticket, cause } => {

@@ -141,10 +141,13 @@ pub enum FromCabin {
     Sdp(Sdp),
     /// A candidate, for the page.
     Candidate(Candidate),
-    /// The line is bad: asks the page for a new offer with ICE restarted (the page makes every offer).
+    /// The line is bad: asks the page for a new offer (the page makes every offer).
     RestartIce {
         /// The call.
         ticket: Ticket,
+        /// The connection lives and only wants another path: ICE is restarted in it. Else the page dials anew.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        same_connection: bool,
     },
     /// The cabin ends the call.
     CallEnded {

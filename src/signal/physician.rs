@@ -230,10 +230,13 @@ pub enum ToPage {
     Sdp(Sdp),
     /// A candidate, from the cabin.
     Candidate(Candidate),
-    /// The cabin asks for a new offer with ICE restarted.
+    /// The cabin asks for a new offer.
     RestartIce {
         /// The call.
         ticket: Ticket,
+        /// The connection lives and only wants another path: ICE is restarted in it. Else the page dials anew.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        same_connection: bool,
     },
     /// The cabin lost its connection to the desk; the media may go on.
     CabinGone {

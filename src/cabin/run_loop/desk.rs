@@ -35,6 +35,8 @@ pub struct DeskState {
     pub(super) ticket: Option<Ticket>,
     /// The patient accepted it.
     pub(super) accepted: bool,
+    /// Another path is wanted for the call; the page is asked once the line to the desk is back.
+    path_wanted: bool,
     /// STUN and TURN servers to use.
     pub(crate) ice_servers: Vec<call::IceServer>,
     /// Physicians free or busy, for the welcome screen.
@@ -47,6 +49,7 @@ impl DeskState {
     pub(super) fn forget(&mut self) {
         self.ticket = None;
         self.accepted = false;
+        self.path_wanted = false;
         self.ice_servers.clear();
         self.fee_text.clear();
     }
@@ -113,8 +116,13 @@ impl Cabin {
                 }
                 // The page's offer of another path, made while this line was down, was lost with it.
                 let interrupted = matches!(self.journey.step(), Step::Call { line: CallLine::Interrupted { .. }, .. });
-                if let Some(ticket) = self.desk.ticket.clone().filter(|_| interrupted && self.physician.is_some()) {
-                    self.say(FromCabin::RestartIce { ticket });
+                let path_wanted = std::mem::take(&mut self.desk.path_wanted);
+                if path_wanted {
+                    self.ask_for_another_path();
+                } else if let Some(ticket) =
+                    self.desk.ticket.clone().filter(|_| interrupted && self.physician.is_some())
+                {
+                    self.say(FromCabin::RestartIce { ticket, same_connection: false });
                 }
             }
             DeskEvent::Said(message) => self.desk_said(*message),
@@ -233,7 +241,7 @@ impl Cabin {
             self.say(FromCabin::Accept { consultation, ticket: ticket.clone() });
             if fresh {
                 self.open_call();
-                self.say(FromCabin::RestartIce { ticket });
+                self.say(FromCabin::RestartIce { ticket, same_connection: false });
             }
             return;
         }
@@ -372,7 +380,26 @@ impl Cabin {
     pub(super) fn reconnect(&mut self) {
         let Some(ticket) = self.desk.ticket.clone().filter(|_| self.desk.up && self.desk.known) else { return };
         self.open_call();
-        self.say(FromCabin::RestartIce { ticket });
+        self.say(FromCabin::RestartIce { ticket, same_connection: false });
+    }
+
+    /// Packets leave by another network than before: the line to the desk and the call's path were of the former.
+    pub(super) fn route_changed(&mut self) {
+        tracing::info!("another network is used: the desk is dialled anew, and a call gets another path");
+        self.desk.path_wanted = true;
+        if let Some(link) = &self.link {
+            link.redial();
+        }
+    }
+
+    /// The call's connection lives, and its path is lost or will be: the page is asked to look for another at once.
+    pub(super) fn ask_for_another_path(&mut self) {
+        let called = self.physician.is_some() && matches!(self.journey.step(), Step::Call { .. });
+        match self.desk.ticket.clone().filter(|_| called) {
+            Some(ticket) if self.desk.up => self.say(FromCabin::RestartIce { ticket, same_connection: true }),
+            Some(_) => self.desk.path_wanted = true,
+            None => {}
+        }
     }
 
     pub(super) fn end_call(&mut self) {

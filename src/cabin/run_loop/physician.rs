@@ -137,6 +137,9 @@ impl Cabin {
             PhysicianEvent::Fault(fault) => {
                 tracing::warn!(?fault, "a part of the call is missing");
                 self.tell_fault(&fault);
+                if matches!(fault, call::Fault::Relay { why: call::RelayTrouble::Lost { .. }, .. }) {
+                    self.ask_for_another_path();
+                }
                 self.call_faults.push(fault);
                 self.call_faults.truncate(8);
             }
@@ -469,7 +472,7 @@ impl Cabin {
                 "Le haut-parleur de la cabine ne marche pas : le patient ne vous entend pas."
             }
             call::Fault::Relay { why: call::RelayTrouble::Lost { .. }, .. } => {
-                "Le relais du réseau s’est arrêté : si l’image se fige, la liaison cherche un autre chemin d’elle-même."
+                "Le relais du réseau s’est arrêté : la liaison cherche un autre chemin."
             }
             // Of a relay that does not answer nobody need know as long as another path is found.
             call::Fault::Relay { .. } | call::Fault::Undecodable { .. } => return,

@@ -90,8 +90,11 @@ export class Consultation {
       case "patient_accepted": this.#dial(); break;
       case "sdp": this.#peer.answer(message.sdp); break;
       case "candidate": this.#peer.candidate(message); break;
-      // The cabin's side is new: nothing of the former connection can be used again.
-      case "restart_ice": if (this.#dialled) this.#peer.dial(); break;
+      // Where the cabin's side is new, nothing of the former connection can be used again.
+      case "restart_ice":
+        if (!this.#dialled) break;
+        if (message.same_connection) this.#peer.restartIce(); else this.#peer.dial();
+        break;
       case "cabin_gone": notice("La cabine a perdu sa liaison avec le bureau. Elle est attendue ; ce que vous écrivez est gardé.", message.grace_ms / 1000); break;
       case "cabin_back": notice("La cabine est de retour.", 5); break;
       case "help_requested": notice("Le patient appelle le pharmacien."); break;

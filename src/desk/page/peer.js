@@ -65,8 +65,8 @@ export class Peer extends EventTarget {
     await this.#offer(pc);
   }
 
-  /// Another path for the same connection: after our own change of network.
-  async #restartIce() {
+  /// Another path for the same connection: after our own change of network, or the cabin's.
+  async restartIce() {
     if (!this.#pc || this.#pc.connectionState === "closed" || this.#pc.signalingState !== "stable") return this.dial();
     this.#pc.restartIce();
     return this.#offer(this.#pc);
@@ -83,7 +83,7 @@ export class Peer extends EventTarget {
       await pc.setRemoteDescription({ type: "answer", sdp });
       if (again) {
         this.#pathWait = Math.min(this.#pathWait * 2 || PATH_WAIT_MS, PATH_WAIT_MAX_MS);
-        this.#within(pc, this.#pathWait, () => this.#restartIce());
+        this.#within(pc, this.#pathWait, () => this.restartIce());
       }
       for (const candidate of this.#early.splice(0)) await pc.addIceCandidate(candidate).catch(() => {});
     } catch {
@@ -123,7 +123,7 @@ export class Peer extends EventTarget {
       this.#within(pc, ANSWER_WAIT_MS, () => this.dial());
     }
     // Wi-Fi that changed comes back by itself within seconds, or never.
-    if (pc.connectionState === "disconnected") this.#within(pc, this.#pathWait || FAILED_WAIT_MS, () => this.#restartIce());
+    if (pc.connectionState === "disconnected") this.#within(pc, this.#pathWait || FAILED_WAIT_MS, () => this.restartIce());
     this.#say("state", pc.connectionState);
   }
 
