@@ -95,6 +95,11 @@ impl<'a> Meeting<'a> {
 
     /// `ice` is the page's `RTCConfiguration`.
     async fn begin_with(page: &'a mut WebSocketStream<TcpStream>, settings: Settings, ice: Value) -> Meeting<'a> {
+        Meeting::begin_as(page, settings, json!({ "do": "call", "ice": ice })).await
+    }
+
+    /// `said` is what makes the page offer.
+    async fn begin_as(page: &'a mut WebSocketStream<TcpStream>, settings: Settings, said: Value) -> Meeting<'a> {
         let (told, events) = mpsc::channel(64);
         let settings = Settings {
             video_source: VideoSource::TestPicture,
@@ -103,7 +108,7 @@ impl<'a> Meeting<'a> {
             ..settings
         };
         let call = Call::start(settings, told).await.expect("a call");
-        page.send(Message::text(json!({ "do": "call", "ice": ice }).to_string())).await.expect("the page");
+        page.send(Message::text(said.to_string())).await.expect("the page");
         Meeting {
             call,
             events,
@@ -331,6 +336,38 @@ async fn a_browser_and_the_cabin_see_hear_and_write_to_each_other_twice() {
         files.push(count("/proc/self/fd"));
     }
     assert!(files[1] <= files[0], "a second call leaves more files open than the first: {files:?}");
+    serving.abort();
+    browser.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_that_takes_only_h264_sees_the_cabin_and_is_seen() {
+    let pages = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let sockets = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let ports = (pages.local_addr().expect("a port").port(), sockets.local_addr().expect("a port").port());
+    let serving = tokio::spawn(serve_page(pages));
+    let browser = Browser::start(&format!("http://127.0.0.1:{}/?socket={}", ports.0, ports.1));
+    let (stream, _) = timeout(PATIENCE, sockets.accept()).await.expect("the page in time").expect("a connection");
+    let mut page = tokio_tungstenite::accept_async(stream).await.expect("a WebSocket");
+    // VP8 alone after it: the same program serves one physician after another.
+    for only in ["video/H264", "video/VP8"] {
+        let said = json!({ "do": "call", "only": only });
+        let mut meeting = Meeting::begin_as(&mut page, Settings::default(), said).await;
+        meeting.until("connection", |m| m.was_told(&CallEvent::Connected)).await;
+        meeting.until("moving picture in the cabin", |m| m.pictures.len() >= PICTURES).await;
+        meeting.until("moving picture on the page", |m| m.number("pictures") >= PICTURES as f64).await;
+        let feeding = feed_instrument(&meeting.call, 320);
+        meeting
+            .until("instrument on the page", |m| {
+                m.number("instrumentFrames") >= PICTURES as f64 && m.number("instrumentWidth") == 320.0
+            })
+            .await;
+        feeding.abort();
+        meeting.until("the encodings", |m| m.report["encodings"] == json!([only, only])).await;
+        assert!(!meeting.told.iter().any(|event| matches!(event, CallEvent::Fault(_))), "{:?}", meeting.told);
+        meeting.call.close().await;
+        meeting.until("end on the page", |m| m.report["ended"] == json!(true)).await;
+    }
     serving.abort();
     browser.stop().await;
 }

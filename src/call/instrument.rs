@@ -6,6 +6,7 @@
 //! that to the encoder; measured with libopus 1.3: -19 dB at 20 Hz, -5 dB at 50 Hz).
 
 use crate::capture::{Marks, Outgoing, mark, send};
+use crate::encoder::Encoder;
 use crate::news::MediaNews;
 use bytes::Bytes;
 use gstreamer as gst;
@@ -25,19 +26,20 @@ const PICTURE_BITS_PER_SECOND_START: u32 = 500_000;
 pub(crate) struct PictureFeed {
     running: Running,
     entry: gst_app::AppSrc,
+    encoder: Encoder,
 }
 
 impl PictureFeed {
     pub(crate) fn start(
         beat: &Beat,
-        marks: Marks,
+        (encoder, marks): (Encoder, Marks),
         outgoing: Outgoing,
         news: &mpsc::Sender<MediaNews>,
     ) -> Result<PictureFeed, String> {
         let description = format!(
             "appsrc name=in is-live=true format=time do-timestamp=true max-buffers=2 leaky-type=downstream ! \
              videoconvert ! video/x-raw,format=I420 ! {} ! appsink name=rtp sync=false async=false max-buffers=64",
-            crate::capture::picture_encoder(PICTURE_BITS_PER_SECOND_START)
+            encoder.description(PICTURE_BITS_PER_SECOND_START)
         );
         let lost = MediaNews::sender(news, MediaNews::InstrumentLost);
         let running = Running::build(&description, beat, lost, None, |pipeline| {
@@ -45,7 +47,7 @@ impl PictureFeed {
             on_sample(pipeline, "rtp", move |sample| send(&sample, &outgoing))
         })?;
         let entry = entry(&running)?;
-        Ok(PictureFeed { running, entry })
+        Ok(PictureFeed { running, entry, encoder })
     }
 
     /// Feeds each newest picture until its source is closed or this feed is dropped.
@@ -74,8 +76,8 @@ impl PictureFeed {
 
     /// What the encoder may spend, in bits a second.
     pub(crate) fn set_bits_per_second(&self, bits: u32) {
-        if let Some(encoder) = self.running.element("encoder") {
-            encoder.set_property("target-bitrate", i32::try_from(bits).unwrap_or(i32::MAX));
+        if let Some(element) = self.running.element("encoder") {
+            self.encoder.spend(&element, bits);
         }
     }
 

@@ -9,7 +9,7 @@
 //!    tone is sent in its place: the call goes on.
 //! 2. **The physician's page makes the offer**, and creates the data channels in it (the cabin creates none):
 //!    `record` (ordered, reliable), `live` (unordered, `maxPacketLifeTime` 500) and `documents` (ordered,
-//!    reliable); any other label is passed on too, [`CHANNELS_MAX`] in all. Codecs are **VP8** and **Opus**
+//!    reliable); any other label is passed on too, [`CHANNELS_MAX`] in all. Codecs are **VP8**, **H.264** and **Opus**
 //!    (with NACK, RTX, PLI and transport-wide feedback both ways); the page must keep both in its offer.
 //! 3. [`Call::remote_offer`] gives the answer to send back; after it, [`CallEvent::LocalCandidate`]s are to be
 //!    sent to the page, and the page's given to [`Call::remote_candidate`] (those that come before the offer
@@ -51,6 +51,7 @@ mod counts;
 #[cfg(test)]
 #[allow(clippy::print_stderr, reason = "what happens in the guest, and what was skipped, is printed")]
 mod devices_in_call;
+mod encoder;
 pub mod estimator;
 mod event;
 mod feedback;
@@ -166,6 +167,7 @@ impl Call {
         // On a task of its own: should the library panic on a hostile description, that task ends with it.
         let answer = tokio::spawn(async move {
             let offered = ufrag(&sdp).map(str::to_owned);
+            peer.follow(&peer::offered(&sdp)).await?;
             let offer = RTCSessionDescription::offer(sdp).map_err(peer::refused)?;
             peer.connection.set_remote_description(offer).await.map_err(peer::refused)?;
             let answer = peer.connection.create_answer(None).await.map_err(peer::refused)?;
@@ -175,8 +177,8 @@ impl Call {
         })
         .await
         .map_err(|_| CallError::Refused { why: "the description is malformed".to_owned() })??;
-        let (picture, sound) = self.peer.payload_types().await;
-        self.orders.send(run::Order::Answered { picture, sound }).await.map_err(|_| CallError::Closed)?;
+        let agreed = self.peer.agreed().await;
+        self.orders.send(run::Order::Answered(agreed)).await.map_err(|_| CallError::Closed)?;
         let early = self.early.lock().await.take();
         for candidate in early.into_iter().flatten() {
             // One wrong candidate of a set is no reason to refuse the offer.

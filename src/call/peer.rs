@@ -1,7 +1,9 @@
 //! The WebRTC side: one peer connection, its codecs, its feedback, its addresses.
 
+use crate::encoder::Encoder;
 use crate::estimator::Estimate;
 use crate::feedback::{KeyFrameRequests, Plug, Reports, Retransmissions};
+use crate::pieces::Encoding;
 use crate::policy::{INSTRUMENT_SOUND_ON_THE_WIRE, Sound};
 use crate::progress::Sign;
 use crate::relay::{Detour, Relays, Transport, is_relay};
@@ -15,7 +17,9 @@ use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::interceptor_registry::{
     configure_rtcp_reports, configure_simulcast_extension_headers,
 };
-use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_RTX, MIME_TYPE_VP8, MediaEngine};
+use rtc::peer_connection::configuration::media_engine::{
+    MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MIME_TYPE_VP8, MediaEngine,
+};
 use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
@@ -33,9 +37,11 @@ use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder, RTCIceConnectionState,
     RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionIceEvent, RTCPeerConnectionState, SettingEngineBuilder,
 };
+use webrtc::rtp_transceiver::RtpSender;
 
 /// Payload types proposed before the far end's offer says otherwise.
 pub(crate) const VP8_PAYLOAD_TYPE: u8 = 96;
+const H264_PAYLOAD_TYPE: u8 = 102;
 pub(crate) const OPUS_PAYLOAD_TYPE: u8 = 111;
 
 /// The stream in which a page finds an instrument's picture and sound.
@@ -85,6 +91,9 @@ pub(crate) struct Peer {
     pub(crate) instrument_sound: Arc<TrackLocalStaticRTP>,
     pub(crate) instrument_picture_ssrc: u32,
     pub(crate) instrument_sound_ssrc: u32,
+    /// Camera and instrument.
+    pictures: Vec<SentPicture>,
+    encoding: tokio::sync::Mutex<Encoding>,
     /// What is known of the way to the far end.
     pub(crate) line: watch::Receiver<Estimate>,
     /// Bytes of lost packets sent again, and of messages on the data channels, since the start.
@@ -97,6 +106,16 @@ pub(crate) struct Peer {
     /// Lets a test's offering end hand over the channels that it made itself.
     #[cfg(test)]
     pub(crate) news: mpsc::Sender<PeerNews>,
+}
+
+/// A picture as the library sends it, and with what its track was made.
+struct SentPicture {
+    sender: Arc<dyn RtpSender>,
+    stream: &'static str,
+    name: &'static str,
+    ssrc: u32,
+    /// Of what is sent again.
+    again: u32,
 }
 
 impl Peer {
@@ -150,24 +169,36 @@ impl Peer {
                 .map_err(refused)?,
         );
         let (video, audio) = (RtpCodecKind::Video, RtpCodecKind::Audio);
-        let picture = Arc::new(track("cabin", "camera", video, vp8(), picture_ssrc, Some(rand::random())));
+        // What this machine makes best; another kind of track takes its place where the far end does not read it.
+        let encoding = Encoder::here(&[Encoding::Vp8, Encoding::H264]).encoding();
+        let (again, instrument_again): (u32, u32) = (rand::random(), rand::random());
+        let picture = Arc::new(track("cabin", "camera", video, codec(encoding), picture_ssrc, Some(again)));
         let sound = Arc::new(track("cabin", "microphone", audio, opus(), sound_ssrc, None));
-        let second = Some(rand::random());
-        let instrument_picture =
-            Arc::new(track(INSTRUMENT, "instrument-picture", video, vp8(), instrument_picture_ssrc, second));
+        let instrument_picture = Arc::new(track(
+            INSTRUMENT,
+            "instrument-picture",
+            video,
+            codec(encoding),
+            instrument_picture_ssrc,
+            Some(instrument_again),
+        ));
         let instrument_sound =
             Arc::new(track(INSTRUMENT, "instrument-sound", audio, opus(), instrument_sound_ssrc, None));
         // What is switched off is not offered either: the answer says that this end only receives it.
         if call.audio_source != AudioSource::Off {
             connection.add_track(Arc::clone(&sound) as _).await.map_err(refused)?;
         }
+        let mut pictures = Vec::new();
         if call.video_source != VideoSource::Off {
-            connection.add_track(Arc::clone(&picture) as _).await.map_err(refused)?;
+            let sender = connection.add_track(Arc::clone(&picture) as _).await.map_err(refused)?;
+            pictures.push(SentPicture { sender, stream: "cabin", name: "camera", ssrc: picture_ssrc, again });
         }
         // After the others: an offer's first section of each kind is for camera and microphone.
         if call.audio_source != AudioSource::Off && call.video_source != VideoSource::Off {
             connection.add_track(Arc::clone(&instrument_sound) as _).await.map_err(refused)?;
-            connection.add_track(Arc::clone(&instrument_picture) as _).await.map_err(refused)?;
+            let sender = connection.add_track(Arc::clone(&instrument_picture) as _).await.map_err(refused)?;
+            let (name, ssrc) = ("instrument-picture", instrument_picture_ssrc);
+            pictures.push(SentPicture { sender, stream: INSTRUMENT, name, ssrc, again: instrument_again });
         }
         Ok(Peer {
             connection,
@@ -180,6 +211,8 @@ impl Peer {
             instrument_sound,
             instrument_picture_ssrc,
             instrument_sound_ssrc,
+            pictures,
+            encoding: tokio::sync::Mutex::new(encoding),
             line,
             resent_bytes,
             message_bytes: AtomicU64::new(0),
@@ -190,22 +223,81 @@ impl Peer {
         })
     }
 
-    /// The payload types that the two ends agreed on: (picture, sound).
-    pub(crate) async fn payload_types(&self) -> (Option<u8>, Option<u8>) {
-        let (mut picture, mut sound) = (None, None);
+    /// What the picture is sent as.
+    pub(crate) async fn encoding(&self) -> Encoding {
+        *self.encoding.lock().await
+    }
+
+    /// The far end offered to read these: pictures are sent as the best of them from now on. Before the answer is made:
+    /// the library tells retransmissions by the kind of the track.
+    pub(crate) async fn follow(&self, offered: &[Encoding]) -> Result<(), CallError> {
+        let wanted = Encoder::here(offered).encoding();
+        let mut encoding = self.encoding.lock().await;
+        if *encoding != wanted {
+            for SentPicture { sender, stream, name, ssrc, again } in &self.pictures {
+                let other = track(stream, name, RtpCodecKind::Video, codec(wanted), *ssrc, Some(*again));
+                sender.replace_track(Arc::new(other)).await.map_err(refused)?;
+            }
+            *encoding = wanted;
+        }
+        Ok(())
+    }
+
+    /// The payload types that the two ends agreed on.
+    pub(crate) async fn agreed(&self) -> Agreed {
+        let encoding = self.encoding().await;
+        let mut agreed = Agreed::default();
         for sender in self.connection.get_senders().await {
             let Ok(parameters) = sender.get_parameters().await else { continue };
             for codec in &parameters.rtp_parameters.codecs {
-                let mime = &codec.rtp_codec.mime_type;
-                if mime.eq_ignore_ascii_case(MIME_TYPE_VP8) {
-                    picture = picture.or(Some(codec.payload_type));
+                let (mime, number) = (&codec.rtp_codec.mime_type, codec.payload_type);
+                let readable = [(MIME_TYPE_VP8, Encoding::Vp8), (MIME_TYPE_H264, Encoding::H264)];
+                if let Some((_, of)) = readable.into_iter().find(|(name, _)| mime.eq_ignore_ascii_case(name)) {
+                    if !agreed.readable.contains(&(of, number)) {
+                        agreed.readable.push((of, number));
+                    }
                 } else if mime.eq_ignore_ascii_case(MIME_TYPE_OPUS) {
-                    sound = sound.or(Some(codec.payload_type));
+                    agreed.sound = agreed.sound.or(Some(number));
                 }
             }
         }
-        (picture, sound)
+        agreed.picture = agreed.readable.iter().copied().find(|(of, _)| *of == encoding);
+        agreed
     }
+}
+
+/// The payload types that the two ends agreed on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Agreed {
+    /// Of the picture that is sent.
+    pub(crate) picture: Option<(Encoding, u8)>,
+    /// Of every picture that may come.
+    pub(crate) readable: Vec<(Encoding, u8)>,
+    /// Of the sound, both ways.
+    pub(crate) sound: Option<u8>,
+}
+
+/// The encodings of pictures that an offer names. H.264 only where a picture may be longer than a packet
+/// (`packetization-mode=1`, RFC 6184, 6.3), which all browsers offer.
+pub(crate) fn offered(sdp: &str) -> Vec<Encoding> {
+    let lines = || sdp.lines().map(str::trim);
+    let mut found = Vec::new();
+    for line in lines().filter_map(|line| line.strip_prefix("a=rtpmap:")) {
+        let Some((number, name)) = line.split_once(' ') else { continue };
+        let fits = |encoding| match encoding {
+            Encoding::Vp8 => true,
+            Encoding::H264 => {
+                let format = format!("a=fmtp:{number} ");
+                lines().any(|line| line.starts_with(&format) && line.contains("packetization-mode=1"))
+            }
+        };
+        let named = [Encoding::Vp8, Encoding::H264].into_iter();
+        let named = named.filter(|encoding| {
+            name.split('/').next().is_some_and(|name| name.eq_ignore_ascii_case(encoding.name())) && fits(*encoding)
+        });
+        found.extend(named.filter(|encoding| !found.contains(encoding)).collect::<Vec<_>>());
+    }
+    found
 }
 
 /// The library's error as the caller sees it.
@@ -213,14 +305,21 @@ pub(crate) fn refused(error: webrtc::error::Error) -> CallError {
     CallError::Refused { why: error.to_string() }
 }
 
-fn vp8() -> RTCRtpCodec {
+fn codec(encoding: Encoding) -> RTCRtpCodec {
     let feedback = [("ccm", "fir"), ("nack", ""), ("nack", "pli")]
         .map(|(typ, parameter)| RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() });
     RTCRtpCodec {
-        mime_type: MIME_TYPE_VP8.to_owned(),
+        mime_type: match encoding {
+            Encoding::Vp8 => MIME_TYPE_VP8.to_owned(),
+            Encoding::H264 => MIME_TYPE_H264.to_owned(),
+        },
         clock_rate: 90_000,
         channels: 0,
-        sdp_fmtp_line: String::new(),
+        sdp_fmtp_line: match encoding {
+            Encoding::Vp8 => String::new(),
+            // Constrained baseline, level 3.1, and a higher level from who can: what every browser has.
+            Encoding::H264 => "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f".to_owned(),
+        },
         rtcp_feedback: feedback.into(),
     }
 }
@@ -235,20 +334,22 @@ fn opus() -> RTCRtpCodec {
     }
 }
 
-/// VP8 with retransmission, and Opus: what every browser has, free of patents.
+/// VP8 and H.264 with retransmission, and Opus: what every browser has.
 fn codecs() -> Result<MediaEngine, CallError> {
     let mut engine = MediaEngine::default();
-    let retransmission = RTCRtpCodec {
+    let retransmission = |of| RTCRtpCodec {
         mime_type: MIME_TYPE_RTX.to_owned(),
         clock_rate: 90_000,
         channels: 0,
-        sdp_fmtp_line: format!("apt={VP8_PAYLOAD_TYPE}"),
+        sdp_fmtp_line: format!("apt={of}"),
         rtcp_feedback: vec![],
     };
     for (rtp_codec, payload_type, kind) in [
         (opus(), OPUS_PAYLOAD_TYPE, RtpCodecKind::Audio),
-        (vp8(), VP8_PAYLOAD_TYPE, RtpCodecKind::Video),
-        (retransmission, VP8_PAYLOAD_TYPE + 1, RtpCodecKind::Video),
+        (codec(Encoding::Vp8), VP8_PAYLOAD_TYPE, RtpCodecKind::Video),
+        (retransmission(VP8_PAYLOAD_TYPE), VP8_PAYLOAD_TYPE + 1, RtpCodecKind::Video),
+        (codec(Encoding::H264), H264_PAYLOAD_TYPE, RtpCodecKind::Video),
+        (retransmission(H264_PAYLOAD_TYPE), H264_PAYLOAD_TYPE + 1, RtpCodecKind::Video),
     ] {
         engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, kind).map_err(refused)?;
     }
@@ -404,5 +505,20 @@ impl PeerConnectionEventHandler for Handler {
 
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
         self.tell(PeerNews::Track(track));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_names_its_encodings_in_its_order_and_h264_only_where_pictures_may_be_large() {
+        let one = "a=rtpmap:111 opus/48000/2\r\na=rtpmap:98 H264/90000\r\na=fmtp:98 packetization-mode=0\r\n";
+        assert_eq!(offered(one), []);
+        let safari = "a=rtpmap:96 h264/90000\r\na=fmtp:96 level-asymmetry-allowed=1;packetization-mode=1\r\n\
+                      a=rtpmap:97 rtx/90000\r\na=rtpmap:100 VP8/90000\r\na=rtpmap:101 H264/90000\r\n";
+        assert_eq!(offered(safari), [Encoding::H264, Encoding::Vp8]);
+        assert_eq!(offered("a=rtpmap:\r\na=rtpmap:1\r\n"), []);
     }
 }

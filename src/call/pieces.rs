@@ -9,6 +9,16 @@ pub enum Encoding {
     H264,
 }
 
+impl Encoding {
+    /// As session descriptions and GStreamer spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Vp8 => "VP8",
+            Encoding::H264 => "H264",
+        }
+    }
+}
+
 /// Whether a key frame begins with this payload. Takes any bytes.
 pub fn begins_key_frame(encoding: Encoding, payload: &[u8]) -> bool {
     match encoding {

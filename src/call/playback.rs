@@ -1,7 +1,9 @@
 //! The far end's picture and sound: packets in, frames and sound out.
 
 use crate::capture::{Attempt, first_loudspeaker};
+use crate::encoder::reader;
 use crate::news::MediaNews;
+use crate::pieces::Encoding;
 use crate::{AudioSink, Fault, Settings, lock};
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -28,21 +30,22 @@ pub(crate) struct Playback {
 }
 
 impl Playback {
-    /// Plays VP8 into `slot`. `payload_type` is that of the first packet: a jitter buffer whose caps name
+    /// Plays pictures into `slot`. `payload_type` is that of the first packet: a jitter buffer whose caps name
     /// another silently drops everything. A permit in `key_frame_wanted` asks the sender for a key frame.
     pub(crate) fn picture(
         settings: &Settings,
         beat: &Beat,
-        payload_type: u8,
+        (encoding, payload_type): (Encoding, u8),
         slot: FrameSlot,
         key_frame_wanted: mpsc::Sender<()>,
         news: &mpsc::Sender<MediaNews>,
     ) -> Result<Playback, String> {
         let description = format!(
-            "{} ! rtpvp8depay name=depay request-keyframe=true wait-for-keyframe=true ! vp8dec threads=1 ! \
+            "{} ! {} ! \
              videoscale ! videoconvert ! video/x-raw,format=RGBA,width=[16,{SCREEN_SIDE_MAX}],height=[16,{SCREEN_SIDE_MAX}],pixel-aspect-ratio=1/1 ! \
              appsink name=screen sync=true max-buffers=2 drop=true",
-            entry_description(settings, "video", "VP8", 90_000, payload_type)
+            entry_description(settings, "video", encoding.name(), 90_000, payload_type),
+            reader(encoding, PICTURE_SIDE_MAX)?
         );
         let running = Running::build(
             &description,
@@ -50,7 +53,9 @@ impl Playback {
             MediaNews::sender(news, MediaNews::Undecodable),
             None,
             move |pipeline| {
-                refuse_giant_pictures(pipeline)?;
+                if encoding == Encoding::Vp8 {
+                    refuse_giant_pictures(pipeline)?;
+                }
                 let entry: gst::Element = named(pipeline, "entry")?;
                 let pad = entry.static_pad("src").ok_or("no way back for key frame requests")?;
                 pad.add_probe(gst::PadProbeType::EVENT_UPSTREAM, move |_, info| {

@@ -6,15 +6,15 @@ use crate::in_order::{InOrder, Piece};
 use crate::news::MediaNews;
 use crate::pieces::{Encoding, begins_key_frame};
 use crate::playback::{Entry, Playback};
-use crate::{KEY_FRAME_EVERY, Settings, now};
+use crate::{KEY_FRAME_EVERY, Settings, lock, now};
 use gstreamer as gst;
 use media::{Beat, FrameSlot, Loudness};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtp;
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use rtc::shared::marshal::Marshal;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
@@ -34,6 +34,8 @@ pub(crate) struct Player {
     pub(crate) loudness: Loudness,
     pub(crate) news: mpsc::Sender<MediaNews>,
     pub(crate) counts: Arc<Counts>,
+    /// The encodings of pictures, by payload type.
+    pub(crate) readable: Arc<Mutex<Vec<(Encoding, u8)>>>,
     /// How long packets are kept.
     pub(crate) kept: watch::Receiver<Duration>,
     pub(crate) line: watch::Receiver<Estimate>,
@@ -105,8 +107,9 @@ impl Player {
             let Some((_, playing)) = &playback else { continue };
             let plays = if kind == RtpCodecKind::Video {
                 self.counts.arrivals.came(now(), packet.header.sequence_number);
+                let encoding = self.encoding(payload_type);
                 let piece = Piece {
-                    begins_key_frame: begins_key_frame(Encoding::Vp8, &packet.payload),
+                    begins_key_frame: begins_key_frame(encoding, &packet.payload),
                     ends_picture: packet.header.marker,
                 };
                 waiting.came(self.now(), packet.header.sequence_number, piece, packet);
@@ -139,13 +142,19 @@ impl Player {
         self.beat.elapsed().into()
     }
 
+    fn encoding(&self, payload_type: u8) -> Encoding {
+        let readable = lock(&self.readable);
+        readable.iter().find(|(_, number)| *number == payload_type).map_or(Encoding::Vp8, |(encoding, _)| *encoding)
+    }
+
     fn round_trip(&self) -> Duration {
         self.line.borrow().round_trip
     }
 
     fn build(&self, kind: RtpCodecKind, payload_type: u8, wanted: mpsc::Sender<()>) -> Result<Playback, String> {
         if kind == RtpCodecKind::Video {
-            Playback::picture(&self.settings, &self.beat, payload_type, self.slot.clone(), wanted, &self.news)
+            let kind = (self.encoding(payload_type), payload_type);
+            Playback::picture(&self.settings, &self.beat, kind, self.slot.clone(), wanted, &self.news)
         } else {
             let loudness = self.loudness.clone();
             Playback::sound(&self.settings, &self.beat, payload_type, &self.loudspeaker, loudness, &self.news)

@@ -2,15 +2,16 @@
 
 use crate::counts::{Counts, Sequence, forward};
 use crate::news::MediaNews;
-use crate::peer::{OPUS_PAYLOAD_TYPE, Peer, PeerNews, VP8_PAYLOAD_TYPE};
+use crate::peer::{Agreed, OPUS_PAYLOAD_TYPE, Peer, PeerNews};
+use crate::pieces::Encoding;
 use crate::player::Player;
 use crate::policy::{INSTRUMENT_SOUND_ON_THE_WIRE, Plan, Policy};
 use crate::progress::{News, Progress, Sign};
 use crate::studio::Studio;
 use crate::{CallEvent, Channels, Fault, KEY_FRAME_EVERY, Part, Stats, channel, lock, now};
 use media::{Frame, Loudness, SoundBlock};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -30,7 +31,7 @@ const TRACKS_MAX: usize = 2;
 
 /// What the caller asks of the task.
 pub(crate) enum Order {
-    Answered { picture: Option<u8>, sound: Option<u8> },
+    Answered(Agreed),
     MuteMicrophone(bool),
     CoverCamera(bool),
     ShowInstrument(watch::Receiver<Option<Frame>>),
@@ -55,6 +56,8 @@ pub(crate) struct Run {
     decided_at: Instant,
     /// Bytes sent beside voice and picture until the last decision, and how many bits a second that was lately.
     beside: (u64, f64),
+    /// The encodings of the far end's pictures, by payload type.
+    readable: Arc<Mutex<Vec<(Encoding, u8)>>>,
     /// How long received packets are kept.
     kept: watch::Sender<Duration>,
 }
@@ -69,6 +72,7 @@ impl Run {
             began: now(),
             decided_at: now(),
             beside: (0, 0.0),
+            readable: Arc::default(),
             kept: watch::channel(kept).0,
             peer,
             channels,
@@ -238,16 +242,18 @@ impl Run {
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Answered { picture, sound } => {
-                if let (Some(payload_type), Some(capture)) = (picture, &self.studio.picture) {
-                    self.studio.picture_marks.payload_type = payload_type;
-                    capture.set_payload_type(payload_type);
+            Order::Answered(Agreed { picture, readable, sound }) => {
+                *lock(&self.readable) = readable;
+                if let Some((encoding, payload_type)) = picture {
+                    if let Err(why) = self.studio.agreed(encoding, payload_type, &self.counts) {
+                        tracing::error!("no picture can be sent: {why}");
+                    }
+                    self.apply(None);
                 }
                 if let (Some(payload_type), Some(capture)) = (sound, &self.studio.sound) {
                     self.studio.sound_marks.payload_type = payload_type;
                     capture.set_payload_type(payload_type);
                 }
-                self.studio.instrument_picture.marks.payload_type = picture.unwrap_or(VP8_PAYLOAD_TYPE);
                 self.studio.instrument_sound.marks.payload_type = sound.unwrap_or(OPUS_PAYLOAD_TYPE);
                 self.progress.sign(Sign::Answered, now());
             }
@@ -299,6 +305,7 @@ impl Run {
                     loudness: self.remote_loudness.clone(),
                     news: self.studio.news.clone(),
                     counts: Arc::clone(&self.counts),
+                    readable: Arc::clone(&self.readable),
                     kept: self.kept.subscribe(),
                     line: self.peer.line.clone(),
                 };

@@ -2,9 +2,11 @@
 
 use crate::capture::{Attempt, Marks, PictureCapture, SoundCapture, may_be_there};
 use crate::counts::Counts;
+use crate::encoder::Encoder;
 use crate::instrument::{PictureFeed, SoundFeed};
 use crate::news::MediaNews;
 use crate::peer::{OPUS_PAYLOAD_TYPE, Peer, VP8_PAYLOAD_TYPE};
+use crate::pieces::Encoding;
 use crate::playback::Loudspeaker;
 use crate::policy::Video;
 use crate::{AudioSink, AudioSource, CallError, Part, Settings, VideoSource};
@@ -51,6 +53,8 @@ pub(crate) struct Instrument<F> {
 pub(crate) struct Studio {
     pub(crate) settings: Settings,
     pub(crate) beat: Beat,
+    /// What makes the pictures, of the camera and of an instrument.
+    encoder: Encoder,
     pub(crate) picture_marks: Marks,
     pub(crate) sound_marks: Marks,
     pub(crate) picture: Option<PictureCapture>,
@@ -83,6 +87,7 @@ impl Studio {
         own_slot: FrameSlot,
         remote_slot: FrameSlot,
     ) -> Result<Studio, CallError> {
+        let encoder = Encoder::here(&[peer.encoding().await]);
         let (picture_ssrc, sound_ssrc) = (peer.picture_ssrc, peer.sound_ssrc);
         let instrument_ssrcs = (peer.instrument_picture_ssrc, peer.instrument_sound_ssrc);
         let open = move || {
@@ -103,6 +108,7 @@ impl Studio {
             let mut studio = Studio {
                 settings,
                 beat,
+                encoder,
                 picture_marks: marks(VP8_PAYLOAD_TYPE, picture_ssrc),
                 sound_marks: marks(OPUS_PAYLOAD_TYPE, sound_ssrc),
                 picture: None,
@@ -154,8 +160,15 @@ impl Studio {
             return Ok(());
         }
         let (out, slot) = (self.picture_out.clone(), self.own_slot.clone());
-        let capture =
-            PictureCapture::start(&self.settings, &self.beat, self.picture_marks, out, slot, &self.news, attempt)?;
+        let capture = PictureCapture::start(
+            &self.settings,
+            &self.beat,
+            (self.encoder, self.picture_marks),
+            out,
+            slot,
+            &self.news,
+            attempt,
+        )?;
         capture.cover(self.covered);
         self.picture = Some(capture);
         Ok(())
@@ -177,6 +190,24 @@ impl Studio {
         )?;
         capture.mute(self.muted);
         self.sound = Some(capture);
+        Ok(())
+    }
+
+    /// The two ends agreed on the picture's encoding and its number.
+    pub(crate) fn agreed(&mut self, encoding: Encoding, payload_type: u8, counts: &Counts) -> Result<(), String> {
+        self.picture_marks.payload_type = payload_type;
+        self.instrument_picture.marks.payload_type = payload_type;
+        let encoder = Encoder::here(&[encoding]);
+        if encoder != self.encoder {
+            tracing::info!(?encoder, "the far end reads another kind of picture");
+            self.encoder = encoder;
+            if self.picture.is_some() {
+                self.restart(Part::Camera, Attempt::Again, counts)?;
+            }
+        }
+        if let Some(capture) = &self.picture {
+            capture.set_payload_type(payload_type);
+        }
         Ok(())
     }
 
@@ -270,7 +301,7 @@ impl Studio {
         stream.feed = None;
         stream.number += 1;
         stream.marks.next_sequence = next(&counts.instrument_picture_sequence, stream.marks);
-        let feed = PictureFeed::start(&self.beat, stream.marks, stream.out.clone(), &self.news)?;
+        let feed = PictureFeed::start(&self.beat, (self.encoder, stream.marks), stream.out.clone(), &self.news)?;
         let pump = PictureFeed::pump(feed.entry(), pictures);
         stream.feed = Some(feed);
         let (news, closed) = (self.news.clone(), MediaNews::InstrumentClosed(Feed::Picture, stream.number));

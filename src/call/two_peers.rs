@@ -75,8 +75,8 @@ async fn answered(end: &End, sdp: String) {
     for candidate in early.into_iter().flatten() {
         end.call.add_candidate(candidate).await.expect("a candidate");
     }
-    let (picture, sound) = end.call.peer.payload_types().await;
-    end.call.orders.send(run::Order::Answered { picture, sound }).await.expect("the call's task");
+    let agreed = end.call.peer.agreed().await;
+    end.call.orders.send(run::Order::Answered(agreed)).await.expect("the call's task");
 }
 
 async fn connected() -> (End, End) {

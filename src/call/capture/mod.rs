@@ -19,12 +19,12 @@ mod sound;
 mod source;
 
 pub(crate) use found::{first_loudspeaker, may_be_there};
-pub(crate) use picture::{PictureCapture, picture_encoder};
+pub(crate) use picture::PictureCapture;
 pub use place::Places;
 pub(crate) use sound::SoundCapture;
 
 /// Room for an IPv6, UDP, SRTP and RTP header extension around a packet within 1,280 bytes.
-const RTP_BYTES_MAX: u32 = 1_180;
+pub(crate) const RTP_BYTES_MAX: u32 = 1_180;
 
 /// Where captured packets go. When it is full (the network task is behind) packets are dropped, as a
 /// network would: a late picture is worth nothing, and the encoder must never wait.

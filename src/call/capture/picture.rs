@@ -5,6 +5,7 @@ use super::found::{CAMERAS, first_device};
 use super::gate::{BEHIND_PER_SECOND, Gate};
 use super::source::{Head, Source};
 use super::{Attempt, Marks, Outgoing, RTP_BYTES_MAX, mark, send, set_payload_type};
+use crate::encoder::Encoder;
 use crate::news::MediaNews;
 use crate::policy::Video;
 use crate::{Fault, Settings, VideoSource};
@@ -27,6 +28,7 @@ pub(crate) struct PictureCapture {
     pub(crate) stands_in: bool,
     covered: Arc<AtomicBool>,
     gate: Arc<Gate>,
+    encoder: Encoder,
 }
 
 impl PictureCapture {
@@ -34,7 +36,7 @@ impl PictureCapture {
     pub(crate) fn start(
         settings: &Settings,
         beat: &Beat,
-        marks: Marks,
+        (encoder, marks): (Encoder, Marks),
         outgoing: Outgoing,
         own_picture: FrameSlot,
         news: &mpsc::Sender<MediaNews>,
@@ -47,7 +49,7 @@ impl PictureCapture {
             let (gate, waiting) = (Arc::clone(&gate), outgoing.clone());
             let (outgoing, own_picture) = (outgoing.clone(), own_picture.clone());
             Running::build(
-                &picture_description(settings, source.description()),
+                &picture_description(settings, source.description(), encoder),
                 beat,
                 MediaNews::sender(news, MediaNews::PictureLost),
                 None,
@@ -103,7 +105,7 @@ impl PictureCapture {
                 (start(Source::Test)?, is_meant)
             }
         };
-        Ok(PictureCapture { running, stands_in, covered, gate })
+        Ok(PictureCapture { running, stands_in, covered, gate, encoder })
     }
 
     /// Sends black instead of the picture, and shows black to the patient.
@@ -123,8 +125,8 @@ impl PictureCapture {
                 .field("height", i32::try_from(video.height).unwrap_or(i32::MAX));
             size.set_property("caps", caps.build());
         }
-        if let Some(encoder) = self.running.element("encoder") {
-            encoder.set_property("target-bitrate", i32::try_from(video.bits_per_second).unwrap_or(i32::MAX));
+        if let Some(element) = self.running.element("encoder") {
+            self.encoder.spend(&element, video.bits_per_second);
         }
     }
 
@@ -141,7 +143,7 @@ impl PictureCapture {
     }
 }
 
-fn picture_description(settings: &Settings, head: Head) -> String {
+fn picture_description(settings: &Settings, head: Head, encoder: Encoder) -> String {
     let (width, height, rate) = (settings.picture.width, settings.picture.height, settings.picture.frames_per_second);
     let own_width = width.min(SELF_WIDTH_MAX) & !1;
     let own_height = ((u64::from(height) * u64::from(own_width) / u64::from(width.max(1))) as u32) & !1;
@@ -177,17 +179,8 @@ fn picture_description(settings: &Settings, head: Head) -> String {
          videorate drop-only=true max-rate=15 ! videoscale ! videoconvert ! \
          video/x-raw,format=RGBA,width={own_width},height={own_height} ! \
          appsink name=own sync=false async=false max-buffers=1 drop=true",
-        encoder = picture_encoder(settings.picture_bits_per_second_max.min(crate::estimator::BITS_PER_SECOND_START)),
-    )
-}
-
-/// VP8 for a conversation: nothing waits for a later picture, and a key frame only where one is asked for.
-pub(crate) fn picture_encoder(bits_per_second: u32) -> String {
-    format!(
-        "vp8enc name=encoder deadline=1 cpu-used=8 threads=1 end-usage=cbr target-bitrate={bits_per_second} \
-         keyframe-max-dist=300 error-resilient=partitions lag-in-frames=0 buffer-size=600 \
-         buffer-initial-size=300 buffer-optimal-size=400 undershoot=95 min-quantizer=4 max-quantizer=56 ! \
-         rtpvp8pay name=payloader picture-id-mode=15-bit mtu={RTP_BYTES_MAX}"
+        encoder =
+            encoder.description(settings.picture_bits_per_second_max.min(crate::estimator::BITS_PER_SECOND_START)),
     )
 }
 
@@ -220,8 +213,9 @@ mod tests {
         let (outgoing, mut packets) = mpsc::channel(64);
         let marks = Marks { payload_type: 96, ssrc: 7, next_sequence: 1, timestamp_offset: 0 };
         let own = tokio::sync::watch::channel(None).0;
-        let capture = PictureCapture::start(&settings, &Beat::new(), marks, outgoing, own, &news, Attempt::First)
-            .expect("a test picture");
+        let capture =
+            PictureCapture::start(&settings, &Beat::new(), (Encoder::Vpx, marks), outgoing, own, &news, Attempt::First)
+                .expect("a test picture");
         assert_eq!(next_key_frame(&mut packets), (640, 480));
         let moving = |bits_per_second, width, height| Video {
             bits_per_second,
