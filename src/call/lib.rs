@@ -68,6 +68,9 @@ mod relay;
 pub mod route;
 mod run;
 mod settings;
+#[cfg(test)]
+#[allow(clippy::print_stdout, reason = "each minute is printed")]
+mod soak;
 mod studio;
 #[cfg(test)]
 #[allow(clippy::print_stdout, reason = "the seed of a random test is printed")]
@@ -109,6 +112,9 @@ pub struct Call {
     /// Candidates that came before the offer; `None` once an offer was taken.
     early: tokio::sync::Mutex<Option<Vec<Candidate>>>,
     orders: mpsc::Sender<run::Order>,
+    /// The time of its pictures and sounds.
+    #[cfg(test)]
+    pub(crate) beat: media::Beat,
     /// Dropping it closes the call too.
     closing: watch::Sender<bool>,
     task: std::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
@@ -139,6 +145,8 @@ impl Call {
         let (closing, close_asked) = watch::channel(false);
         let channels = Channels::default();
         let studio = studio::Studio::open(settings, number, &peer, own_slot, remote_slot).await?;
+        #[cfg(test)]
+        let beat = studio.beat.clone();
         let run = run::Run::new(Arc::clone(&peer), Arc::clone(&channels), studio, events);
         let remote_sound = run.remote_loudness.clone();
         let task = tokio::spawn(run.run(peer_heard, ordered, close_asked));
@@ -150,6 +158,8 @@ impl Call {
             own_picture,
             early: tokio::sync::Mutex::new(Some(Vec::new())),
             orders,
+            #[cfg(test)]
+            beat,
             closing,
             task: std::sync::Mutex::new(Some(task)),
         })

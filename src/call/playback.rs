@@ -12,6 +12,7 @@ use gstreamer_video as gst_video;
 use media::{Beat, FrameSlot, Loudness, Running, named, on_sample};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Larger pictures than this are refused before they are decoded: a hostile key frame of 16383x16383
@@ -21,6 +22,11 @@ const PICTURE_SIDE_MAX: u16 = 1_920;
 const SCREEN_SIDE_MAX: u32 = 1_280;
 /// Packets waiting for a pipeline, in bytes; beyond, the oldest are dropped.
 const WAITING_BYTES_MAX: u64 = 2 << 20;
+
+/// `opusdec` asks that everything wait for the longest packet of Opus, 120 ms (RFC 6716, 2.1.4), that might follow a lost
+/// one. Packets here are of 20 to 40 ms, and are kept longer than that already: without it the voice comes sooner, and with
+/// its picture.
+const DECODER_ALLOWANCE: Duration = Duration::from_millis(100);
 
 /// The running playback of one stream of packets.
 #[derive(Debug)]
@@ -85,8 +91,9 @@ impl Playback {
         let description = format!(
             "{} ! rtpopusdepay ! opusdec use-inband-fec=true plc=true ! audioconvert ! audioresample ! \
              audio/x-raw,format=S16LE,layout=interleaved,rate=48000,channels=1 ! level interval=20000000 ! \
-             appsink name=out sync=true max-buffers=50 drop=true",
-            entry_description(settings, "audio", "OPUS", 48_000, payload_type)
+             appsink name=out sync=true ts-offset={} max-buffers=50 drop=true",
+            entry_description(settings, "audio", "OPUS", 48_000, payload_type),
+            -DECODER_ALLOWANCE.as_nanos().cast_signed()
         );
         let running = Running::build(
             &description,

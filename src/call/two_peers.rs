@@ -2,6 +2,7 @@
 
 use crate::*;
 use bytes::Bytes;
+use rtc::peer_connection::configuration::RTCOfferOptions;
 use std::time::Duration;
 use webrtc::data_channel::RTCDataChannelInit;
 
@@ -15,7 +16,7 @@ pub(crate) struct End {
 }
 
 impl End {
-    async fn new() -> End {
+    pub(crate) async fn new() -> End {
         End::with(VideoSource::TestPicture, AudioSource::TestTone).await
     }
 
@@ -45,6 +46,11 @@ impl End {
         }
     }
 
+    /// One event that nobody waits for.
+    pub(crate) async fn drain(&mut self) -> Option<CallEvent> {
+        self.events.recv().await
+    }
+
     async fn candidate(&mut self) -> Candidate {
         match self.until("candidate", |event| matches!(event, CallEvent::LocalCandidate(_))).await {
             CallEvent::LocalCandidate(candidate) => candidate,
@@ -54,7 +60,7 @@ impl End {
 }
 
 /// A page's part, played by a peer of our own: it offers and opens the channels.
-async fn offer(end: &End) -> String {
+pub(crate) async fn offer(end: &End) -> String {
     let connection = &end.call.peer.connection;
     for (label, live) in [("record", false), ("live", true), ("documents", false)] {
         let init =
@@ -68,7 +74,7 @@ async fn offer(end: &End) -> String {
     sdp
 }
 
-async fn answered(end: &End, sdp: String) {
+pub(crate) async fn answered(end: &End, sdp: String) {
     let answer = RTCSessionDescription::answer(sdp).expect("an answer");
     end.call.peer.connection.set_remote_description(answer).await.expect("an answer taken");
     let early = end.call.early.lock().await.take();
@@ -102,6 +108,33 @@ pub(crate) async fn connect(mut page: End, mut cabin: End) -> (End, End) {
         }
     }
     (page, cabin)
+}
+
+/// Hands each end's candidates to the other, as a desk does, until the cabin is told what `done` accepts.
+pub(crate) async fn carry(page: &mut End, cabin: &mut End, done: impl Fn(&CallEvent) -> bool) {
+    loop {
+        let (from_page, event) = tokio::select! {
+            event = page.events.recv() => (true, event.expect("a call")),
+            event = cabin.events.recv() => (false, event.expect("a call")),
+        };
+        match event {
+            CallEvent::LocalCandidate(candidate) => {
+                let to = if from_page { &cabin.call } else { &page.call };
+                to.remote_candidate(candidate).await.expect("a candidate");
+            }
+            event if !from_page && done(&event) => return,
+            event => if from_page { &mut *page } else { &mut *cabin }.early.push(event),
+        }
+    }
+}
+
+/// An offer that restarts ICE.
+pub(crate) async fn offer_again(end: &End) -> String {
+    let connection = &end.call.peer.connection;
+    let offer = connection.create_offer(Some(RTCOfferOptions { ice_restart: true })).await.expect("an offer");
+    let sdp = offer.sdp.clone();
+    connection.set_local_description(offer).await.expect("an offer taken");
+    sdp
 }
 
 /// A line between two ends that can be cut: like a NAT, one socket for each address that comes through.

@@ -101,7 +101,9 @@ fn sound_description(head: Head, cleaning: Option<&str>) -> String {
             "alsasrc name=source latency-time=10000 buffer-time=80000 ! queue name=sound-in max-size-time=200000000"
         }
         Head::Found => "queue name=sound-in leaky=downstream max-size-time=200000000",
-        Head::Recording => "filesrc name=source ! wavparse ! identity sync=true ! queue max-size-time=200000000",
+        Head::Recording => {
+            "filesrc name=source ! wavparse ! audioconvert ! audiobuffersplit output-buffer-duration=1/100 ! identity sync=true ! queue max-size-time=200000000"
+        }
         // Low and soft: heard when listened for, no nuisance in a pharmacy.
         _ => "audiotestsrc is-live=true wave=sine freq=330 volume=0.03 samplesperbuffer=480",
     };
