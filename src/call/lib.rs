@@ -67,6 +67,9 @@ mod progress;
 mod relay;
 pub mod route;
 mod run;
+#[cfg(test)]
+#[allow(clippy::print_stdout, reason = "how long it took, and what was skipped, is printed")]
+mod second_link;
 mod settings;
 #[cfg(test)]
 #[allow(clippy::print_stdout, reason = "each minute is printed")]

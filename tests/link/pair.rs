@@ -21,6 +21,11 @@ use crate::{Conditions, Counts, Line, Trace};
 /// The two ends' addresses, of a network of their own (RFC 1918).
 const NEAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const FAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
+/// Those of a second line between the same ends.
+const SECOND_NEAR: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 1);
+const SECOND_FAR: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 2);
+/// The devices, and how they are preferred: the lower the better.
+const LINES: [(&str, u32); 2] = [("line0", 100), ("line1", 200)];
 /// As on Ethernet.
 const PACKET_BYTES_MAX: usize = 1_500;
 /// The longest the carrying thread sleeps: a change of conditions and the end are noticed in this time.
@@ -58,21 +63,8 @@ impl Namespace {
             }
             // The file that stands for the calling thread's own namespace, not for the process's.
             let file = File::open("/proc/thread-self/ns/net").map_err(Missing::Namespace)?;
-            let tun = tun().map_err(Missing::Tun)?;
-            for words in [
-                "link set lo up".to_owned(),
-                format!("addr add {address}/24 dev line0"),
-                format!("link set line0 mtu {PACKET_BYTES_MAX} up"),
-                // Programs that look for the way to the world find this one.
-                "route add default dev line0".to_owned(),
-            ] {
-                let output = Command::new("ip").args(words.split(' ')).output();
-                let output = output.map_err(|error| Missing::Ip(error.to_string()))?;
-                if !output.status.success() {
-                    let why = String::from_utf8_lossy(&output.stderr);
-                    return Err(Missing::Ip(format!("ip {words}: {}", why.trim())));
-                }
-            }
+            ip("link set lo up")?;
+            let tun = device(LINES[0], address)?;
             Ok((Namespace { file: file.into(), address }, tun))
         };
         std::thread::spawn(inside).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -122,12 +114,32 @@ impl Namespace {
     }
 }
 
-/// A TUN device `line0` in the calling thread's namespace: whole IP packets, nothing before them.
-fn tun() -> io::Result<File> {
+/// Runs `ip` in the calling thread's namespace.
+fn ip(words: &str) -> Result<(), Missing> {
+    let output = Command::new("ip").args(words.split(' ')).output();
+    let output = output.map_err(|error| Missing::Ip(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Missing::Ip(format!("ip {words}: {}", String::from_utf8_lossy(&output.stderr).trim())))
+}
+
+/// A device of the calling thread's namespace that leads to the other end.
+fn device((name, metric): (&str, u32), address: Ipv4Addr) -> Result<File, Missing> {
+    let tun = tun(name).map_err(Missing::Tun)?;
+    ip(&format!("addr add {address}/24 dev {name}"))?;
+    ip(&format!("link set {name} mtu {PACKET_BYTES_MAX} up"))?;
+    // Programs that look for the way to the world find this one.
+    ip(&format!("route add default dev {name} metric {metric}"))?;
+    Ok(tun)
+}
+
+/// A TUN device in the calling thread's namespace: whole IP packets, nothing before them.
+fn tun(name: &str) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun")?;
     // SAFETY: all zeros is a valid `ifreq`.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(*b"line0") {
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
         *to = from as libc::c_char;
     }
     request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
@@ -146,7 +158,7 @@ pub struct Pair {
     /// The other end.
     pub far: Namespace,
     shared: Arc<Shared>,
-    carrier: Option<JoinHandle<()>>,
+    carriers: Vec<(Arc<Shared>, JoinHandle<()>)>,
 }
 
 #[derive(Debug)]
@@ -183,13 +195,29 @@ impl Pair {
     pub fn open(conditions: Conditions, seed: u64) -> Result<Pair, Missing> {
         let (near, near_tun) = Namespace::open(NEAR)?;
         let (far, far_tun) = Namespace::open(FAR)?;
-        // Each direction has chance of its own.
-        let lines = [Line::new(conditions, seed), Line::new(conditions, seed ^ u64::MAX)];
-        let state = State { lines, began: Instant::now(), trace: None };
-        let shared = Arc::new(Shared { state: Mutex::new(state), ended: AtomicBool::new(false) });
-        let carrying = Arc::clone(&shared);
-        let carrier = std::thread::spawn(move || carry(&carrying, [near_tun, far_tun]));
-        Ok(Pair { near, far, shared, carrier: Some(carrier) })
+        let (shared, carrier) = carrier(conditions, seed, [near_tun, far_tun]);
+        Ok(Pair { near, far, shared: Arc::clone(&shared), carriers: vec![(shared, carrier)] })
+    }
+
+    /// A second line between the same ends, which is used where the first is pulled out. It stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// What the machine lacks.
+    pub fn add_second(&mut self, conditions: Conditions, seed: u64) -> Result<(), Missing> {
+        let open = |end: &Namespace, address| end.within(|| device(LINES[1], address)).map_err(Missing::Namespace)?;
+        let tuns = [open(&self.near, SECOND_NEAR)?, open(&self.far, SECOND_FAR)?];
+        self.carriers.push(carrier(conditions, seed, tuns));
+        Ok(())
+    }
+
+    /// Pulls the first line out of the near end, as a cable: the system there knows at once.
+    ///
+    /// # Errors
+    ///
+    /// What the machine lacks.
+    pub fn pull_first(&self) -> Result<(), Missing> {
+        self.near.within(|| ip(&format!("link set {} down", LINES[0].0))).map_err(Missing::Namespace)?
     }
 
     /// Both directions are like this from now on.
@@ -218,8 +246,8 @@ impl Pair {
 
 impl Drop for Pair {
     fn drop(&mut self) {
-        self.shared.ended.store(true, Ordering::Relaxed);
-        if let Some(carrier) = self.carrier.take() {
+        for (shared, carrier) in self.carriers.drain(..) {
+            shared.ended.store(true, Ordering::Relaxed);
             // It panics only where it would have been told by the test already.
             let _ = carrier.join();
         }
@@ -231,6 +259,16 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A line, and the thread that carries packets over it.
+fn carrier(conditions: Conditions, seed: u64, tuns: [File; 2]) -> (Arc<Shared>, JoinHandle<()>) {
+    // Each direction has chance of its own.
+    let lines = [Line::new(conditions, seed), Line::new(conditions, seed ^ u64::MAX)];
+    let state = State { lines, began: Instant::now(), trace: None };
+    let shared = Arc::new(Shared { state: Mutex::new(state), ended: AtomicBool::new(false) });
+    let carrying = Arc::clone(&shared);
+    (shared, std::thread::spawn(move || carry(&carrying, tuns)))
 }
 
 /// Carries packets until the pair is dropped.
@@ -328,6 +366,20 @@ mod tests {
         let (size, _) = far.recv_from(&mut bytes).expect("arrived");
         assert_eq!(&bytes[..size], b"back", "what was sent into the cut never arrives");
         assert!(UdpSocket::bind((NEAR, 0)).is_err(), "the test's own network knows nothing of it");
+    }
+
+    #[test]
+    fn a_second_line_is_used_when_the_first_is_pulled_out() {
+        let Some(mut pair) = pair(Conditions::GOOD) else { return };
+        pair.add_second(Conditions::GOOD, 4).expect("a second line");
+        let leaves_from = || {
+            let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+            socket.connect("192.0.2.1:9").expect("a route");
+            socket.local_addr().expect("an address").ip()
+        };
+        assert_eq!(pair.near.within(leaves_from).expect("in"), NEAR);
+        pair.pull_first().expect("pulled");
+        assert_eq!(pair.near.within(leaves_from).expect("in"), SECOND_NEAR);
     }
 
     #[test]
