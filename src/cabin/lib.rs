@@ -4,7 +4,7 @@
 //! * [`screens`]: properties and callbacks of every screen. [`words`]: one vocabulary in the other.
 //! * [`desk_link`], [`enrolment`]: the line to the desk. [`physician_link`]: the call; [`handing_over`]: a recording beside it.
 //! * [`devices`]: what is plugged. [`code_camera`]: a document's code, shown to a camera. [`journal`], [`submission`], [`documents`]: what is kept, sent and handed out.
-//! * [`captures`]: what the technician recorded of a device. [`pharmacists`]: PINs. [`voice`], [`bell`]: what is heard. Freed memory is wiped by `outbox::forget`.
+//! * [`life`]: what systemd is told. [`captures`]: what the technician recorded of a device. [`pharmacists`]: PINs. [`voice`], [`bell`]: what is heard. Freed memory is wiped by `outbox::forget`.
 
 pub mod bell;
 pub mod captures;
@@ -21,6 +21,7 @@ pub mod equipment;
 pub mod handing_over;
 pub mod instruments;
 pub mod journal;
+pub mod life;
 pub mod pharmacists;
 pub mod physician_link;
 pub mod run_loop;

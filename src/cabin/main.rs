@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use cabin::enrolment::{self, Identity};
+use cabin::life;
 use cabin::run_loop::{self, Cabin};
 use cabin::settings::Settings;
 use slint::ComponentHandle as _;
@@ -108,6 +109,7 @@ fn show(settings: Settings, runtime: &tokio::runtime::Runtime, tls: Arc<rustls::
             .ok();
         }
     });
+    let _life = life::tell(&app);
     tracing::info!("the cabin runs");
     let ran = app.run();
     run_loop::remove();

@@ -50,6 +50,7 @@ pub mod serve;
 pub mod settings;
 #[cfg(feature = "daemon")]
 pub mod store;
+pub mod systemd;
 #[cfg(feature = "daemon")]
 pub mod transport;
 #[cfg(feature = "daemon")]

@@ -7,11 +7,12 @@ use outbox::record::FaultCode;
 use outbox::serve::{Change, serve, take};
 use outbox::settings::{self, Settings};
 use outbox::store::Store;
+use outbox::systemd;
 use outbox::upload::{self, Uploader};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -129,7 +130,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let code = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        tell_systemd("READY=1");
+        tell_systemd(systemd::READY);
+        say_alive_while_the_disk_keeps(store.clone(), failed.clone())?;
         info!("ready: {} at {}", settings.dir.display(), settings.socket.display());
         let sending = async {
             match uploader {
@@ -151,7 +153,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         info!("ending");
         Ok(ExitCode::SUCCESS)
     })?;
-    tell_systemd("STOPPING=1");
+    tell_systemd(systemd::STOPPING);
     let _ = fs::remove_file(&settings.socket);
     // Held until the end: no answer is given after this, and none was given for what is not durable.
     let _held = take(&store);
@@ -193,21 +195,26 @@ fn keep_memory_to_ourselves(dev_key: bool) {
     }
 }
 
-/// One line to systemd, where it started this program with `Type=notify`.
-fn tell_systemd(line: &str) {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
-    let sent = UnixDatagram::unbound().and_then(|socket| {
-        use std::os::linux::net::SocketAddrExt;
-        use std::os::unix::ffi::OsStrExt;
-        match path.as_bytes().strip_prefix(b"@") {
-            Some(name) => {
-                let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
-                socket.send_to_addr(line.as_bytes(), &address)
+/// Goes on saying that this program is alive, as long as an append to its disk is synced: behind whatever the store is
+/// doing, so that a disk that hangs in the middle of an answer is noticed too.
+fn say_alive_while_the_disk_keeps(store: Arc<Mutex<Store>>, failed: Arc<Notify>) -> std::io::Result<()> {
+    let Some(every) = systemd::alive_every() else { return Ok(()) };
+    let watch = move || {
+        loop {
+            if let Err(refused) = take(&store).probe() {
+                warn!("{refused}");
+                return failed.notify_one();
             }
-            None => socket.send_to(line.as_bytes(), &path),
+            tell_systemd(systemd::ALIVE);
+            std::thread::sleep(every);
         }
-    });
-    if let Err(error) = sent {
+    };
+    std::thread::Builder::new().name("probe".into()).spawn(watch)?;
+    Ok(())
+}
+
+fn tell_systemd(line: &str) {
+    if let Err(error) = systemd::tell(line) {
         warn!("systemd could not be told {line}: {error}");
     }
 }

@@ -8,6 +8,7 @@
 //! submissions/<consultation>/   key, log, <blob>.blob              one a consultation that waits
 //! receipts.log                  what the server proved; no patient data
 //! index/                        see `index.rs`
+//! probe                         how often the disk was asked whether it keeps anything; no patient data
 //! ```
 //!
 //! A directory gets its name, without `.tmp`, when everything in it is durable; that rename is the moment at which a
@@ -25,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use tracing::warn;
 
@@ -66,6 +68,8 @@ pub struct Store {
     pub(crate) reserve_bytes: u64,
     pub(crate) failed: bool,
     rotation_due: bool,
+    probe: Option<File>,
+    probes: u64,
 }
 
 impl Store {
@@ -105,6 +109,8 @@ impl Store {
             reserve_bytes,
             failed: false,
             rotation_due: false,
+            probe: None,
+            probes: 0,
         };
         store.load_queue(known).map_err(at(dir))?;
         store.load_parked().map_err(at(dir))?;
@@ -121,6 +127,37 @@ impl Store {
     /// Whether the disk failed: nothing is acknowledged any more, and the program should be restarted.
     pub fn has_failed(&self) -> bool {
         self.failed
+    }
+
+    /// Writes eight bytes and syncs them, as an append does: what the watchdog is told rests on it. The file holds a count
+    /// and nothing else, always in the same place, so that it wears the drive by one block a time.
+    ///
+    /// # Errors
+    /// The disk keeps nothing: as for an append.
+    pub fn probe(&mut self) -> Result<(), Refused> {
+        self.refuse_if_failed()?;
+        let probed = self.write_probe();
+        match probed {
+            Ok(()) => Ok(()),
+            // A full disk keeps what it was given, and takes the next consultation when there is room.
+            Err(error) if disk::is_full(&error) => Ok(()),
+            Err(error) => Err(self.refuse(error)),
+        }
+    }
+
+    fn write_probe(&mut self) -> io::Result<()> {
+        let file = match self.probe.take() {
+            Some(file) => file,
+            None => {
+                let path = self.dir.join("probe");
+                File::options().create(true).truncate(false).write(true).mode(0o600).open(path)?
+            }
+        };
+        self.probes += 1;
+        file.write_all_at(&self.probes.to_le_bytes(), 0)?;
+        file.sync_data()?;
+        self.probe = Some(file);
+        Ok(())
     }
 
     /// Closes the open consultation and hands over what is to be sent, under a key of its own. When this returns the
@@ -410,12 +447,14 @@ mod tests {
         let mut store = Store::open(&dir, root(), 1 << 20).unwrap();
         store.begin(id).unwrap();
         assert_eq!(store.append(&[record(0), record(1)]), [Ok(0), Ok(1)]);
+        store.probe().unwrap();
         store.fail_next_sync();
         let answers = store.append(&[record(2), record(3)]);
         assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(|r| r.refusal == Refusal::SyncFailed)));
         assert!(store.append(&[record(2)])[0].is_err());
         assert!(store.discard(id).is_err());
         assert!(store.has_failed());
+        assert!(store.probe().is_err(), "the watchdog is told nothing more");
         assert_eq!(store.status().faults[0].code, FaultCode::SyncFailed);
         drop(store);
         let mut store = Store::open(&dir, root(), 1 << 20).unwrap();

@@ -475,3 +475,17 @@ fn its_account_can_read_the_memory_of_an_outbox_in_development_and_not_of_a_real
         }
     }
 }
+
+#[test]
+fn systemd_is_told_that_the_outbox_is_alive_each_time_its_disk_kept_something() {
+    let folder = Folder::new();
+    let daemon = Daemon::start_in(&folder, &folder.data(), "", |command| {
+        command.env("WATCHDOG_USEC", "30000").env_remove("WATCHDOG_PID");
+    });
+    let count = || u64::from_le_bytes(std::fs::read(folder.data().join("probe")).unwrap()[..].try_into().unwrap());
+    for times in 1..=3 {
+        assert_eq!(daemon.told().as_deref(), Some("WATCHDOG=1"));
+        assert!(count() >= times, "nothing was written before it was said the time number {times}");
+    }
+    assert!(daemon.terminate().success());
+}

@@ -96,6 +96,7 @@ pub fn until_within(patience: Duration, what: &str, mut yes: impl FnMut() -> boo
 /// The real `cabin-outbox`.
 pub struct Daemon {
     child: Child,
+    told: UnixDatagram,
 }
 
 impl Daemon {
@@ -134,11 +135,16 @@ impl Daemon {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        let daemon = Daemon { child };
-        let mut message = [0; 64];
-        let length = ready.recv(&mut message).expect("cabin-outbox did not become ready");
-        assert_eq!(&message[..length], b"READY=1");
+        let daemon = Daemon { child, told: ready };
+        assert_eq!(daemon.told().expect("cabin-outbox did not become ready"), "READY=1");
         daemon
+    }
+
+    /// What it tells systemd next; `None` when that is nothing in `PATIENCE`.
+    pub fn told(&self) -> Option<String> {
+        let mut message = [0; 64];
+        let length = self.told.recv(&mut message).ok()?;
+        Some(String::from_utf8_lossy(&message[..length]).into_owned())
     }
 
     /// The process id.
