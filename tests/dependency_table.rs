@@ -23,6 +23,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("wiring", &["config", "drivers"]),
     ("fhir", &["consult", "waveforms"]),
     ("desk", &["signal"]),
+    ("emergency", &["config"]),
     ("cabinctl", &["config", "consult", "drivers", "exam", "outbox", "signal", "wiring"]),
     ("cabin", &["call", "config", "consult", "drivers", "exam", "fhir", "media", "outbox", "signal", "ui", "wiring"]),
 ];

@@ -1,8 +1,10 @@
 //! Whole-cabin tests: one program, so that the harness is linked once.
 
 mod dependency_table;
+mod emergency;
 mod fhir_peer;
 mod harness_works;
 mod memory_is_searched;
 mod purity;
+mod units;
 mod whole_consultation;

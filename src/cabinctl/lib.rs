@@ -18,16 +18,21 @@ mod device_list;
 mod device_read;
 mod device_record;
 mod device_words;
+mod doctor;
 mod equipment_check;
+mod factory_reset;
 mod fixture_watch;
+mod flash;
 mod handover;
 mod instrument_bind;
+mod logs;
 mod outbox_check;
 mod outbox_export;
 mod outbox_retry;
 mod outbox_status;
 mod pharmacist_add;
 mod printer_test;
+mod release;
 mod sound_clip;
 mod sound_list;
 
@@ -81,13 +86,22 @@ cabinctl handover sign ORDER --key FILE                  signs an order to move 
 cabinctl handover apply ORDER --config FILE --outbox FILE
                                                          moves this cabin, without a network: another desk, another
                                                          FHIR server; what waits goes there
-                                                         --outbox: the configuration of cabin-outbox";
+                                                         --outbox: the configuration of cabin-outbox
+cabinctl flash DISK --image FILE                         writes an image of the appliance on a disk or a stick and
+                                                         compares; refuses a disk that this machine uses
+cabinctl doctor --config FILE                            every part of the machine, what is wrong, what to do
+cabinctl release                                         which release runs, and why another was left again
+cabinctl logs export FILE --to PUBLIC                    the journal, for the operator whose public key that is
+cabinctl logs open FILE --key FILE                       prints what was exported
+cabinctl factory-reset --erase everything                destroys the keys of all that this machine ever kept";
 
 /// Runs one verb.
 ///
 /// # Errors
 /// What went wrong, and what to do about it.
 pub fn run(words: Vec<String>, input: &mut dyn BufRead, out: &mut dyn Write) -> Result<()> {
+    // A verb of one word takes the second as its own.
+    let again = words.iter().skip(1).cloned().collect();
     let mut arguments = Arguments::new(words)?;
     match (arguments.word().as_deref(), arguments.word().as_deref()) {
         (Some("device"), Some("list")) => device_list::run(arguments, out),
@@ -115,6 +129,12 @@ pub fn run(words: Vec<String>, input: &mut dyn BufRead, out: &mut dyn Write) -> 
         (Some("handover"), Some("key")) => handover::key(arguments, out),
         (Some("handover"), Some("sign")) => handover::sign(arguments, out),
         (Some("handover"), Some("apply")) => handover::apply(arguments, out),
+        (Some("logs"), Some("export")) => logs::export(arguments, out),
+        (Some("logs"), Some("open")) => logs::open(arguments, out),
+        (Some("doctor"), None) => doctor::run(arguments, out),
+        (Some("release"), None) => release::run(arguments, out),
+        (Some("factory-reset"), None) => factory_reset::run(arguments, out),
+        (Some("flash"), Some(_)) => flash::run(Arguments::new(again)?, out),
         (None, _) | (Some("help"), _) => Ok(writeln!(out, "{USAGE}")?),
         (Some(noun), verb) => bail!("no verb \"{noun} {}\"; there are:\n{USAGE}", verb.unwrap_or_default()),
     }

@@ -28,6 +28,8 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 const MAGIC: [u8; 4] = *b"TCX1";
+/// Of a file that is sealed as it is.
+const MAGIC_FILE: [u8; 4] = *b"TCF1";
 const CHUNK_BYTES: usize = 64 * 1024;
 const TAG_BYTES: usize = 16;
 const NONCE_BYTES: usize = 19;
@@ -110,7 +112,7 @@ fn cipher(
 /// # Errors
 /// When it cannot be written: what was written then is of no use.
 pub fn export(store: &Store, recipient: OperatorPublic, to: impl Write) -> Result<(u32, Vec<ConsultationId>)> {
-    let mut sealed = Sealing::new(recipient, to)?;
+    let mut sealed = Sealing::new(MAGIC, recipient, to)?;
     let (mut count, mut unreadable) = (0, Vec::new());
     let queued = store.queued().into_iter().map(|queued| (queued.consultation, store.sealed(queued.consultation)));
     let held = store.held().map(|(id, sealed)| (id, sealed.map_err(|error| error.to_string())));
@@ -150,12 +152,12 @@ struct Sealing<W> {
 }
 
 impl<W: Write> Sealing<W> {
-    fn new(recipient: OperatorPublic, mut to: W) -> Result<Sealing<W>> {
+    fn new(magic: [u8; 4], recipient: OperatorPublic, mut to: W) -> Result<Sealing<W>> {
         let ephemeral = OperatorKey::random();
         let public = ephemeral.public();
         let mut nonce = [0; NONCE_BYTES];
         keys::random(&mut nonce);
-        to.write_all(&MAGIC)?;
+        to.write_all(&magic)?;
         to.write_all(&public.0)?;
         to.write_all(&nonce)?;
         let cipher = cipher(&ephemeral.0, &recipient.0, &public.0, &recipient.0)?;
@@ -184,6 +186,42 @@ impl<W: Write> Sealing<W> {
     }
 }
 
+/// Seals all that `from` gives, for `recipient`: as an export, with other bytes before it and one content. Returns how many
+/// bytes.
+///
+/// # Errors
+/// When it cannot be read or written: what was written then is of no use.
+pub fn seal(mut from: impl Read, recipient: OperatorPublic, to: impl Write) -> Result<u64> {
+    let mut sealed = Sealing::new(MAGIC_FILE, recipient, to)?;
+    let (mut piece, mut bytes) = (vec![0; CHUNK_BYTES], 0);
+    loop {
+        match from.read(&mut piece)? {
+            0 => break,
+            count => {
+                sealed.write_all(&piece[..count])?;
+                bytes += count as u64;
+            }
+        }
+    }
+    sealed.finish()?;
+    Ok(bytes)
+}
+
+/// Opens what [`seal`] wrote.
+///
+/// # Errors
+/// When the key is not the one it was made for, or a byte of it is missing or changed; what was given to `to` before that is
+/// as it was sealed.
+pub fn unseal(from: impl Read, key: &OperatorKey, mut to: impl Write) -> Result<u64> {
+    let mut from = Opening::new(MAGIC_FILE, from, key)?;
+    let mut bytes = 0;
+    while from.next()? {
+        to.write_all(&from.chunk)?;
+        bytes += from.chunk.len() as u64;
+    }
+    Ok(bytes)
+}
+
 /// One submission of an export.
 pub struct Exported {
     /// Whose.
@@ -203,7 +241,7 @@ pub struct Exported {
 /// # Errors
 /// When the key is not the one it was made for, or a byte of it is missing or changed.
 pub fn open(from: impl Read, key: &OperatorKey, mut each: impl FnMut(Exported) -> Result<()>) -> Result<u32> {
-    let mut from = Opening::new(from, key)?;
+    let mut from = Opening::new(MAGIC, from, key)?;
     let mut count = 0;
     loop {
         let consultation = Uuid::from_bytes(from.array()?);
@@ -242,10 +280,11 @@ struct Opening<R> {
 }
 
 impl<R: Read> Opening<R> {
-    fn new(mut from: R, key: &OperatorKey) -> Result<Opening<R>> {
+    fn new(magic: [u8; 4], mut from: R, key: &OperatorKey) -> Result<Opening<R>> {
         let mut head = [0; 4 + 32 + NONCE_BYTES];
         from.read_exact(&mut head).context("too short for an export")?;
-        ensure!(head[..4] == MAGIC, "this is no export of an outbox");
+        let what = if magic == MAGIC { "export of an outbox" } else { "sealed file" };
+        ensure!(head[..4] == magic, "this is no {what}");
         let mut ephemeral = [0; 32];
         ephemeral.copy_from_slice(&head[4..36]);
         let cipher = cipher(&key.0, &ephemeral, &ephemeral, &key.public().0)?;
@@ -319,5 +358,30 @@ impl<R: Read> Opening<R> {
     fn text(&mut self) -> Result<String> {
         let bytes = self.bytes(crate::record::TEXT_BYTES_MAX)?;
         Ok(std::str::from_utf8(&bytes).context("a name is text")?.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_opened_by_its_operator_alone_and_only_whole() {
+        let key = OperatorKey::random();
+        // Whole chunks, a part of one, and nothing.
+        for length in [0, 1, CHUNK_BYTES, 2 * CHUNK_BYTES + 7] {
+            let content: Vec<u8> = (0..length).map(|at| (at * 31) as u8).collect();
+            let mut sealed = Vec::new();
+            assert_eq!(seal(&content[..], key.public(), &mut sealed).unwrap(), length as u64);
+            let mut opened = Vec::new();
+            unseal(&sealed[..], &key, &mut opened).unwrap();
+            assert!(opened == content, "{length}");
+            assert!(unseal(&sealed[..], &OperatorKey::random(), io::sink()).is_err());
+            assert!(unseal(&sealed[..sealed.len() - 1], &key, io::sink()).is_err());
+            let middle = sealed.len() / 2;
+            sealed[middle] ^= 1;
+            assert!(unseal(&sealed[..], &key, io::sink()).is_err());
+        }
+        assert!(open(&b"TCF1"[..], &key, |_| Ok(())).is_err());
     }
 }

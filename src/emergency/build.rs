@@ -1,0 +1,5 @@
+//! Compiles the one screen.
+
+fn main() {
+    slint_build::compile("screen.slint").expect("the screen must compile");
+}
