@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from machine import Late, Machine  # noqa: E402
+from machine import FIRMWARE, Late, Machine, Restarted  # noqa: E402
 
 EXPOSURE_MAX = {"cabin.service": 1.7, "cabin-outbox.service": 1.2}
 
@@ -100,7 +100,7 @@ def installs(machine, seconds=1800):
     try:
         machine.until("! systemctl is-active -q cabin-update.service && sleep 5", seconds)
         return machine.ask("journalctl -b -u cabin-update --no-pager -o cat | tail -n 20")
-    except Late:
+    except Restarted:
         return None
 
 
@@ -139,10 +139,13 @@ def comes_back(machine, unit, reason):
     began = time.monotonic()
     while True:
         machine.until_shell(1800)
-        if release_of(machine) == "1":
-            break
-        say("release 2 has started;", *kernels(machine))
-        wait_for_restart(machine)
+        try:
+            if release_of(machine) == "1":
+                break
+            say("release 2 has started;", *kernels(machine))
+            wait_for_restart(machine)
+        except Restarted:
+            say("it started anew")
     machine.until("systemctl is-active cabin.service cabin-outbox.service", 600)
     say(f"release 1 is back by itself after {time.monotonic() - began:.0f} s;", *kernels(machine))
     said = machine.ask("/usr/lib/telecabine/cabinctl release")
@@ -156,7 +159,7 @@ def comes_back(machine, unit, reason):
 def wait_for_restart(machine, seconds=1800):
     """Until the firmware speaks again on the serial line."""
     heard, until = "", time.monotonic() + seconds
-    while "BdsDxe" not in heard:
+    while FIRMWARE not in heard:
         assert time.monotonic() < until, f"no restart within {seconds} s\n{heard[-500:]}"
         machine.serial.settimeout(10)
         try:
@@ -258,9 +261,12 @@ def main():
     global SERVER
     folder = Path(sys.argv[1])
     image, golden = folder / "telecabine_1.raw", folder / "golden"
-    if not image.exists():
-        image = sorted(folder.glob("telecabine_*.raw"))[-1]
     parts = [sys.argv[2]] if len(sys.argv) > 2 else list(PARTS)
+    if not (image.exists() and (folder / "releases/2").is_dir()):
+        image = sorted(folder.glob("telecabine_*.raw"))[-1]
+        assert parts == list(PARTS) or parts == ["boot"], "two releases are needed: RELEASE=1 image/make; RELEASE=2 PROGRAMS=kept image/make"
+        parts = ["boot"]
+        say("SKIPPED, updates: they need two releases (RELEASE=1 image/make; RELEASE=2 PROGRAMS=kept image/make)")
     if any(part != "boot" for part in parts):
         SERVER = served(folder / "releases/2")
     for part in parts:

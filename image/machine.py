@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 
 OVMF = Path("/usr/share/OVMF")
+# What the firmware says when it starts a disk.
+FIRMWARE = "BdsDxe: starting"
 SHELL = """[Unit]
 Description=The test's shell
 DefaultDependencies=no
@@ -37,6 +39,10 @@ Environment=PS1= PS2= LC_ALL=C.UTF-8
 
 class Late(Exception):
     """What was waited for did not come."""
+
+
+class Restarted(Exception):
+    """The firmware speaks on the serial line: the machine has started anew."""
 
 
 class Machine:
@@ -137,6 +143,8 @@ class Machine:
             if not piece:
                 raise Late(f"the machine went off; wanted: {command}")
             heard += piece.decode(errors="replace").replace("\r", "")
+            if FIRMWARE in heard:
+                raise Restarted(command)
             found = re.search(re.escape(begin) + r"\n(.*?)" + re.escape(end) + r"(\d+)\.", heard, re.S)
             if found:
                 return found.group(1).strip(), int(found.group(2))
