@@ -27,7 +27,7 @@ use rtc::rtp_transceiver::rtp_sender::{
 };
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use webrtc::data_channel::DataChannel;
@@ -94,6 +94,7 @@ pub(crate) struct Peer {
     /// Camera and instrument.
     pictures: Vec<SentPicture>,
     encoding: tokio::sync::Mutex<Encoding>,
+    is_h264: Arc<AtomicBool>,
     /// What is known of the way to the far end.
     pub(crate) line: watch::Receiver<Estimate>,
     /// Bytes of lost packets sent again, and of messages on the data channels, since the start.
@@ -125,9 +126,13 @@ impl Peer {
         let reports = Reports::default();
         let (plug, line) = Plug::new(call.picture_bits_per_second_max + most, now(), reports.spoken_of.clone());
         let resent_bytes = Arc::new(AtomicU64::new(0));
-        let again = Retransmissions::new(line.clone(), Arc::clone(&resent_bytes));
         let (picture_ssrc, sound_ssrc) = (rand::random(), rand::random());
         let (instrument_picture_ssrc, instrument_sound_ssrc) = (rand::random(), rand::random());
+        // What this machine makes best; another kind of track takes its place where the far end does not read it.
+        let encoding = Encoder::here(&[Encoding::Vp8, Encoding::H264]).encoding();
+        let is_h264 = Arc::new(AtomicBool::new(encoding == Encoding::H264));
+        let pictures = [picture_ssrc, instrument_picture_ssrc];
+        let again = Retransmissions::new(line.clone(), Arc::clone(&resent_bytes), pictures, Arc::clone(&is_h264));
         let requests = KeyFrameRequests::new(instrument_picture_ssrc);
         let key_frame_asked = Arc::clone(&requests.asked);
         let instrument_key_frame_asked = Arc::clone(&requests.asked_of_instrument);
@@ -169,8 +174,6 @@ impl Peer {
                 .map_err(refused)?,
         );
         let (video, audio) = (RtpCodecKind::Video, RtpCodecKind::Audio);
-        // What this machine makes best; another kind of track takes its place where the far end does not read it.
-        let encoding = Encoder::here(&[Encoding::Vp8, Encoding::H264]).encoding();
         let (again, instrument_again): (u32, u32) = (rand::random(), rand::random());
         let picture = Arc::new(track("cabin", "camera", video, codec(encoding), picture_ssrc, Some(again)));
         let sound = Arc::new(track("cabin", "microphone", audio, opus(), sound_ssrc, None));
@@ -213,6 +216,7 @@ impl Peer {
             instrument_sound_ssrc,
             pictures,
             encoding: tokio::sync::Mutex::new(encoding),
+            is_h264,
             line,
             resent_bytes,
             message_bytes: AtomicU64::new(0),
@@ -239,6 +243,7 @@ impl Peer {
                 sender.replace_track(Arc::new(other)).await.map_err(refused)?;
             }
             *encoding = wanted;
+            self.is_h264.store(wanted == Encoding::H264, Ordering::Relaxed);
         }
         Ok(())
     }
