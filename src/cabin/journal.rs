@@ -44,24 +44,29 @@ pub fn append(outbox: &Client, input: &Input, at: Moment) -> Result<(), Error> {
 pub fn read_back(outbox: &Client, settings: &Settings) -> Result<Option<Journey>, Error> {
     let Some((_, records)) = outbox.read_back()? else { return Ok(None) };
     let mut entries = Vec::with_capacity(records.len());
+    let mut is_whole = true;
     for record in records.iter().filter(|record| record.kind == ENTRY) {
         match decode(&record.bytes) {
             Ok(entry) => entries.push(entry),
             Err(error) => {
                 tracing::error!(%error, seq = record.seq, "the journal cannot be read from here on");
+                is_whole = false;
                 break;
             }
         }
     }
     // An empty journal: the program stopped between opening it and the first entry. Nothing was answered yet.
-    if entries.is_empty() {
+    if entries.is_empty() && is_whole {
         discard(outbox);
         return Ok(None);
     }
     match Journey::replay(settings.site.clone(), settings.policy, entries) {
         Ok(journey) if journey.dossier().is_some() => Ok(Some(journey)),
         Ok(_) => {
-            discard(outbox);
+            // What cannot be read to its end is nobody's to destroy.
+            if is_whole {
+                discard(outbox);
+            }
             Ok(None)
         }
         Err(refused) => {

@@ -16,10 +16,10 @@ mod gate;
 mod keeping;
 mod pharmacist;
 mod physician;
+mod posting;
 mod recordings;
 mod room;
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -47,7 +47,7 @@ use crate::instruments::{InstrumentEvent, Instruments};
 use crate::physician_link::{PhysicianEvent, PhysicianLink};
 use crate::settings::Settings;
 use crate::voice::Voice;
-use crate::{captures, cleaning, journal, screens};
+use crate::{captures, cleaning, journal};
 use fixture_health::FixtureHealth;
 use keeping::{OWED_MAX, is_behind, is_obeyed_at_once};
 use recordings::{Content, Kept, Pending, Recordings};
@@ -56,12 +56,11 @@ pub use binding::{BindingDraft, Trouble as BindingTroubleKind};
 pub use coming_back::ComingBack;
 pub use desk::DeskState;
 pub use pharmacist::SignInDraft;
+pub use posting::{install, post, post_device, remove, with};
 pub use room::Room;
 
 /// How often the screen's countdowns move and time is looked at.
 const TICK: Duration = Duration::from_millis(250);
-/// While devices say more than can be drawn, the screen is set that often.
-const SHOWN_WITHIN: Duration = Duration::from_millis(100);
 /// How often the outbox is asked how it is, and time's own inputs are tried again after it failed, ticks.
 const STATUS_TICKS: u64 = 20;
 /// How often it is looked which cameras are plugged, ticks: one is back on the screen within 2 s of its cable.
@@ -246,71 +245,6 @@ pub struct Cabin {
     ticks: u64,
     /// When the screen was last set.
     shown_at: Instant,
-}
-
-thread_local! {
-    static CABIN: RefCell<Option<Cabin>> = const { RefCell::new(None) };
-}
-
-static GATE: gate::Gate = gate::Gate::new();
-
-/// Runs `act` on the cabin, then draws. Only on the screen's thread; nothing when the cabin has stopped.
-pub fn with(act: impl FnOnce(&mut Cabin)) {
-    with_drawn(act, |_| true);
-}
-
-/// The same, drawn only if that is due.
-fn with_drawn(act: impl FnOnce(&mut Cabin), is_due: impl FnOnce(&Cabin) -> bool) {
-    CABIN.with(|cell| {
-        // A callback fired while the cabin sets properties would find it borrowed: there is none that may.
-        match cell.try_borrow_mut() {
-            Ok(mut slot) => {
-                if let Some(cabin) = slot.as_mut() {
-                    act(cabin);
-                    if is_due(cabin) {
-                        screens::show(cabin);
-                        cabin.shown_at = Instant::now();
-                    }
-                }
-            }
-            Err(_) => tracing::error!("a screen called back while it was being drawn"),
-        }
-    });
-}
-
-/// Posts an event from any thread.
-pub fn post(event: Event) {
-    // Fails only once the screen has stopped, when nobody is left to tell.
-    slint::invoke_from_event_loop(move || with(|cabin| cabin.handle(event))).ok();
-}
-
-/// Posts what a device said, from a thread that may wait: of these no more than [`gate::WAITING_MAX`] wait for the screen.
-pub fn post_device(event: Event) {
-    let Some(pass) = GATE.enter() else { return };
-    let taken = slint::invoke_from_event_loop(move || {
-        // Where others wait behind it, on a machine that is too slow for all, one of them draws what all of them said:
-        // the screen would else be set anew for each and never painted.
-        let is_due = |cabin: &Cabin| !pass.others_wait() || cabin.shown_at.elapsed() >= SHOWN_WITHIN;
-        with_drawn(|cabin| cabin.handle(event), is_due);
-        drop(pass);
-    });
-    // Fails only once the screen has stopped, when nobody is left to tell.
-    taken.ok();
-}
-
-/// Puts the cabin in its place on the screen's thread, connected to its screens and its clock.
-pub fn install(cabin: Cabin) {
-    GATE.set_open(true);
-    screens::connect(&cabin.app);
-    cabin.timer.start(slint::TimerMode::Repeated, TICK, || with(Cabin::tick));
-    CABIN.with(|cell| *cell.borrow_mut() = Some(cabin));
-    with(|_| {});
-}
-
-/// Takes the cabin away: ends the call, the line and the ports.
-pub fn remove() {
-    GATE.set_open(false);
-    CABIN.with(|cell| cell.borrow_mut().take());
 }
 
 impl Cabin {

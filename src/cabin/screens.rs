@@ -59,7 +59,15 @@ pub fn connect(app: &App) {
         })
     });
     bar.on_lower(|| with(|cabin| cabin.present(|presentation| presentation.lower = !presentation.lower)));
-    bar.on_leave(|| with(|cabin| cabin.over = Over::Leave));
+    bar.on_leave(|| {
+        with(|cabin| match cabin.journey.step() {
+            // With the code in hand nothing is forgotten: there is nothing to ask.
+            Step::ComeBack => {
+                cabin.input(Input::Continued);
+            }
+            _ => cabin.over = Over::Leave,
+        })
+    });
     bar.on_back(|| with(Cabin::back));
     bar.on_open_languages(|| with(|cabin| cabin.over = Over::Languages));
     bar.on_close_overlay(|| with(|cabin| cabin.over = Over::Nothing));

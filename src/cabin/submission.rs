@@ -31,11 +31,32 @@ fn facts(key: &str) -> fhir::ModelFacts {
     fhir::ModelFacts { maker, is_medical: model.is_none_or(drivers::Model::is_medical) }
 }
 
+/// Bundles the dossier and hands it to the outbox. An outbox that did so before and lost its answer has nothing open.
+///
+/// # Errors
+/// As [`hand_over`].
+pub fn submit(
+    outbox: &Client,
+    dossier: &Dossier,
+    settings: &Settings,
+    identity: Option<&Identity>,
+    now: Moment,
+) -> anyhow::Result<()> {
+    let is_not_open = |error: &anyhow::Error| {
+        let refused = error.downcast_ref::<outbox::Error>();
+        matches!(refused, Some(outbox::Error::Refused(refused)) if refused.refusal == outbox::Refusal::NotOpen)
+    };
+    match hand_over(outbox, dossier, settings, identity, now) {
+        Err(error) if is_not_open(&error) && matches!(outbox.read_back(), Ok(None)) => Ok(()),
+        other => other,
+    }
+}
+
 /// Bundles the dossier and hands it to the outbox, which parks it where the patient will come back. Returns once it is sealed and durable; nothing was sent yet.
 ///
 /// # Errors
 /// What the outbox or the bundle refuses. The dossier is still there: try again.
-pub fn submit(
+fn hand_over(
     outbox: &Client,
     dossier: &Dossier,
     settings: &Settings,

@@ -34,6 +34,10 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     for id in unreadable {
         writeln!(out, "left out, for this disk does not give it whole: {id}")?;
     }
+    let parked = store.status().parked;
+    if parked > 0 {
+        writeln!(out, "not in it: {parked} patients who may still come back; export again when their time is over")?;
+    }
     Ok(writeln!(out, "{count} consultations for {}; the outbox keeps them too", to.to_text())?)
 }
 

@@ -503,6 +503,17 @@ impl Dossier {
         self.summaries.last().map(|s| &s.summary)
     }
 
+    /// Since when the patient asks for a physician: consent, or the last time that they came back.
+    pub fn waits_since(&self) -> Option<Moment> {
+        self.pauses.last().map(|pause| pause.to).or_else(|| self.consents.last().map(|consents| consents.at))
+    }
+
+    /// Milliseconds of it that the patient was there, up to `now`.
+    pub fn present_ms(&self, now: Moment) -> u64 {
+        let away: u64 = self.pauses.iter().map(|pause| pause.to.millis_since(pause.from)).sum();
+        now.millis_since(self.started_at).saturating_sub(away)
+    }
+
     /// Whether there is something that must be stored, and the right to store it: a consultation with an identified
     /// patient who consented to care at least once. What was done stays recorded even when consent is withdrawn.
     pub fn is_to_be_recorded(&self) -> bool {

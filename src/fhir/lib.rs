@@ -170,7 +170,9 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
 
     let ids = Ids { cabin: context.cabin, consultation: dossier.id.to_string() };
     let when = |at: Moment| date_time(at, context.utc_offset_minutes);
-    let (began, ended) = (when(dossier.started_at), when(dossier.ended.map_or(context.now, |(_, at)| at)));
+    let ended = dossier.ended.map_or(context.now, |(_, at)| at);
+    // A clock may have been set back meanwhile.
+    let (began, ended) = (when(dossier.started_at), when(ended.max(dossier.started_at)));
     let period = object! { "start": &began, "end": &ended };
     let mut entries = Entries::default();
 
@@ -219,7 +221,7 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
             pauses: dossier
                 .pauses
                 .iter()
-                .map(|pause| object! { "start": &when(pause.from), "end": &when(pause.to) })
+                .map(|pause| object! { "start": &when(pause.from), "end": &when(pause.to.max(pause.from)) })
                 .collect(),
         }),
     );

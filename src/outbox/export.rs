@@ -106,7 +106,8 @@ fn cipher(
     Ok(XChaCha20Poly1305::new(key.as_slice().into()))
 }
 
-/// Writes everything that waits, is set aside or is held for `recipient`. Returns how many submissions, and of how many what cannot
+/// Writes everything that waits or is set aside for `recipient`; not what is held of patients who may come back, of whom
+/// another record would follow. Returns how many submissions, and of how many what cannot
 /// be read on this disk was left out.
 ///
 /// # Errors
@@ -115,8 +116,7 @@ pub fn export(store: &Store, recipient: OperatorPublic, to: impl Write) -> Resul
     let mut sealed = Sealing::new(MAGIC, recipient, to)?;
     let (mut count, mut unreadable) = (0, Vec::new());
     let queued = store.queued().into_iter().map(|queued| (queued.consultation, store.sealed(queued.consultation)));
-    let held = store.held().map(|(id, sealed)| (id, sealed.map_err(|error| error.to_string())));
-    for (id, sealed_here) in queued.chain(held) {
+    for (id, sealed_here) in queued {
         match sealed_here.and_then(|from| submission(id, &from)) {
             Ok(content) => {
                 sealed.write_all(&content)?;

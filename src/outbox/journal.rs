@@ -33,6 +33,8 @@ pub(crate) struct Open {
     pub(crate) blobs: BTreeMap<BlobId, BlobInfo>,
     pub(crate) reserve: Option<File>,
     pub(crate) reserve_bytes: u64,
+    /// What was held of its patient, who came back, is destroyed once the cabin goes on.
+    pub(crate) has_held: bool,
 }
 
 #[derive(Clone)]
@@ -57,6 +59,7 @@ impl Store {
             let file = journal_key(&dir, id);
             // A parking that was cut short, or a patient who came back.
             crate::parked::clear(&dir)?;
+            let has_held = crate::parked::has_held(&dir)?;
             if self.queue.knows(id) {
                 info!("finishing the destruction of the journal of {id}, which was handed over");
                 disk::shred(&file.path)?;
@@ -110,6 +113,7 @@ impl Store {
                 blobs: BTreeMap::new(),
                 reserve,
                 reserve_bytes,
+                has_held,
             };
             for frame in opened.frames {
                 if frame.kind < KIND_RESERVED {
@@ -131,6 +135,10 @@ impl Store {
 
     /// What cannot be opened or sent gives up its place, so that the cabin can receive the next patient, and is kept.
     fn set_journal_aside(&mut self, id: ConsultationId, dir: &Path, why: &str) -> io::Result<()> {
+        if crate::parked::has_held(dir)? && !self.queue.knows(id) {
+            // A patient came back and nobody can go on with it: what was held is the record.
+            self.send_held(id, dir).map_err(io::Error::other)?;
+        }
         let aside = self.dir.join("journal-aside");
         disk::create_dir(&aside)?;
         fs::rename(dir, aside.join(id.to_string()))?;
@@ -194,6 +202,7 @@ impl Store {
             blobs: BTreeMap::new(),
             reserve: Some(reserve),
             reserve_bytes: self.reserve_bytes,
+            has_held: false,
         })
     }
 
@@ -201,7 +210,15 @@ impl Store {
     pub fn append(&mut self, batch: &[(ConsultationId, Record)]) -> Vec<Result<u64, Refused>> {
         let answers: Vec<_> = batch.iter().map(|(id, record)| self.write_record(*id, record)).collect();
         let Some(open) = self.open.as_mut() else { return answers };
-        match open.log.commit() {
+        let committed = open.log.commit();
+        if committed.is_ok() && open.has_held && answers.iter().any(Result::is_ok) {
+            // The cabin goes on with it: another record is made.
+            match crate::parked::clear_held(&open.dir) {
+                Ok(()) => open.has_held = false,
+                Err(error) => warn!("what was held of {} is destroyed later: {error}", open.id),
+            }
+        }
+        match committed {
             Ok(()) => answers,
             Err(error) => {
                 self.failed = true;
@@ -347,6 +364,7 @@ impl Store {
         let result = self.set_journal_aside(consultation, &dir, "its record could not be sealed");
         result.map_err(|error| self.refuse(error))?;
         self.open = None;
+        self.parking.reopened = None;
         Ok(())
     }
 

@@ -57,7 +57,7 @@ pub(crate) struct Parking {
     parked: Vec<Parked>,
     wrong: VecDeque<i64>,
     /// The last that was opened again, and with what: a cabin that lost the answer asks twice.
-    reopened: Option<(ConsultationId, Zeroizing<[u8; KEY_BYTES]>)>,
+    pub(crate) reopened: Option<(ConsultationId, Zeroizing<[u8; KEY_BYTES]>)>,
 }
 
 impl Parking {
@@ -87,12 +87,37 @@ pub(crate) fn held_key(dir: &Path, consultation: ConsultationId) -> KeyFile {
     submission_key(&held(dir), consultation)
 }
 
-/// Destroys what makes a journal a parked one: a parking that was cut short, or a journal that is open again.
+/// Destroys what makes a journal a parked one, but for what is held: a parking that was cut short, or a journal that is
+/// open again.
 pub(crate) fn clear(dir: &Path) -> io::Result<()> {
-    disk::shred(&held(dir).join("key"))?;
-    disk::remove_dir(&held(dir))?;
     disk::shred(&dir.join("lock"))?;
     disk::shred(&dir.join("sealed"))
+}
+
+/// Destroys what is held: the journal goes on, and another record is made of it.
+pub(crate) fn clear_held(dir: &Path) -> io::Result<()> {
+    disk::shred(&held(dir).join("key"))?;
+    disk::remove_dir(&held(dir))
+}
+
+/// Of a parked journal no key stays that opens it without the patient, and no room that nobody fills.
+fn close(dir: &Path) -> io::Result<()> {
+    disk::shred(&dir.join("key"))?;
+    disk::shred(&dir.join("key.tmp"))?;
+    match fs::OpenOptions::new().write(true).open(dir.join("reserve")) {
+        Ok(reserve) => reserve.set_len(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether there is something held. A disk that does not answer says neither.
+pub(crate) fn has_held(dir: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(held(dir)) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 impl Store {
@@ -100,8 +125,8 @@ impl Store {
     pub(crate) fn load_parked(&mut self) -> io::Result<()> {
         for (id, dir) in consultations(&self.dir.join("parked"))? {
             // Parking was cut short after the rename, or opening before its own.
-            disk::shred(&dir.join("key"))?;
-            if self.queue.knows(id) || !held(&dir).is_dir() {
+            close(&dir)?;
+            if self.queue.knows(id) || !has_held(&dir)? {
                 info!("finishing the destruction of the parked journal of {id}, whose submission was let go");
                 disk::shred(&dir.join("lock"))?;
                 disk::remove_dir(&dir)?;
@@ -112,7 +137,7 @@ impl Store {
                 Err(why) => warn!("what is held of {id} cannot be read: {why}"),
             }
             // What cannot be opened any more waits for nobody.
-            let until = read_until(&dir).unwrap_or(i64::MIN);
+            let until = read_until(&dir)?.unwrap_or(i64::MIN);
             self.parking.parked.push(Parked { id, dir, until });
         }
         Ok(())
@@ -128,7 +153,7 @@ impl Store {
         until: i64,
     ) -> Result<(), Refused> {
         self.refuse_if_failed()?;
-        if self.open.is_none() && self.parking.knows(consultation) {
+        if self.open.is_none() && (self.parking.knows(consultation) || self.queue.knows(consultation)) {
             return Ok(());
         }
         if !(1..=SECRET_BYTES_MAX).contains(&secret.len()) {
@@ -147,7 +172,7 @@ impl Store {
         open.release(u64::MAX).map_err(|error| Refused::new(Refusal::SyncFailed, error.to_string()))?;
         let dir = open.dir.clone();
         let parked = self.dir.join("parked").join(consultation.to_string());
-        let built = clear(&dir).map_err(Trouble::Io).and_then(|()| {
+        let built = clear(&dir).and_then(|()| clear_held(&dir)).map_err(Trouble::Io).and_then(|()| {
             let queued = self.build_submission(consultation, &held(&dir), sending)?;
             let lock = self.keyring.create(&lock(&dir, consultation)).map_err(key_to_io)?;
             let open = open_as(&mut self.open, consultation)?;
@@ -158,7 +183,7 @@ impl Store {
         let queued = match built {
             Ok(queued) => queued,
             Err(trouble) => {
-                let _ = clear(&dir);
+                let _ = clear(&dir).and_then(|()| clear_held(&dir));
                 return Err(match trouble {
                     Trouble::Io(error) => self.refuse(error),
                     Trouble::Refused(refused) => refused,
@@ -167,8 +192,9 @@ impl Store {
         };
         self.move_dir(&dir, &parked, &["parked", "journal"])?;
         self.open = None;
+        self.parking.reopened = None;
         self.queue.reserve_number(queued.number);
-        if let Err(error) = disk::shred(&parked.join("key")) {
+        if let Err(error) = close(&parked) {
             self.failed = true;
             return Err(self.refuse(error));
         }
@@ -208,14 +234,22 @@ impl Store {
         };
         let (id, dir) = (self.parking.parked[at].id, self.parking.parked[at].dir.clone());
         let journal = self.dir.join("journal").join(id.to_string());
-        let reserved = self.reserve_again(&dir);
-        reserved.map_err(|error| self.refuse(error))?;
-        let written = self.keyring.write(&key, &journal_key(&dir, id)).map_err(key_to_io);
-        written.map_err(|error| self.refuse(error))?;
-        self.move_dir(&dir, &journal, &["journal", "parked"])?;
+        let written = self
+            .reserve_again(&dir)
+            .and_then(|()| self.keyring.write(&key, &journal_key(&dir, id)).map_err(key_to_io))
+            .and_then(|()| {
+                disk::crash_point();
+                fs::rename(&dir, &journal)
+            });
+        if let Err(error) = written {
+            let _ = close(&dir);
+            return Err(self.refuse(error));
+        }
+        self.sync_moved(&["journal", "parked"])?;
         self.parking.parked.remove(at);
         self.parking.wrong.clear();
-        let opened = clear(&journal).and_then(|()| self.load_journal());
+        // What is held stays until the cabin has shown that it can read the journal: it then adds to it.
+        let opened = self.load_journal();
         opened.map_err(|error| {
             self.failed = true;
             self.refuse(error)
@@ -224,28 +258,27 @@ impl Store {
             Some(open) if open.id == id => {}
             _ => return Err(Refused::new(Refusal::Damaged, "the parked journal cannot be read and was kept aside")),
         }
+        self.faults.remove(&FaultCode::DiskShort);
         info!("consultation {id} is open again: its patient came back");
         self.parking.reopened = Some((id, secret));
         self.rotate_if_few()?;
         Ok(id)
     }
 
-    /// Lets go what was held of patients who did not come back in time: it waits for the server from now on. Returns how
-    /// many. `now` in seconds since 1970.
+    /// Lets go what was held of patients who did not come back in time: it waits for the server from now on. So does what
+    /// was parked by a clock that was far ahead. Returns how many. `now` in seconds since 1970.
+    ///
+    /// # Errors
+    /// The disk. What was let go before it failed waits for the server too.
     pub fn release_parked(&mut self, now: i64) -> Result<u32, Refused> {
         let mut released = 0;
+        let is_over = |parked: &Parked| parked.until <= now || parked.until > now.saturating_add(PARKED_SECONDS_MAX);
         while !self.failed
-            && let Some(at) = self.parking.parked.iter().position(|parked| parked.until <= now)
+            && let Some(at) = self.parking.parked.iter().position(is_over)
         {
-            let Parked { id, dir, .. } = self.parking.parked.remove(at);
-            let submission = self.dir.join("submissions").join(id.to_string());
-            self.move_dir(&held(&dir), &submission, &["submissions"])?;
-            let queued = self.read_state(id, &submission).unwrap_or_else(|why| {
-                let reason = format!("it cannot be read on this disk: {why}");
-                Queued { set_aside: Some(reason), ..Queued::new(id, self.queue.next_number()) }
-            });
-            self.queue.insert(queued);
-            self.index_state(id);
+            let (id, dir) = (self.parking.parked[at].id, self.parking.parked[at].dir.clone());
+            self.send_held(id, &dir)?;
+            self.parking.parked.remove(at);
             let destroyed = disk::shred(&dir.join("lock")).and_then(|()| disk::remove_dir(&dir));
             destroyed.map_err(|error| self.refuse(error))?;
             info!("the patient of consultation {id} did not come back in time: what was measured is sent");
@@ -255,6 +288,19 @@ impl Store {
             self.rotate_if_few()?;
         }
         Ok(released)
+    }
+
+    /// What is held becomes a submission.
+    pub(crate) fn send_held(&mut self, id: ConsultationId, dir: &Path) -> Result<(), Refused> {
+        let submission = self.dir.join("submissions").join(id.to_string());
+        self.move_dir(&held(dir), &submission, &["submissions"])?;
+        let queued = self.read_state(id, &submission).unwrap_or_else(|why| {
+            let reason = format!("it cannot be read on this disk: {why}");
+            Queued { set_aside: Some(reason), ..Queued::new(id, self.queue.next_number()) }
+        });
+        self.queue.insert(queued);
+        self.index_state(id);
+        Ok(())
     }
 
     /// What is held of patients who may come back, and is sent if they do not.
@@ -269,6 +315,10 @@ impl Store {
     fn move_dir(&mut self, from: &Path, to: &Path, folders: &[&str]) -> Result<(), Refused> {
         disk::crash_point();
         fs::rename(from, to).map_err(|error| self.refuse(error))?;
+        self.sync_moved(folders)
+    }
+
+    fn sync_moved(&mut self, folders: &[&str]) -> Result<(), Refused> {
         for folder in folders {
             disk::sync_dir(&self.dir.join(folder)).map_err(|error| {
                 self.failed = true;
@@ -372,13 +422,11 @@ fn split(file: &[u8]) -> Option<(i64, &[u8])> {
     Some((i64::from_le_bytes(*until), rest))
 }
 
-fn read_until(dir: &Path) -> Option<i64> {
+fn read_until(dir: &Path) -> io::Result<Option<i64>> {
     match fs::read(dir.join("sealed")) {
-        Ok(file) => split(&file).map(|(until, _)| until),
-        Err(error) => {
-            warn!("{}: {error}", dir.join("sealed").display());
-            None
-        }
+        Ok(file) => Ok(split(&file).map(|(until, _)| until)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

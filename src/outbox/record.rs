@@ -32,6 +32,8 @@ pub const BUNDLE_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const TEXT_BYTES_MAX: usize = 2048;
 /// Most consultations whose patients may come back. Past it, the next one is refused.
 pub const PARKED_MAX: usize = 100;
+/// Longest time for a patient to come back, in seconds: a week, and a day for clocks.
+pub const PARKED_SECONDS_MAX: i64 = 8 * 24 * 3600;
 /// Longest secret of a patient who will come back, in bytes.
 pub const SECRET_BYTES_MAX: usize = 64;
 /// First kind that the outbox keeps for itself; kinds below it are the cabin's.

@@ -237,7 +237,10 @@ impl Store {
 
     pub(crate) fn destroy_journal(&mut self) -> Result<(), Refused> {
         let Some(open) = self.open.take() else { return Ok(()) };
-        let destroyed = disk::shred(&open.dir.join("key")).and_then(|()| disk::remove_dir(&open.dir));
+        self.parking.reopened = None;
+        let destroyed = crate::parked::clear_held(&open.dir)
+            .and_then(|()| disk::shred(&open.dir.join("key")))
+            .and_then(|()| disk::remove_dir(&open.dir));
         drop(open);
         if let Err(error) = destroyed {
             self.failed = true;
@@ -281,6 +284,8 @@ impl Store {
 
     fn survivors(&self) -> Vec<KeyFile> {
         let mut files: Vec<_> = self.open.iter().map(|open| journal_key(&open.dir, open.id)).collect();
+        let held = self.open.iter().filter(|open| open.has_held);
+        files.extend(held.map(|open| crate::parked::held_key(&open.dir, open.id)));
         let submissions = self.dir.join("submissions");
         files.extend(self.queue.all().map(|queued| {
             let id = queued.consultation;

@@ -195,9 +195,10 @@ impl Cabin {
             }
             5 | 6 if !self.records.is_empty() => {
                 let (submission, handed) = self.submission(id, chance);
-                let secret = chance.bytes(12);
+                let secret = chance.below(u64::MAX >> 8).to_le_bytes().to_vec();
                 let is_over = chance.below(3) == 0;
-                self.client.park(submission, &secret, if is_over { 0 } else { i64::MAX }).unwrap();
+                let tomorrow = outbox::serve::unix_seconds() + 24 * 3600;
+                self.client.park(submission, &secret, if is_over { 0 } else { tomorrow }).unwrap();
                 self.open = None;
                 let (records, blobs) = (self.records.clone(), self.blobs.clone());
                 let parked = Parked { secret, handed, is_over, records, blobs };

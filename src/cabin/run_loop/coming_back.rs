@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use consult::dossier::{ComeBack, ComeBackCode};
-use consult::journey::{Input, Journey, Step};
+use consult::identity::BirthDate;
+use consult::journey::{Help, Input, Journey, Step};
 use consult::vitals::{Measurement, Moment};
 use drivers::ports::system_clock;
 use outbox::{PARKED_MAX, Refusal};
@@ -56,7 +57,9 @@ impl ComingBack {
         }
         let (day, rest) = digits.split_at(2);
         let (month, year) = rest.split_at(2);
-        Some((code, (year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)))
+        let (year, month, day) = (year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
+        BirthDate::new(year, Some(month), Some(day)).ok()?;
+        Some((code, (year, month, day)))
     }
 }
 
@@ -69,6 +72,9 @@ impl Cabin {
 
     /// Draws a code and shows it.
     pub(crate) fn ask_come_back(&mut self) {
+        if !self.may_come_back() {
+            return;
+        }
         let Some(code) = ComeBackCode::from_number(rand::random_range(0..ComeBackCode::COUNT)) else { return };
         let hours = i64::from(self.settings.come_back_hours);
         let until = Moment(system_clock().0 + hours * 3_600_000);
@@ -89,8 +95,16 @@ impl Cabin {
 
     /// Whoever began to type went away: nobody else reads it.
     pub(super) fn tend_typed_code(&mut self) {
-        let is_old = |typed: &mut ComingBack| typed.touched.elapsed() > TYPED_STAYS;
-        self.drafts.coming_back.take_if(is_old);
+        let is_left = *self.journey.step() != Step::Welcome;
+        if self.drafts.coming_back.as_ref().is_some_and(|typed| is_left || typed.touched.elapsed() > TYPED_STAYS) {
+            self.leave_typed_code();
+        }
+    }
+
+    /// Back to the welcome screen; the toolkit forgets what was typed too.
+    pub(crate) fn leave_typed_code(&mut self) {
+        self.drafts.coming_back = None;
+        self.app.invoke_forget_typed();
     }
 
     /// Opens what was parked under the code and the birth date that are typed.
@@ -116,6 +130,8 @@ impl Cabin {
             }
             Err(error) => {
                 tracing::error!(%error, "nothing that is parked can be opened now");
+                // It may be open, and the answer lost: it is then parked again.
+                self.journal_known = false;
                 ComeBackTrouble::Cabin
             }
         };
@@ -133,9 +149,13 @@ impl Cabin {
         self.help_hidden = false;
         let former = std::mem::replace(&mut self.journey, parked);
         if !self.input(Input::CameBack(by)) {
-            // Parked again, under the same code.
-            self.input(Input::Restarted);
+            tracing::error!("a patient who came back cannot be received: parked again, under the same code");
+            (self.journey, self.drafts, self.journal_known) = (former, Drafts::default(), false);
             return;
+        }
+        self.app.invoke_forget_typed();
+        if !matches!(former.help(), Help::NotAsked) {
+            self.input(Input::HelpAsked);
         }
         self.input(if self.desk.up { Input::NetworkBack } else { Input::NetworkLost });
         for measurement in Measurement::ALL {

@@ -338,7 +338,7 @@ impl Cabin {
             age_band: AgeBand::from_years(identity.traits().birth_date.age_years(now)),
             sex: words::wire_sex(identity.traits().sex),
             measured,
-            since_at: dossier.consents.last().map_or(now, |consents| consents.at).0,
+            since_at: dossier.waits_since().unwrap_or(now).0,
             language,
             warning_sign: dossier.sign_cleared.is_some(),
         }));

@@ -114,11 +114,11 @@ impl Cabin {
     }
 
     fn count(&mut self, now: Moment) {
-        if let Some(Dossier { started_at, ended: Some((consult::dossier::Outcome::Completed, _)), .. }) =
+        if let Some(dossier @ Dossier { ended: Some((consult::dossier::Outcome::Completed, _)), .. }) =
             self.journey.dossier()
         {
             self.day.consultations += 1;
-            let minutes = now.millis_since(*started_at) / 60_000;
+            let minutes = dossier.present_ms(now) / 60_000;
             self.day.minutes = self.day.minutes.saturating_add(u32::try_from(minutes).unwrap_or(u32::MAX));
         }
     }

@@ -42,7 +42,7 @@ impl Journey {
             dossier.come_back = None;
             dossier.pauses.push(Pause { from, to: now, answers_before: dossier.warning_answers.len() });
         }
-        self.help = Help::NotAsked;
+        (self.help, self.emergency) = (Help::NotAsked, None);
         self.step = Step::WarningSigns;
         self.sign_in(pharmacist, now)?;
         Ok(self.after_warning_signs())

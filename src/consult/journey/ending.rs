@@ -63,8 +63,6 @@ impl Journey {
         self.open_dossier().ok_or(Refused::NotHere)?;
         let outcome = match (&self.step, self.emergency) {
             (_, Some(Emergency::Sign(_))) => Outcome::Emergency,
-            // Who walks off with the code on the screen may have noted it.
-            (Step::ComeBack, _) => Outcome::ToComeBack,
             // The consultation itself is over: nothing is missing but a touch.
             (Step::Documents { .. } | Step::Questionnaire, _) => Outcome::Completed,
             _ => Outcome::Left,

@@ -100,12 +100,13 @@ fn who_comes_back_with_the_code_finds_everything_and_is_asked_the_warning_signs_
 
 #[test]
 fn who_walks_off_with_the_code_on_the_screen_may_come_back_and_who_goes_back_waits() {
-    for leaving in [vec![Input::Left], vec![Input::InactivityWarned, Input::WalkedAway]] {
+    let walks_off = vec![Input::InactivityWarned, Input::WalkedAway];
+    for (leaving, outcome) in [(vec![Input::Left], Outcome::Left), (walks_off, Outcome::ToComeBack)] {
         let mut journey = at(way_to("come back"));
         for (n, input) in (1..).zip(leaving) {
             journey.apply(input, Moment(NOW.0 + n * 120_000)).unwrap();
         }
-        assert_eq!(journey.dossier().unwrap().ended.unwrap().0, Outcome::ToComeBack);
+        assert_eq!(journey.dossier().unwrap().ended.unwrap().0, outcome);
     }
     let mut rescued = at(way_to("come back"));
     rescued.apply(Input::EmergencyAsked, NOW).unwrap();

@@ -224,6 +224,7 @@ impl Journey {
         }
         let outcome = match self.emergency {
             Some(Emergency::Sign(_)) => Outcome::Emergency,
+            // Who walks off with the code on the screen may have noted it.
             Some(Emergency::Asked) | None if self.step == Step::ComeBack => Outcome::ToComeBack,
             Some(Emergency::Asked) | None => Outcome::WalkedAway,
         };

@@ -301,6 +301,22 @@ fn a_request_to_be_called_back_is_a_task_in_the_same_transaction_and_the_visit_i
 }
 
 #[test]
+fn a_patient_who_went_away_and_came_back_was_on_leave_even_by_a_clock_set_back() {
+    use consult::dossier::Pause;
+    let mut dossier = dossier();
+    let (from, to) = (Moment(dossier.started_at.0 + 60_000), Moment(dossier.started_at.0 + 120_000));
+    dossier.pauses = vec![Pause { from, to, answers_before: 1 }, Pause { from: to, to: from, answers_before: 2 }];
+    let (_, json) = record(&dossier);
+    let history = all(&json, "Encounter")[0]["statusHistory"].as_array().unwrap().clone();
+    assert_eq!(history.len(), 2);
+    for period in history {
+        assert_eq!(period["status"], "onleave");
+        let moment = |end: &str| period["period"][end].as_str().unwrap().to_owned();
+        assert!(moment("start") <= moment("end"), "{period}");
+    }
+}
+
+#[test]
 fn two_physicians_in_turn_are_two_and_one_twice_is_one() {
     use consult::physician::Physician;
     let mut turns = dossier();

@@ -120,6 +120,38 @@ fn who_does_not_come_back_in_time_is_sent_and_can_no_longer_be_opened() {
 }
 
 #[test]
+fn what_a_clock_far_ahead_parked_is_sent_once_the_clock_is_right() {
+    let folder = Folder::new();
+    let mut store = open(&folder);
+    let (id, ..) = parked(&mut store, SECRET);
+    let ten_days = 10 * 24 * HOUR;
+    assert_eq!(store.release_parked(NOW - ten_days), Ok(1));
+    assert_eq!(store.waiting(), [id]);
+}
+
+#[test]
+fn what_nobody_can_go_on_with_is_sent_as_it_was_held() {
+    let folder = Folder::new();
+    let mut store = open(&folder);
+    let (id, _, bundle) = parked(&mut store, SECRET);
+    assert_eq!(store.reopen(SECRET, NOW), Ok(id));
+    // A restart in between: nothing was added yet.
+    drop(store);
+    let mut store = open(&folder);
+    assert_eq!(store.status().open, Some(id));
+    store.set_journal_of_open_aside(id).unwrap();
+    assert_eq!((store.status().open, store.waiting()), (None, vec![id]));
+    let plan = store.plan(id).unwrap();
+    assert_eq!(store.bundle(id, &plan).unwrap().as_slice(), bundle);
+    // Who goes on makes another record.
+    let (other, ..) = parked(&mut store, OTHER);
+    assert_eq!(store.reopen(OTHER, NOW), Ok(other));
+    append(&mut store, other, 1);
+    store.set_journal_of_open_aside(other).unwrap();
+    assert_eq!(store.waiting(), [id]);
+}
+
+#[test]
 fn wrong_secrets_are_looked_at_a_few_times_only() {
     let folder = Folder::new();
     let mut store = open(&folder);
@@ -156,7 +188,7 @@ fn the_cabin_parks_and_opens_again_through_the_program_and_the_limit_sends() {
     let peer = Peer::start();
     let daemon = Daemon::start(&folder, &peer.upload());
     let client = Client::new(socket(&folder));
-    let far = 4_000_000_000;
+    let far = outbox::serve::unix_seconds() + 24 * HOUR;
     let id = client.begin().unwrap();
     client.append(1, b"said").unwrap();
     client.park(submission(&id.to_string(), SAID, Vec::new()), SECRET, far).unwrap();

@@ -171,7 +171,7 @@ impl Cabin {
                 ReasonPage::Part => return self.drafts.reason.page = ReasonPage::Kind,
                 ReasonPage::Words => return self.drafts.reason.page = ReasonPage::Part,
             },
-            Step::Welcome => return self.drafts.coming_back = None,
+            Step::Welcome => return self.leave_typed_code(),
             Step::WarningSigns => {
                 if let Some(before) = self.sign_before() {
                     self.drafts.sign = Some(before);

@@ -94,8 +94,8 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
             waiting.set_come_back_possible(cabin.may_come_back());
             waiting.set_position(news.ahead.map_or(1, |ahead| i32::from(ahead) + 1));
             waiting.set_estimate_minutes(news.wait_minutes.map_or(0, i32::from));
-            if let Some(consents) = dossier.consents.last() {
-                waiting.set_since(words::screen_time(consents.at));
+            if let Some(since) = dossier.waits_since() {
+                waiting.set_since(words::screen_time(since));
             }
         }
         Step::MeetPhysician { physician } => {

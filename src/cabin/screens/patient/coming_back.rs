@@ -1,11 +1,17 @@
 //! The code to come back with, and where it is typed afterwards.
 
-use consult::journey::Input;
+use consult::journey::{Input, Step};
 use slint::{ComponentHandle as _, SharedString};
 use ui::{App, ComeBackAdapter, ComeBackTrouble, WaitingRoomAdapter, WelcomeAdapter};
 
+use super::answers::{cut, set_text};
 use crate::run_loop::{Cabin, with};
 use crate::words;
+
+/// A ninth digit is not taken.
+const CODE_DIGITS: usize = 8;
+/// Day, month and year, with something between.
+const DATE_CHARS_MAX: usize = 10;
 
 pub(super) fn connect(app: &App) {
     app.global::<WaitingRoomAdapter>().on_come_back(|| with(Cabin::ask_come_back));
@@ -19,7 +25,7 @@ pub(super) fn connect(app: &App) {
     adapter.on_code_edited(|text| {
         with(|cabin| {
             if let Some(typed) = &mut cabin.drafts.coming_back {
-                text.as_str().clone_into(&mut typed.code);
+                cut(&text, CODE_DIGITS).clone_into(&mut typed.code);
                 typed.edited();
             }
         })
@@ -27,7 +33,7 @@ pub(super) fn connect(app: &App) {
     adapter.on_birth_date_edited(|text| {
         with(|cabin| {
             if let Some(typed) = &mut cabin.drafts.coming_back {
-                text.as_str().clone_into(&mut typed.birth_date);
+                cut(&text, DATE_CHARS_MAX).clone_into(&mut typed.birth_date);
                 typed.edited();
             }
         })
@@ -41,13 +47,16 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
     if let Some(come_back) = cabin.journey.dossier().and_then(|dossier| dossier.come_back.as_ref()) {
         let (first, second) = come_back.code.reveal().split_at(4);
         adapter.set_code(SharedString::from(format!("{first} {second}")));
+        let spaced = |digits: &str| digits.chars().map(String::from).collect::<Vec<_>>().join(" ");
+        adapter.set_spoken_code(SharedString::from(format!("{}, {}", spaced(first), spaced(second))));
+        adapter.set_storing(*cabin.journey.step() != Step::ComeBack);
         adapter.set_until_day(words::screen_date(come_back.until));
         adapter.set_until(words::screen_time(come_back.until));
     }
     match &cabin.drafts.coming_back {
         Some(typed) => {
-            adapter.set_typed_code(typed.code.as_str().into());
-            adapter.set_typed_birth_date(typed.birth_date.as_str().into());
+            set_text(&typed.code, || adapter.get_typed_code(), |text| adapter.set_typed_code(text));
+            set_text(&typed.birth_date, || adapter.get_typed_birth_date(), |text| adapter.set_typed_birth_date(text));
             adapter.set_complete(typed.complete().is_some());
             adapter.set_trouble(typed.trouble);
         }
@@ -66,4 +75,5 @@ fn forget_typed(app: &App) {
 pub(super) fn forget(app: &App) {
     forget_typed(app);
     app.global::<ComeBackAdapter>().set_code(SharedString::default());
+    app.global::<ComeBackAdapter>().set_spoken_code(SharedString::default());
 }
