@@ -16,6 +16,7 @@ mod papers;
 mod patient;
 mod person;
 mod record;
+mod second_opinion;
 mod technician;
 
 use std::time::Instant;

@@ -156,6 +156,20 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "31-waiting-room", show: |app| waiting(app, WaitingState::Waiting) },
     Scene { name: "32-line-cut", show: |app| waiting(app, WaitingState::LineCut) },
     Scene { name: "32b-call-back", show: |app| at(app, Screen::CallBack, StepName::Physician) },
+    Scene { name: "32c-opinion-specialty", show: |app| at(app, Screen::OpinionSpecialty, StepName::Physician) },
+    Scene { name: "32d-opinion-question", show: |app| at(app, Screen::OpinionField, StepName::Physician) },
+    Scene {
+        name: "32e-opinion-number",
+        show: |app| {
+            let opinion = app.global::<OpinionAdapter>();
+            opinion.set_field(OpinionField::RequesterNumber);
+            opinion.set_text("1000123456".into());
+            opinion.set_accepted(false);
+            at(app, Screen::OpinionField, StepName::Physician);
+        },
+    },
+    Scene { name: "32g-opinion-pictures", show: |app| at(app, Screen::OpinionPictures, StepName::Physician) },
+    Scene { name: "32f-opinion-consent", show: |app| at(app, Screen::OpinionConsent, StepName::Physician) },
     Scene { name: "33-meet-physician", show: |app| at(app, Screen::MeetPhysician, StepName::Physician) },
     Scene { name: "34-call", show: |app| call(app, CallNotice::None) },
     Scene { name: "35-call-no-microphone", show: |app| call(app, CallNotice::MicrophoneMissing) },
@@ -226,6 +240,22 @@ pub const SCENES: &[Scene] = &[
     },
     Scene { name: "45-languages", show: |app| over(app, Overlay::Languages) },
     Scene { name: "46-pharmacist-space", show: |app| at(app, Screen::PharmacistSpace, StepName::None) },
+    Scene { name: "46b-opinions", show: |app| at(app, Screen::Opinions, StepName::None) },
+    Scene { name: "46c-opinion-read", show: |app| at(app, Screen::OpinionRead, StepName::None) },
+    Scene {
+        name: "46d-opinion-answered",
+        show: |app| {
+            let opinions = app.global::<OpinionsAdapter>();
+            opinions.set_open(false);
+            opinions.set_reply("".into());
+            opinions.set_answer(OpinionWords {
+                by: "Dr Anne Petit".into(),
+                on: "23/11/2026".into(),
+                text: "Nævus banal. Pas de biopsie. Le montrer de nouveau dans six mois, ou s’il change.".into(),
+            });
+            at(app, Screen::OpinionRead, StepName::None);
+        },
+    },
     Scene { name: "47-identity-check", show: |app| at(app, Screen::IdentityCheck, StepName::None) },
     Scene { name: "47b-morning-check", show: |app| morning_check(app, false) },
     Scene { name: "47c-morning-check-complete", show: |app| morning_check(app, true) },
@@ -327,6 +357,14 @@ pub const SCENES: &[Scene] = &[
         },
     },
     Scene {
+        name: "57d-forgotten-opinion",
+        show: |app| {
+            app.global::<ForgottenAdapter>().set_record(RecordFate::OnItsWay);
+            app.global::<ForgottenAdapter>().set_second_opinion(true);
+            at(app, Screen::Forgotten, StepName::None);
+        },
+    },
+    Scene {
         name: "57c-space-no-physician",
         show: |app| {
             let space = app.global::<SpaceAdapter>();
@@ -335,6 +373,7 @@ pub const SCENES: &[Scene] = &[
             space.set_call_back_possible(true);
             space.set_come_back_possible(true);
             space.set_to_come_back(2);
+            space.set_opinion_possible(true);
             space.set_call_backs_today(1);
             at(app, Screen::PharmacistSpace, StepName::None);
         },
@@ -419,6 +458,8 @@ fn at(app: &App, screen: Screen, step: StepName) {
             | Screen::MorningCheck
             | Screen::Technician
             | Screen::Binding
+            | Screen::Opinions
+            | Screen::OpinionRead
     );
     bar.set_patient_present(inside);
     let leads_back = inside || screen == Screen::ComeBackEntry;

@@ -270,6 +270,7 @@ async fn connection(
             Ok(FromDesk::Pong { n: SETTLED }) => events(DeskEvent::Settled),
             Ok(FromDesk::Error { code, reason }) => {
                 tracing::warn!(?code, reason = reason.as_str(), "the desk refused a message");
+                events(DeskEvent::Said(Box::new(FromDesk::Error { code, reason })));
             }
             Ok(message) if welcome => events(DeskEvent::Said(Box::new(message))),
             Ok(_) => say!(FromCabin::Error {

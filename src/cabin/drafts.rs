@@ -15,6 +15,7 @@ use zeroize::Zeroize;
 use crate::conversation::Conversation;
 use crate::documents::papers::{Telephone, UnderWay};
 use crate::run_loop::ComingBack;
+use crate::second_opinion::OpinionDraft;
 
 /// A place of the official list, as a search found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -263,6 +264,8 @@ pub struct Drafts {
     pub calling_back: bool,
     /// Whoever comes back types a code, instead of the welcome screen.
     pub coming_back: Option<ComingBack>,
+    /// A question to a specialist is being written, instead of the waiting room.
+    pub opinion: Option<OpinionDraft>,
     /// Care, usual doctor, statistics.
     pub consents: [Option<bool>; 3],
     /// Understood, easy, would have seen a physician: 0 no, 1 a little, 2 yes.

@@ -14,6 +14,7 @@ mod fixture_health;
 mod fixtures;
 mod gate;
 mod keeping;
+mod opinions;
 mod pharmacist;
 mod physician;
 mod posting;
@@ -45,6 +46,7 @@ use crate::enrolment::Identity;
 use crate::equipment::Check;
 use crate::instruments::{InstrumentEvent, Instruments};
 use crate::physician_link::{PhysicianEvent, PhysicianLink};
+use crate::second_opinion::Opinions;
 use crate::settings::Settings;
 use crate::voice::Voice;
 use crate::{captures, cleaning, journal};
@@ -138,6 +140,8 @@ pub enum Front {
     Technician,
     /// Binding a device to where it is plugged.
     Binding,
+    /// What became of what was asked of specialists.
+    Opinions,
 }
 
 /// What lies over the patient's screen by the patient's own touch.
@@ -228,6 +232,8 @@ pub struct Cabin {
     pub(crate) pictures_drawn: Arc<AtomicU64>,
     pub(crate) call_faults: Vec<call::Fault>,
     pub(crate) drafts: Drafts,
+    /// What the pharmacist reads of former requests to specialists.
+    pub(crate) opinions: Opinions,
     pub(crate) front: Front,
     pub(crate) over: Over,
     pub(crate) help_hidden: bool,
@@ -309,6 +315,7 @@ impl Cabin {
             pictures_drawn: Arc::default(),
             call_faults: Vec::new(),
             drafts: Drafts::default(),
+            opinions: Opinions::default(),
             front: Front::Patient,
             over: Over::Nothing,
             help_hidden: false,
@@ -425,7 +432,8 @@ impl Cabin {
                 self.drafts.skipping = None;
             }
             // A physician is there after all.
-            Input::PhysicianOffered(_) => self.drafts.calling_back = false,
+            Input::PhysicianOffered(_) => (self.drafts.calling_back, self.drafts.opinion) = (false, None),
+            Input::SecondOpinionAsked(_) => self.drafts.opinion = None,
             Input::CallBackAsked(_) => {
                 self.drafts.calling_back = false;
                 self.day.call_backs += 1;

@@ -5,6 +5,7 @@
 
 pub mod patient;
 mod pharmacist;
+mod second_opinion;
 mod technician;
 
 use consult::dossier::{Contrast, Language, Presentation, TextSize};
@@ -15,6 +16,7 @@ use ui::{App, Bar, DeskReach, HelpAdapter, HelpState, LineQuality, Overlay, Scre
 
 use crate::drafts::{DoctorPage, IdentityPage, ReasonPage};
 use crate::run_loop::{Cabin, Front, Over, with};
+use crate::second_opinion::Page;
 
 /// Connects every callback, once.
 pub fn connect(app: &App) {
@@ -91,6 +93,7 @@ pub fn connect(app: &App) {
     patient::connect(app);
     pharmacist::connect(app);
     technician::connect(app);
+    second_opinion::connect(app);
 }
 
 /// Draws the cabin as it is.
@@ -106,11 +109,15 @@ pub fn show(cabin: &mut Cabin) {
     bar.set_help_pending(matches!(cabin.journey.help(), Help::Called { .. }));
     bar.set_speaking(cabin.voice.is_speaking());
     patient::show(&app, cabin, screen);
+    if let Some(draft) = &cabin.drafts.opinion {
+        second_opinion::show(&app, cabin, draft);
+    }
     match cabin.front {
         Front::Patient => {}
         Front::SignIn | Front::Space | Front::IdentityCheck | Front::MorningCheck => pharmacist::show(&app, cabin),
         Front::Technician => technician::show(&app, cabin),
         Front::Binding => technician::show_binding(&app, cabin),
+        Front::Opinions => second_opinion::show_list(&app, cabin),
     }
     // Last, so that a screen never appears with the figures of another.
     bar.set_screen(screen);
@@ -127,6 +134,13 @@ pub fn forget(app: &App) {
     app.global::<Bar>().set_spoken(slint::SharedString::default());
     patient::forget(app);
     pharmacist::forget(app);
+    second_opinion::forget(app);
+    app.invoke_forget_typed();
+}
+
+/// Takes what the pharmacist read of former patients off the screen.
+pub fn forget_opinions(app: &App) {
+    second_opinion::forget_list(app);
     app.invoke_forget_typed();
 }
 
@@ -172,6 +186,8 @@ fn screen(cabin: &Cabin) -> Screen {
         Front::MorningCheck => return Screen::MorningCheck,
         Front::Technician => return Screen::Technician,
         Front::Binding => return Screen::Binding,
+        Front::Opinions if cabin.opinions.read.is_some() => return Screen::OpinionRead,
+        Front::Opinions => return Screen::Opinions,
         Front::Patient => {}
     }
     if cabin.journey.emergency().is_some() {
@@ -218,6 +234,7 @@ fn screen(cabin: &Cabin) -> Screen {
         // Guided measurements were answered above.
         Step::Measurement(_) => Screen::MeasurePlace,
         Step::WaitingRoom { .. } if cabin.drafts.calling_back => Screen::CallBack,
+        Step::WaitingRoom { .. } if cabin.drafts.opinion.is_some() => opinion(cabin),
         Step::WaitingRoom { .. } => Screen::WaitingRoom,
         Step::ComeBack => Screen::ComeBack,
         Step::MeetPhysician { .. } => Screen::MeetPhysician,
@@ -229,6 +246,17 @@ fn screen(cabin: &Cabin) -> Screen {
         Step::Questionnaire | Step::Storing { .. } => Screen::Questionnaire,
         Step::Forgotten { .. } => Screen::Forgotten,
         Step::Cleaning => Screen::Cleaning,
+    }
+}
+
+/// Of the request that is being written.
+fn opinion(cabin: &Cabin) -> Screen {
+    match cabin.drafts.opinion.as_ref().map(|draft| draft.page) {
+        None => Screen::WaitingRoom,
+        Some(Page::Specialty) => Screen::OpinionSpecialty,
+        Some(Page::Text(_)) => Screen::OpinionField,
+        Some(Page::Pictures) => Screen::OpinionPictures,
+        Some(Page::Consent) => Screen::OpinionConsent,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::identity::Identity;
 use crate::physician::{Document, Physician, Summary};
 use crate::private::PrivateText;
 use crate::reason::Reason;
+use crate::second_opinion::AskedOpinion;
 use crate::site::{DeviceClass, Pharmacist};
 use crate::triage::{WarningAnswer, WarningSign};
 use crate::vitals::{Measurement, Moment, Reading, Recording, RecordingKind, Value};
@@ -365,6 +366,8 @@ pub enum Outcome {
     /// No physician could be seen: the patient left with a code to come back with. It is how the consultation ended when
     /// nobody came back in time.
     ToComeBack,
+    /// No physician could be seen: a specialist was asked for an opinion.
+    SecondOpinionAsked,
 }
 
 /// One consultation.
@@ -419,6 +422,8 @@ pub struct Dossier {
     pub come_back: Option<ComeBack>,
     /// When the patient was away between, in order.
     pub pauses: Vec<Pause>,
+    /// The request for a second opinion, with which it ended.
+    pub second_opinion: Option<AskedOpinion>,
     /// How and when it ended; `None` while it lasts.
     pub ended: Option<(Outcome, Moment)>,
 }
@@ -461,6 +466,7 @@ impl Dossier {
             call_back: None,
             come_back: None,
             pauses: Vec::new(),
+            second_opinion: None,
             ended: None,
         }
     }

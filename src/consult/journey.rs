@@ -21,6 +21,7 @@ mod input;
 mod measuring;
 mod overlay;
 mod refused;
+mod second_opinion;
 mod timing;
 
 pub use input::Input;
@@ -110,6 +111,8 @@ pub enum Promise {
     None,
     /// A physician calls back.
     CallBack,
+    /// A specialist answers, and the pharmacy tells the patient.
+    SecondOpinion,
     /// The code opens everything again until then.
     ComeBack {
         /// Until when.

@@ -5,6 +5,7 @@
 //! - [`journal`]: inputs as bytes, so that a restart comes back to the same step.
 //! - [`identity`], [`communes`]: who the patient is, and where people are born and live.
 //! - [`reason`], [`triage`], [`consent`]: what is asked before anything is measured.
+//! - [`second_opinion`]: what is asked of a specialist.
 //! - [`vitals`], [`ecg`]: units and ranges. [`physician`]: who is met, and what is written.
 //! - [`site`]: where the cabin stands and who opens it. [`private`]: what never prints itself.
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@ pub mod journey;
 pub mod physician;
 pub mod private;
 pub mod reason;
+pub mod second_opinion;
 pub mod site;
 pub mod triage;
 pub mod vitals;

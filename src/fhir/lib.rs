@@ -12,6 +12,7 @@ mod people;
 mod place;
 mod plan;
 mod recording;
+mod second_opinion;
 mod terms;
 mod visit;
 
@@ -42,6 +43,8 @@ pub const BUNDLE_BYTES_MAX: usize = 1_000_000;
 
 /// Greatest distance of a civil time from UTC, minutes (there is none beyond UTC+14).
 const OFFSET_MINUTES_MAX: i16 = 14 * 60;
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// What is known of a model beside what a device says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -368,7 +371,9 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
     let recorded = recorded.iter().map(|(id, binary, file, at)| {
         (*id, *binary, Document { kind: file.kind, format: file.format, bytes: &file.bytes, at: *at }, cabin)
     });
+    let mut documents = Vec::new();
     for (id, binary, document, author) in written.chain(recorded) {
+        documents.push(id);
         let about = document::About {
             patient,
             encounter,
@@ -384,6 +389,41 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
             content_type: "application/fhir+json",
             bytes: document::binary(binary, &document).to_bytes(),
         });
+    }
+
+    if let Some(asked) = &dossier.second_opinion {
+        let rpps = asked.opinion.requester.rpps;
+        let made = second_opinion::Made {
+            service: ids.of("opinion-service", 0),
+            task: ids.of("opinion", 0),
+            answers: ids.of("opinion-answers", 0),
+            consent: ids.of("opinion-consent", 0),
+            role: ids.of("opinion-role", 0),
+            practitioner: id_of(&["practitioner", &rpps.to_string()]),
+        };
+        let wanted = Moment(asked.asked_at.0.saturating_add(i64::from(asked.opinion.wanted_days) * DAY_MS));
+        let about = second_opinion::About {
+            patient,
+            encounter,
+            location,
+            organization,
+            place: &context.site.name,
+            cabin: context.cabin,
+            consultation: Uuid::from_bytes(dossier.id.0),
+            reason: dossier.reason.as_ref().map(|reason| visit::reason_of(reason.kind)),
+            at: &when(asked.asked_at),
+            wanted: &when(wanted),
+            documents: &documents,
+        };
+        if practitioner(rpps).is_none() {
+            let once = format!("identifier={RPPS}|{rpps}");
+            entries.push(made.practitioner, second_opinion::practitioner(asked), once);
+        }
+        entries.own(made.role, second_opinion::role(&made, asked, &about));
+        entries.own(made.consent, second_opinion::consent(&made, &about));
+        entries.own(made.answers, second_opinion::answers(&made, asked, &about));
+        entries.own(made.service, second_opinion::service_request(&made, asked, &about));
+        entries.own(made.task, second_opinion::task(&made, asked, &about));
     }
 
     let bundle = object! {

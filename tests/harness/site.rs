@@ -24,6 +24,9 @@ pub const PHARMACIST: &str = "Claire Durand";
 /// With what.
 pub const PIN: &str = "246813";
 
+/// Of the physicians that a test adds.
+pub const PASSWORD: &str = "correct horse battery";
+
 /// How the physician of a new desk signs in.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -310,6 +313,24 @@ impl Site {
         let mut enrol = Command::new(program("cabin")?);
         enrol.arg("enrol").arg(&self.invite).arg("--config").arg(self.cabin_settings());
         succeed(&mut enrol, None).map(drop)
+    }
+
+    /// One more physician at the desk, whose password is [`PASSWORD`], and whose second opinions are asked for in these
+    /// specialties. Gives the secret of their authenticator.
+    ///
+    /// # Errors
+    /// What the desk's program says.
+    pub fn add_physician(&self, account: &str, name: &str, rpps: &str, specialties: &str) -> Result<String> {
+        let desk = || -> Result<Command> { Ok(Command::new(program("desk")?)) };
+        let folder = self.folder.path().join("desk");
+        let mut add = desk()?;
+        add.args(["account", "add", account, "--name", name, "--rpps", rpps, "--town", "Tours", "--dir"]).arg(&folder);
+        let added = succeed(&mut add, Some(PASSWORD))?;
+        let secret = added.split_whitespace().skip_while(|word| *word != "totp").nth(1);
+        let secret = secret.context("desk account add says no totp")?.to_owned();
+        let mut set = desk()?;
+        succeed(set.args(["account", "specialties", account, specialties, "--dir"]).arg(&folder), None)?;
+        Ok(secret)
     }
 
     /// The cabin's settings file.

@@ -125,7 +125,7 @@ impl Visit {
         let window = &self.window;
         window.press("Terminé")?;
         window.find("La cabine est en nettoyage")?;
-        for device in ["Thermomètre", "Pince du doigt", "Tensiomètre", "Balance et toise"] {
+        for device in ["Thermomètre", "Pince du doigt", "Tensiomètre", "Balance et toise", "Dermatoscope"] {
             if window.look(device)?.is_some() {
                 window.press(device)?;
             }

@@ -128,6 +128,7 @@ fn fill_visit(app: &App) {
     come_back.set_complete(false);
     come_back.set_trouble(ComeBackTrouble::None);
     app.global::<WelcomeAdapter>().set_come_back_possible(false);
+    app.global::<ForgottenAdapter>().set_second_opinion(false);
     let cleaning = app.global::<CleaningAdapter>();
     cleaning.set_items(ModelRc::new(VecModel::from(vec![
         CleaningItem { kind: MeasureKind::Oxygen, done: true },
@@ -210,6 +211,7 @@ fn fill_staff(app: &App) {
     space.set_call_back_possible(false);
     space.set_come_back_possible(false);
     space.set_to_come_back(0);
+    space.set_opinion_possible(false);
     space.set_call_backs_today(0);
     let device = |kind, state, fault| DeviceRow { kind, fixture: FixtureKind::None, state, fault };
     let fixture = |fixture, state| DeviceRow { fixture, ..device(MeasureKind::Oxygen, state, DeviceFault::None) };
@@ -234,6 +236,7 @@ fn fill_staff(app: &App) {
     space.set_records_waiting(2);
     space.set_last_receipt_known(true);
     space.set_last_receipt_at(Time { hour: 13, minute: 58 });
+    fill_opinions(app);
     let check = app.global::<IdentityCheckAdapter>();
     check.set_birth_name("PAT-TROIS".into());
     check.set_given_names("DOMINIQUE MARIE-LOUISE".into());
@@ -337,4 +340,49 @@ fn checkers() -> Image {
 
 pub(super) fn figure(kind: FigureKind, value: i32) -> FigureValue {
     FigureValue { kind, known: true, value, second: 0 }
+}
+
+fn fill_opinions(app: &App) {
+    let opinion = app.global::<OpinionAdapter>();
+    opinion.set_specialty(OpinionSpecialty::Dermatology);
+    opinion.set_field(OpinionField::Question);
+    opinion.set_number(1);
+    opinion.set_count(12);
+    opinion.set_text("Cette tache du dos doit-elle être enlevée ?".into());
+    opinion.set_optional(false);
+    opinion.set_accepted(true);
+    let measure = |kind, count| OpinionMeasure { kind, count };
+    opinion.set_measures(ModelRc::new(VecModel::from(vec![
+        measure(MeasureKind::Skin, 2),
+        measure(MeasureKind::Ear, 0),
+        measure(MeasureKind::Auscultation, 0),
+        measure(MeasureKind::Ecg, 1),
+    ])));
+    opinion.set_profession(OpinionProfession::Pharmacist);
+    opinion.set_delay(OpinionDelay::Usual);
+    opinion.set_consent(YesNo::Yes);
+    let row = |patient: &str, specialty, state, alert| OpinionRow {
+        patient: patient.into(),
+        birth_date: "28/03/1979".into(),
+        specialty,
+        state,
+        alert,
+        asked_on: "17/11/2026".into(),
+    };
+    let words = |by: &str, text: &str| OpinionWords { by: by.into(), on: "20/11/2026".into(), text: text.into() };
+    let opinions = app.global::<OpinionsAdapter>();
+    opinions.set_reach(OpinionsReach::Here);
+    let first =
+        row("PAT-TROIS Dominique", OpinionSpecialty::Dermatology, OpinionState::InfoRequested, OpinionAlert::Soon);
+    opinions.set_rows(ModelRc::new(VecModel::from(vec![
+        first.clone(),
+        row("TESTE Anne", OpinionSpecialty::Wounds, OpinionState::Answered, OpinionAlert::None),
+        row("DUPUIS Marc", OpinionSpecialty::Cardiology, OpinionState::Expired, OpinionAlert::Late),
+    ])));
+    opinions.set_row(first);
+    opinions.set_thread(ModelRc::new(VecModel::from(vec![words("Dr Anne Petit", "La tache a-t-elle déjà saigné ?")])));
+    opinions.set_answer(OpinionWords::default());
+    opinions.set_has_report(true);
+    opinions.set_open(true);
+    opinions.set_reply("Non, jamais".into());
 }

@@ -110,6 +110,7 @@ pub(crate) fn dossier(language: Language) -> Dossier {
         call_back: None,
         come_back: None,
         pauses: Vec::new(),
+        second_opinion: None,
         ended: Some((Outcome::Completed, at(1_230))),
     }
 }

@@ -192,6 +192,9 @@ impl Cabin {
             FromDesk::HelpRequested { consultation } if Some(&consultation) == here.as_ref() => {
                 self.input(Input::HelpAsked);
             }
+            said @ (FromDesk::SecondOpinions { .. } | FromDesk::SecondOpinion { .. } | FromDesk::Error { .. }) => {
+                self.hear_opinions(said);
+            }
             // Of a call that is over, or only worth a line for the technician.
             other => tracing::debug!(?other, "nothing to do"),
         }

@@ -152,6 +152,7 @@ impl Cabin {
         if !matches!(self.front, Front::Technician | Front::Binding) {
             self.front = Front::Patient;
         }
+        self.forget_opinions();
         screens::forget(&self.app);
     }
 

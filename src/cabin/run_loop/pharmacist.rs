@@ -286,6 +286,7 @@ impl Cabin {
             self.opening = None;
             self.over = Over::Nothing;
             self.close_binding();
+            self.forget_opinions();
             self.front = Front::Patient;
         }
     }

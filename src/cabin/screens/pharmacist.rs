@@ -67,6 +67,8 @@ pub fn connect(app: &App) {
             cabin.front = Front::Patient;
         })
     });
+    space.on_ask_opinion(|| with(Cabin::begin_opinion));
+    space.on_opinions(|| with(Cabin::ask_opinions));
     space.on_arrived(|| with(Cabin::help_arrived));
     space.on_emergency_cleared(|| {
         with(|cabin| {
@@ -134,7 +136,7 @@ pub fn show(app: &App, cabin: &Cabin) {
         Front::Space => space(app, cabin),
         Front::IdentityCheck => identity_check(app, cabin),
         Front::MorningCheck => morning_check(app, cabin),
-        Front::Patient | Front::Technician | Front::Binding => {}
+        Front::Patient | Front::Technician | Front::Binding | Front::Opinions => {}
     }
 }
 
@@ -222,6 +224,7 @@ fn space(app: &App, cabin: &Cabin) {
     adapter.set_call_backs_today(count(cabin.day.call_backs));
     adapter.set_call_back_possible(cabin.may_be_called_back());
     adapter.set_come_back_possible(cabin.may_come_back());
+    adapter.set_opinion_possible(cabin.may_ask_opinion());
     let row = |measurement, health: &Health| DeviceRow {
         kind: words::screen_measure(measurement),
         fixture: FixtureKind::None,

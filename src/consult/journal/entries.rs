@@ -10,10 +10,11 @@ use crate::dossier::{
 use crate::identity::{BirthDate, CogCode, IdentityDocument, Matricule, Place, Sex, TraitText, Traits};
 use crate::journey::{CallEnd, Input, Trouble, WaitingNews};
 use crate::physician::{
-    Authentication, Document, DocumentKind, NextCare, ORDER_CHARS_MAX, Order, OrderKind, Physician, Summary,
+    Authentication, Document, DocumentKind, NextCare, ORDER_CHARS_MAX, Order, OrderKind, Physician, Rpps, Summary,
 };
 use crate::private::{Private, PrivateText};
 use crate::reason::{BodyPart, Reason, ReasonKind};
+use crate::second_opinion::{Detail, Field, Profession, Requester, SecondOpinion, Specialty};
 use crate::site::{DeviceClass, Pharmacist};
 use crate::triage::WarningSign;
 use crate::vitals::{
@@ -82,6 +83,16 @@ coded_struct!(Reading { value, device, device_at, at, high_quality });
 coded_struct!(Recording { kind, blob, sha256, size_bytes, duration_ms, site, packed_here, missing_ms });
 coded_struct!(Order { kind, text });
 coded_struct!(Summary { text, orders, next, next_note });
+coded_enum!(Specialty { 0 => Dermatology, 1 => Cardiology, 2 => Ent, 3 => Wounds, 4 => General });
+coded_enum!(Field {
+    0 => Site, 1 => Onset, 2 => Size, 3 => Evolution, 4 => ItchPain, 5 => Symptoms, 6 => Side, 7 => HearingPain,
+    8 => Exudate, 9 => AnkleIndex, 10 => History, 11 => Treatments, 12 => Allergies, 13 => Pregnancy,
+    14 => FamilyHistory,
+});
+coded_enum!(Profession { 0 => Pharmacist, 1 => Nurse });
+coded_struct!(Detail { field, text });
+coded_struct!(Requester { profession, name, rpps });
+coded_struct!(SecondOpinion { specialty, question, context, urgent, wanted_days, details, requester, consent });
 coded_struct!(Document { kind, name, blob, sha256, size_bytes });
 
 /// A type with a text form of its own: what its parser refuses is refused here.
@@ -104,6 +115,7 @@ coded_text!(TraitText, "name", |name| name.reveal(), |text| TraitText::parse(tex
 coded_text!(Phone, "phone number", |phone| phone.reveal(), |text| Phone::parse(text).ok());
 coded_text!(Matricule, "matricule", |number| number.reveal_for_journal(), |text| Matricule::parse(text).ok());
 coded_text!(ComeBackCode, "code to come back with", |code| code.reveal(), |text| ComeBackCode::parse(text).ok());
+coded_text!(Rpps, "RPPS number", |rpps| &rpps.to_string(), |text| Rpps::parse(text).ok());
 coded_text!(CogCode, "place code", |code| code.as_str(), |text| CogCode::parse(text));
 
 impl Coded for Private<String> {
@@ -371,7 +383,7 @@ coded_inputs! {
         1 => SignedIn, 11 => OpenedDegraded, 5 => IdentityChecked, 21 => PresentationChosen, 40 => Begun, 41 => ReasonGiven,
         45 => ContactGiven, 46 => ConsentsAnswered, 50 => Skipped, 56 => QuestionnaireAnswered,
         72 => DeviceLost, 73 => DeviceBack,
-        57 => CallBackAsked, 58 => ComeBackAsked, 59 => CameBack, 92 => WaitingRoomNews, 93 => PhysicianOffered, 98 => MeasurementRequested,
+        57 => CallBackAsked, 58 => ComeBackAsked, 59 => CameBack, 64 => SecondOpinionAsked, 65 => MeasurementAdded, 92 => WaitingRoomNews, 93 => PhysicianOffered, 98 => MeasurementRequested,
         101 => DocumentReceived, 102 => CallEnded, 103 => SummaryReceived,
         104 => NoticeReceived,
     }

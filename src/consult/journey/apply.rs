@@ -82,6 +82,8 @@ impl Journey {
             Input::CallBackAsked(phone) => self.ask_call_back(phone, now),
             Input::ComeBackAsked(come_back) => self.ask_come_back(come_back),
             Input::CameBack(pharmacist) => self.come_back(pharmacist, now),
+            Input::SecondOpinionAsked(opinion) => self.ask_second_opinion(opinion, now),
+            Input::MeasurementAdded(measurement) => self.add_measurement(measurement, now),
             Input::HungUp => self.hang_up(now),
             Input::PrintAsked => self.print(),
             Input::Continued => self.go_on(now),
@@ -161,6 +163,8 @@ fn source(input: &Input) -> Source {
         | Input::PhysicianDeclined
         | Input::CallBackAsked(_)
         | Input::ComeBackAsked(_)
+        | Input::SecondOpinionAsked(_)
+        | Input::MeasurementAdded(_)
         | Input::HungUp
         | Input::PrintAsked
         | Input::Continued

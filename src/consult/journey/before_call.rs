@@ -167,6 +167,10 @@ impl Journey {
                     let proposed = self.proposed_measurements();
                     let here = proposed.iter().position(|m| *m == measurement).unwrap_or(0);
                     self.cable_no_longer_matters(measurement);
+                    if !proposed.contains(&measurement) {
+                        // Added for a specialist: back to where it was asked.
+                        return Ok(self.next_measurement(now));
+                    }
                     match here.checked_sub(1).and_then(|i| proposed.get(i)).copied() {
                         Some(before) => return Ok(self.guide_before_call(before, now)),
                         None => Step::InformationConsent { care_refused: false },

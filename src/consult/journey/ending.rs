@@ -112,11 +112,13 @@ impl Journey {
         let Step::Storing { .. } = self.step else { return Err(Refused::NotHere) };
         let promise = self.promise();
         if let Some(dossier) = &mut self.dossier {
-            (dossier.call_back, dossier.come_back) = (None, None);
+            (dossier.call_back, dossier.come_back, dossier.second_opinion) = (None, None, None);
         }
         let mut effects = match promise {
             Promise::None => Vec::new(),
-            Promise::CallBack | Promise::ComeBack { .. } => self.call_pharmacist(HelpReason::Record, now),
+            Promise::CallBack | Promise::SecondOpinion | Promise::ComeBack { .. } => {
+                self.call_pharmacist(HelpReason::Record, now)
+            }
         };
         effects.extend(self.forget(true, now));
         Ok(effects)
@@ -163,6 +165,7 @@ impl Journey {
     fn promise(&self) -> Promise {
         match &self.dossier {
             Some(Dossier { call_back: Some(_), .. }) => Promise::CallBack,
+            Some(Dossier { second_opinion: Some(_), .. }) => Promise::SecondOpinion,
             Some(Dossier { come_back: Some(come_back), .. }) => Promise::ComeBack { until: come_back.until },
             _ => Promise::None,
         }

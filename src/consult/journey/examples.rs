@@ -7,9 +7,10 @@ use crate::dossier::{
     Satisfaction, SkipReason, TextSize, UsualDoctor,
 };
 use crate::identity::{BirthDate, CogCode, IdentityDocument, Matricule, Place, Sex, TraitText, Traits};
-use crate::physician::{Authentication, Document, DocumentKind, NextCare, Order, OrderKind, Physician, Summary};
+use crate::physician::{Authentication, Document, DocumentKind, NextCare, Order, OrderKind, Physician, Rpps, Summary};
 use crate::private::{Private, PrivateText};
 use crate::reason::{BodyPart, Reason, ReasonKind};
+use crate::second_opinion::{Detail, Field, Profession, Requester, SecondOpinion, Specialty};
 use crate::site::{DeviceClass, Pharmacist, Site};
 use crate::triage::WarningSign;
 use crate::vitals::{
@@ -18,7 +19,7 @@ use crate::vitals::{
 };
 
 /// How many kinds of input there are; a test of the journal fails when this is not true any more.
-pub const INPUT_KINDS: usize = 70;
+pub const INPUT_KINDS: usize = 72;
 
 /// SplitMix64: the same seed gives the same sequence everywhere.
 pub struct Dice(u64);
@@ -327,7 +328,28 @@ pub fn random_input_of(dice: &mut Dice, word: &str, id: ConsultationId, now: Mom
         66 => Input::RecordKeptAside,
         67 => Input::ComeBackAsked(come_back(dice.below(100), now)),
         68 => Input::CameBack(pharmacist(dice.below(3))),
+        69 => Input::SecondOpinionAsked(second_opinion(word)),
+        70 => Input::MeasurementAdded(dice.pick(&Measurement::ALL)),
         _ => Input::StoringRetried,
+    }
+}
+
+/// A whole request to a dermatologist.
+pub fn second_opinion(word: &str) -> SecondOpinion {
+    let detail = |field, text: &str| Detail { field, text: PrivateText::new(text).unwrap() };
+    SecondOpinion {
+        specialty: Specialty::Dermatology,
+        question: PrivateText::new(&format!("question {word}")).unwrap(),
+        context: PrivateText::new(&format!("contexte {word}")).unwrap(),
+        urgent: false,
+        wanted_days: 4,
+        details: vec![detail(Field::Site, word), detail(Field::Onset, "trois mois")],
+        requester: Requester {
+            profession: Profession::Nurse,
+            name: "Julie Roux".into(),
+            rpps: Rpps::parse("10001234565").unwrap(),
+        },
+        consent: true,
     }
 }
 

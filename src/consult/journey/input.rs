@@ -11,6 +11,7 @@ use crate::identity::{IdentityDocument, Matricule, Traits};
 use crate::physician::{Document, Physician, Summary};
 use crate::private::PrivateText;
 use crate::reason::Reason;
+use crate::second_opinion::SecondOpinion;
 use crate::site::{DeviceClass, Pharmacist};
 use crate::triage::WarningSign;
 use crate::vitals::{Measurement, Reading};
@@ -108,6 +109,10 @@ pub enum Input {
     /// The patient came back with the code, this pharmacist being responsible: the first input after a replay of what
     /// was parked.
     CameBack(Pharmacist),
+    /// No physician can be seen: who helps the patient asks a specialist, and the consultation here ends.
+    SecondOpinionAsked(SecondOpinion),
+    /// For the specialist who is to be asked, this measurement is made too.
+    MeasurementAdded(Measurement),
     /// The patient ends the call, and sees the documents.
     HungUp,
     /// Print summary and documents.
@@ -270,6 +275,8 @@ impl Input {
             Input::CallBackAsked(_) => "CallBackAsked",
             Input::ComeBackAsked(_) => "ComeBackAsked",
             Input::CameBack(_) => "CameBack",
+            Input::SecondOpinionAsked(_) => "SecondOpinionAsked",
+            Input::MeasurementAdded(_) => "MeasurementAdded",
             Input::HungUp => "HungUp",
             Input::PrintAsked => "PrintAsked",
             Input::Continued => "Continued",

@@ -149,6 +149,7 @@ impl World {
             Step::WaitingRoom { .. } if dice.chance(10) => Input::ComeBackAsked(come_back(dice.below(100), self.now)),
             Step::ComeBack if dice.chance(80) => Input::Continued,
             Step::ComeBack => Input::Back,
+            Step::WaitingRoom { .. } if dice.chance(10) => Input::SecondOpinionAsked(second_opinion(&word)),
             Step::WaitingRoom { .. } if !self.journey.is_online() => Input::NetworkBack,
             Step::WaitingRoom { .. } => Input::PhysicianOffered(physician(Authentication::LocalTotp)),
             Step::MeetPhysician { .. } if !self.journey.is_online() => Input::NetworkBack,
@@ -263,6 +264,8 @@ impl World {
                         let outcome = dossier.ended.expect("a record has an outcome").0;
                         assert_eq!(dossier.call_back.is_some(), outcome == Outcome::CallBackAsked, "the request is in");
                         assert_eq!(dossier.come_back.is_some(), outcome == Outcome::ToComeBack, "so is the code");
+                        let asked = outcome == Outcome::SecondOpinionAsked;
+                        assert_eq!(dossier.second_opinion.is_some(), asked, "the question is in");
                         self.outcomes.push(outcome);
                         if outcome == Outcome::ToComeBack {
                             self.parked.push(Parked {
@@ -444,7 +447,7 @@ fn nothing_that_can_happen_mixes_loses_or_leaks_a_patient() {
     assert!(world.came_back > 20, "{}", world.came_back);
     assert!(world.handed_over.0 > 50 && world.handed_over.1 > 50, "{:?}", world.handed_over);
     let every = [Outcome::Completed, Outcome::Left, Outcome::Emergency, Outcome::WalkedAway, Outcome::CallBackAsked];
-    for outcome in every.into_iter().chain([Outcome::ToComeBack]) {
+    for outcome in every.into_iter().chain([Outcome::ToComeBack, Outcome::SecondOpinionAsked]) {
         assert!(world.outcomes.contains(&outcome), "no consultation ended as {outcome:?}");
     }
 }

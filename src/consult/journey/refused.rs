@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::second_opinion::Missing;
+
 /// Why an input was not accepted. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -39,6 +41,8 @@ pub enum Refused {
     TooMany,
     /// The document is larger than [`crate::physician::DOCUMENT_BYTES_MAX`] or the summary has too many orders.
     TooLarge,
+    /// The request for a second opinion lacks something.
+    OpinionLacks(Missing),
 }
 
 /// What a call needs and does not have (R1).
@@ -74,6 +78,7 @@ impl fmt::Display for Refused {
             Refused::NoCall(CallMissing::CareConsent) => "no call without consent to care",
             Refused::TooMany => "too many: the limit is reached",
             Refused::TooLarge => "too large",
+            Refused::OpinionLacks(_) => "the request for a second opinion lacks something that must be said",
         })
     }
 }

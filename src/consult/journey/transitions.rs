@@ -110,7 +110,7 @@ const TABLE: &[(&str, &str)] = &[
                 AssistanceStarted InactivityWarned"),
     ("check cable", "Skipped Back>InformationConsent HelpAnswered HelpDone Left>Storing IdentityChecked \
                      EmergencyAsked PresentationChosen AssistanceStarted InactivityWarned"),
-    ("waiting", "WaitingRoomNews PhysicianOffered>MeetPhysician CallBackAsked>Storing ComeBackAsked>ComeBack Left>Storing IdentityChecked EmergencyAsked \
+    ("waiting", "WaitingRoomNews PhysicianOffered>MeetPhysician CallBackAsked>Storing ComeBackAsked>ComeBack SecondOpinionAsked>Storing MeasurementAdded>Measurement Left>Storing IdentityChecked EmergencyAsked \
                  PresentationChosen AssistanceStarted InactivityWarned"),
     ("meet", "PhysicianOffered PhysicianAccepted>Call PhysicianDeclined>WaitingRoom PhysicianWithdrawn>WaitingRoom \
               CallEnded>WaitingRoom Left>Storing IdentityChecked EmergencyAsked PresentationChosen \
@@ -549,4 +549,51 @@ fn a_cabin_that_was_stopped_before_it_was_clean_is_cleaned_before_it_opens() {
     let mut open = at(way_to("welcome"));
     open.owe_cleaning(vec![Temperature]);
     assert!(!open.is_to_be_cleaned(), "an open cabin was cleaned");
+}
+
+#[test]
+fn where_no_physician_can_be_seen_a_specialist_is_asked_with_the_whole_dossier() {
+    use crate::second_opinion::{AskedOpinion, Field, Missing};
+    let mut journey = at(way_to("waiting"));
+    let asked_at = Moment(NOW.0 + 1_000);
+    let mut hasty = second_opinion("PA");
+    hasty.details.clear();
+    let refused = journey.apply(Input::SecondOpinionAsked(hasty), asked_at);
+    assert_eq!(refused, Err(Refused::OpinionLacks(Missing::Field(Field::Site))));
+    let opinion = second_opinion("PA");
+    let effects = journey.apply(Input::SecondOpinionAsked(opinion.clone()), asked_at).unwrap();
+    assert_eq!(effects, [Effect::LeaveWaitingRoom, Effect::SubmitRecord]);
+    let dossier = journey.dossier().unwrap();
+    assert_eq!(dossier.second_opinion, Some(AskedOpinion { opinion, asked_at }));
+    assert_eq!(dossier.ended, Some((crate::dossier::Outcome::SecondOpinionAsked, asked_at)));
+    assert_eq!(journey.apply(Input::Restarted, asked_at).unwrap(), [Effect::SubmitRecord]);
+    let mut aside = journey.clone();
+    let effects = aside.apply(Input::RecordKeptAside, asked_at).unwrap();
+    assert_eq!(effects, [Effect::CallPharmacist(HelpReason::Record), Effect::Forget], "nothing is promised");
+    journey.apply(Input::RecordSealed, asked_at).unwrap();
+    let forgotten = Step::Forgotten { at: asked_at, recorded: true, promise: Promise::SecondOpinion };
+    assert_eq!(*journey.step(), forgotten);
+    assert!(!at(way_to("meet")).may_ask_second_opinion(), "a physician is there");
+}
+
+#[test]
+fn for_a_specialist_more_is_measured_and_the_patient_is_back_in_the_waiting_room() {
+    let mut journey = at(way_to("waiting"));
+    let kept = journey.dossier().unwrap().kept.len();
+    let apply = |journey: &mut Journey, input| journey.apply(input, NOW).unwrap();
+    for round in 0..2 {
+        let effects = apply(&mut journey, Input::MeasurementAdded(Temperature));
+        assert_eq!(effects, [Effect::LeaveWaitingRoom], "round {round}");
+        assert!(matches!(journey.step(), Step::Measurement(Guided { measurement: Temperature, .. })));
+        apply(&mut journey, Input::MeasuringStarted);
+        let readings = readings(&mut Dice::seeded(), Temperature, NOW);
+        apply(&mut journey, Input::ReadingsTaken { measurement: Temperature, readings });
+        assert_eq!(apply(&mut journey, Input::ReadingsKept), [Effect::EnterWaitingRoom]);
+        assert!(matches!(journey.step(), Step::WaitingRoom { .. }));
+    }
+    assert_eq!(journey.dossier().unwrap().kept.len(), kept + 2);
+    assert_eq!(
+        journey.apply(Input::MeasurementAdded(crate::vitals::Measurement::WeightAndHeight), NOW),
+        Err(Refused::NotFitted)
+    );
 }

@@ -62,7 +62,7 @@ export function mediaOf(resources, consultation) {
   const shown = files.map(({ kind, url, title }) => {
     const id = binary(url), src = `/api/physician/records/${consultation}/files/${id}`;
     const name = sites.get(id) ? `${title} · ${sites.get(id)}` : title;
-    if (kind === "image/jpeg") return node("figure", {}, node("img", { src, alt: name, loading: "lazy" }), node("figcaption", { textContent: name }));
+    if (kind === "image/jpeg") return node("figure", {}, node("img", { src, alt: name }), node("figcaption", { textContent: name }));
     if (kind.startsWith("audio/")) return node("figure", {}, node("audio", { src, controls: true, preload: "none", ariaLabel: name }), node("figcaption", { textContent: name }));
     return node("p", {}, node("a", { href: src, textContent: name, target: "_blank", rel: "noopener", className: "button" }));
   });

@@ -1,13 +1,15 @@
 //! Second opinions over the real desk: asked, taken up by one of two, talked over, answered, and late.
 
 mod ends;
+#[path = "../../../tests/fhir_peer.rs"]
+mod fhir_peer;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use desk::accounts::{self, Accounts};
 use ends::{CabinEnd, PageEnd, TestDesk, waiting};
 use serde_json::{Value, json};
-use signal::cabin::FromCabin;
+use signal::cabin::{FromCabin, FromDesk};
 use signal::physician::{FromPage, ToPage};
 use signal::second_opinion::{Alert, Ask, DUE_DAYS, Lists, Opinion, SOON_DAYS, State, Step, What};
 use signal::{Code, ItemId, Text};
@@ -340,5 +342,124 @@ async fn a_request_is_given_back_rejected_with_a_reason_and_taken_back_and_waits
     let foreign = desk.client.post(format!("{origin}/api/physician/second-opinions")).header("cookie", &claire.badge);
     assert_eq!(foreign.body(ask("c-1").write()).send().await.unwrap().status(), 403, "another site's script");
     drop(cabin);
+    desk.running.stop().await;
+}
+
+/// A visit that any FHIR server takes: nothing of it but who and when.
+fn visit(consultation: &str) -> Value {
+    let class = json!({"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "VR"});
+    let named = json!([{"system": "urn:ietf:rfc:3986", "value": format!("urn:uuid:{consultation}")}]);
+    let once = format!("identifier=urn:ietf:rfc:3986|urn:uuid:{consultation}");
+    json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+        {"fullUrl": "urn:uuid:3d0f9a52-6f0b-4a63-9f0f-0d4f7f2b1a01",
+         "resource": {"resourceType": "Patient", "identifier": [{"system": "urn:x", "value": consultation}],
+            "name": [{"family": "TESTE", "given": ["Anne"]}], "birthDate": "1984-07-14"},
+         "request": {"method": "POST", "url": "Patient", "ifNoneExist": format!("identifier=urn:x|{consultation}")}},
+        {"fullUrl": "urn:uuid:3d0f9a52-6f0b-4a63-9f0f-0d4f7f2b1a02",
+         "resource": {"resourceType": "Encounter", "status": "finished", "class": class, "identifier": named,
+            "subject": {"reference": "urn:uuid:3d0f9a52-6f0b-4a63-9f0f-0d4f7f2b1a01"}},
+         "request": {"method": "POST", "url": "Encounter", "ifNoneExist": once}},
+    ]})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_server_that_is_not_ours_a_request_is_one_specialists_and_every_resource_is_valid() {
+    let name = "at_a_server_that_is_not_ours_a_request_is_one_specialists_and_every_resource_is_valid";
+    let Some(tools) = fhir_peer::tools_or_skip(name) else { return };
+    let peer = fhir_peer::Peer::start(tools).unwrap();
+    let desk = TestDesk::start_with(&format!("fhir = {{ forward = {:?} }}", peer.base())).await;
+    let known = desk.enrol().await;
+    let claire = Doctor::new(&desk, "claire", "10001234565", &[]).await;
+    let anne = Doctor::new(&desk, "anne", "10101010105", &["dermatology"]).await;
+    let paul = Doctor::new(&desk, "paul", "10100000016", &["dermatology"]).await;
+    // What a desk writes down when a physician takes a patient.
+    std::fs::write(desk.data().join("taken.log"), "1795310000000 claire c-1\n1795310000000 claire c-2\n").unwrap();
+    // Asked before the dossier is there, and once more with it.
+    for (n, consultation) in ["c-1", "c-2"].into_iter().enumerate() {
+        if n == 1 {
+            upload(&desk, &known.upload_token, &visit(consultation)).await;
+        }
+        let mut request = ask(consultation);
+        request.id = ItemId::new(ID.replace("9d10", &format!("9d1{n}"))).unwrap();
+        let (status, body) = claire.post("", request.write()).await;
+        assert_eq!(status, 200, "{body}");
+    }
+    assert_eq!((claire.lists().await.asked.len(), anne.lists().await.to_answer.len()), (2, 2));
+    let both = futures_util::future::join(anne.step(What::Take), paul.step(What::Take)).await;
+    let statuses = [both.0.0, both.1.0];
+    assert!(statuses.contains(&200) && statuses.contains(&409), "{both:?}");
+    let winner = if both.0.0 == 200 { &anne } else { &paul };
+    winner.steps(What::AskMore { text: words("A-t-elle saigné ?") }).await;
+    claire.steps(What::Say { text: words("Non.") }).await;
+    let answer = What::Answer { text: words("Nævus."), report: Some(STANDARD.encode(b"%PDF-1.7 report")) };
+    assert_eq!(winner.steps(answer).await.line.state, State::Answered);
+    let (_, body) = claire.get(&format!("second-opinions/{ID}")).await;
+    let opinion = Opinion::read(&body).unwrap();
+    assert_eq!((opinion.thread.len(), opinion.told.len()), (2, 4));
+    assert_eq!(opinion.answer.unwrap().text.as_str(), "Nævus.");
+    assert_eq!(claire.get(&format!("second-opinions/{ID}/report")).await.1, "%PDF-1.7 report");
+
+    let stored = peer.resources().unwrap();
+    for resource in &stored {
+        let report = fhir_peer::validate(tools, resource.to_string().as_bytes(), None).unwrap();
+        assert!(report.errors.is_empty(), "{:#?} {resource:#}", report.errors);
+    }
+    let states = |kind: &str| stored.iter().filter(|one| one["resourceType"] == kind).map(|one| one["status"].clone());
+    let mut tasks: Vec<_> = states("Task").map(|status| status.to_string()).collect();
+    tasks.sort();
+    assert_eq!(tasks, ["\"completed\"", "\"requested\""]);
+    assert!(states("ServiceRequest").any(|status| status == "completed"));
+    desk.running.stop().await;
+    peer.stop().unwrap();
+}
+
+#[tokio::test]
+async fn the_cabin_that_asked_reads_the_question_answers_it_and_reads_the_answer_and_another_cabin_does_not() {
+    let desk = TestDesk::start().await;
+    let (known, other) = (desk.enrol().await, desk.enrol().await);
+    let anne = Doctor::new(&desk, "anne", "10101010105", &["dermatology"]).await;
+    let now_ms = i64::try_from(desk.now_s()).unwrap() * 1000;
+    upload(&desk, &known.upload_token, &dossier("c-1", true)).await;
+    let mut request = from_cabin(known.id.as_str(), "c-1", ID, 1, now_ms);
+    request["entry"][1]["resource"]["for"] = json!({"reference": "Patient?identifier=urn:x|p-c-1"});
+    upload(&desk, &known.upload_token, &request).await;
+    anne.steps(What::Take).await;
+    anne.steps(What::AskMore { text: words("A-t-elle saigné ?") }).await;
+
+    let mut cabin = CabinEnd::prove(&desk, &known).await;
+    cabin.say(&FromCabin::SecondOpinionsWanted {}).await;
+    let listed = cabin.until(|message| matches!(message, FromDesk::SecondOpinions { .. })).await;
+    let FromDesk::SecondOpinions { lines } = listed else { unreachable!() };
+    assert_eq!((lines.len(), lines[0].state, lines[0].patient.as_str()), (1, State::InfoRequested, "TESTE Anne"));
+    let request = ItemId::new(ID).unwrap();
+    let say = |what| FromCabin::SecondOpinionStep {
+        request: request.clone(),
+        by: Text::new("Julie Roux").unwrap(),
+        step: Step { id: ItemId::new("22222222-0000-4000-8000-000000000001").unwrap(), what },
+    };
+    let is_one = |message: &FromDesk| matches!(message, FromDesk::SecondOpinion { .. });
+    for _ in 0..2 {
+        cabin.say(&say(What::Say { text: words("Non, jamais.") })).await;
+        let FromDesk::SecondOpinion { opinion, .. } = cabin.until(is_one).await else { unreachable!() };
+        assert_eq!((opinion.line.state, opinion.thread.len()), (State::InProgress, 2), "said twice, kept once");
+        assert_eq!(opinion.thread[1].by.as_str(), "Julie Roux");
+    }
+    let answer = What::Answer { text: words("Nævus."), report: None };
+    assert_eq!(anne.steps(answer).await.line.state, State::Answered);
+    cabin.say(&FromCabin::SecondOpinionWanted { request: request.clone() }).await;
+    let FromDesk::SecondOpinion { opinion, .. } = cabin.until(is_one).await else { unreachable!() };
+    assert_eq!(opinion.answer.unwrap().text.as_str(), "Nævus.");
+
+    // A pharmacist answers no request as a specialist, and another cabin knows nothing of it.
+    let refusal = |message: &FromDesk| matches!(message, FromDesk::Error { .. });
+    cabin.say(&say(What::Take)).await;
+    cabin.until(refusal).await;
+    let mut stranger = CabinEnd::prove(&desk, &other).await;
+    stranger.say(&FromCabin::SecondOpinionWanted { request: request.clone() }).await;
+    stranger.until(refusal).await;
+    stranger.say(&FromCabin::SecondOpinionsWanted {}).await;
+    let listed = stranger.until(|message| matches!(message, FromDesk::SecondOpinions { .. })).await;
+    assert_eq!(listed, FromDesk::SecondOpinions { lines: vec![] });
+    drop((cabin, stranger));
     desk.running.stop().await;
 }

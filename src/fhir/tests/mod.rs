@@ -317,6 +317,55 @@ fn a_patient_who_went_away_and_came_back_was_on_leave_even_by_a_clock_set_back()
 }
 
 #[test]
+fn a_request_for_a_second_opinion_travels_in_the_same_transaction_with_consent_requester_and_every_document() {
+    let mut asked = dossier();
+    asked.calls.clear();
+    asked.summaries.clear();
+    asked.documents.clear();
+    asked.second_opinion = Some(sample::second_opinion(asked.ended.unwrap().1));
+    let (submission, json) = record(&asked);
+    let entries = json["entry"].as_array().unwrap();
+    let address = |kind: &str| {
+        let found = entries.iter().filter(|entry| entry["resource"]["resourceType"] == kind).collect::<Vec<_>>();
+        (found.len(), found.last().unwrap()["fullUrl"].clone())
+    };
+    let [task] = all(&json, "Task")[..] else { panic!("one task") };
+    let [service] = all(&json, "ServiceRequest")[..] else { panic!("one service request") };
+    assert_eq!((&task["status"], &task["priority"]), (&"requested".into(), &"urgent".into()));
+    assert_eq!(task["businessStatus"]["coding"][0]["code"], "opinion-ready");
+    assert_eq!(task["performerType"][0]["coding"][0]["code"], "specialty-dermatology");
+    assert_eq!(task["input"][0]["valueString"], "cabin-brest-1");
+    assert_eq!(task["groupIdentifier"]["value"], format!("urn:uuid:{}", asked.id));
+    for (value, kind) in [
+        (&task["focus"], "ServiceRequest"),
+        (&task["for"], "Patient"),
+        (&task["encounter"], "Encounter"),
+        (&service["subject"], "Patient"),
+        (&service["requester"], "PractitionerRole"),
+        (&service["supportingInfo"][1], "Consent"),
+        (&service["supportingInfo"][0], "QuestionnaireResponse"),
+    ] {
+        assert_eq!(value["reference"], address(kind).1, "{kind}");
+    }
+    // Before it is taken up, nothing of it tells who the patient is or what is written.
+    for secret in ["Faut-il", "Pénicilline", "Tache"] {
+        assert!(!task.to_string().contains(secret), "{secret}");
+    }
+    assert_eq!((&service["intent"], &service["status"]), (&"proposal".into(), &"active".into()));
+    let consent = &service["extension"][0]["extension"];
+    assert_eq!((&consent[0]["valueBoolean"], &consent[1]["valueDateTime"]), (&true.into(), &task["authoredOn"]));
+    let days = |value: &Value| value.as_str().unwrap()[8..10].parse::<u32>().unwrap();
+    assert_eq!(days(&task["restriction"]["period"]["end"]), days(&task["authoredOn"]) + 4);
+    assert_eq!(service["supportingInfo"].as_array().unwrap().len(), 2 + submission.uploads.len());
+    let told = all(&json, "QuestionnaireResponse").last().unwrap()["item"].as_array().unwrap().clone();
+    let said: Vec<_> = told.iter().map(|item| item["linkId"].as_str().unwrap()).collect();
+    assert_eq!(said, ["question", "context", "site", "onset", "allergies"], "nothing empty is sent");
+    assert_eq!(address("Practitioner").0, 1);
+    assert!(record(&asked).0 == submission, "the same bytes again");
+    assert!(all(&record(&dossier()).1, "ServiceRequest").is_empty());
+}
+
+#[test]
 fn two_physicians_in_turn_are_two_and_one_twice_is_one() {
     use consult::physician::Physician;
     let mut turns = dossier();

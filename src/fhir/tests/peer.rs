@@ -89,6 +89,36 @@ fn a_record_sent_twice_is_stored_once_by_a_server_that_is_not_ours() {
 }
 
 #[test]
+fn a_request_for_a_second_opinion_is_stored_once_by_a_server_that_is_not_ours_and_found_as_the_desk_asks() {
+    let name = "a_request_for_a_second_opinion_is_stored_once_by_a_server_that_is_not_ours_and_found_as_the_desk_asks";
+    let Some(tools) = tools_or_skip(name) else { return };
+    let peer = Peer::start(tools).unwrap();
+    let mut asked = dossier();
+    asked.second_opinion = Some(super::sample::second_opinion(asked.started_at));
+    let (submission, _) = record(&asked);
+    for _ in 0..2 {
+        assert_eq!(upload(&peer, &submission), 0);
+        let mut expected = expected();
+        for (kind, more) in [("Consent", 1), ("Practitioner", 1), ("PractitionerRole", 1), ("QuestionnaireResponse", 1)]
+        {
+            *expected.entry(kind.into()).or_default() += more;
+        }
+        expected.extend([("ServiceRequest".to_owned(), 1), ("Task".to_owned(), 1)]);
+        assert_eq!(peer.count().unwrap(), expected);
+    }
+    let (status, found) = peer
+        .fhir("GET", &format!("/Task?code={}%7Csecond-opinion&_sort=-_lastUpdated", crate::terms::LOCAL), None)
+        .unwrap();
+    assert_eq!((status, found["entry"].as_array().map_or(0, Vec::len)), (200, 1), "{found:#}");
+    let focus = found["entry"][0]["resource"]["focus"]["reference"].as_str().unwrap().to_owned();
+    assert!(focus.starts_with("ServiceRequest/"), "{focus}");
+    for query in [format!("QuestionnaireResponse?based-on={focus}"), focus] {
+        assert_eq!(peer.fhir("GET", &format!("/{query}"), None).unwrap().0, 200, "{query}");
+    }
+    peer.stop().unwrap();
+}
+
+#[test]
 fn a_reply_cut_after_the_commit_loses_and_duplicates_nothing() {
     let Some(tools) = tools_or_skip("a_reply_cut_after_the_commit_loses_and_duplicates_nothing") else { return };
     let peer = Peer::start_cutting(tools, 2).unwrap();
@@ -118,7 +148,9 @@ fn two_independent_validators_and_the_french_invariants_accept_the_record() {
     let mut asked = left.clone();
     let phone = consult::dossier::Phone::parse("06 98 76 54 32").unwrap();
     asked.call_back = Some(consult::dossier::CallBack { phone, asked_at: asked.started_at });
-    for dossier in [dossier(), left, asked] {
+    let mut opinion = left.clone();
+    opinion.second_opinion = Some(super::sample::second_opinion(opinion.started_at));
+    for dossier in [dossier(), left, asked, opinion] {
         let (submission, _) = record(&dossier);
         let report = validate(tools, &submission.bundle, profiles.as_deref()).unwrap();
         assert!(report.errors.is_empty(), "{:#?}", report.errors);

@@ -294,6 +294,35 @@ pub(super) fn dossier() -> Dossier {
         call_back: None,
         come_back: None,
         pauses: Vec::new(),
+        second_opinion: None,
         ended: Some((Outcome::Completed, Moment(BEGAN + 1_230_000))),
     }
+}
+
+/// A whole request to a dermatologist, by a nurse.
+pub(super) fn second_opinion(at: Moment) -> consult::second_opinion::AskedOpinion {
+    use consult::private::PrivateText;
+    use consult::second_opinion::{AskedOpinion, Detail, Field, Profession, Requester, SecondOpinion, Specialty};
+    let detail = |field, text: &str| Detail { field, text: PrivateText::new(text).unwrap() };
+    let opinion = SecondOpinion {
+        specialty: Specialty::Dermatology,
+        question: PrivateText::new("Faut-il une biopsie ?").unwrap(),
+        context: PrivateText::new("Tache pigmentée.").unwrap(),
+        urgent: true,
+        wanted_days: 4,
+        details: vec![
+            detail(Field::Site, "Dos"),
+            detail(Field::Onset, "Trois mois"),
+            detail(Field::Size, " "),
+            detail(Field::Allergies, "Pénicilline"),
+        ],
+        requester: Requester {
+            profession: Profession::Nurse,
+            name: "Julie Roux".into(),
+            rpps: consult::physician::Rpps::parse("10100000016").unwrap(),
+        },
+        consent: true,
+    };
+    assert_eq!(opinion.missing(), None);
+    AskedOpinion { opinion, asked_at: at }
 }

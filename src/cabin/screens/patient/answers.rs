@@ -203,6 +203,7 @@ impl Cabin {
                 }
             }
             Step::WaitingRoom { .. } if self.drafts.calling_back => return self.drafts.calling_back = false,
+            Step::WaitingRoom { .. } if self.drafts.opinion.is_some() => return self.opinion_back(),
             _ => {}
         }
         if self.input(Input::Back) {
@@ -258,7 +259,7 @@ impl Cabin {
             Step::Reason => self.drafts.reason.page != ReasonPage::Kind || self.goes_back(),
             Step::Identity if self.drafts.identity.page.before().is_some() => true,
             Step::UsualDoctor if self.drafts.doctor.page != DoctorPage::HasOne => true,
-            Step::WaitingRoom { .. } => self.drafts.calling_back,
+            Step::WaitingRoom { .. } => self.drafts.calling_back || self.drafts.opinion.is_some(),
             Step::Welcome => self.drafts.coming_back.is_some(),
             _ => self.goes_back(),
         }

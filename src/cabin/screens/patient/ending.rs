@@ -89,6 +89,7 @@ pub fn show(app: &App, cabin: &Cabin, screen: Screen) {
         Step::Forgotten { at, recorded, promise } => {
             let forgotten = app.global::<ForgottenAdapter>();
             forgotten.set_call_back(*promise == Promise::CallBack);
+            forgotten.set_second_opinion(*promise == Promise::SecondOpinion);
             let until = if let Promise::ComeBack { until } = promise { Some(*until) } else { None };
             forgotten.set_come_back(until.is_some());
             if let Some(until) = until {

@@ -1,0 +1,178 @@
+//! No physician can be seen: the pharmacist asks a dermatologist, with a picture and the patient's consent, and no line.
+//! Once the line is back one of the specialty takes it up, asks for more, and answers; the pharmacist reads it.
+
+use anyhow::{Context, Result, ensure};
+use whole_cabin::physician::Physician;
+use whole_cabin::process::{PATIENCE, until};
+use whole_cabin::screen::containing;
+
+use super::{Visit, person, start_outbox_to_the_desk};
+
+const CUT: &str = "La liaison avec le médecin est coupée";
+const QUESTION: &str = "faut il retirer cette tache";
+const CONTEXT: &str = "apparue cet ete, agrandie depuis";
+/// Of whoever asks; it has a right key and belongs to nobody.
+const RPPS: &str = "10101010105";
+const SPECIALIST: &str = "anne.petit";
+const ANSWER: &str = "Naevus banal, a revoir dans six mois.";
+
+/// What the specialist may read of a consultation.
+const RECORD: &str = "return fetch(`/api/physician/records/${arguments[0]}`).then((answer) => answer.json());";
+
+#[test]
+fn a_question_to_a_dermatologist_asked_without_a_line_is_answered_once_it_is_back_and_the_pharmacist_reads_it()
+-> Result<()> {
+    // No desk since the morning.
+    let mut visit = Visit::open("second opinion", (1280, 800), |site| {
+        start_outbox_to_the_desk(site)?;
+        site.kill_desk()
+    })?;
+    visit.pharmacist_opens()?;
+    visit.patient_says_why()?;
+    visit.patient_says_who()?;
+    visit.patient_agrees()?;
+    visit.measure("Température")?;
+    visit.keep()?;
+    visit.skips("Oxygène et pouls")?;
+    visit.skips("Tension")?;
+    visit.window.find(CUT)?;
+
+    visit.step("the pharmacist asks a dermatologist, with the patient");
+    visit.pharmacist_signs_in("Espace pharmacien", "Entrer", "chiffre")?;
+    visit.window.find("Aucun médecin pour le moment")?;
+    // Below what else the patient may choose.
+    if visit.window.look(containing("Demander un avis"))?.is_none() {
+        visit.window.press("Descendre")?;
+    }
+    visit.window.activate(containing("Demander un avis"))?;
+    visit.window.find(containing("À quelle spécialité demander un avis"))?;
+    visit.window.press("Dermatologie")?;
+    visit.window.press("Continuer")?;
+    for (label, said) in [
+        ("Question", QUESTION),
+        ("Contexte", CONTEXT),
+        ("Endroit du corps", "dos"),
+        ("Depuis quand", "trois mois"),
+        ("Taille de la lésion", ""),
+        ("Évolution", ""),
+        ("Démangeaison, douleur", ""),
+        ("Antécédents", ""),
+        ("Traitements", ""),
+        ("Allergies", "penicilline"),
+    ] {
+        visit.window.find(label)?;
+        if said.is_empty() {
+            visit.window.press("Rien à dire")?;
+            continue;
+        }
+        visit.window.type_into(label, said)?;
+        visit.window.holds(label, said)?;
+        visit.window.press("Continuer")?;
+    }
+
+    visit.step("a picture of the skin goes with it");
+    visit.window.find(containing("Que faut-il ajouter au dossier"))?;
+    visit.window.press(containing("Image de la peau"))?;
+    visit.window.press("Dos ou cou")?;
+    visit.measure("Image de la peau")?;
+    visit.window.press("Prendre l’image")?;
+    visit.keep()?;
+    visit.window.find(containing("Que faut-il ajouter au dossier"))?;
+    visit.window.find(containing("1 au dossier"))?;
+    visit.screen.keep_picture("opinion-pictures")?;
+    visit.window.press("Continuer")?;
+    visit.window.find("Prénom et nom")?;
+    visit.window.press("Continuer")?;
+    visit.window.type_into("Numéro RPPS", RPPS)?;
+    visit.window.press("Continuer")?;
+    visit.window.find(containing("Le patient est-il d’accord"))?;
+    visit.window.press("Le patient est d’accord")?;
+    visit.screen.keep_picture("opinion-consent")?;
+    visit.window.press("Envoyer au spécialiste")?;
+    visit.window.find(containing("Un spécialiste lira votre dossier"))?;
+    visit.cabin_is_cleaned()?;
+
+    visit.step("nothing of the patient can be read in the cabin, though nothing was sent yet");
+    let traces = person::traces()?;
+    until("the cabin to hold nothing", PATIENCE, || {
+        let found = visit.site.search_cabin_side(&traces)?;
+        if !found.is_empty() {
+            eprintln!("the cabin holds:\n{found:#?}");
+        }
+        Ok(found.is_empty().then_some(()))
+    })?;
+
+    visit.step("the line is back: a dermatologist reads what and where, and no name yet");
+    let secret = visit.site.add_physician(SPECIALIST, "Dr Anne Petit", "10100000016", "dermatology")?;
+    visit.site.start_desk()?;
+    visit.outbox_is_drained()?;
+    let specialist = Physician::open(visit.site.folder(), "petit")?;
+    specialist.visit(&visit.site.desk_address())?;
+    specialist.sign_in(SPECIALIST, whole_cabin::site::PASSWORD, &secret)?;
+    let list = specialist.text_that("the request", "#opinion-list", |text| text.contains("Prendre cette demande"))?;
+    ensure!(list.contains("Dermatologie") && list.contains("Pharmacie des Halles"), "the list says {list:?}");
+    ensure!(!list.contains(person::BIRTH_NAME) && !list.contains(QUESTION), "the list tells who or what: {list:?}");
+    // Another specialty's physician is not asked.
+    visit.physician_signs_in()?;
+    ensure!(!visit.physician.text("#waiting-room")?.contains("Dermatologie"), "a request reached another specialty");
+
+    visit.step("who takes it up reads question, dossier and picture, and asks for more");
+    specialist.press("Prendre cette demande")?;
+    let shown = specialist.text_that("the dossier", "#opinion-dialog", |text| text.contains("37,46"))?;
+    for part in [QUESTION, CONTEXT, "penicilline", person::BIRTH_NAME, person::LINE, "donné le"] {
+        ensure!(shown.contains(part), "no {part:?} in {shown:?}");
+    }
+    const PICTURE: &str = "const picture = document.querySelector('#opinion-media img');
+        return picture ? [picture.complete, picture.naturalWidth, picture.alt] : null;";
+    let picture = until("the picture on the specialist's page", PATIENCE, || {
+        let seen = specialist.evaluate(PICTURE, &[])?;
+        Ok((seen[0] == true && seen[1].as_u64() > Some(0)).then_some(seen))
+    })?;
+    ensure!(picture[2].as_str().is_some_and(|of| of.contains("Peau du dos")), "not of what it is: {picture}");
+    specialist.keep_picture("opinion-dossier")?;
+    let lists = specialist.evaluate("return fetch('/api/physician/second-opinions').then((a) => a.json());", &[])?;
+    specialist.type_into("Écrire", "A-t-elle saigné ?")?;
+    specialist.press("Demander une précision")?;
+
+    visit.step("the pharmacist reads the question in the cabin, and answers it");
+    visit.window.find("Commencer")?;
+    visit.pharmacist_signs_in("Espace pharmacien", "Entrer", "chiffre")?;
+    visit.window.press("Avis demandés")?;
+    visit.window.press(containing(person::BIRTH_NAME))?;
+    visit.window.find("A-t-elle saigné ?")?;
+    visit.window.type_into("Votre réponse au spécialiste", "non jamais")?;
+    visit.screen.keep_picture("opinion-asked")?;
+    visit.window.press("Envoyer au spécialiste")?;
+    specialist.text_that("what the pharmacist says", "#opinion-thread", |text| text.contains("non jamais"))?;
+
+    visit.step("the answer reaches the pharmacist; nothing of it stays when the list is closed");
+    specialist.type_into("Écrire", ANSWER)?;
+    specialist.press("Envoyer la réponse")?;
+    specialist.text_that("the answer", "#opinion-answered-text", |text| text == ANSWER)?;
+    visit.window.press("Retour à la liste")?;
+    visit.window.press(containing("réponse arrivée"))?;
+    visit.window.find(ANSWER)?;
+    visit.screen.keep_picture("opinion-answered")?;
+    visit.window.press("Retour à la liste")?;
+    visit.window.press("Fermer la liste")?;
+    visit.window.find("Avis demandés")?;
+    let found = visit.site.search_cabin_side(&traces)?;
+    ensure!(found.is_empty(), "the cabin still holds:\n{found:#?}");
+
+    visit.step("what is stored is a request, its thread and its answer, and a letter for the usual doctor");
+    let record = specialist.evaluate(RECORD, &[lists["to_answer"][0]["consultation"].clone()])?;
+    let one = |kind: &str| {
+        let mut all = record["entry"].as_array().into_iter().flatten().map(|entry| &entry["resource"]);
+        all.rfind(|resource| resource["resourceType"] == kind).with_context(|| format!("no {kind}"))
+    };
+    ensure!(one("Task")?["businessStatus"]["text"] == "Répondue", "not closed: {}", one("Task")?);
+    ensure!(one("ServiceRequest")?["status"] == "completed", "not closed: {}", one("ServiceRequest")?);
+    let link = specialist
+        .evaluate("return fetch(document.getElementById('opinion-letter').href).then((a) => a.text());", &[])?;
+    let letter = link.as_str().context("a letter")?;
+    for part in [person::DOCTOR, person::BIRTH_NAME, ANSWER] {
+        ensure!(letter.contains(part), "no {part:?} in the letter: {letter}");
+    }
+    drop(specialist);
+    visit.close()
+}
