@@ -404,11 +404,13 @@ async fn at_a_server_that_is_not_ours_a_request_is_one_specialists_and_every_res
         let report = fhir_peer::validate(tools, resource.to_string().as_bytes(), None).unwrap();
         assert!(report.errors.is_empty(), "{:#?} {resource:#}", report.errors);
     }
-    let states = |kind: &str| stored.iter().filter(|one| one["resourceType"] == kind).map(|one| one["status"].clone());
-    let mut tasks: Vec<_> = states("Task").map(|status| status.to_string()).collect();
+    let states = |kind: &str| -> Vec<Value> {
+        stored.iter().filter(|one| one["resourceType"] == kind).map(|one| one["status"].clone()).collect()
+    };
+    let mut tasks: Vec<_> = states("Task").iter().map(Value::to_string).collect();
     tasks.sort();
     assert_eq!(tasks, ["\"completed\"", "\"requested\""]);
-    assert!(states("ServiceRequest").any(|status| status == "completed"));
+    assert!(states("ServiceRequest").iter().any(|status| status == "completed"));
     desk.running.stop().await;
     peer.stop().unwrap();
 }
