@@ -138,6 +138,14 @@ fn a_question_to_a_dermatologist_asked_without_a_line_is_answered_once_it_is_bac
     visit.window.find("Commencer")?;
     visit.pharmacist_signs_in("Espace pharmacien", "Entrer", "chiffre")?;
     visit.window.press("Avis demandés")?;
+    // The line may not be back yet: the screen says so, and offers to try again.
+    until("the list", PATIENCE, || {
+        let (shown, _) = visit.window.find_any(&[containing(person::BIRTH_NAME), "Réessayer".into()])?;
+        if shown == 1 {
+            visit.window.press("Réessayer")?;
+        }
+        Ok((shown == 0).then_some(()))
+    })?;
     visit.window.press(containing(person::BIRTH_NAME))?;
     visit.window.find("A-t-elle saigné ?")?;
     visit.window.type_into("Votre réponse au spécialiste", "non jamais")?;
