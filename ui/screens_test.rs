@@ -124,7 +124,8 @@ fn check(app: &ui::App, width: f32, place: &str, faults: &mut Vec<String>) {
 fn check_way_out(app: &ui::App, place: &str, faults: &mut Vec<String>) {
     let bar = app.global::<ui::Bar>();
     // Behind a personal code; time brings the patient's screens back.
-    if matches!(bar.get_screen(), ui::Screen::PharmacistSpace | ui::Screen::Technician | ui::Screen::Binding) {
+    use ui::Screen::{Binding, OpinionRead, Opinions, PharmacistSpace, Technician};
+    if matches!(bar.get_screen(), PharmacistSpace | Opinions | OpinionRead | Technician | Binding) {
         return;
     }
     let [help, emergency, leave, call, numbers] = match bar.get_language().as_str() {

@@ -88,7 +88,7 @@ fn a_question_to_a_dermatologist_asked_without_a_line_is_answered_once_it_is_bac
     visit.window.find(containing("Le patient est-il d’accord"))?;
     visit.window.press("Le patient est d’accord")?;
     visit.screen.keep_picture("opinion-consent")?;
-    visit.window.press("Envoyer au spécialiste")?;
+    visit.window.press("Envoyer")?;
     visit.window.find(containing("Un spécialiste lira votre dossier"))?;
     visit.cabin_is_cleaned()?;
 
