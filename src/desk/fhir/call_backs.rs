@@ -1,6 +1,6 @@
 //! Patients to be called back: the Tasks of the store that still wait for a physician, and what a physician makes of one.
 
-use axum::http::header::{CONTENT_TYPE, IF_MATCH};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, IF_MATCH};
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use signal::call::Physician;
@@ -145,7 +145,9 @@ pub struct Elsewhere<'a> {
 impl Elsewhere<'_> {
     /// A request to a path under the base.
     pub(super) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let request = self.client.request(method, format!("{}/{path}", self.base));
+        // Said, for a server gives what a Binary holds where nobody asks for the resource.
+        let request =
+            self.client.request(method, format!("{}/{path}", self.base)).header(ACCEPT, "application/fhir+json");
         match self.token {
             Some(token) => request.bearer_auth(token),
             None => request,

@@ -54,8 +54,7 @@ impl Records {
         let Some(base) = &config.fhir.forward else {
             return Ok(Records::Embedded(Arc::new(Mutex::new(Store::open(&config.data.join("fhir"))?))));
         };
-        let client = reqwest::Client::builder().timeout(std::time::Duration::from_secs(60)).build();
-        let client = client.map_err(io::Error::other)?;
+        let client = elsewheres_client(base)?;
         let base = base.trim_end_matches('/').to_owned();
         Ok(Records::Forward { client, base, token: config.fhir.forward_token.clone() })
     }
@@ -93,6 +92,23 @@ impl Records {
             }
         }
     }
+}
+
+/// A client of the site's own server. A server closes a connection that rests, and one that is closed in the moment of
+/// the next request fails it: connections are given up first (Node's server waits for 5 s, Apache's too), and what only
+/// reads is asked again.
+fn elsewheres_client(base: &str) -> io::Result<reqwest::Client> {
+    let host = reqwest::Url::parse(base).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let again = reqwest::retry::for_host(host).max_retries_per_request(2).classify_fn(|asked| {
+        let failed = asked.method() == Method::GET && asked.error().is_some();
+        if failed { asked.retryable() } else { asked.success() }
+    });
+    reqwest::Client::builder()
+        .timeout(std::time::Duration::from_secs(60))
+        .pool_idle_timeout(std::time::Duration::from_secs(4))
+        .retry(again)
+        .build()
+        .map_err(io::Error::other)
 }
 
 pub(crate) fn lock(store: &Mutex<Store>) -> std::sync::MutexGuard<'_, Store> {

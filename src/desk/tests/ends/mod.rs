@@ -54,6 +54,8 @@ impl TestDesk {
     }
 
     pub async fn start_in(folder: TempDir, extra: &str) -> Self {
+        // What a desk could not do is said beside the test that fails for it; a second desk of a test is heard already.
+        let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_test_writer().try_init();
         let config = Self::config(&folder.path().join("desk.toml"), extra);
         let running = app::start(config).await.unwrap();
         let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
