@@ -93,6 +93,14 @@ impl Cable {
         }
     }
 
+    /// A host is at the other end, as far as the cable can tell.
+    pub(crate) fn has_host(&self) -> bool {
+        match self {
+            Cable::Tcp(tcp) => tcp.has_host(),
+            _ => !self.hung_up(),
+        }
+    }
+
     /// Another host has come than the one before.
     pub(crate) fn is_new(&mut self) -> bool {
         if let Cable::Tcp(tcp) = self { tcp.is_new() } else { false }

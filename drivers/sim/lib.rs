@@ -106,7 +106,8 @@ pub const MODELS: &[&str] = &[
 ];
 
 /// Commands that every simulator takes.
-pub const COMMANDS: &str = "unplug | plug | silent on|off | garble on|off | lose N | value key=value... | values";
+pub const COMMANDS: &str =
+    "unplug | plug | silent on|off | garble on|off | lose N | value key=value... | values | host";
 
 /// The device's side of a protocol. Pure, as the driver's side: time is an argument.
 pub(crate) trait Device: Send {
@@ -399,6 +400,11 @@ impl Line {
                 }
             }
             ["values"] => return Ok(self.device.values()),
+            // Whether one is connected.
+            ["host"] => {
+                let has_host = self.cable.as_ref().is_some_and(Cable::has_host);
+                return Ok(if has_host { "yes" } else { "no" }.into());
+            }
             ["value", ref pairs @ ..] if !pairs.is_empty() => {
                 for pair in pairs {
                     let (key, value) =

@@ -24,6 +24,11 @@ impl Tcp {
         std::mem::take(&mut self.is_new)
     }
 
+    /// A host is connected.
+    pub(crate) fn has_host(&self) -> bool {
+        self.host.is_some()
+    }
+
     pub(crate) fn read(&mut self) -> Vec<u8> {
         let Some(host) = &mut self.host else {
             if let Ok((host, _)) = self.listener.accept()

@@ -72,9 +72,9 @@ impl Bench {
         let recorder = model.is_read_from_files().then_some(recorder);
         let mut bench = Bench { sim, port, messages, measures: false, readings, absent, ended, recorder };
         bench.until(|event| matches!(event, PortEvent::Opened { .. }));
-        // A simulator takes a connection when it next looks: by its second answer it has.
-        for _ in 0..2 {
-            bench.sim.command("values").unwrap();
+        // A network's first packets may be under way for a while: files are counted when the device has its host.
+        while bench.sim.command("host").unwrap() != "yes" {
+            bench.pass(Duration::from_millis(5));
         }
         // A cuff has its own supply and is quick; what a simulator does not know it does not need.
         for order in ["value own_power=1", "value speed=20", "value seconds=2"] {
@@ -135,6 +135,13 @@ impl Bench {
     /// Waits until what is under way has given what it has to; says how many readings were shown, and how many of them
     /// were lost again, or recorded and never shown.
     pub fn finish(&mut self) -> Result<(usize, usize), String> {
+        // Chance may have left a recorder unused.
+        while self.recorder.as_ref().is_some_and(|recorder| recorder.recorded == 0) {
+            self.sim.command("unplug").unwrap();
+            self.until(|event| matches!(event, PortEvent::Status(Status::ConnectDevice)));
+            self.record();
+            self.plug();
+        }
         if let Some(recorded) = self.recorder.as_ref().map(|recorder| recorder.recorded) {
             while self.ended.iter().map(|((readings, _), times)| readings.len() * times).sum::<usize>() < recorded {
                 self.until(|event| matches!(event, PortEvent::Finished));
