@@ -57,11 +57,37 @@ pub struct Visit {
     _display: TempDir,
 }
 
+/// What the waiting room says without a line.
+const NO_LINE: &str = "La liaison avec le médecin est coupée";
+
 impl Visit {
     /// A site whose cabin has joined its desk and shows its first screen, and a physician's Chromium. `before` starts
     /// what must be there before the cabin.
     fn open(name: &'static str, size: (u16, u16), before: impl FnOnce(&mut Site) -> Result<()>) -> Result<Self> {
         Self::open_with(name, size, Browser::Chromium, before)
+    }
+
+    /// A patient who was measured, in a cabin that has reached no desk since the morning: before them is [`NO_LINE`].
+    fn open_without_a_desk(name: &'static str) -> Result<Self> {
+        let mut visit = Self::open(name, (1280, 800), |site| {
+            start_outbox_to_the_desk(site)?;
+            site.kill_desk()
+        })?;
+        visit.pharmacist_opens()?;
+        visit.patient_waits_for_nobody()?;
+        Ok(visit)
+    }
+
+    /// From the welcome to the waiting room, with a temperature and nothing else.
+    fn patient_waits_for_nobody(&mut self) -> Result<()> {
+        self.patient_says_why()?;
+        self.patient_says_who()?;
+        self.patient_agrees()?;
+        self.measure("Température")?;
+        self.keep()?;
+        self.skips("Oxygène et pouls")?;
+        self.skips("Tension")?;
+        self.window.find(NO_LINE).map(drop)
     }
 
     fn open_with(

@@ -5,38 +5,25 @@ use anyhow::{Context, Result, ensure};
 use whole_cabin::process::{PATIENCE, until};
 use whole_cabin::screen::containing;
 
-use super::{Visit, person, start_outbox_to_the_desk};
+use super::{NO_LINE, Visit, person};
 
 /// Where the second patient is today; of the numbers kept free for fiction, as the other.
 const AT_A_FRIENDS: &str = "0261913587";
-const CUT: &str = "La liaison avec le médecin est coupée";
 
 #[test]
 fn a_patient_whom_no_physician_can_see_is_forgotten_and_called_back_with_the_dossier_once_the_line_is_there()
 -> Result<()> {
-    // No desk since the morning.
-    let mut visit = Visit::open("called back", (1280, 800), |site| {
-        start_outbox_to_the_desk(site)?;
-        site.kill_desk()
-    })?;
-    visit.pharmacist_opens()?;
-    visit.patient_says_why()?;
-    visit.patient_says_who()?;
-    visit.patient_agrees()?;
-    visit.measure("Température")?;
-    visit.keep()?;
-    visit.skips("Oxygène et pouls")?;
-    visit.skips("Tension")?;
+    let mut visit = Visit::open_without_a_desk("called back")?;
 
     visit.step("the patient may wait, or be called back; the cabin is killed before the choice");
-    visit.window.find(CUT)?;
+    visit.window.find(NO_LINE)?;
     visit.kill_and_restart()?;
-    visit.window.find(CUT)?;
+    visit.window.find(NO_LINE)?;
     visit.window.press("Être rappelé")?;
     visit.window.find(containing("À quel numéro vous rappeler"))?;
     visit.window.holds("Téléphone", person::PHONE)?;
     visit.window.press("Retour")?;
-    visit.window.find(CUT)?;
+    visit.window.find(NO_LINE)?;
     visit.window.press("Être rappelé")?;
     visit.window.find(containing("À quel numéro vous rappeler"))?;
     visit.window.press("Être rappelé")?;
@@ -57,15 +44,7 @@ fn a_patient_whom_no_physician_can_see_is_forgotten_and_called_back_with_the_dos
     })?;
 
     visit.step("of the next patient the pharmacist decides");
-    visit.patient_says_why()?;
-    visit.patient_says_who()?;
-    visit.patient_agrees()?;
-    visit.measure("Température")?;
-    visit.keep()?;
-    for measurement in ["Oxygène et pouls", "Tension"] {
-        visit.skips(measurement)?;
-    }
-    visit.window.find(CUT)?;
+    visit.patient_waits_for_nobody()?;
     visit.pharmacist_signs_in("Espace pharmacien", "Entrer", "chiffre")?;
     visit.window.find("Aucun médecin pour le moment")?;
     visit.window.find(containing("Rappels demandés"))?;

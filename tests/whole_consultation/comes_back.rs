@@ -5,34 +5,21 @@ use whole_cabin::memory::Trace;
 use whole_cabin::process::{PATIENCE, until};
 use whole_cabin::screen::containing;
 
-use super::{Visit, person, start_outbox_to_the_desk};
+use super::{NO_LINE, Visit, person};
 
-const CUT: &str = "La liaison avec le médecin est coupée";
 const SHOWN: &str = "Code : ";
 
 #[test]
 fn a_patient_whom_no_physician_can_see_comes_back_with_a_code_to_all_that_was_said_and_measured() -> Result<()> {
-    // No desk since the morning.
-    let mut visit = Visit::open("comes back", (1280, 800), |site| {
-        start_outbox_to_the_desk(site)?;
-        site.kill_desk()
-    })?;
-    visit.pharmacist_opens()?;
-    visit.patient_says_why()?;
-    visit.patient_says_who()?;
-    visit.patient_agrees()?;
-    visit.measure("Température")?;
-    visit.keep()?;
-    visit.skips("Oxygène et pouls")?;
-    visit.skips("Tension")?;
+    let mut visit = Visit::open_without_a_desk("comes back")?;
 
     visit.step("the patient may rather come back; a killed cabin shows the same code");
-    visit.window.find(CUT)?;
+    visit.window.find(NO_LINE)?;
     visit.screen.keep_picture("comes-back-choice")?;
     visit.window.press("Revenir plus tard")?;
     let code = visit.code_shown()?;
     visit.window.press("Retour")?;
-    visit.window.find(CUT)?;
+    visit.window.find(NO_LINE)?;
     visit.window.press("Revenir plus tard")?;
     let other = visit.code_shown()?;
     ensure!(code != other, "a code that was given back is shown again");
@@ -72,7 +59,7 @@ fn a_patient_whom_no_physician_can_see_comes_back_with_a_code_to_all_that_was_sa
     visit.types_code(&other, "14071984")?;
     visit.window.press("Retrouver mon dossier")?;
     visit.patient_has_no_warning_sign()?;
-    visit.window.find(CUT)?;
+    visit.window.find(NO_LINE)?;
 
     visit.step("this time the patient is called back: the record holds what was measured before");
     visit.window.press("Être rappelé")?;

@@ -6,9 +6,8 @@ use whole_cabin::physician::Physician;
 use whole_cabin::process::{PATIENCE, until};
 use whole_cabin::screen::containing;
 
-use super::{Visit, person, start_outbox_to_the_desk};
+use super::{Visit, person};
 
-const CUT: &str = "La liaison avec le médecin est coupée";
 const QUESTION: &str = "faut il retirer cette tache";
 const CONTEXT: &str = "apparue cet ete, agrandie depuis";
 /// Of whoever asks; it has a right key and belongs to nobody.
@@ -22,20 +21,7 @@ const RECORD: &str = "return fetch(`/api/physician/records/${arguments[0]}`).the
 #[test]
 fn a_question_to_a_dermatologist_asked_without_a_line_is_answered_once_it_is_back_and_the_pharmacist_reads_it()
 -> Result<()> {
-    // No desk since the morning.
-    let mut visit = Visit::open("second opinion", (1280, 800), |site| {
-        start_outbox_to_the_desk(site)?;
-        site.kill_desk()
-    })?;
-    visit.pharmacist_opens()?;
-    visit.patient_says_why()?;
-    visit.patient_says_who()?;
-    visit.patient_agrees()?;
-    visit.measure("Température")?;
-    visit.keep()?;
-    visit.skips("Oxygène et pouls")?;
-    visit.skips("Tension")?;
-    visit.window.find(CUT)?;
+    let mut visit = Visit::open_without_a_desk("second opinion")?;
 
     visit.step("the pharmacist asks a dermatologist, with the patient");
     visit.pharmacist_signs_in("Espace pharmacien", "Entrer", "chiffre")?;
