@@ -43,8 +43,26 @@ for (const name of ['profiles-types', 'profiles-resources']) {
 }
 core.indexSearchParameterBundle(readJson('fhir/r4/search-parameters.json'));
 
+/** Its search looks at every resource by FHIRPath. Sought by an identifier, only those that have it are looked at. */
+class Store extends MemoryRepository {
+  searchSync(request) {
+    const sought = (request.filters ?? []).find(({ code, operator }) => code === 'identifier' && operator === core.Operator.EQUALS);
+    const all = this.resources.get(request.resourceType);
+    if (!sought || !all) return super.searchSync(request);
+    // A document's own name is one of its identifiers.
+    const can = ({ identifier, masterIdentifier }) =>
+      [identifier ?? [], masterIdentifier ?? []].flat().some(({ value }) => value && sought.value.includes(value));
+    this.resources.set(request.resourceType, new Map([...all].filter(([, resource]) => can(resource))));
+    try {
+      return super.searchSync(request);
+    } finally {
+      this.resources.set(request.resourceType, all);
+    }
+  }
+}
+
 const router = new FhirRouter();
-const repository = new MemoryRepository();
+const repository = new Store();
 const requests = [];
 const state = { cutEvery: options.cutEvery, writes: 0, refuseStatus: 0, refuseTimes: 0 };
 

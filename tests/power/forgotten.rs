@@ -20,6 +20,10 @@ const KEY_FILE_BYTES: usize = 104;
 const PICTURE_BYTES: usize = 40_000;
 const SEALED_PICTURE_BYTES: usize = 55 + PICTURE_BYTES + 16;
 
+/// What a patient who comes back knows, and until when, seconds since 1970.
+const SECRET: &[u8] = b"48219073/1961-11-02";
+const LIMIT: i64 = 1_000;
+
 struct Patient {
     id: ConsultationId,
     name: &'static str,
@@ -37,12 +41,20 @@ fn receive(store: &mut Store, name: &'static str) -> Patient {
     patient
 }
 
-fn hand_over(store: &mut Store, patient: &Patient) {
+fn sending(patient: &Patient) -> Sending {
     let name = patient.id.to_string();
     let upload = UploadOf { path: format!("Binary/{name}"), content_type: "image/jpeg".into(), blob: patient.picture };
     let bundle = Zeroizing::new(bundle(&name, patient.name));
-    let sending = Sending { uploads: vec![upload], bundle, proof: format!("Encounter?identifier={name}") };
-    store.submit(patient.id, &sending).unwrap();
+    Sending { uploads: vec![upload], bundle, proof: format!("Encounter?identifier={name}") }
+}
+
+fn hand_over(store: &mut Store, patient: &Patient) {
+    store.submit(patient.id, &sending(patient)).unwrap();
+}
+
+/// The patient leaves, and may come back until [`LIMIT`] with [`SECRET`].
+fn leave(store: &mut Store, patient: &Patient) {
+    store.park(patient.id, &sending(patient), SECRET, LIMIT).unwrap();
 }
 
 fn prove(store: &mut Store, patient: &Patient) {
@@ -134,11 +146,27 @@ fn no_byte_of_a_forgotten_patient_can_be_read_from_the_disk_with_the_root_key_in
     prove(&mut store, &sent);
     let discarded = receive(&mut store, "PETIT-Anne-2001");
     store.discard(discarded.id).unwrap();
+    let back = receive(&mut store, "MOREAU-Jean-1961");
+    leave(&mut store, &back);
+    let (record, picture) = told(&on_drive(), &folder, &back);
+    assert!(!record && picture, "parked: without the secret there is only what is held");
+    assert_eq!(store.reopen(SECRET, LIMIT - 1), Ok(back.id));
+    assert_eq!(told(&on_drive(), &folder, &back), (true, true), "in the cabin again");
+    hand_over(&mut store, &back);
+    prove(&mut store, &back);
+    let away = receive(&mut store, "GIRARD-Lea-1979");
+    leave(&mut store, &away);
+    assert_eq!(store.release_parked(LIMIT), Ok(1));
+    let (record, picture) = told(&on_drive(), &folder, &away);
+    assert!(!record && picture, "whoever stays away: what was held waits");
+    prove(&mut store, &away);
     let present = receive(&mut store, "DURAND-Paul-1940");
 
     let now = on_drive();
     assert_eq!(told(&now, &folder, &sent), (false, false), "proved");
     assert_eq!(told(&now, &folder, &discarded), (false, false), "discarded");
+    assert_eq!(told(&now, &folder, &back), (false, false), "came back, proved");
+    assert_eq!(told(&now, &folder, &away), (false, false), "stayed away, proved");
     assert!(told(&now, &folder, &waiting).1, "another one who waits is not touched");
     assert_eq!(told(&now, &folder, &present), (true, true), "nor is the one in the cabin");
     drop(store);
@@ -146,4 +174,6 @@ fn no_byte_of_a_forgotten_patient_can_be_read_from_the_disk_with_the_root_key_in
     let after = drive.content();
     assert_eq!(told(&after, &folder, &sent), (false, false));
     assert_eq!(told(&after, &folder, &discarded), (false, false));
+    assert_eq!(told(&after, &folder, &back), (false, false));
+    assert_eq!(told(&after, &folder, &away), (false, false));
 }

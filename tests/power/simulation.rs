@@ -34,12 +34,17 @@ const RESERVE: u64 = 64 * 1024;
 const TROUBLE: Duration = Duration::from_secs(60);
 const CALM: Duration = Duration::from_secs(600);
 const CABIN_PORT: u16 = 7;
+/// A limit that is not over in a run, seconds.
+const FAR: i64 = 24 * 3600;
+/// One patient in so many leaves before the end, for good; another one in so many comes back.
+const LEAVING: u64 = 5;
 
 /// What the cabin was told, in the order of its consultations.
 #[derive(Default)]
 struct Told {
     consultations: Vec<Visit>,
     crashes: u64,
+    back: u64,
 }
 
 #[derive(Clone)]
@@ -51,6 +56,45 @@ struct Visit {
     picture: Option<BlobId>,
     sending: bool,
     sent: bool,
+    leaving: Option<Leaving>,
+    /// Its patient has left, and will come back; `reopening` is asked for meanwhile.
+    parked: bool,
+    reopening: bool,
+}
+
+/// Parking that was asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    ComesBack,
+    /// What is held is sent by itself.
+    ForGood,
+}
+
+impl Visit {
+    fn new(id: ConsultationId, wanted: u64) -> Visit {
+        let (kept, picture, leaving) = (0, None, None);
+        Visit { id, kept, wanted, picture, sending: false, sent: false, leaving, parked: false, reopening: false }
+    }
+
+    /// Nothing of it is open: what was asked for last has happened. False: nothing was.
+    fn closed(&mut self) -> bool {
+        match self.leaving {
+            Some(Leaving::ComesBack) => self.parked = true,
+            Some(Leaving::ForGood) => self.sent = true,
+            None if self.sending => self.sent = true,
+            None => return false,
+        }
+        true
+    }
+
+    /// It is open, whatever was asked for.
+    fn opened(&mut self) {
+        (self.leaving, self.parked, self.reopening, self.sending) = (None, false, false, false);
+    }
+
+    fn secret(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(format!("{}/1954-03-12", self.id).into_bytes())
+    }
 }
 
 /// How a run came out, to compare it with the same again.
@@ -59,6 +103,9 @@ struct Outcome {
     asked: Vec<String>,
     crashes: u64,
     deaths: u64,
+    /// Patients who left for good, and openings again that were acknowledged.
+    left: u64,
+    back: u64,
 }
 
 #[test]
@@ -68,7 +115,7 @@ fn whatever_the_network_and_the_crashes_do_each_record_is_at_the_server_once() {
         eprintln!("{outcome:?}");
         return;
     }
-    let (mut requests, mut crashes, mut deaths) = (0, 0, 0);
+    let (mut requests, mut crashes, mut deaths, mut left, mut back) = (0, 0, 0, 0, 0);
     let seeds = asked("SIMULATION_SEEDS", SEEDS);
     let first = asked("SIMULATION_FIRST", 1);
     let mut failing = Vec::new();
@@ -78,6 +125,8 @@ fn whatever_the_network_and_the_crashes_do_each_record_is_at_the_server_once() {
                 requests += outcome.asked.len();
                 crashes += outcome.crashes;
                 deaths += outcome.deaths;
+                left += outcome.left;
+                back += outcome.back;
             }
             Err(_) => {
                 eprintln!("SIMULATION_SEED={seed} fails");
@@ -87,11 +136,12 @@ fn whatever_the_network_and_the_crashes_do_each_record_is_at_the_server_once() {
     }
     eprintln!(
         "{seeds} seeds, {} consultations each: {requests} requests at the server, {crashes} crashes between awaits, \
-         {deaths} between operations of the disk; failing seeds: {failing:?}",
+         {deaths} between operations of the disk; {left} patients left for good, {back} came back; failing seeds: \
+         {failing:?}",
         CONSULTATIONS
     );
     assert!(failing.is_empty(), "SIMULATION_SEED=N runs one again: {failing:?}");
-    assert!(crashes > 0 && deaths > 0);
+    assert!(crashes > 0 && deaths > 0 && left > 0 && back > 0);
 }
 
 #[test]
@@ -234,14 +284,20 @@ fn simulate_with(seed: u64, bundles: Bundles) -> Outcome {
     assert_eq!(found, BTreeMap::new(), "nothing else is at the server");
     let store = Store::open(&data, root_key(), RESERVE).unwrap();
     let status = store.status();
-    assert_eq!((status.open, status.waiting, status.set_aside), (None, 0, 0));
+    assert_eq!((status.open, status.waiting, status.set_aside, status.parked), (None, 0, 0, 0));
     assert_eq!(store.receipts().len(), CONSULTATIONS);
     drop(store);
     assert_eq!(outbox::check(&data, root_key()).unwrap().problems, Vec::<String>::new());
     if let Some(scratch) = scratch {
         let _ = std::fs::remove_dir_all(scratch);
     }
-    Outcome { asked: server.asked.clone(), crashes: told.crashes, deaths: seen_dead }
+    let left = told.consultations.iter().filter(|visit| visit.leaving == Some(Leaving::ForGood)).count() as u64;
+    Outcome { asked: server.asked.clone(), crashes: told.crashes, deaths: seen_dead, left, back: told.back }
+}
+
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
 }
 
 type Ended = Result<(), Box<dyn std::error::Error>>;
@@ -299,6 +355,8 @@ async fn run_outbox(data: PathBuf, chance: Arc<Mutex<Chance>>) -> Ended {
         biased;
         ended = serving => ended?,
         () = upload::run(uploader, store.clone(), wake.clone(), || panic!("the disk failed")) => {}
+        // Its clock is not the simulated one: limits are over, or far.
+        () = outbox::parked::watch(store.clone(), || wake.notify_one()) => {}
     }
     Ok(())
 }
@@ -307,7 +365,7 @@ async fn answer_cabin(stream: &mut TcpStream, store: &Mutex<Store>, wake: &Notif
     while let Ok(message) = receive(stream).await {
         let reply = match Request::decode(&message) {
             Ok(request) => {
-                let queued = matches!(request, Request::Submit { .. });
+                let queued = matches!(request, Request::Submit { .. } | Request::Park { .. });
                 let reply = outbox::serve::answer(&mut outbox::serve::take(store), request);
                 if queued {
                     wake.notify_one();
@@ -389,41 +447,57 @@ async fn run_cabin(told: Arc<Mutex<Told>>, chance: Arc<Mutex<Chance>>, bundles: 
     // After a start the outbox says where it was, and that must be what the cabin was told.
     let mut at = {
         let mut told = told.lock().unwrap();
-        let unfinished = told.consultations.iter().position(|consultation| !consultation.sent);
-        match (unfinished, &open) {
-            (Some(at), Some((id, records))) => {
-                let consultation = &mut told.consultations[at];
-                assert_eq!(consultation.id, *id, "another consultation is open");
-                assert!(records.len() as u64 >= consultation.kept, "{} of {}", records.len(), consultation.kept);
+        match &open {
+            Some((id, records)) => {
+                let at = told.consultations.iter().position(|visit| visit.id == *id);
+                let at = at.unwrap_or_else(|| panic!("{id} is open, and was never begun"));
+                let visit = &mut told.consultations[at];
+                assert!(!visit.sent, "{id} was sent, and is open");
+                assert!(!visit.parked || visit.reopening, "{id} is open, and its patient has not come back");
+                assert!(records.len() as u64 >= visit.kept, "{} of {}", records.len(), visit.kept);
                 for record in records {
                     assert_eq!(record.bytes.as_slice(), content(*id, record.seq), "a record is another");
                 }
-                consultation.kept = records.len() as u64;
+                visit.kept = records.len() as u64;
+                visit.opened();
                 Some(at)
             }
-            (Some(at), None) => {
-                let consultation = &mut told.consultations[at];
-                assert!(consultation.sending || consultation.kept == 0, "an open consultation is lost");
-                consultation.sent = consultation.sending;
-                // Asked for, and never answered: it is begun again under the same name.
-                (!consultation.sending).then_some(at)
+            None => {
+                for visit in &mut told.consultations {
+                    visit.reopening = false;
+                }
+                let at = told.consultations.iter().position(|visit| !visit.sent && !visit.parked);
+                at.filter(|at| {
+                    let visit = &mut told.consultations[*at];
+                    let closed = visit.closed();
+                    // Asked for, and never answered: it is begun again under the same name.
+                    assert!(closed || visit.kept == 0, "an open consultation is lost");
+                    !closed
+                })
             }
-            (None, None) => None,
-            (None, Some((id, _))) => panic!("{id} is open, and was never begun"),
         }
     };
     loop {
         let index = match at.take() {
             Some(index) => index,
             None => {
-                let mut told = told.lock().unwrap();
-                if told.consultations.len() == CONSULTATIONS {
-                    break;
+                let (begun, parked) = {
+                    let visits = &told.lock().unwrap().consultations;
+                    (visits.len(), visits.iter().position(|visit| visit.parked))
+                };
+                match parked {
+                    Some(index) if begun == CONSULTATIONS || below(2) == 0 => {
+                        come_back(&mut cabin, &told, index).await;
+                        told.lock().unwrap().consultations[index].wanted += 1 + below(3);
+                        index
+                    }
+                    _ if begun == CONSULTATIONS => break,
+                    _ => {
+                        let id = ConsultationId(uuid::Uuid::from_u128(u128::from(below(1 << 40)) << 64 | 0xc0ffee));
+                        told.lock().unwrap().consultations.push(Visit::new(id, 1 + below(5)));
+                        begun
+                    }
                 }
-                let id = ConsultationId(uuid::Uuid::from_u128(u128::from(below(1 << 40)) << 64 | 0xc0ffee));
-                let wanted = 1 + below(5);
-                told.consultations.push(Visit { id, kept: 0, wanted, picture: None, sending: false, sent: false });
-                told.consultations.len() - 1
             }
         };
         let Visit { id, kept, wanted, picture, .. } = told.lock().unwrap().consultations[index].clone();
@@ -462,17 +536,48 @@ async fn run_cabin(told: Arc<Mutex<Told>>, chance: Arc<Mutex<Chance>>, bundles: 
             content_type: "image/jpeg".into(),
             blob,
         });
-        let request = Request::Submit {
-            consultation: id,
-            uploads: uploads.collect(),
-            bundle: Zeroizing::new(bundle_of(id, &records, bundles)),
-            proof: format!("Encounter?identifier={id}"),
+        let (uploads, bundle) = (uploads.collect(), Zeroizing::new(bundle_of(id, &records, bundles)));
+        let proof = format!("Encounter?identifier={id}");
+        let leaving = match below(LEAVING) {
+            0 => Some(Leaving::ForGood),
+            1 => Some(Leaving::ComesBack),
+            _ => None,
         };
-        told.lock().unwrap().consultations[index].sending = true;
+        let request = {
+            let visit = &mut told.lock().unwrap().consultations[index];
+            (visit.leaving, visit.sending) = (leaving, leaving.is_none());
+            let secret = visit.secret();
+            let until = if leaving == Some(Leaving::ForGood) { 0 } else { FAR };
+            match leaving {
+                Some(_) => Request::Park { consultation: id, uploads, bundle, proof, secret, until: now() + until },
+                None => Request::Submit { consultation: id, uploads, bundle, proof },
+            }
+        };
         cabin.done(&request).await;
-        told.lock().unwrap().consultations[index].sent = true;
+        told.lock().unwrap().consultations[index].closed();
     }
     std::future::pending().await
+}
+
+/// The patient of that one is back with the secret.
+async fn come_back(cabin: &mut Cabin, told: &Mutex<Told>, index: usize) {
+    let visit = {
+        let visit = &mut told.lock().unwrap().consultations[index];
+        visit.reopening = true;
+        visit.clone()
+    };
+    match cabin.ask(&Request::Reopen(visit.secret())).await {
+        Reply::Done => {}
+        // It was opened, and the outbox crashed before its answer came.
+        Reply::Refused(refused) if refused.refusal == Refusal::AlreadyOpen => {}
+        Reply::Refused(refused) => panic!("{}: {refused}", visit.id),
+        _ => panic!("another answer"),
+    }
+    let Some((id, records)) = cabin.read_back().await else { panic!("{} is not open", visit.id) };
+    assert_eq!((id, records.len() as u64), (visit.id, visit.kept), "what a patient left is not there");
+    let mut told = told.lock().unwrap();
+    told.consultations[index].opened();
+    told.back += 1;
 }
 
 fn bundle_of(id: ConsultationId, records: &[Record], bundles: Bundles) -> Vec<u8> {

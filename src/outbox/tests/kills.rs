@@ -1,13 +1,14 @@
 //! `kill -9` at any moment of the outbox, of the program that records into it, or of both, while it sends to an
 //! independent FHIR server (`tests/fhir_peer/`) that stores and then cuts every second answer. In the end each record
-//! that was acknowledged is at the server, and none is there twice.
+//! that was acknowledged is at the server, and none is there twice. Some patients leave in the middle: some of them
+//! come back, and go on; of the others what was held is sent.
 
 #[path = "../../../tests/fhir_peer.rs"]
 mod fhir_peer;
 mod shared;
 
 use fhir_peer::{Peer, tools_or_skip};
-use outbox::{Body, Client, ConsultationId, Error, Submission, Upload};
+use outbox::{Body, Client, ConsultationId, Error, Record, Submission, Upload};
 use serde_json::{Value, json};
 use shared::{Chance, Daemon, Folder, asked, socket, until, until_within};
 use std::collections::BTreeMap;
@@ -15,13 +16,18 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
 /// Kills in one run; `OUTBOX_FHIR_KILLS` asks for more.
 const KILLS: u64 = 25;
 /// The server takes its time on a machine that builds meanwhile.
 const SERVER_PATIENCE: Duration = Duration::from_secs(400);
+/// A patient in so many leaves for good; another one in so many comes back.
+const LEAVING: u64 = 6;
+/// Limits of those who come back, and of those who do not, seconds.
+const COMES_BACK_S: i64 = 24 * 3600;
+const FOR_GOOD_S: i64 = 1;
 /// Tells the recording half where its folder is.
 const RECORD_IN: &str = "OUTBOX_RECORD_IN";
 
@@ -62,9 +68,11 @@ fn kills_of_cabin_and_outbox_lose_nothing_and_send_nothing_twice() {
     until_within(SERVER_PATIENCE, "the last consultation", || recorder.has_ended());
     assert!(recorder.succeeded(), "the recording half failed; its words are above");
     let client = Client::new(socket(&folder));
-    until_within(SERVER_PATIENCE, "an empty queue", || client.status().is_ok_and(|status| status.waiting == 0));
+    until_within(SERVER_PATIENCE, "an empty queue", || {
+        client.status().is_ok_and(|status| status.waiting + status.parked == 0)
+    });
     let status = client.status().unwrap();
-    assert_eq!((status.open, status.set_aside), (None, 0));
+    assert_eq!((status.open, status.set_aside, status.parked), (None, 0, 0));
     assert!(daemon.terminate().success());
 
     let ledger = Ledger::read(&ledger);
@@ -86,13 +94,15 @@ fn kills_of_cabin_and_outbox_lose_nothing_and_send_nothing_twice() {
     let twice: Vec<_> = found.iter().filter(|(_, count)| **count > 1).collect();
     let requests = peer.requests().unwrap();
     let cut = requests.iter().filter(|request| request.cut).count();
+    let left = ledger.0.values().filter(|consultation| consultation.leaving == Some(Leaving::ForGood)).count();
     eprintln!(
-        "{kills} kills (outbox {}, cabin {}, both {}): {} consultations, {} records acknowledged; {} requests, of which \
-         {cut} stored and cut; lost: {}, twice: {}",
+        "{kills} kills (outbox {}, cabin {}, both {}): {} consultations ({left} patients left for good, {} came back), {} \
+         records acknowledged; {} requests, of which {cut} stored and cut; lost: {}, twice: {}",
         killed[0],
         killed[1],
         killed[2],
         ledger.0.len(),
+        ledger.0.values().map(|consultation| consultation.back).sum::<u64>(),
         ledger.0.values().map(|consultation| consultation.kept).sum::<u64>(),
         requests.len(),
         lost.len(),
@@ -144,6 +154,24 @@ struct Consultation {
     sending: bool,
     /// Whether it was acknowledged, or found done after a kill.
     sent: bool,
+    /// Parking that was begun.
+    leaving: Option<Leaving>,
+    /// Whether it was acknowledged, or found done after a kill, of one who comes back.
+    parked: bool,
+    /// Whether opening it again was begun, and how often it was done.
+    reopening: bool,
+    back: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Leaving {
+    ComesBack,
+    ForGood,
+}
+
+/// Of a patient who leaves, only they know it.
+fn secret(id: &str) -> Vec<u8> {
+    format!("{id}/1954-03-12").into_bytes()
 }
 
 impl Ledger {
@@ -157,6 +185,16 @@ impl Ledger {
                 "kept" => consultation.kept += 1,
                 "sending" => consultation.sending = true,
                 "sent" => consultation.sent = true,
+                "leaving_for_good" => consultation.leaving = Some(Leaving::ForGood),
+                "leaving" => consultation.leaving = Some(Leaving::ComesBack),
+                "parked" => consultation.parked = true,
+                "reopening" => consultation.reopening = true,
+                // Open, whatever was begun.
+                "open" => {
+                    consultation.back += u64::from(consultation.parked);
+                    (consultation.leaving, consultation.parked, consultation.reopening) = (None, false, false);
+                    consultation.sending = false;
+                }
                 other => panic!("{other}"),
             }
         }
@@ -176,15 +214,28 @@ fn the_recording_half() {
     let mut note = |word: &str, id: ConsultationId| file.write_all(format!("{word} {id}\n").as_bytes()).unwrap();
     // After a start, and after each broken connection, the outbox says what is open.
     let mut open = again(|| client.read_back());
+    // Of those who will come back.
+    let mut parked = Vec::new();
     for (id, consultation) in ledger.0.iter().filter(|(_, consultation)| !consultation.sent) {
+        let found = ConsultationId(id.parse().unwrap());
         match &open {
-            Some((found, records)) if found.to_string() == *id => {
+            Some((open, records)) if *open == found => {
                 assert!(records.len() as u64 >= consultation.kept, "{id} lost: {} of {consultation:?}", records.len());
+                assert!(!consultation.parked || consultation.reopening, "{id} is open: {consultation:?}");
+                note("open", found);
             }
-            _ => {
-                assert!(consultation.sending, "{id} is lost: {consultation:?}");
-                note("sent", ConsultationId(id.parse().unwrap()));
-            }
+            _ if consultation.parked => parked.push(found),
+            _ => match consultation.leaving {
+                Some(Leaving::ComesBack) => {
+                    note("parked", found);
+                    parked.push(found);
+                }
+                Some(Leaving::ForGood) => note("sent", found),
+                None => {
+                    assert!(consultation.sending, "{id} is lost: {consultation:?}");
+                    note("sent", found);
+                }
+            },
         }
     }
     if let Some((id, records)) = &open {
@@ -200,7 +251,15 @@ fn the_recording_half() {
     loop {
         let (id, records) = match open.take() {
             Some((id, records)) => (id, records.len() as u64),
-            None if folder.join("stop").exists() => return,
+            None if folder.join("stop").exists() && parked.is_empty() => return,
+            None if !parked.is_empty() && (folder.join("stop").exists() || chance.below(2) == 0) => {
+                let id = parked.swap_remove(0);
+                note("reopening", id);
+                let (found, records) = come_back(&client, &id.to_string());
+                assert_eq!(found, id);
+                note("open", id);
+                (id, records.len() as u64)
+            }
             None => {
                 // The server on this busy machine has its time.
                 until_within(SERVER_PATIENCE, "a short queue", || {
@@ -222,8 +281,9 @@ fn the_recording_half() {
                 (id, 0)
             }
         };
-        let wanted = 2 + chance.below(5);
-        for seq in records..wanted.max(records) {
+        // At least one more of who came back.
+        let wanted = (2 + chance.below(5)).max(records + u64::from(records > 0));
+        for seq in records..wanted {
             let content = format!("{id}-{seq}").repeat(1 + chance.below(20) as usize);
             again(|| client.append(1, content.as_bytes()).map(|at| assert_eq!(at, seq)));
             note("kept", id);
@@ -247,14 +307,44 @@ fn the_recording_half() {
             bundle: Zeroizing::new(bundle.into_bytes()),
             proof: format!("Encounter?identifier={id}"),
         };
-        note("sending", id);
-        let handed = again(|| match client.submit(submission.clone()) {
-            Err(Error::Refused(refused)) if refused.refusal == outbox::Refusal::UnknownBlob => Ok(false),
-            other => other.map(|()| true),
+        let leaving = match chance.below(LEAVING) {
+            0 => Some((Leaving::ForGood, "leaving_for_good", FOR_GOOD_S)),
+            1 if !folder.join("stop").exists() => Some((Leaving::ComesBack, "leaving", COMES_BACK_S)),
+            _ => None,
+        };
+        note(leaving.map_or("sending", |(_, word, _)| word), id);
+        let handed = again(|| {
+            let handed = match leaving {
+                None => client.submit(submission.clone()),
+                Some((_, _, seconds)) => client.park(submission.clone(), &secret(&id.to_string()), now() + seconds),
+            };
+            match handed {
+                Err(Error::Refused(refused)) if refused.refusal == outbox::Refusal::UnknownBlob => Ok(false),
+                other => other.map(|()| true),
+            }
         });
         assert!(handed);
-        note("sent", id);
+        if let Some((Leaving::ComesBack, ..)) = leaving {
+            note("parked", id);
+            parked.push(id);
+        } else {
+            note("sent", id);
+        }
     }
+}
+
+fn now() -> i64 {
+    i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap()
+}
+
+/// The patient of that consultation gives the secret.
+fn come_back(client: &Client, id: &str) -> (ConsultationId, Vec<Record>) {
+    again(|| match client.reopen(&secret(id)) {
+        // It was opened, and the outbox killed before it answered.
+        Err(Error::Refused(refused)) if refused.refusal == outbox::Refusal::AlreadyOpen => Ok(()),
+        other => other,
+    });
+    again(|| client.read_back()).unwrap_or_else(|| panic!("{id} is not open"))
 }
 
 /// Repeats a call for as long as the outbox is away: it is being killed and started.
