@@ -10,6 +10,8 @@
 mod call;
 mod devices;
 mod ecg;
+#[path = "../power/line.rs"]
+mod line;
 mod machine;
 #[path = "../whole_consultation/patient.rs"]
 #[allow(dead_code, reason = "the bench walks only as far as the call, the test to the end")]
@@ -17,6 +19,7 @@ mod patient;
 #[path = "../whole_consultation/person.rs"]
 #[allow(dead_code, reason = "the bench needs what the patient says, not what the physician writes")]
 mod person;
+mod queue;
 mod reading;
 mod start;
 mod table;
@@ -64,6 +67,8 @@ struct Times {
     /// Three text sizes: a multiple of three ends as it began.
     whole_screens: usize,
     reading_rounds: usize,
+    /// Consultations that wait while the screen is touched.
+    queued: usize,
     device_looks: usize,
     calls: call::Times,
 }
@@ -74,6 +79,7 @@ impl Times {
         touches: 40,
         whole_screens: 18,
         reading_rounds: 7,
+        queued: 2000,
         device_looks: 8,
         calls: call::Times::FULL,
     };
@@ -82,6 +88,7 @@ impl Times {
         touches: 8,
         whole_screens: 3,
         reading_rounds: 1,
+        queued: 100,
         device_looks: 2,
         calls: call::Times::QUICK,
     };
@@ -220,6 +227,8 @@ fn measure_site(table: &mut Table, times: &Times, began: Instant) -> Result<()> 
     // The site looks for what was left running: the display and the browser end before it.
     drop((physician, window, screen));
     site.close()?;
+    say(began, "a week of queue");
+    table.rows.extend(queue::rows(times.queued, times.touches, began)?);
     say(began, "twelve devices");
     table.rows.extend(devices::rows(WIDTH, HEIGHT, times.device_looks)?);
     Ok(())

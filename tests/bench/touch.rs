@@ -136,10 +136,18 @@ pub fn whole_screens(visit: &Visit, touches: usize) -> Result<Row> {
     Ok(Row::new("  touch of \"Plus grand\" to the whole screen drawn anew", "ms", None, answers))
 }
 
+fn choose(visit: &Visit, touches: usize) -> Result<Vec<Answer>> {
+    (0..touches).map(|turn| answer(visit, CHOICES[turn % CHOICES.len()].into(), None)).collect()
+}
+
+/// On the screen of consents: ms from a touch of a choice to its drawn answer.
+pub fn of_choices(visit: &Visit, touches: usize) -> Result<Vec<f64>> {
+    Ok(choose(visit, touches)?.iter().map(|answer| answer.first).collect())
+}
+
 /// On the screen of consents.
 pub fn choices(visit: &Visit, touches: usize) -> Result<[Row; 2]> {
-    let answers: Vec<Answer> =
-        (0..touches).map(|turn| answer(visit, CHOICES[turn % CHOICES.len()].into(), None)).collect::<Result<_>>()?;
+    let answers = choose(visit, touches)?;
     let all = |of: fn(&Answer) -> f64| answers.iter().map(of).collect();
     Ok([
         Row::new("touch of a choice to its drawn answer", "ms", Some(50), all(|answer| answer.first)),

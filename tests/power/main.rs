@@ -3,6 +3,7 @@
 mod drive;
 mod failing_disk;
 mod forgotten;
+mod line;
 mod power_cut;
 mod promises;
 #[path = "../../src/outbox/tests/shared/mod.rs"]

@@ -3,12 +3,10 @@
 //! (default 40) times as fast as 1 Mbit/s, and says how long what went through it takes at 1 Mbit/s; nothing else is
 //! scaled.
 
+use crate::line::line;
 use crate::shared::{Daemon, Folder, Peer, asked, every_file, socket, submission, until_within};
 use outbox::{Body, Client, Upload};
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Consultations in one run; `WEEK_CONSULTATIONS` asks for more.
@@ -20,37 +18,6 @@ const LINE_BITS_A_SECOND: u64 = 1_000_000;
 const MEMORY_GROWTH_MAX_KIB: u64 = 24 * 1024;
 /// A record is durable within this while the queue drains, for 99 of 100: the screen waits for it.
 const APPEND_MAX: Duration = Duration::from_millis(400);
-
-/// A line of `bits` a second towards the server, before `to`. Returns its port, and counts what goes through it.
-fn line(to: String, bits: u64) -> (u16, Arc<AtomicU64>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let through = Arc::new(AtomicU64::new(0));
-    let counted = through.clone();
-    std::thread::spawn(move || {
-        for outer in listener.incoming().flatten() {
-            let (Ok(inner), counted) = (TcpStream::connect(&to), counted.clone()) else { continue };
-            let (mut up, mut down) = ((outer.try_clone().unwrap(), inner.try_clone().unwrap()), (inner, outer));
-            std::thread::spawn(move || {
-                let mut buffer = [0; 1400];
-                while let Ok(length @ 1..) = up.0.read(&mut buffer) {
-                    // This is the line: its time is what is tested, not waited for.
-                    std::thread::sleep(Duration::from_nanos(length as u64 * 8 * 1_000_000_000 / bits));
-                    counted.fetch_add(length as u64, Ordering::Relaxed);
-                    if up.1.write_all(&buffer[..length]).is_err() {
-                        break;
-                    }
-                }
-                let _ = up.1.shutdown(Shutdown::Write);
-            });
-            std::thread::spawn(move || {
-                let _ = std::io::copy(&mut down.0, &mut down.1);
-                let _ = down.1.shutdown(Shutdown::Both);
-            });
-        }
-    });
-    (port, through)
-}
 
 fn memory_kib(id: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();

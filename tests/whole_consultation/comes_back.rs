@@ -43,6 +43,18 @@ fn a_patient_whom_no_physician_can_see_comes_back_with_a_code_to_all_that_was_sa
         Ok(found.is_empty().then_some(()))
     })?;
 
+    visit.step("to the next patient the pharmacist gives a code");
+    visit.patient_waits_for_nobody()?;
+    visit.pharmacist_signs_in("Espace pharmacien", "Entrer", "chiffre")?;
+    visit.window.find("Le patient peut aussi revenir")?;
+    visit.window.press(containing("Donner un code"))?;
+    let given = visit.code_shown()?;
+    ensure!(given != other, "two patients have one code");
+    visit.screen.keep_picture("comes-back-given")?;
+    visit.window.press("J’ai noté mon code")?;
+    visit.window.find(containing("avec votre code et votre date de naissance"))?;
+    visit.cabin_is_cleaned()?;
+
     visit.step("a power cut later the pharmacist opens again; another birth date opens nothing");
     visit.kill_and_restart()?;
     visit.pharmacist_opens()?;
@@ -61,18 +73,21 @@ fn a_patient_whom_no_physician_can_see_comes_back_with_a_code_to_all_that_was_sa
     visit.patient_has_no_warning_sign()?;
     visit.window.find(NO_LINE)?;
 
-    visit.step("this time the patient is called back: the record holds what was measured before");
-    visit.window.press("Être rappelé")?;
-    visit.window.find(containing("À quel numéro vous rappeler"))?;
-    visit.window.holds("Téléphone", person::PHONE)?;
-    visit.window.press("Être rappelé")?;
-    visit.window.find(containing("Un médecin vous rappellera au numéro que vous avez donné"))?;
-    visit.cabin_is_cleaned()?;
+    visit.step("this time the patient is called back, and so is the other one");
+    visit.is_called_back()?;
+    visit.window.press("Je reviens avec un code")?;
+    visit.types_code(&given, "14071984")?;
+    visit.window.press("Retrouver mon dossier")?;
+    visit.patient_has_no_warning_sign()?;
+    visit.window.find(NO_LINE)?;
+    visit.is_called_back()?;
     ensure!(visit.window.look("Je reviens avec un code")?.is_none(), "nobody is to come back any more");
+
+    visit.step("the record holds what was measured before");
     visit.site.start_desk()?;
     visit.physician_signs_in()?;
     visit.outbox_is_drained()?;
-    visit.called_back_are(1)?;
+    visit.called_back_are(2)?;
     visit.physician.press("Je rappelle")?;
     let shown = visit.physician.text_that("the dossier", "#call-back-dialog", |text| text.contains("37,46"))?;
     for part in [person::PHONE, person::BIRTH_NAME, person::LINE, "14/07/1984"] {
@@ -82,6 +97,16 @@ fn a_patient_whom_no_physician_can_see_comes_back_with_a_code_to_all_that_was_sa
 }
 
 impl Visit {
+    /// From the waiting room to the welcome, with the number that is in the dossier.
+    fn is_called_back(&mut self) -> Result<()> {
+        self.window.press("Être rappelé")?;
+        self.window.find(containing("À quel numéro vous rappeler"))?;
+        self.window.holds("Téléphone", person::PHONE)?;
+        self.window.press("Être rappelé")?;
+        self.window.find(containing("Un médecin vous rappellera au numéro que vous avez donné"))?;
+        self.cabin_is_cleaned()
+    }
+
     /// The eight digits on the screen.
     fn code_shown(&self) -> Result<String> {
         self.window.find("Votre code pour revenir")?;
