@@ -23,8 +23,13 @@ pub enum Trouble {
         /// How long the server asks to be left alone.
         retry_after: Option<Duration>,
     },
+    /// There is no such place at the server, or it does not take this there: of all submissions, or of this one alone.
+    /// That others were stored since it failed before tells which.
+    Place(String),
     /// This submission cannot be stored now; others may.
     Later(String),
+    /// The server took all of it, and does not have it, or not yet.
+    NotFound(String),
     /// This submission will not be stored as it is.
     Refused(String),
 }
@@ -50,6 +55,7 @@ fn refused(status: StatusCode, body: &[u8], what: &str, retry_after: Option<Dura
         }
         429 | 502..=504 => Trouble::Server { code: FaultCode::ServerUnreachable, reason, retry_after },
         408 | 409 | 425 | 500.. => Trouble::Later(reason),
+        code @ (404 | 405 | 410) => Trouble::Place(format!("{reason}: {}", advice(code))),
         code => Trouble::Refused(format!("{reason}: {}", advice(code))),
     }
 }
@@ -111,8 +117,8 @@ pub(crate) struct Found {
     pub(crate) version: String,
 }
 
-/// The one resource that a search found.
-pub(crate) fn proof(answer: &[u8]) -> Result<Found, Trouble> {
+/// The one resource that a search found; `sought` is what was searched, and names one of its identifiers.
+pub(crate) fn proof(answer: &[u8], sought: &str) -> Result<Found, Trouble> {
     let bundle: Value = serde_json::from_slice(answer)
         .map_err(|_| Trouble::Later("the search for the proof was answered with something else than JSON".into()))?;
     let matches: Vec<&Value> = bundle["entry"]
@@ -126,21 +132,30 @@ pub(crate) fn proof(answer: &[u8]) -> Result<Found, Trouble> {
     }
     match bundle["total"].as_u64().unwrap_or(matches.len() as u64) {
         1 => {}
-        0 => return Err(Trouble::Later("the server accepted the bundle, but the search does not find it".into())),
+        0 => return Err(Trouble::NotFound("the server accepted the bundle, but the search does not find it".into())),
         more => {
             return Err(Trouble::Refused(format!(
                 "the server holds {more} matches for the proof, where 1 is expected"
             )));
         }
     }
-    let resource = matches.first().map(|entry| &entry["resource"]).unwrap_or(&Value::Null);
-    let name = |field: &str| resource[field].as_str().unwrap_or_default();
-    let found = match (name("resourceType"), name("id")) {
-        ("", _) | (_, "") => String::new(),
-        (kind, id) => format!("{kind}/{id}"),
+    let [entry] = matches[..] else {
+        return Err(Trouble::Later("the search for the proof counts one match and shows another number".into()));
     };
+    let resource = &entry["resource"];
+    let name = |field: &str| resource[field].as_str().unwrap_or_default();
+    let (kind, id) = (name("resourceType"), name("id"));
+    // What follows the last colon is not escaped in an address: a UUID.
+    let names = |identifier: &Value| {
+        let value = identifier["value"].as_str().and_then(|value| value.rsplit(':').next());
+        value.is_some_and(|value| !value.is_empty() && sought.contains(value))
+    };
+    let is_it = resource["identifier"].as_array().is_some_and(|all| all.iter().any(names));
+    if kind.is_empty() || id.is_empty() || !is_it {
+        return Err(Trouble::Later("the search for the proof shows another resource than was sought".into()));
+    }
     let version = resource["meta"]["versionId"].as_str().unwrap_or_default().to_owned();
-    Ok(Found { resource: found, version })
+    Ok(Found { resource: format!("{kind}/{id}"), version })
 }
 
 #[cfg(test)]
@@ -157,7 +172,10 @@ mod tests {
             |code: u16| matches!(refused(StatusCode::from_u16(code).unwrap(), b"", "x", None), Trouble::Refused(_));
         assert!([301, 308, 401, 403, 407, 429, 502, 503, 504].into_iter().all(server));
         assert!([408, 409, 425, 500, 501, 507].into_iter().all(later));
-        assert!([400, 404, 405, 410, 412, 413, 415, 422].into_iter().all(aside));
+        assert!([400, 412, 413, 415, 422].into_iter().all(aside));
+        let place =
+            |code: u16| matches!(refused(StatusCode::from_u16(code).unwrap(), b"", "x", None), Trouble::Place(_));
+        assert!([404, 405, 410].into_iter().all(place));
     }
 
     #[test]
@@ -177,14 +195,21 @@ mod tests {
 
     #[test]
     fn only_exactly_one_match_is_a_proof() {
-        let one = br#"{"resourceType":"Bundle","total":1,"entry":[{"resource":{"resourceType":"Encounter","id":"e1",
-            "meta":{"versionId":"3"}}}]}"#;
-        assert_eq!(proof(one).unwrap(), Found { resource: "Encounter/e1".into(), version: "3".into() });
-        let untold = br#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Encounter","id":"e1"}},
-            {"search":{"mode":"include"},"resource":{"resourceType":"Patient","id":"p"}}]}"#;
-        assert_eq!(proof(untold).unwrap().resource, "Encounter/e1");
-        assert!(matches!(proof(br#"{"resourceType":"Bundle","total":0}"#), Err(Trouble::Later(_))));
+        const SOUGHT: &str = "Encounter?identifier=urn:ietf:rfc:3986%7Curn%3Auuid%3Ae-77";
+        let proof = |answer: &[u8]| super::proof(answer, SOUGHT);
+        let encounter = r#"{"resourceType":"Encounter","id":"e1","meta":{"versionId":"3"},
+            "identifier":[{"value":"12"},{"value":"urn:uuid:e-77"}]}"#;
+        let of = |total: &str, entries: &str| format!(r#"{{"resourceType":"Bundle"{total},"entry":[{entries}]}}"#);
+        let one = of(r#","total":1"#, &format!(r#"{{"resource":{encounter}}}"#));
+        assert_eq!(proof(one.as_bytes()).unwrap(), Found { resource: "Encounter/e1".into(), version: "3".into() });
+        let included = r#"{"search":{"mode":"include"},"resource":{"resourceType":"Patient","id":"p"}}"#;
+        let untold = of("", &format!(r#"{{"resource":{encounter}}},{included}"#));
+        assert_eq!(proof(untold.as_bytes()).unwrap().resource, "Encounter/e1");
+        assert!(matches!(proof(br#"{"resourceType":"Bundle","total":0}"#), Err(Trouble::NotFound(_))));
         assert!(matches!(proof(br#"{"resourceType":"Bundle","total":2}"#), Err(Trouble::Refused(_))));
+        // A count without what is counted, and another's visit.
+        assert!(matches!(proof(br#"{"resourceType":"Bundle","total":1}"#), Err(Trouble::Later(_))));
+        assert!(matches!(proof(one.replace("e-77", "e-78").as_bytes()), Err(Trouble::Later(_))));
         assert!(matches!(proof(br#"{"resourceType":"OperationOutcome","total":1}"#), Err(Trouble::Later(_))));
         assert!(matches!(proof(b"<html>"), Err(Trouble::Later(_))));
     }

@@ -35,6 +35,8 @@ pub(crate) struct Open {
     pub(crate) reserve_bytes: u64,
     /// What was held of its patient, who came back, is destroyed once the cabin goes on.
     pub(crate) has_held: bool,
+    /// Part of it cannot be read, and why: it is kept for a technician when it is closed.
+    pub(crate) damaged: Option<String>,
 }
 
 #[derive(Clone)]
@@ -95,11 +97,17 @@ impl Store {
             if opened.cut_bytes > 0 {
                 info!("cut {} bytes that had not been acknowledged off the journal of {id}", opened.cut_bytes);
             }
-            if let Some(aside) = &opened.damaged {
-                let detail =
-                    format!("part of the journal of {id} cannot be read; the file is kept as {}", aside.display());
+            let damaged = opened.damaged.as_ref().map(|aside| {
+                format!("part of the journal of {id} cannot be read; the file is kept as {}", aside.display())
+            });
+            if let Some(detail) = &damaged {
+                if has_held {
+                    // What was held of a patient who came back is whole.
+                    self.set_journal_aside(id, &dir, detail)?;
+                    continue;
+                }
                 warn!("{detail}");
-                self.faults.insert(FaultCode::Damaged, detail);
+                self.faults.insert(FaultCode::Damaged, detail.clone());
             }
             let reserve = fs::OpenOptions::new().write(true).open(dir.join("reserve")).ok();
             let reserve_bytes = reserve.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len());
@@ -114,6 +122,7 @@ impl Store {
                 reserve,
                 reserve_bytes,
                 has_held,
+                damaged,
             };
             for frame in opened.frames {
                 if frame.kind < KIND_RESERVED {
@@ -134,7 +143,7 @@ impl Store {
     }
 
     /// What cannot be opened or sent gives up its place, so that the cabin can receive the next patient, and is kept.
-    fn set_journal_aside(&mut self, id: ConsultationId, dir: &Path, why: &str) -> io::Result<()> {
+    pub(crate) fn set_journal_aside(&mut self, id: ConsultationId, dir: &Path, why: &str) -> io::Result<()> {
         if crate::parked::has_held(dir)? && !self.queue.knows(id) {
             // A patient came back and nobody can go on with it: what was held is the record.
             self.send_held(id, dir).map_err(io::Error::other)?;
@@ -203,6 +212,7 @@ impl Store {
             reserve: Some(reserve),
             reserve_bytes: self.reserve_bytes,
             has_held: false,
+            damaged: None,
         })
     }
 

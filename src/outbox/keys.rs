@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 use zeroize::Zeroizing;
 
 /// Bytes of a key.
@@ -261,14 +262,25 @@ impl Keyring {
     }
 
     /// Begins a new epoch: wraps the keys of `survivors` again, then destroys every older epoch. When the disk
-    /// does not give a survivor's file, older epochs are kept, for it may be mended. Cut short, it is finished by the
-    /// next call.
+    /// does not give a survivor's file, older epochs are kept, for it may be mended. Cut short, it is finished by
+    /// [`Keyring::go_on`].
     pub fn rotate(&mut self, survivors: &[KeyFile]) -> Result<(), KeyError> {
-        let older: Vec<u64> = self.epochs.keys().copied().collect();
         self.begin_epoch(self.epoch() + 1)?;
-        let mut kept = false;
+        self.go_on(survivors, usize::MAX).map(drop)
+    }
+
+    /// Begins a new epoch and wraps nothing again: [`Keyring::go_on`] does, a few keys at a time.
+    pub fn begin(&mut self) -> Result<(), KeyError> {
+        self.begin_epoch(self.epoch() + 1)
+    }
+
+    /// Wraps at most `most` of the keys again that an older epoch wraps. True: none is left, and no older epoch either.
+    pub fn go_on(&mut self, survivors: &[KeyFile], most: usize) -> Result<bool, KeyError> {
+        let (mut wrapped, mut kept) = (0, false);
         for file in survivors {
             match self.load(file) {
+                Ok(_) if self.is_newest(file)? => {}
+                Ok(_) if wrapped == most => return Ok(false),
                 Ok(key) => {
                     let content = self.wrap_data_key(&key, file)?;
                     // The old file is reached through its descriptor after the new one has taken its name: at no moment
@@ -276,6 +288,7 @@ impl Keyring {
                     let mut old = OpenOptions::new().write(true).open(&file.path)?;
                     disk::write_whole(&file.path, &content)?;
                     disk::overwrite(&mut old)?;
+                    wrapped += 1;
                 }
                 // Nothing opens what a damaged key sealed, so it must not keep older epochs alive.
                 Err(KeyError::Destroyed | KeyError::Damaged { .. } | KeyError::WrongKey { .. }) => {}
@@ -283,13 +296,28 @@ impl Keyring {
             }
         }
         if kept {
-            return Ok(());
+            return Ok(false);
         }
+        let newest = self.epoch();
+        let older: Vec<u64> = self.epochs.keys().copied().filter(|number| *number != newest).collect();
         for number in older {
             disk::shred(&self.epoch_path(number))?;
             self.epochs.remove(&number);
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Whether the newest epoch wraps the key in a file.
+    fn is_newest(&self, file: &KeyFile) -> Result<bool, KeyError> {
+        let content = fs::read(&file.path)?;
+        let epoch = content.strip_prefix(DATA_MAGIC).and_then(|rest| rest.first_chunk::<8>());
+        Ok(epoch.is_some_and(|epoch| u64::from_le_bytes(*epoch) == self.epoch()))
+    }
+
+    /// How long ago the newest epoch began, by the clock of its file: a clock that jumped back makes it old too.
+    pub fn epoch_age(&self) -> io::Result<Duration> {
+        let began = fs::metadata(self.epoch_path(self.epoch()))?.modified()?;
+        Ok(SystemTime::now().duration_since(began).unwrap_or_else(|ahead| ahead.duration()))
     }
 
     fn begin_epoch(&mut self, number: u64) -> Result<(), KeyError> {
@@ -303,7 +331,7 @@ impl Keyring {
 
     /// The root key's derivative that salts the secrets of patients who will come back.
     pub(crate) fn parking_salt(&self) -> Zeroizing<[u8; KEY_BYTES]> {
-        self.root.derived("parked").secret
+        self.root.derived(crate::parked::SALT).secret
     }
 
     /// The root key's derivative for the receipts.

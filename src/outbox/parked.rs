@@ -13,7 +13,7 @@
 
 use crate::disk;
 use crate::journal::open_as;
-use crate::keys::{DataKey, KEY_BYTES, KeyError, KeyFile, Part};
+use crate::keys::{DataKey, KEY_BYTES, KeyError, KeyFile, Part, RootKey};
 use crate::queue::{Queued, Sealed, Sending};
 use crate::record::*;
 use crate::serve::{take, unix_seconds};
@@ -30,16 +30,22 @@ use std::time::Duration;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-const MAGIC: &[u8; 8] = b"TCPARKD1";
+/// A file `sealed` begins with that.
+pub const MAGIC: &[u8; 8] = b"TCPARKD1";
+/// What the root key's derivative is for that salts the secrets.
+pub(crate) const SALT: &str = "parked";
 const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
-const SEALED_BYTES: usize = MAGIC.len() + 8 + NONCE_BYTES + 16 + KEY_BYTES + TAG_BYTES;
+/// Length of a file `sealed`, bytes.
+pub const SEALED_BYTES: usize = MAGIC.len() + 8 + NONCE_BYTES + 16 + KEY_BYTES + TAG_BYTES;
 /// So many wrong secrets within [`TRIES_SECONDS`], then none is looked at for a while.
 const TRIES_MAX: usize = 5;
 /// How long a wrong secret counts, in seconds.
 const TRIES_SECONDS: u64 = 15 * 60;
 /// How often the limits are looked at, by a clock that may jump.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Between two steps of an epoch's end.
+const BETWEEN_STEPS: Duration = Duration::from_millis(50);
 /// Memory of argon2id, KiB, and its rounds (OWASP Password Storage Cheat Sheet: 19 MiB, 2).
 const ARGON2: (u32, u32) = (19 * 1024, 2);
 
@@ -343,20 +349,29 @@ impl Store {
         disk::sync_dir(dir)
     }
 
-    /// Some 30 ms on purpose.
     fn stretch(&self, secret: &[u8]) -> Result<Zeroizing<[u8; KEY_BYTES]>, Refused> {
         let broken = |error: argon2::Error| Refused::new(Refusal::Malformed, format!("argon2: {error}"));
-        let params = argon2::Params::new(ARGON2.0, ARGON2.1, 1, Some(KEY_BYTES)).map_err(broken)?;
-        let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
-        let mut out = Zeroizing::new([0; KEY_BYTES]);
-        let salt = self.keyring.parking_salt();
-        argon2.hash_password_into(secret, salt.as_slice(), out.as_mut_slice()).map_err(broken)?;
-        Ok(out)
+        stretch(secret, self.keyring.parking_salt().as_slice()).map_err(broken)
     }
 }
 
-/// Lets go what is held of patients who did not come back, for as long as the program runs. `released` is called when
-/// something is to be sent.
+/// Some 30 ms on purpose.
+fn stretch(secret: &[u8], salt: &[u8]) -> Result<Zeroizing<[u8; KEY_BYTES]>, argon2::Error> {
+    let params = argon2::Params::new(ARGON2.0, ARGON2.1, 1, Some(KEY_BYTES))?;
+    let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    let mut out = Zeroizing::new([0; KEY_BYTES]);
+    argon2.hash_password_into(secret, salt, out.as_mut_slice())?;
+    Ok(out)
+}
+
+/// The journal's key in a file `sealed`, for who has the root key, the lock's and the patient's secret: what a test
+/// that searches a disk tries.
+pub fn open_sealed(file: &[u8], root: &RootKey, lock: &DataKey, secret: &[u8], id: ConsultationId) -> Option<DataKey> {
+    unseal(file, lock, &*stretch(secret, root.derived(SALT).secret()).ok()?, id)
+}
+
+/// Lets go what is held of patients who did not come back, and ends epochs, for as long as the program runs. `released`
+/// is called when something is to be sent.
 pub async fn watch(store: Arc<Mutex<Store>>, released: impl Fn()) {
     loop {
         match take(&store).release_parked(unix_seconds()) {
@@ -364,7 +379,16 @@ pub async fn watch(store: Arc<Mutex<Store>>, released: impl Fn()) {
             Ok(_) => released(),
             Err(refused) => warn!("what is held could not be let go: {refused}"),
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        let rotated = take(&store).rotate_some();
+        let pause = match rotated {
+            Ok(true) => BETWEEN_STEPS,
+            Ok(false) => LOOK_EVERY,
+            Err(refused) => {
+                warn!("an epoch could not be ended: {refused}");
+                LOOK_EVERY
+            }
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -22,8 +22,8 @@ const RECEIPTS_STEP: u64 = 64 * 1024;
 /// The receipts' log is put away past this size, in bytes; the one put away before is then removed. Receipts matter for
 /// months, not for ever: some 10,000 consultations are kept at least.
 const RECEIPTS_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// The index's key for the server that progress was made at.
-const SERVER_KEY: &[u8] = b"server";
+/// The index's key for the server that progress was made at. It begins with no letter of [`index_key`].
+const SERVER_KEY: &[u8] = b"base_url";
 const KIND_PLAN: u8 = KIND_RESERVED + 10;
 const KIND_SET_ASIDE: u8 = KIND_RESERVED + 11;
 const KIND_TRY_AGAIN: u8 = KIND_RESERVED + 12;
@@ -331,7 +331,7 @@ impl Store {
     }
 
     /// Says where submissions go. What another server has answered to is no progress at this one: everything that waits
-    /// then begins anew.
+    /// then begins anew, and so does what another server refused.
     pub fn set_server(&mut self, base_url: &str) {
         let known = self.index.get(SERVER_KEY).unwrap_or_default();
         let here = blob::sha256(base_url.trim_end_matches('/').as_bytes());
@@ -344,6 +344,11 @@ impl Store {
                 queued.answered = 0;
             }
             self.put_state(id);
+        }
+        if known.is_some()
+            && let Err(refused) = self.retry_set_aside()
+        {
+            warn!("what another server refused stays set aside: {refused}");
         }
         let put = self.index.put(SERVER_KEY, &here);
         self.index_written(put);

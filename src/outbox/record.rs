@@ -192,11 +192,13 @@ pub enum FaultCode {
     Damaged = 7,
     /// No server is configured: submissions wait.
     NoServer = 8,
+    /// At least one submission fails again and again while others are stored; it is tried on.
+    NotTaken = 9,
 }
 
 impl FaultCode {
     /// Every code.
-    pub const ALL: [FaultCode; 8] = [
+    pub const ALL: [FaultCode; 9] = [
         FaultCode::DiskShort,
         FaultCode::SyncFailed,
         FaultCode::ServerUnreachable,
@@ -205,6 +207,7 @@ impl FaultCode {
         FaultCode::IndexRebuilt,
         FaultCode::Damaged,
         FaultCode::NoServer,
+        FaultCode::NotTaken,
     ];
 }
 

@@ -28,10 +28,15 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tracing::warn;
 
 /// Up to this many keys are wrapped again as soon as one is destroyed; with more, the new epoch waits for the day's.
 const ROTATE_AT_ONCE_MAX: usize = 16;
+/// An epoch ends after that time at the latest, where keys were destroyed in it.
+const ROTATE_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// So many keys are wrapped again before the cabin is heard again.
+const ROTATE_STEP: usize = 16;
 /// Longest detail of a fault, in bytes.
 const DETAIL_BYTES_MAX: usize = 500;
 
@@ -108,15 +113,20 @@ impl Store {
             parking: Parking::default(),
             reserve_bytes,
             failed: false,
-            rotation_due: false,
+            rotation_due: true,
             probe: None,
             probes: 0,
         };
         store.load_queue(known).map_err(at(dir))?;
         store.load_parked().map_err(at(dir))?;
         store.load_journal().map_err(at(dir))?;
+        // What a destroyed key still needs is not known after a start: with few keys it was done at once, with many it is
+        // done by the day ([`Store::rotate_some`]).
+        let survivors = store.survivors();
+        store.rotation_due = survivors.len() > ROTATE_AT_ONCE_MAX;
         if store.keyring.rotation_is_unfinished()
-            && let Err(error) = store.keyring.rotate(&store.survivors())
+            && !store.rotation_due
+            && let Err(error) = store.keyring.go_on(&survivors, usize::MAX)
         {
             // Not worth refusing to start: it is tried again when the next key is destroyed.
             warn!("an epoch could not be finished: {error}");
@@ -238,9 +248,11 @@ impl Store {
     pub(crate) fn destroy_journal(&mut self) -> Result<(), Refused> {
         let Some(open) = self.open.take() else { return Ok(()) };
         self.parking.reopened = None;
-        let destroyed = crate::parked::clear_held(&open.dir)
-            .and_then(|()| disk::shred(&open.dir.join("key")))
-            .and_then(|()| disk::remove_dir(&open.dir));
+        let destroyed = crate::parked::clear_held(&open.dir).and_then(|()| match &open.damaged {
+            // A technician may still read what the cabin could not.
+            Some(why) => self.set_journal_aside(open.id, &open.dir, why),
+            None => disk::shred(&open.dir.join("key")).and_then(|()| disk::remove_dir(&open.dir)),
+        });
         drop(open);
         if let Err(error) = destroyed {
             self.failed = true;
@@ -258,9 +270,38 @@ impl Store {
         self.rotate()
     }
 
-    /// Begins a new epoch if a key was destroyed since the last: called once a day.
-    pub fn rotate_if_due(&mut self) -> Result<(), Refused> {
-        if self.rotation_due && !self.failed { self.rotate() } else { Ok(()) }
+    /// Where keys were destroyed and the newest epoch is a day old, begins another, and goes on with one that has begun: a
+    /// few keys at a time, for the cabin waits meanwhile. True: there is more to do.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn rotate_some(&mut self) -> Result<bool, Refused> {
+        self.refuse_if_failed()?;
+        if !self.keyring.rotation_is_unfinished() {
+            let age = self.keyring.epoch_age().unwrap_or_default();
+            if !self.rotation_due || age < ROTATE_EVERY {
+                return Ok(false);
+            }
+            self.rotation_due = false;
+            if let Err(error) = self.keyring.begin() {
+                return self.could_not_rotate(error).map(|()| false);
+            }
+        }
+        let survivors = self.survivors();
+        match self.keyring.go_on(&survivors, ROTATE_STEP) {
+            Ok(is_done) => Ok(!is_done),
+            Err(error) => self.could_not_rotate(error).map(|()| false),
+        }
+    }
+
+    fn could_not_rotate(&mut self, error: KeyError) -> Result<(), Refused> {
+        let error = key_to_io(error);
+        if disk::is_full(&error) {
+            // The keys are destroyed already; the epoch that wrapped them follows when there is room.
+            self.rotation_due = true;
+            return Ok(());
+        }
+        Err(self.refuse(error))
     }
 
     fn rotate(&mut self) -> Result<(), Refused> {
@@ -270,15 +311,7 @@ impl Store {
                 self.rotation_due = false;
                 Ok(())
             }
-            Err(error) => {
-                let error = key_to_io(error);
-                if disk::is_full(&error) {
-                    // The keys are destroyed already; the epoch that wrapped them follows when there is room.
-                    self.rotation_due = true;
-                    return Ok(());
-                }
-                Err(self.refuse(error))
-            }
+            Err(error) => self.could_not_rotate(error),
         }
     }
 

@@ -34,7 +34,23 @@ pub enum Method {
     Post,
     /// Stores a file under its address.
     Put,
+    /// Asks how much of a file is there.
+    Head,
+    /// Stores the next part of a file.
+    Patch,
 }
+
+/// A part of a file (draft-ietf-httpbis-resumable-upload: `Upload-Offset`, `Upload-Complete`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// Of the last part, and of a question, the SHA-256 of the whole file (`Repr-Digest`, RFC 9530).
+    pub last: Option<[u8; 32]>,
+}
+
+/// The media type of a part.
+pub(crate) const PARTIAL: &str = "application/partial-upload";
 
 /// One request.
 pub struct Outgoing {
@@ -44,6 +60,8 @@ pub struct Outgoing {
     pub url: String,
     /// The body and its media type. It is wiped when the request is over.
     pub body: Option<(String, Zeroizing<Vec<u8>>)>,
+    /// Which part of a file the body is, where it is one.
+    pub part: Option<Part>,
     /// The value of `Authorization`.
     pub authorization: Option<Zeroizing<String>>,
 }
@@ -56,6 +74,8 @@ pub struct Answer {
     pub etag: String,
     /// How long the server asks to be left alone.
     pub retry_after: Option<Duration>,
+    /// How much of a file is there, in bytes; `None` where the server knows nothing of parts.
+    pub upload_offset: Option<u64>,
     /// The body.
     pub body: Zeroizing<Vec<u8>>,
 }
@@ -100,6 +120,8 @@ impl Transport for Http {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
             Method::Put => reqwest::Method::PUT,
+            Method::Head => reqwest::Method::HEAD,
+            Method::Patch => reqwest::Method::PATCH,
         };
         let mut request = self.client.request(method, &outgoing.url).header(ACCEPT, FHIR_JSON);
         if outgoing.method == Method::Get {
@@ -114,23 +136,38 @@ impl Transport for Http {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
+        if let Some(Part { offset, last }) = outgoing.part {
+            if outgoing.method == Method::Patch {
+                request = request.header("Upload-Offset", offset);
+                request = request.header("Upload-Complete", if last.is_some() { "?1" } else { "?0" });
+            }
+            if let Some(sha256) = last {
+                let digest = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, sha256);
+                request = request.header("Repr-Digest", format!("sha-256=:{digest}:"));
+            }
+        }
         if let Some((content_type, body)) = outgoing.body {
             let timeout = REQUEST_TIMEOUT + Duration::from_secs(body.len() as u64 / SLOWEST_BYTES_A_SECOND);
             request = request.header(CONTENT_TYPE, content_type).timeout(timeout).body(Bytes::from_owner(body));
         }
         let response = request.send().await.map_err(|error| unreachable_server(&error.without_url()))?;
-        let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         let status = response.status();
-        let etag = text(ETAG).unwrap_or_default().to_owned();
-        let retry_after = text(RETRY_AFTER).and_then(|text| text.parse().ok()).map(Duration::from_secs);
+        let etag = text_of(&response, ETAG.as_str()).unwrap_or_default().to_owned();
+        let retry_after =
+            text_of(&response, RETRY_AFTER.as_str()).and_then(|text| text.parse().ok()).map(Duration::from_secs);
+        let upload_offset = text_of(&response, "upload-offset").and_then(|text| text.parse().ok());
         let body = match read_body(response).await {
             Ok(body) => body,
             // Of an answer that says no, the status is enough.
             Err(_) if !status.is_success() => Zeroizing::default(),
             Err(trouble) => return Err(trouble),
         };
-        Ok(Answer { status: status.as_u16(), etag, retry_after, body })
+        Ok(Answer { status: status.as_u16(), etag, retry_after, upload_offset, body })
     }
+}
+
+fn text_of<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    response.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
 async fn read_body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, Trouble> {

@@ -1,15 +1,17 @@
-//! The upload: for each submission, its files by `PUT`, then its bundle, then a search that proves it is stored. One
-//! request is in flight at a time. Only the proof destroys a submission; a server that stored a bundle and cut the
+//! The upload: for each submission, its files by `PUT`, then its bundle, then a search that proves it is stored. A large
+//! file goes in parts where the server knows how (the desk does), so that a line that breaks each minute gets it through.
+//! One request is in flight at a time. Only the proof destroys a submission; a server that stored a bundle and cut the
 //! answer is sent the same again, which its conditional creates make harmless.
 
 use crate::answer::{Trouble, expect_success, proof, transaction_entries};
-use crate::queue::Plan;
+use crate::queue::{Plan, PlannedUpload};
 use crate::record::*;
 use crate::serve::{take, unix_seconds};
 use crate::settings::Upload;
 use crate::store::Store;
-use crate::transport::{FHIR_JSON, Http, Method, Outgoing, Transport};
+use crate::transport::{FHIR_JSON, Http, Method, Outgoing, PARTIAL, Part, Transport};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -19,14 +21,23 @@ use zeroize::Zeroizing;
 
 /// Largest token file, in bytes.
 const TOKEN_BYTES_MAX: u64 = 16 * 1024;
-/// New epochs begin at least this often when keys were destroyed.
-const ROTATE_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// Where nothing waits, or waits for long, the queue is looked at that often.
+const LOOK_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// A longer file goes in parts, bytes: some seconds of a line of 1 Mbit/s.
+const PART_BYTES: usize = 256 * 1024;
+/// A submission that failed so often while others were stored needs a technician.
+const FAILURES_TO_TELL: u32 = 5;
+/// A submission that the server took and does not find is searched again, and sent again from so many failures on.
+const NOT_FOUND_MAX: u32 = 2;
 
 /// Sends what waits.
 pub struct Uploader<T = Http> {
     transport: T,
     settings: Upload,
     chance: Box<dyn Fn() -> u32 + Send + Sync>,
+    /// How much of the file under way the server said that it has, bytes; and how often that had grown.
+    there: AtomicU64,
+    grown: AtomicU64,
 }
 
 impl Uploader {
@@ -45,7 +56,8 @@ impl Uploader {
 impl<T: Transport> Uploader<T> {
     /// An uploader over a network of its own; `chance` gives numbers that spread the waits.
     pub fn over(transport: T, settings: Upload, chance: impl Fn() -> u32 + Send + Sync + 'static) -> Uploader<T> {
-        Uploader { transport, settings, chance: Box::new(chance) }
+        let (there, grown) = (AtomicU64::new(0), AtomicU64::new(0));
+        Uploader { transport, settings, chance: Box::new(chance), there, grown }
     }
 
     /// Sends one submission and returns the server's proof. The store is held for moments only: what is large is read and
@@ -60,9 +72,7 @@ impl<T: Transport> Uploader<T> {
                 continue;
             }
             let content = sealed.upload(upload).map_err(unreadable)?;
-            let url = self.under_base(&upload.path);
-            let outgoing = self.outgoing(Method::Put, url, Some((upload.content_type.clone(), content)))?;
-            expect_success(self.transport.exchange(outgoing).await?, "a file")?;
+            self.send_file(upload, content).await?;
             answered = at;
             take(store).note_answered(id, answered);
         }
@@ -78,11 +88,64 @@ impl<T: Transport> Uploader<T> {
         self.prove(id, &plan, entries).await
     }
 
+    async fn send_file(&self, upload: &PlannedUpload, content: Zeroizing<Vec<u8>>) -> Result<(), Trouble> {
+        let url = self.under_base(&upload.path);
+        if content.len() > PART_BYTES {
+            let mut outgoing = self.outgoing(Method::Head, url.clone(), None)?;
+            outgoing.part = Some(Part { offset: 0, last: Some(upload.sha256) });
+            if let Some(offset) = self.transport.exchange(outgoing).await?.upload_offset {
+                return self.send_parts(upload, &url, &content, offset).await;
+            }
+        }
+        let outgoing = self.outgoing(Method::Put, url, Some((upload.content_type.clone(), content)))?;
+        expect_success(self.transport.exchange(outgoing).await?, "a file").map(drop)
+    }
+
+    /// What the server does not have yet, from `offset` on, which is the server's to say.
+    async fn send_parts(
+        &self,
+        upload: &PlannedUpload,
+        url: &str,
+        content: &[u8],
+        mut offset: u64,
+    ) -> Result<(), Trouble> {
+        loop {
+            self.note_there(offset);
+            let from = usize::try_from(offset).unwrap_or(usize::MAX);
+            // All of it: it told so by the file's hash.
+            if from == content.len() {
+                return Ok(());
+            }
+            let lost = || Trouble::Later("the server does not say what it has of a file".into());
+            let part = content.get(from..).ok_or_else(lost)?;
+            let part = part.get(..PART_BYTES).unwrap_or(part);
+            let is_last = from + part.len() == content.len();
+            // What its media type is, the server is told with the part that makes it whole.
+            let media_type = if is_last { upload.content_type.clone() } else { PARTIAL.to_owned() };
+            let body = Some((media_type, Zeroizing::new(part.to_vec())));
+            let mut outgoing = self.outgoing(Method::Patch, url.to_owned(), body)?;
+            outgoing.part = Some(Part { offset, last: is_last.then_some(upload.sha256) });
+            let answer = self.transport.exchange(outgoing).await?;
+            let known = answer.upload_offset;
+            expect_success(answer, "a part of a file")?;
+            if is_last {
+                return Ok(());
+            }
+            offset = known.filter(|known| *known > offset).ok_or_else(lost)?;
+        }
+    }
+
+    fn note_there(&self, offset: u64) {
+        if self.there.swap(offset, Ordering::Relaxed) < offset {
+            self.grown.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     async fn prove(&self, id: ConsultationId, plan: &Plan, entries: Vec<(String, String)>) -> Result<Receipt, Trouble> {
         let outgoing = self.outgoing(Method::Get, self.under_base(&plan.proof), None)?;
         let answer = self.transport.exchange(outgoing).await?;
         let etag = answer.etag.clone();
-        let found = proof(&expect_success(answer, "the search for the proof")?)?;
+        let found = proof(&expect_success(answer, "the search for the proof")?, &plan.proof)?;
         let etag = entries
             .iter()
             .find(|(location, _)| !found.resource.is_empty() && location.contains(&found.resource))
@@ -110,7 +173,7 @@ impl<T: Transport> Uploader<T> {
         body: Option<(String, Zeroizing<Vec<u8>>)>,
     ) -> Result<Outgoing, Trouble> {
         let authorization = self.settings.token_file.as_deref().map(bearer).transpose()?;
-        Ok(Outgoing { method, url, body, authorization })
+        Ok(Outgoing { method, url, body, part: None, authorization })
     }
 }
 
@@ -148,7 +211,39 @@ fn delay(first: Duration, max: Duration, failures: u32, chance: u32) -> Duration
 #[derive(Default)]
 struct Waits {
     server: Option<(Instant, u32)>,
-    single: HashMap<ConsultationId, (Instant, u32)>,
+    single: HashMap<ConsultationId, Single>,
+    /// Submissions that were stored.
+    stored: u64,
+}
+
+/// How one submission fails.
+struct Single {
+    at: Instant,
+    /// Failures that were its own: others were stored since the one before.
+    own: u32,
+    /// What was stored when it failed last.
+    stored: u64,
+}
+
+impl Waits {
+    /// It failed, and is tried again after the others; by its own fault, as far as can be known, only where others are
+    /// stored. Returns its own failures.
+    fn failed(&mut self, id: ConsultationId, is_its_own: bool, pause: impl Fn(u32) -> Duration) -> (u32, Duration) {
+        let stored = self.stored;
+        let before = self.single.get(&id);
+        let is_its_own = is_its_own || before.is_some_and(|before| stored > before.stored);
+        let own = before.map_or(0, |before| before.own).saturating_add(u32::from(is_its_own));
+        let pause = if own == 0 { Duration::ZERO } else { pause(own) };
+        self.single.insert(id, Single { at: Instant::now() + pause, own, stored });
+        (own, pause)
+    }
+
+    /// When it may be tried, and when it was to be tried before others that were not tried yet.
+    fn order(&self, id: ConsultationId, now: Instant) -> (Instant, Option<Instant>) {
+        let own = self.single.get(&id).map(|single| single.at);
+        let server = self.server.map_or(now, |(at, _)| at);
+        (own.unwrap_or(now).max(server).max(now), own)
+    }
 }
 
 /// Sends what waits, for as long as the program runs. `wake` is notified when something was queued; `failed` is called
@@ -156,25 +251,22 @@ struct Waits {
 pub async fn run<T: Transport>(uploader: Uploader<T>, store: Arc<Mutex<Store>>, wake: Arc<Notify>, failed: impl Fn()) {
     take(&store).set_server(&uploader.settings.base_url);
     let mut waits = Waits::default();
-    let mut rotated_at = Instant::now();
     loop {
-        if rotated_at.elapsed() >= ROTATE_EVERY {
-            rotated_at = Instant::now();
-            let _ = take(&store).rotate_if_due();
-        }
         if take(&store).has_failed() {
             failed();
         }
         let now = Instant::now();
         let waiting = take(&store).waiting();
         waits.single.retain(|id, _| waiting.contains(id));
-        let server_at = waits.server.map_or(now, |(at, _)| at);
-        let at = |id: &ConsultationId| waits.single.get(id).map_or(now, |(at, _)| *at).max(server_at);
-        let next = waiting.into_iter().map(|id| (at(&id), id)).min_by_key(|(at, _)| *at);
-        match next {
+        if !waits.single.values().any(|single| single.own >= FAILURES_TO_TELL) {
+            take(&store).set_fault(FaultCode::NotTaken, None);
+        }
+        // Oldest first, and who failed after all others.
+        let next = waiting.into_iter().map(|id| (waits.order(id, now), id)).min_by_key(|(order, _)| *order);
+        match next.map(|((at, _), id)| (at, id)) {
             Some((at, id)) if at <= now => attempt(&uploader, &store, id, &mut waits).await,
-            Some((at, _)) => wait(&wake, at.duration_since(now).min(ROTATE_EVERY)).await,
-            None => wait(&wake, ROTATE_EVERY).await,
+            Some((at, _)) => wait(&wake, at.duration_since(now).min(LOOK_EVERY)).await,
+            None => wait(&wake, LOOK_EVERY).await,
         }
     }
 }
@@ -185,11 +277,12 @@ async fn wait(wake: &Notify, longest: Duration) {
 
 async fn attempt<T: Transport>(uploader: &Uploader<T>, store: &Mutex<Store>, id: ConsultationId, waits: &mut Waits) {
     let Upload { retry_first, retry_max, .. } = uploader.settings;
-    let before = take(store).answered(id);
+    let pause = |failures: u32| delay(retry_first, retry_max, failures, (uploader.chance)());
+    let before = (take(store).answered(id), uploader.grown.load(Ordering::Relaxed));
     let sent = uploader.send(store, id).await;
     let mut store = take(store);
-    let advanced = store.answered(id) > before;
-    if !matches!(sent, Err(Trouble::Server { .. })) {
+    let advanced = store.answered(id) > before.0 || uploader.grown.load(Ordering::Relaxed) > before.1;
+    if !matches!(sent, Err(Trouble::Server { .. } | Trouble::Place(_))) {
         waits.server = None;
         store.set_fault(FaultCode::ServerUnreachable, None);
         store.set_fault(FaultCode::ServerRefusesAccess, None);
@@ -197,27 +290,48 @@ async fn attempt<T: Transport>(uploader: &Uploader<T>, store: &Mutex<Store>, id:
     let outcome = match sent {
         Ok(receipt) => {
             info!("consultation {id} is stored at the server as {}", receipt.resource);
-            store.prove(receipt)
+            waits.stored += 1;
+            let proved = store.prove(receipt);
+            if proved.is_err() {
+                // A full disk: the server is asked again, and not at once.
+                waits.failed(id, true, pause);
+            }
+            proved
         }
         Err(Trouble::Server { code, reason, retry_after }) => {
-            // A line that breaks but gets something through is used again soon.
-            let failures = waits.server.filter(|_| !advanced).map_or(1, |(_, failures)| failures.saturating_add(1));
-            let pause = delay(retry_first, retry_max, failures, (uploader.chance)())
-                .max(retry_after.unwrap_or_default().min(retry_max));
-            waits.server = Some((Instant::now() + pause, failures));
-            warn!("the server cannot be used, next attempt in {} ms: {reason}", pause.as_millis());
-            store.set_fault(code, Some(reason));
-            store.note_failure(id);
+            let reason = server_waits(waits, &pause, advanced, reason, retry_after.unwrap_or_default().min(retry_max));
+            store.set_fault(code, Some(reason.clone()));
+            tell(&mut store, id, waits.failed(id, false, pause).0, &reason);
             Ok(())
         }
+        Err(Trouble::Place(reason)) => {
+            let reason = server_waits(waits, &pause, advanced, reason, Duration::ZERO);
+            let (own, _) = waits.failed(id, false, pause);
+            if own > 0 {
+                warn!("consultation {id} is set aside: {reason}");
+                waits.server = None;
+                store.note_failure(id);
+                store.set_aside(id, &reason)
+            } else {
+                store.set_fault(FaultCode::ServerUnreachable, Some(reason.clone()));
+                tell(&mut store, id, 0, &reason);
+                Ok(())
+            }
+        }
         Err(Trouble::Later(reason)) => {
-            let failures = waits.single.get(&id).map_or(1, |(_, failures)| failures.saturating_add(1));
-            let pause = delay(retry_first, retry_max, failures, (uploader.chance)());
-            waits.single.insert(id, (Instant::now() + pause, failures));
+            let (own, pause) = waits.failed(id, true, pause);
             warn!("consultation {id} is tried again in {} ms: {reason}", pause.as_millis());
-            // From the first file on: the server may have lost what it had answered.
-            store.note_answered(id, 0);
-            store.note_failure(id);
+            tell(&mut store, id, own, &reason);
+            Ok(())
+        }
+        Err(Trouble::NotFound(reason)) => {
+            let (own, pause) = waits.failed(id, true, pause);
+            warn!("consultation {id} is tried again in {} ms: {reason}", pause.as_millis());
+            if own > NOT_FOUND_MAX {
+                // From the first file on: the server has lost what it had answered.
+                store.note_answered(id, 0);
+            }
+            tell(&mut store, id, own, &reason);
             Ok(())
         }
         Err(Trouble::Refused(reason)) => {
@@ -228,6 +342,31 @@ async fn attempt<T: Transport>(uploader: &Uploader<T>, store: &Mutex<Store>, id:
     };
     if let Err(refused) = outcome {
         warn!("{refused}");
+    }
+}
+
+/// Everything waits for the server.
+fn server_waits(
+    waits: &mut Waits,
+    pause: &impl Fn(u32) -> Duration,
+    advanced: bool,
+    reason: String,
+    at_least: Duration,
+) -> String {
+    // A line that breaks but gets something through is used again soon.
+    let failures = waits.server.filter(|_| !advanced).map_or(1, |(_, failures)| failures.saturating_add(1));
+    let pause = pause(failures).max(at_least);
+    waits.server = Some((Instant::now() + pause, failures));
+    warn!("the server cannot be used, next attempt in {} ms: {reason}", pause.as_millis());
+    reason
+}
+
+/// Counts a failed attempt, and tells a technician of one that fails again and again while others are stored.
+fn tell(store: &mut Store, id: ConsultationId, own: u32, reason: &str) {
+    store.note_failure(id);
+    if own >= FAILURES_TO_TELL {
+        let detail = format!("consultation {id} was tried {own} times while others were stored, and goes on: {reason}");
+        store.set_fault(FaultCode::NotTaken, Some(detail));
     }
 }
 

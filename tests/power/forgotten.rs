@@ -6,6 +6,7 @@ use crate::drive::{self, Drive, Mounted};
 use crate::shared::{Folder, bundle, holds, root_key};
 use outbox::frame::{Parsed, Seal};
 use outbox::keys::{DataKey, KeyFile, Keyring, Part};
+use outbox::parked;
 use outbox::queue::Sending;
 use outbox::store::Store;
 use outbox::wire::UploadOf;
@@ -75,12 +76,14 @@ fn places<'a>(disk: &'a [u8], magic: &'a [u8]) -> impl Iterator<Item = usize> + 
 }
 
 /// Every data key of a patient that a disk gives away.
-fn keys_on(disk: &[u8], folder: &Folder, patient: &Patient) -> Vec<DataKey> {
+fn keys_on(disk: &[u8], folder: &Folder, patient: &Patient, secret: &[u8]) -> Vec<DataKey> {
     let mut found = Vec::new();
     let epochs: BTreeSet<&[u8]> =
         places(disk, b"TCEPOCH1").filter_map(|at| disk.get(at..at + EPOCH_FILE_BYTES)).collect();
     let wrapped: BTreeSet<&[u8]> =
         places(disk, b"TCDATAK1").filter_map(|at| disk.get(at..at + KEY_FILE_BYTES)).collect();
+    let sealed: BTreeSet<&[u8]> =
+        places(disk, parked::MAGIC).filter_map(|at| disk.get(at..at + parked::SEALED_BYTES)).collect();
     let dir = folder.0.join("carved");
     for epoch in epochs {
         // Its number is authenticated and is not in it.
@@ -92,6 +95,12 @@ fn keys_on(disk: &[u8], folder: &Folder, patient: &Patient) -> Vec<DataKey> {
             for wrapped in &wrapped {
                 let path = dir.join("key");
                 std::fs::write(&path, wrapped).unwrap();
+                let lock = KeyFile { path: path.clone(), consultation: patient.id, part: Part::Parked };
+                if let Ok(lock) = ring.load(&lock) {
+                    // The patient's secret in hand too.
+                    let open = |sealed: &&[u8]| parked::open_sealed(sealed, &root_key(), &lock, secret, patient.id);
+                    found.extend(sealed.iter().filter_map(open));
+                }
                 for part in [Part::Journal, Part::Submission] {
                     found.extend(ring.load(&KeyFile { path: path.clone(), consultation: patient.id, part }).ok());
                 }
@@ -103,9 +112,17 @@ fn keys_on(disk: &[u8], folder: &Folder, patient: &Patient) -> Vec<DataKey> {
 
 /// Whether a disk gives away a patient's record, and picture or bundle.
 fn told(disk: &[u8], folder: &Folder, patient: &Patient) -> (bool, bool) {
+    told_with(disk, folder, patient, SECRET)
+}
+
+fn told_without_secret(disk: &[u8], folder: &Folder, patient: &Patient) -> (bool, bool) {
+    told_with(disk, folder, patient, b"another secret")
+}
+
+fn told_with(disk: &[u8], folder: &Folder, patient: &Patient, secret: &[u8]) -> (bool, bool) {
     assert!(!holds(disk, patient.name.as_bytes()), "{} is on the disk unsealed", patient.name);
     let (mut record, mut picture) = (false, false);
-    for key in keys_on(disk, folder, patient) {
+    for key in keys_on(disk, folder, patient, secret) {
         let seal = Seal::new(&key, patient.id);
         for at in places(disk, &outbox::frame::MAGIC) {
             let length = disk.len().min(at + 64 * 1024);
@@ -148,7 +165,8 @@ fn no_byte_of_a_forgotten_patient_can_be_read_from_the_disk_with_the_root_key_in
     store.discard(discarded.id).unwrap();
     let back = receive(&mut store, "MOREAU-Jean-1961");
     leave(&mut store, &back);
-    let (record, picture) = told(&on_drive(), &folder, &back);
+    assert_eq!(told(&on_drive(), &folder, &back), (true, true), "parked, with the secret and the key in hand");
+    let (record, picture) = told_without_secret(&on_drive(), &folder, &back);
     assert!(!record && picture, "parked: without the secret there is only what is held");
     assert_eq!(store.reopen(SECRET, LIMIT - 1), Ok(back.id));
     assert_eq!(told(&on_drive(), &folder, &back), (true, true), "in the cabin again");

@@ -603,6 +603,8 @@ impl Transport for Network {
                 Method::Get => "GET",
                 Method::Post => "POST",
                 Method::Put => "PUT",
+                Method::Head => "HEAD",
+                Method::Patch => "PATCH",
             };
             let path = outgoing.url.trim_start_matches("http://server");
             let body = outgoing.body.map(|(_, body)| body).unwrap_or_default();
@@ -615,7 +617,8 @@ impl Transport for Network {
         let broken = |reason: String| Trouble::Server { code: FaultCode::ServerUnreachable, reason, retry_after: None };
         match tokio::time::timeout(Duration::from_secs(5), exchange).await {
             Ok(Ok((status, body))) => {
-                Ok(Answer { status, etag: String::new(), retry_after: None, body: Zeroizing::new(body) })
+                let (etag, body) = (String::new(), Zeroizing::new(body));
+                Ok(Answer { status, etag, retry_after: None, upload_offset: None, body })
             }
             Ok(Err(error)) => Err(broken(error.to_string())),
             Err(_) => Err(broken("no answer".into())),

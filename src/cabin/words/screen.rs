@@ -115,7 +115,7 @@ pub fn screen_trouble(code: outbox::FaultCode) -> ui::RecordTrouble {
         outbox::FaultCode::SyncFailed => ui::RecordTrouble::DiskFailed,
         outbox::FaultCode::ServerUnreachable => ui::RecordTrouble::ServerUnreachable,
         outbox::FaultCode::ServerRefusesAccess => ui::RecordTrouble::ServerRefuses,
-        outbox::FaultCode::SetAside => ui::RecordTrouble::SetAside,
+        outbox::FaultCode::SetAside | outbox::FaultCode::NotTaken => ui::RecordTrouble::SetAside,
         outbox::FaultCode::IndexRebuilt => ui::RecordTrouble::IndexRebuilt,
         outbox::FaultCode::Damaged => ui::RecordTrouble::Damaged,
         outbox::FaultCode::NoServer => ui::RecordTrouble::NoServer,

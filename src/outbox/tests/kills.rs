@@ -88,6 +88,7 @@ fn kills_of_cabin_and_outbox_lose_nothing_and_send_nothing_twice() {
     let mut expected = Vec::new();
     for (id, consultation) in &ledger.0 {
         expected.push(format!("Encounter {id}"));
+        expected.push(format!("Binary {id}"));
         expected.extend((0..consultation.kept).map(|seq| format!("Observation {id}-{seq}")));
     }
     let lost: Vec<_> = expected.iter().filter(|name| !found.contains_key(*name)).collect();

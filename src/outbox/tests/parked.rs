@@ -205,3 +205,55 @@ fn the_cabin_parks_and_opens_again_through_the_program_and_the_limit_sends() {
     assert_eq!(client.status().unwrap().parked, 0);
     assert!(daemon.terminate().success());
 }
+
+/// Bends a byte of the first record of an open journal.
+fn damage_the_first_record(folder: &Folder, id: ConsultationId) {
+    let log = folder.data().join("journal").join(id.to_string()).join("log");
+    let mut bytes = std::fs::read(&log).unwrap();
+    let first = bytes.windows(outbox::frame::MAGIC.len()).position(|window| window == outbox::frame::MAGIC).unwrap();
+    bytes[first + 60] ^= 1;
+    std::fs::write(&log, bytes).unwrap();
+}
+
+#[test]
+fn who_comes_back_to_a_journal_that_is_damaged_meanwhile_loses_nothing_of_what_was_held() {
+    let folder = Folder::new();
+    let mut store = open(&folder);
+    let (id, _, bundle) = parked(&mut store, SECRET);
+    assert_eq!(store.reopen(SECRET, NOW), Ok(id));
+    drop(store);
+    damage_the_first_record(&folder, id);
+    let store = open(&folder);
+    assert_eq!((store.status().open, store.waiting()), (None, vec![id]), "what was held is sent");
+    assert_eq!(store.bundle(id, &store.plan(id).unwrap()).unwrap().as_slice(), bundle);
+    assert!(folder.data().join("journal-aside").join(id.to_string()).join("key").exists());
+    assert!(store.status().faults.iter().any(|fault| fault.code == FaultCode::Damaged));
+}
+
+#[test]
+fn a_damaged_journal_is_kept_for_a_technician_whatever_the_cabin_does_with_it() {
+    for submits in [false, true] {
+        let folder = Folder::new();
+        let mut store = open(&folder);
+        let id = ConsultationId::random();
+        store.begin(id).unwrap();
+        for seq in 0..3 {
+            append(&mut store, id, seq);
+        }
+        drop(store);
+        damage_the_first_record(&folder, id);
+        let mut store = open(&folder);
+        assert_eq!(store.status().open, Some(id));
+        if submits {
+            let bundle = bundle(&id.to_string(), SAID);
+            let sending = Sending { uploads: vec![], bundle: Zeroizing::new(bundle), proof: "Encounter?x".into() };
+            store.submit(id, &sending).unwrap();
+        } else {
+            store.discard(id).unwrap();
+        }
+        assert_eq!((store.status().open, store.waiting().len()), (None, usize::from(submits)));
+        let aside = folder.data().join("journal-aside").join(id.to_string());
+        assert!(aside.join("key").exists() && aside.join("log.damaged-0").exists(), "submits: {submits}");
+        store.begin(ConsultationId::random()).unwrap();
+    }
+}

@@ -467,3 +467,51 @@ fn addresses_that_would_leave_the_server_are_refused() {
     with_system.proof = "Encounter?identifier=urn:ietf:rfc:3986|urn:uuid:1".into();
     store.submit(id, &with_system).unwrap();
 }
+
+#[test]
+fn with_many_waiting_an_epoch_ends_in_a_day_a_few_keys_at_a_time_over_restarts_too() {
+    let folder = Folder::new();
+    let mut store = open(&folder);
+    let ids: Vec<_> = (0..40)
+        .map(|_| {
+            let (id, file) = consultation(&mut store);
+            store.submit(id, &sending(id, file)).unwrap();
+            id
+        })
+        .collect();
+    store.prove(receipt(ids[0])).unwrap();
+    let epochs = || {
+        let names = std::fs::read_dir(folder.data().join("keys")).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let before = epochs();
+    assert_eq!(store.rotate_some(), Ok(false), "its day is not over");
+    assert_eq!((epochs(), before.len()), (before.clone(), 1));
+    // A night and a day later, the cabin having been off.
+    drop(store);
+    let path = folder.data().join("keys").join(&before[0]);
+    let yesterday = std::time::SystemTime::now() - std::time::Duration::from_secs(25 * 3600);
+    std::fs::File::open(&path).unwrap().set_modified(yesterday).unwrap();
+    let mut store = open(&folder);
+    assert_eq!(store.rotate_some(), Ok(true));
+    assert_eq!(epochs().len(), 2, "some keys are the old one's still");
+    // The power goes in the middle of it.
+    drop(store);
+    let mut store = open(&folder);
+    let mut steps = 1;
+    while store.rotate_some().unwrap() {
+        steps += 1;
+    }
+    assert!(steps >= 2, "39 keys at once");
+    let after = epochs();
+    assert!(after.len() == 1 && after != before, "{before:?} and then {after:?}");
+    assert_eq!(store.rotate_some(), Ok(false));
+    drop(store);
+    let store = open(&folder);
+    for id in &ids[1..] {
+        assert!(store.plan(*id).is_ok(), "{id}");
+    }
+    assert!(store.plan(ids[0]).is_err());
+}

@@ -205,3 +205,95 @@ fn an_accepted_bundle_that_the_search_does_not_find_is_not_destroyed() {
     assert_eq!(store.bundle(id, &plan).unwrap().as_slice(), bundle("one", PATIENT));
     assert_eq!(encounters(&peer), ["one"], "sent again and again, stored once");
 }
+
+#[test]
+fn one_that_the_server_breaks_off_every_time_holds_nothing_up_and_is_told() {
+    let (folder, peer) = (Folder::new(), Peer::start());
+    peer.state().breaks = Some("first".into());
+    let _daemon = Daemon::start(&folder, &peer.upload());
+    let client = Client::new(socket(&folder));
+    send(&client, "first");
+    let told = || client.status().unwrap().faults.iter().any(|fault| fault.code == FaultCode::NotTaken);
+    let attempts = || peer.state().asked.iter().filter(|asked| asked.starts_with("POST")).count();
+    let mut names = vec!["first".to_owned()];
+    while !told() {
+        assert!(names.len() < 50, "it failed beside {} that were stored, and nobody is told", names.len());
+        let name = format!("visit-{:02}", names.len());
+        send(&client, &name);
+        names.push(name);
+        until("the others to be stored", || encounters(&peer) == names[1..]);
+        let before = attempts();
+        until("another attempt", || attempts() > before);
+    }
+    assert_eq!((client.status().unwrap().waiting, client.status().unwrap().set_aside), (1, 0));
+    peer.state().breaks = None;
+    drained(&client);
+    names.sort();
+    assert_eq!(encounters(&peer), names);
+    until("no fault", || client.status().unwrap().faults.is_empty());
+}
+
+#[test]
+fn where_the_place_is_gone_everything_waits_and_nothing_is_set_aside() {
+    let (folder, peer) = (Folder::new(), Peer::start());
+    let gone = peer.upload().replace("/fhir", "/gone");
+    let daemon = Daemon::start(&folder, &gone);
+    let client = Client::new(socket(&folder));
+    for name in ["one", "two"] {
+        send(&client, name);
+    }
+    let asked = |count| move |state: &State| state.asked.len() >= count;
+    until("attempts", || asked(6)(&peer.state()));
+    let status = client.status().unwrap();
+    assert_eq!((status.waiting, status.set_aside), (2, 0));
+    let fault = &status.faults[0];
+    assert!(fault.code == FaultCode::ServerUnreachable && fault.detail.contains("check `base_url`"), "{fault:?}");
+    assert!(daemon.terminate().success());
+    let _daemon = Daemon::start(&folder, &peer.upload());
+    drained(&client);
+    assert_eq!(encounters(&peer), ["one", "two"]);
+}
+
+#[test]
+fn what_one_server_refused_is_offered_to_the_next() {
+    let (folder, first, next) = (Folder::new(), Peer::start(), Peer::start());
+    first.state().poison = Some("one".into());
+    let daemon = Daemon::start(&folder, &first.upload());
+    let client = Client::new(socket(&folder));
+    send(&client, "one");
+    until("it to be set aside", || client.status().unwrap().set_aside == 1);
+    assert!(daemon.terminate().success());
+    // The same server again: it stays aside.
+    let daemon = Daemon::start(&folder, &first.upload());
+    assert_eq!(client.status().unwrap().set_aside, 1);
+    assert!(daemon.terminate().success());
+    let _daemon = Daemon::start(&folder, &next.upload());
+    until("the next server to have it", || encounters(&next) == ["one"]);
+    drained(&client);
+    assert_eq!(client.status().unwrap().set_aside, 0);
+}
+
+#[test]
+fn a_large_file_gets_through_a_line_that_breaks_where_the_server_takes_parts() {
+    const LARGE: usize = 3_000_001;
+    let (folder, peer) = (Folder::new(), Peer::start());
+    peer.state().takes_parts = true;
+    peer.state().longest_body = Some(300_000);
+    // Each second answer is lost too: what a part added is asked for, and not sent twice.
+    peer.state().cut_every_second = true;
+    let daemon = Daemon::start(&folder, &peer.upload());
+    let client = Client::new(socket(&folder));
+    let content: Vec<u8> = (0..LARGE).map(|at| (at * 7 + at / 1000) as u8).collect();
+    client.begin().unwrap();
+    let ecg = client.put_blob("ecg", "application/fhir+json", &content).unwrap();
+    let upload =
+        Upload { path: "Binary/ecg".into(), content_type: "application/fhir+json".into(), body: Body::Blob(ecg) };
+    client.submit(submission("one", PATIENT, vec![upload])).unwrap();
+    until("a part", || peer.state().asked.iter().any(|asked| asked.starts_with("PATCH")));
+    daemon.kill();
+    let _daemon = Daemon::start(&folder, &peer.upload());
+    drained(&client);
+    assert_eq!(encounters(&peer), ["one"]);
+    assert!(peer.state().files["Binary/ecg"] == content, "another file arrived");
+    assert!(peer.state().asked.iter().all(|asked| !asked.starts_with("PUT")));
+}

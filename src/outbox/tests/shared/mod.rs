@@ -199,6 +199,12 @@ pub struct State {
     pub statuses: Vec<u16>,
     /// A bundle that contains this is refused.
     pub poison: Option<String>,
+    /// A bundle that contains this breaks the connection, and is not stored.
+    pub breaks: Option<String>,
+    /// A longer body breaks the connection, bytes.
+    pub longest_body: Option<usize>,
+    /// It takes files in parts.
+    pub takes_parts: bool,
     answers: u64,
 }
 
@@ -239,7 +245,7 @@ fn answer(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let mut words = first.split_whitespace();
     let (Some(method), Some(path)) = (words.next(), words.next()) else { return Ok(()) };
     let mut length = 0;
-    let mut token = None;
+    let (mut token, mut offset, mut is_last) = (None, None, false);
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
@@ -251,23 +257,43 @@ fn answer(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.trim().parse().unwrap_or(0),
             "authorization" => token = Some(value.trim().to_owned()),
+            "upload-offset" => offset = value.trim().parse::<usize>().ok(),
+            "upload-complete" => is_last = value.trim() == "?1",
             _ => {}
         }
     }
+    let longest = state.lock().unwrap().longest_body.unwrap_or(usize::MAX);
     let mut body = vec![0; length];
+    if length > longest {
+        reader.read_exact(&mut body[..longest])?;
+        state.lock().unwrap().asked.push(format!("{method} {path} broken"));
+        return Ok(());
+    }
     reader.read_exact(&mut body)?;
     let mut state = state.lock().unwrap();
     state.asked.push(format!("{method} {path}"));
     state.tokens.extend(token);
-    let (status, reply) = state.handle(method, path, body);
+    if method == "POST" && state.breaks.as_ref().is_some_and(|breaks| holds(&body, breaks.as_bytes())) {
+        return Ok(());
+    }
+    let mut known = String::new();
+    let (status, reply) = match (method, offset) {
+        ("HEAD", _) | ("PATCH", Some(_)) if state.takes_parts => {
+            let (status, there) = state.part(path, offset, is_last, &body);
+            known = format!("Upload-Offset: {there}\r\n");
+            (status, json!({}))
+        }
+        _ => state.handle(method, path, body),
+    };
     if state.cut() {
         return Ok(());
     }
     drop(state);
     let reply = reply.to_string();
+    let reply = if method == "HEAD" { "" } else { &reply };
     write!(
         reader.get_mut(),
-        "HTTP/1.1 {status} X\r\nContent-Type: application/fhir+json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{reply}",
+        "HTTP/1.1 {status} X\r\nContent-Type: application/fhir+json\r\n{known}Content-Length: {}\r\nConnection: close\r\n\r\n{reply}",
         reply.len()
     )
 }
@@ -277,6 +303,24 @@ impl State {
     pub fn cut(&mut self) -> bool {
         self.answers += 1;
         self.cut_every_second && self.answers.is_multiple_of(2)
+    }
+
+    /// What there is of a file, and the next part of it.
+    fn part(&mut self, path: &str, offset: Option<usize>, is_last: bool, body: &[u8]) -> (u16, usize) {
+        let name = path.trim_start_matches("/fhir/").to_owned();
+        let partial = format!("{name} in parts");
+        let there = self.files.get(&partial).or(self.files.get(&name)).map_or(0, Vec::len);
+        match offset {
+            None => (204, there),
+            Some(offset) if offset != there => (409, there),
+            Some(_) => {
+                let mut file = self.files.remove(&partial).unwrap_or_default();
+                file.extend_from_slice(body);
+                let there = file.len();
+                self.files.insert(if is_last { name } else { partial }, file);
+                (if is_last { 201 } else { 204 }, there)
+            }
+        }
     }
 
     pub fn handle(&mut self, method: &str, path: &str, body: Vec<u8>) -> (u16, Value) {
