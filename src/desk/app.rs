@@ -19,6 +19,7 @@ use crate::cabins::Cabins;
 use crate::config::Config;
 use crate::door::{Door, DoorError};
 use crate::fhir::call_backs::{self, Step};
+use crate::fhir::parts::Parts;
 use crate::fhir::store::Store;
 use crate::fhir::{self, Records, second_opinions};
 use crate::hall::Hall;
@@ -49,6 +50,8 @@ pub struct App {
     pub badges: Badges,
     /// The FHIR store, or the server to which it passes on.
     pub records: Records,
+    /// Files of records that come in parts.
+    pub parts: Parts,
     /// Patients' papers, sealed.
     pub papers: Papers,
     /// The OpenID Connect issuer, when configured.
@@ -130,6 +133,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         }
     }
     let records = Records::open(&config).map_err(folder)?;
+    let parts = Parts::open(&data).map_err(folder)?;
     let papers = Papers::open(&data).map_err(folder)?;
     if let Records::Embedded(store) = &records {
         let (lines, more) = call_backs::lines(fhir::lock(store).open_tasks());
@@ -143,6 +147,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         hall,
         badges: Badges::new(inactivity, origins[0].starts_with("https://")),
         records,
+        parts,
         papers,
         issuer,
         stopping: watch::Sender::new(false),

@@ -2,6 +2,7 @@
 
 pub mod call_backs;
 pub mod log;
+pub mod parts;
 pub mod second_opinions;
 pub mod store;
 pub mod transaction;
@@ -336,6 +337,9 @@ async fn of_id(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    if kind == "Binary" && (method == Method::HEAD || method == Method::PATCH) {
+        return parts::answer(app, id, method, uri, headers, body).await;
+    }
     let if_match = headers.get(IF_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let asked = method.clone();
     serve(app, method, uri, headers, body, move |store, owner, resource| match (asked, resource) {

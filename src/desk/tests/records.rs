@@ -244,3 +244,51 @@ async fn where_the_sites_own_server_holds_the_records_its_requests_are_listed_an
     assert_eq!(task.lock().unwrap()["status"], "completed");
     desk.running.stop().await;
 }
+
+#[tokio::test]
+async fn a_file_in_parts_is_stored_once_whole_over_a_restart_and_read_back() {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+    let desk = TestDesk::start().await;
+    let (one, other) = (desk.enrol().await, desk.enrol().await);
+    let data = "QUJD".repeat(200_000);
+    let binary = json!({"resourceType": "Binary", "id": "ecg-1", "contentType": "text/csv", "data": data}).to_string();
+    let digest = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(&binary));
+    let digest = format!("sha-256=:{digest}:");
+    let url = |desk: &TestDesk| format!("{}/fhir/Binary/ecg-1", desk.running.origin);
+    let there = async |desk: &TestDesk, token: &str| {
+        let asked = desk.client.head(url(desk)).bearer_auth(token).header("repr-digest", &digest);
+        let reply = asked.send().await.unwrap();
+        assert_eq!(reply.status(), 204);
+        reply.headers()["upload-offset"].to_str().unwrap().parse::<usize>().unwrap()
+    };
+    let part = async |desk: &TestDesk, token: &str, from: usize, to: usize| {
+        let is_last = to == binary.len();
+        let asked = desk.client.patch(url(desk)).bearer_auth(token).header("upload-offset", from);
+        let asked = asked.header("upload-complete", if is_last { "?1" } else { "?0" });
+        let asked = if is_last { asked.header("repr-digest", &digest) } else { asked };
+        asked.body(binary[from..to].to_owned()).send().await.unwrap()
+    };
+    let token = one.upload_token.as_str();
+    assert_eq!(there(&desk, token).await, 0);
+    assert_eq!(part(&desk, token, 0, 300_000).await.status(), 204);
+    assert_eq!(there(&desk, token).await, 300_000);
+    assert_eq!(there(&desk, &other.upload_token).await, 0, "another cabin's");
+    assert_eq!(part(&desk, token, 0, 300_000).await.status(), 409, "what is here already");
+    assert_eq!(desk.client.head(url(&desk)).send().await.unwrap().status(), 401);
+    let desk = desk.restart().await;
+    assert_eq!(there(&desk, token).await, 300_000);
+    assert_eq!(part(&desk, token, 300_000, 600_000).await.status(), 204);
+    assert_eq!(part(&desk, token, 600_000, binary.len()).await.status(), 201);
+    // Its answer was lost: nothing is sent again.
+    assert_eq!(there(&desk, token).await, binary.len());
+    let stored: Value = desk.client.get(url(&desk)).bearer_auth(token).send().await.unwrap().json().await.unwrap();
+    assert_eq!((stored["data"].as_str(), &stored["meta"]["versionId"]), (Some(data.as_str()), &json!("1")));
+    // Bad parts are told apart.
+    let bad = desk.client.patch(url(&desk)).bearer_auth(token).body("x").send().await.unwrap();
+    assert_eq!(bad.status(), 400);
+    let bad = desk.client.patch(url(&desk)).bearer_auth(token).header("upload-offset", "0");
+    let bad = bad.header("upload-complete", "?1").body("x").send().await.unwrap();
+    assert_eq!(bad.status(), 400, "the last part without the hash of the whole");
+    desk.running.stop().await;
+}
