@@ -5,12 +5,12 @@
 use crate::estimator::{Estimate, Estimator, Fate, SILENCE};
 use crate::lock;
 use crate::pieces::{Encoding, begins_key_frame};
-use rtc::interceptor::{Attribute, BandwidthEstimator, Interceptor, Packet, PacketReport, StreamInfo, TaggedPacket};
+use crate::watched::Watch;
+use rtc::interceptor::{Attribute, BandwidthEstimator, Packet, PacketReport, TaggedPacket};
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
-use rtc::sansio::Protocol;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -56,46 +56,17 @@ impl SpokenOf {
 #[derive(Default)]
 pub(crate) struct Reports {
     pub(crate) spoken_of: SpokenOf,
-    incoming: VecDeque<TaggedPacket>,
-    outgoing: VecDeque<TaggedPacket>,
 }
 
-impl Protocol<TaggedPacket, TaggedPacket, ()> for Reports {
-    type Rout = TaggedPacket;
-    type Wout = TaggedPacket;
-    type Eout = ();
-    type Error = rtc::shared::error::Error;
-    type Time = Instant;
-
-    fn handle_read(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
+impl Watch for Reports {
+    fn comes(&mut self, message: &mut TaggedPacket) -> bool {
         if let Packet::Rtcp(packets) = &message.message.packet {
             for report in packets.iter().filter_map(|packet| packet.as_any().downcast_ref::<TransportLayerCc>()) {
                 self.spoken_of.add(report.base_sequence_number, report.packet_status_count);
             }
         }
-        self.incoming.push_back(message);
-        Ok(())
+        true
     }
-
-    fn poll_read(&mut self) -> Option<Self::Rout> {
-        self.incoming.pop_front()
-    }
-
-    fn handle_write(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
-        self.outgoing.push_back(message);
-        Ok(())
-    }
-
-    fn poll_write(&mut self) -> Option<Self::Wout> {
-        self.outgoing.pop_front()
-    }
-}
-
-impl Interceptor for Reports {
-    fn bind_local_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
-    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
 }
 
 /// The estimator, fed by the library's transport-wide feedback.
@@ -172,8 +143,6 @@ pub(crate) struct Retransmissions {
     /// What may be sent again, in bits, and when it was last counted.
     allowed: f64,
     counted_at: Option<Instant>,
-    incoming: VecDeque<TaggedPacket>,
-    outgoing: VecDeque<TaggedPacket>,
 }
 
 impl Retransmissions {
@@ -192,8 +161,6 @@ impl Retransmissions {
             answered: HashMap::new(),
             allowed: 0.0,
             counted_at: None,
-            incoming: VecDeque::new(),
-            outgoing: VecDeque::new(),
         }
     }
 
@@ -232,14 +199,8 @@ impl Retransmissions {
     }
 }
 
-impl Protocol<TaggedPacket, TaggedPacket, ()> for Retransmissions {
-    type Rout = TaggedPacket;
-    type Wout = TaggedPacket;
-    type Eout = ();
-    type Error = rtc::shared::error::Error;
-    type Time = Instant;
-
-    fn handle_read(&mut self, mut message: TaggedPacket) -> Result<(), Self::Error> {
+impl Watch for Retransmissions {
+    fn comes(&mut self, message: &mut TaggedPacket) -> bool {
         let now = message.now;
         if let Packet::Rtcp(packets) = &mut message.message.packet {
             let is_request = |packet: &dyn std::any::Any| packet.is::<TransportLayerNack>();
@@ -257,19 +218,14 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Retransmissions {
                     }
                 }
                 if packets.is_empty() {
-                    return Ok(());
+                    return false;
                 }
             }
         }
-        self.incoming.push_back(message);
-        Ok(())
+        true
     }
 
-    fn poll_read(&mut self) -> Option<Self::Rout> {
-        self.incoming.pop_front()
-    }
-
-    fn handle_write(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
+    fn leaves(&mut self, message: &TaggedPacket) {
         if let Packet::Rtp(packet) = &message.message.packet {
             if message.message.has(&Attribute::Retransmission) {
                 let bytes = packet.payload.len() + 14 + BYTES_AROUND;
@@ -283,20 +239,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Retransmissions {
                 }
             }
         }
-        self.outgoing.push_back(message);
-        Ok(())
     }
-
-    fn poll_write(&mut self) -> Option<Self::Wout> {
-        self.outgoing.pop_front()
-    }
-}
-
-impl Interceptor for Retransmissions {
-    fn bind_local_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
-    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
 }
 
 /// Notices the far end's requests for a key frame. Incoming RTCP otherwise ends inside the library.
@@ -306,8 +249,6 @@ pub(crate) struct KeyFrameRequests {
     instrument: u32,
     pub(crate) asked: Arc<tokio::sync::Notify>,
     pub(crate) asked_of_instrument: Arc<tokio::sync::Notify>,
-    incoming: VecDeque<TaggedPacket>,
-    outgoing: VecDeque<TaggedPacket>,
 }
 
 impl KeyFrameRequests {
@@ -317,14 +258,8 @@ impl KeyFrameRequests {
     }
 }
 
-impl Protocol<TaggedPacket, TaggedPacket, ()> for KeyFrameRequests {
-    type Rout = TaggedPacket;
-    type Wout = TaggedPacket;
-    type Eout = ();
-    type Error = rtc::shared::error::Error;
-    type Time = Instant;
-
-    fn handle_read(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
+impl Watch for KeyFrameRequests {
+    fn comes(&mut self, message: &mut TaggedPacket) -> bool {
         if let Packet::Rtcp(packets) = &message.message.packet {
             for packet in packets {
                 let packet = packet.as_any();
@@ -338,29 +273,8 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for KeyFrameRequests {
                 if of == self.instrument { self.asked_of_instrument.notify_one() } else { self.asked.notify_one() }
             }
         }
-        self.incoming.push_back(message);
-        Ok(())
+        true
     }
-
-    fn poll_read(&mut self) -> Option<Self::Rout> {
-        self.incoming.pop_front()
-    }
-
-    fn handle_write(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
-        self.outgoing.push_back(message);
-        Ok(())
-    }
-
-    fn poll_write(&mut self) -> Option<Self::Wout> {
-        self.outgoing.pop_front()
-    }
-}
-
-impl Interceptor for KeyFrameRequests {
-    fn bind_local_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
-    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
 }
 
 #[cfg(test)]
@@ -440,7 +354,7 @@ mod tests {
             (packet.header.ssrc, packet.header.sequence_number) = (ssrc, number);
             let message = rtc::interceptor::AttributedPacket::new(Packet::Rtp(packet));
             let transport = rtc::shared::TransportContext::default();
-            asked.handle_write(TaggedPacket { now: start, transport, message }).expect("room");
+            asked.leaves(&TaggedPacket { now: start, transport, message });
         }
         assert_eq!(answered(&mut asked, start, &[65_500, 65_529, 65_533, 4]), [65_530, 65_533, 65_534, 4, 5]);
     }
@@ -465,7 +379,7 @@ mod tests {
                 let message =
                     rtc::interceptor::AttributedPacket::new(Packet::Rtp(packet)).with(Attribute::Retransmission);
                 let transport = rtc::shared::TransportContext::default();
-                asked.handle_write(TaggedPacket { now, transport, message }).expect("room");
+                asked.leaves(&TaggedPacket { now, transport, message });
             }
         }
         let bits_per_second = resent.load(Ordering::Relaxed) as f64 * 8.0 / 10.0;

@@ -78,6 +78,7 @@ mod studio;
 #[cfg(test)]
 #[allow(clippy::print_stdout, reason = "the seed of a random test is printed")]
 mod two_peers;
+mod watched;
 
 pub use capture::Places;
 pub use event::{CallError, CallEvent, Candidate, Fault, Part, Stats};

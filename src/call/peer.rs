@@ -7,6 +7,7 @@ use crate::pieces::Encoding;
 use crate::policy::{INSTRUMENT_SOUND_ON_THE_WIRE, Sound};
 use crate::progress::Sign;
 use crate::relay::{Detour, Relays, Transport, is_relay};
+use crate::watched::Watched;
 use crate::{AudioSource, CallError, Candidate, Fault, MESSAGE_BYTES_MAX, Settings, VideoSource, now};
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{
@@ -378,7 +379,7 @@ fn feedback(
         engine.register_header_extension(RTCRtpHeaderExtensionCapability { uri }, kind, None).map_err(refused)?;
     }
     let registry = Registry::new()
-        .with(Slot::from(500), reports)
+        .with(Slot::from(500), Watched::by(reports))
         .with(Slot::CongestionControl, CongestionControlBuilder::new(plug).build())
         .with(Slot::TwccSender, TwccSenderBuilder::new().build())
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build());
@@ -386,13 +387,13 @@ fn feedback(
     // times; what has not come by then comes too late to be shown, and each request takes room on the way back.
     let ask = NackGeneratorBuilder::new().with_interval(ASK_AGAIN_EVERY).with_max_nacks_per_packet(ASK_AGAIN_MAX);
     let registry = registry
-        .with(Slot::from(3_500), again)
+        .with(Slot::from(3_500), Watched::by(again))
         .with(Slot::NackResponder, NackResponderBuilder::new().build())
         .with(Slot::NackGenerator, ask.build());
     configure_simulcast_extension_headers(engine).map_err(refused)?;
     let registry = configure_rtcp_reports(registry);
     // Last of all, so that every other has seen the feedback before.
-    Ok(registry.with(Slot::from(20_000), requests))
+    Ok(registry.with(Slot::from(20_000), Watched::by(requests)))
 }
 
 fn track(
