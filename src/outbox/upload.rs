@@ -23,8 +23,8 @@ use zeroize::Zeroizing;
 const TOKEN_BYTES_MAX: u64 = 16 * 1024;
 /// Where nothing waits, or waits for long, the queue is looked at that often.
 const LOOK_EVERY: Duration = Duration::from_secs(24 * 3600);
-/// A longer file goes in parts, bytes: some seconds of a line of 1 Mbit/s.
-const PART_BYTES: usize = 256 * 1024;
+/// A longer file goes in parts, bytes: a second of a line of 1 Mbit/s.
+const PART_BYTES: usize = 128 * 1024;
 /// A submission that failed so often while others were stored needs a technician.
 const FAILURES_TO_TELL: u32 = 5;
 /// A submission that the server took and does not find is searched again, and sent again from so many failures on.

@@ -282,6 +282,16 @@ impl Site {
         Ok(!search_files(&[&self.folder().join("desk"), &log], &[Trace::of(text)?])?.is_empty())
     }
 
+    /// How many files the desk has stored that came in parts.
+    ///
+    /// # Errors
+    /// When its folder cannot be read.
+    pub fn files_in_parts(&self) -> Result<usize> {
+        let parts = fs::read_dir(self.folder().join("desk/data/fhir-parts"))?;
+        let names = parts.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+        Ok(names.iter().filter(|name| name.extension().is_some_and(|kind| kind == "done")).count())
+    }
+
     /// Writes the cabin's settings with one pharmacist and test pictures and sounds, and joins the desk.
     ///
     /// # Errors

@@ -108,6 +108,7 @@ fn an_electrocardiogram_reaches_the_page_without_a_lost_sample_and_ear_and_heart
     visit.window.find("Vos papiers")?;
     visit.patient_takes_leave()?;
     visit.outbox_is_drained()?;
+    ensure!(visit.site.files_in_parts()? > 0, "no file was large enough to go in parts");
 
     visit.step("all of it is in the record");
     let resources = visit.resources_at_the_desk()?;
