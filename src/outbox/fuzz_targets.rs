@@ -4,7 +4,7 @@ use crate::frame::{Header, Seal};
 use crate::keys::DataKey;
 use crate::record::{BlobId, ConsultationId};
 use crate::wire::{self, Reply, Request};
-use crate::{blob, log};
+use crate::{blob, export, log};
 use uuid::Uuid;
 
 const CONSULTATION: ConsultationId = ConsultationId(Uuid::from_u128(3));
@@ -38,6 +38,34 @@ pub fn sealed_file(data: &[u8]) {
     assert!(blob::open(data, &DataKey::fixed(), CONSULTATION, BlobId(Uuid::from_u128(4))).is_none());
 }
 
+/// What another operator opens: a file's bytes as they came, bytes sealed as a file, and bytes within an export, which
+/// anybody may seal.
+pub fn exported(data: &[u8]) {
+    // 32 bytes of 42.
+    let Ok(key) = export::OperatorKey::from_text("KioqKioqKioqKioqKioqKioqKioqKioqKioqKioqKio=") else {
+        unreachable!("a key is 32 bytes")
+    };
+    assert!(export::unseal(data, &key, std::io::sink()).is_err());
+    assert!(export::open(data, &key, |_| Ok(())).is_err());
+    let mut sealed = Vec::new();
+    assert!(export::seal(data, key.public(), &mut sealed).is_ok_and(|bytes| bytes == data.len() as u64));
+    let mut opened = Vec::new();
+    assert!(export::unseal(sealed.as_slice(), &key, &mut opened).is_ok() && opened == data);
+    if let Some(first) = data.first() {
+        let at = usize::from(*first) % sealed.len();
+        sealed[at] ^= 1;
+        assert!(export::unseal(sealed.as_slice(), &key, std::io::sink()).is_err());
+    }
+    if let Ok(bytes) = export::with_content(data, key.public()) {
+        let mut submissions = 0;
+        let count = export::open(bytes.as_slice(), &key, |_| {
+            submissions += 1;
+            Ok(())
+        });
+        assert!(count.is_err() || count.is_ok_and(|count| count == submissions));
+    }
+}
+
 /// The socket: a stream of messages, each of which is a request, or is refused.
 pub fn socket(data: &[u8]) {
     let mut stream = data;
@@ -66,7 +94,7 @@ mod tests {
             state ^= state << 17;
             state
         };
-        for _ in 0..3000 {
+        for round in 0..3000 {
             let mut data: Vec<u8> = (0..next() % 200).map(|_| next() as u8).collect();
             if next() % 2 == 0 {
                 // Half of them look like a message, so that the fields are reached.
@@ -79,6 +107,9 @@ mod tests {
             }
             super::log_frames(&data);
             super::sealed_file(&data);
+            if round % 10 == 0 {
+                super::exported(&data);
+            }
             super::socket(&data);
         }
     }
