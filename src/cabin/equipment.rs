@@ -6,8 +6,9 @@ use consult::site::DeviceClass;
 use consult::vitals::Measurement;
 use ui::{EquipmentRow, EquipmentState};
 
-use crate::devices::Devices;
+use crate::devices::{Devices, Health};
 use crate::instruments::Instruments;
+use crate::run_loop::FixtureHealth;
 use crate::words;
 
 /// Nobody waits longer for the whole check: every device is asked at the same time, and has 5 s.
@@ -89,6 +90,16 @@ pub fn report(compulsory: &[DeviceClass], devices: &Devices, instruments: &Instr
     });
     let absent = compulsory.iter().filter(|class| state(**class, devices, instruments) == EquipmentState::NotBound);
     bound.chain(seeing).chain(absent.map(|class| format!("ABSENT        {class:?}"))).collect()
+}
+
+/// What answers, in one line: the health check of a new release compares it with what answered before (image/health).
+pub fn answering(desk: bool, devices: &Devices, instruments: &Instruments, fixtures: &FixtureHealth) -> String {
+    let devices = devices.iter().map(|device| (device.port.as_str(), device.answers()));
+    let seeing = instruments.iter().map(|one| (crate::instruments::kind(one.setting.measurement), one.answers()));
+    let fixtures = fixtures.iter().map(|(key, health)| (key, *health == Health::Ready));
+    let all = std::iter::once(("desk", desk)).chain(devices).chain(seeing).chain(fixtures);
+    let names: Vec<&str> = all.filter(|(_, answers)| *answers).map(|(name, _)| name).collect();
+    format!("answers: {}", names.join(", "))
 }
 
 /// Everything that must be there, for the screen; `checking`: what is not known yet is being asked.

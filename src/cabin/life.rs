@@ -5,7 +5,7 @@
 //! after the next picture. Where drawing fails the loop ends, and the program with it; where the display never takes a
 //! picture the loop stands still: in neither case is anything said, and systemd starts the program anew.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -44,6 +44,21 @@ fn drawn(ready: &Cell<bool>) {
         say(systemd::READY);
     }
     say(systemd::ALIVE);
+}
+
+thread_local! {
+    static ANSWERS: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Says what answers, one line for people and for the health check of a release, when that has changed. Only on the
+/// screen's thread.
+pub fn answers(now: String) {
+    ANSWERS.with_borrow_mut(|last| {
+        if *last != now {
+            say(&format!("{}{now}", systemd::STATUS));
+            *last = now;
+        }
+    });
 }
 
 fn say(line: &str) {

@@ -49,14 +49,14 @@ use crate::physician_link::{PhysicianEvent, PhysicianLink};
 use crate::second_opinion::Opinions;
 use crate::settings::Settings;
 use crate::voice::Voice;
-use crate::{captures, cleaning, journal};
-use fixture_health::FixtureHealth;
+use crate::{captures, cleaning, equipment, journal, life};
 use keeping::{OWED_MAX, is_behind, is_obeyed_at_once};
 use recordings::{Content, Kept, Pending, Recordings};
 
 pub use binding::{BindingDraft, Trouble as BindingTroubleKind};
 pub use coming_back::ComingBack;
 pub use desk::DeskState;
+pub use fixture_health::FixtureHealth;
 pub use pharmacist::SignInDraft;
 pub use posting::{install, post, post_device, remove, with};
 pub use room::Room;
@@ -489,6 +489,7 @@ impl Cabin {
         if self.ticks % STATUS_TICKS == 1 {
             let outbox = self.outbox_watch.clone();
             self.runtime.spawn_blocking(move || post(Event::Outbox(outbox.status().ok())));
+            life::answers(equipment::answering(self.desk.up, &self.devices, &self.instruments, &self.fixture_health));
         }
     }
 

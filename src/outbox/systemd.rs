@@ -14,6 +14,8 @@ use std::time::Duration;
 pub const READY: &str = "READY=1";
 /// The program did it just now.
 pub const ALIVE: &str = "WATCHDOG=1";
+/// How the program is, in the words that follow: `systemctl status` shows them.
+pub const STATUS: &str = "STATUS=";
 /// The program ends because it was asked to.
 pub const STOPPING: &str = "STOPPING=1";
 
