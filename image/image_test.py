@@ -1,24 +1,30 @@
 """Starts the image that `image/make` left and tries what a cabin must do: `image/image_test.py FOLDER [PART]`.
 
-Runs in the tools tree (image/test), in a network of its own. Parts, in their order: boot, update, never_draws, panics,
-tampered, cut. Each says what it saw. All but `boot` start from the cabin as `boot` left it, installed and switched off, and
-need a second release beside the image: `image/make` twice, with RELEASE=1 and RELEASE=2.
+Runs in the tools tree (image/test), in a network of its own. Parts, in their order: boot, update, stick, never_draws, panics,
+hangs, loses, rots, tampered, cut. Each says what it saw. All but `boot` start from the cabin as `boot` left it, installed and
+switched off, and need a second release beside the image: `image/make` twice, with RELEASE=1 and RELEASE=2.
 """
 
 import functools
+import io
 import http.server
 import random
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+from PIL import Image, ImageChops
+
 sys.path.insert(0, str(Path(__file__).parent))
 from machine import FIRMWARE, Late, Machine, Restarted  # noqa: E402
 
+# "Ouvrir la cabine", on a display of 1280x800.
+OPEN_BUTTON = (197, 483)
 EXPOSURE_MAX = {"cabin.service": 1.7, "cabin-outbox.service": 1.2}
 
 
@@ -37,6 +43,34 @@ def boots_into_the_cabin(machine):
     failed = machine.ask("systemctl list-units --failed --no-legend --plain || true")
     assert not failed, f"units failed:\n{failed}\n" + machine.ask("journalctl -b -p warning --no-pager | tail -n 80", 120)
     say("no unit failed;", machine.ask("systemctl is-system-running"))
+
+
+def difference(one, other):
+    """Of two pictures, the share of points that nobody would call the same colour."""
+    if one.size != other.size:
+        return 1.0
+    furthest = functools.reduce(ImageChops.lighter, ImageChops.difference(one, other).split())
+    return sum(furthest.histogram()[33:]) / (one.size[0] * one.size[1])
+
+
+def seen(machine):
+    return Image.open(io.BytesIO(machine.picture(machine.folder / "seen.png").read_bytes())).convert("RGB")
+
+
+def shows_a_closed_cabin_that_hears_touch(machine):
+    """The picture is the one that a person looked at (expected_closed.png), and a finger on its button changes it."""
+    expected = Image.open(Path(__file__).parent / "expected_closed.png").convert("RGB")
+    until = time.monotonic() + 120
+    while (differs := difference(seen(machine), expected)) > 0.002:
+        assert time.monotonic() < until, f"{differs:.1%} of the picture is not as expected: {machine.folder}/seen.png"
+        time.sleep(2)
+    say(f"the closed cabin is shown, {differs:.2%} of it otherwise than expected")
+    began = time.monotonic()
+    machine.touch(*OPEN_BUTTON)
+    while difference(seen(machine), expected) < 0.02:
+        assert time.monotonic() < began + 60, "a finger on the button changed nothing"
+    machine.picture(machine.folder.parent / "boot_touched.png")
+    say(f"a finger on its button changes it within {time.monotonic() - began:.1f} s")
 
 
 def is_closed_against_change(machine):
@@ -63,8 +97,10 @@ def is_hardened_and_small(machine):
     total, available = (int(word) for word in machine.ask("sed -nE 's/^Mem(Total|Available): *([0-9]+).*/\\2/p' /proc/meminfo").split())
     say(f"memory used {(total - available) / 1024:.0f} MiB of {total / 1024:.0f}")
     listening = machine.ask("ss -Hlntu || true")
-    outside = [line for line in listening.splitlines() if not re.search(r"\s(127\.|\[::1\]|.*%lo)", line)]
-    say("what listens beyond this machine:", outside or "nothing")
+    # What asks for this machine's address is no door.
+    outside = [line for line in listening.splitlines() if not re.search(r"\s(127\.|\[::1\]|\S*%lo|\S+:(68|546)\s)", line)]
+    assert not outside, outside
+    say("nothing listens beyond this machine")
     rules = machine.ask("nft list ruleset")
     assert "hook input priority filter; policy drop" in rules, rules
     users = machine.ask("for unit in cabin cabin-outbox; do stat -c %U /proc/$(systemctl show -p MainPID --value $unit.service); done")
@@ -98,7 +134,7 @@ def installs(machine, seconds=1800):
     machine.ask("echo http://10.0.2.2/ >/var/lib/telecabine/releases")
     machine.ask("systemctl start --no-block cabin-update.service")
     try:
-        machine.until("! systemctl is-active -q cabin-update.service && sleep 5", seconds)
+        machine.until("! systemctl is-active cabin-update.service | grep -q activating && sleep 5", seconds)
         return machine.ask("journalctl -b -u cabin-update --no-pager -o cat | tail -n 20")
     except Restarted:
         return None
@@ -124,6 +160,33 @@ def updates_and_is_called_good(machine):
     say(machine.ask("/usr/lib/telecabine/cabinctl release"))
 
 
+def updates_from_a_stick(machine):
+    """Nobody types anything: a stick of that name is plugged in, and its release is installed and called good."""
+    stick = machine.folder / "stick.img"
+    release = machine.folder.parent / "releases/2"
+    kilobytes = sum(file.stat().st_size for file in release.iterdir()) // 1024 + 64 * 1024
+    subprocess.run(["mkfs.vfat", "-n", "TELECABINE", "-C", str(stick), str(kilobytes)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["mcopy", "-i", str(stick), *map(str, release.iterdir()), "::"], check=True)
+    machine.start()
+    up(machine)
+    machine.qmp.do("blockdev-add", **{"driver": "raw", "node-name": "stick", "read-only": True,
+                                      "file": {"driver": "file", "filename": str(stick)}})
+    machine.qmp.do("device_add", driver="usb-storage", id="stick", bus="usb.0", drive="stick")
+    began = time.monotonic()
+    try:
+        machine.until("systemctl is-active cabin-update.service | grep -q activating", 60)
+        machine.until("! systemctl is-active cabin-update.service | grep -q activating && sleep 5", 1800)
+        raise AssertionError(machine.ask("journalctl -b -u cabin-update -u 'cabin-stick@*' --no-pager -o cat | tail -n 20"))
+    except Restarted:
+        say(f"installed from the stick in {time.monotonic() - began:.0f} s, restarts")
+    up(machine)
+    machine.until("ls $(bootctl --print-boot-path)/EFI/Linux | grep -qx telecabine_2.efi", 600)
+    assert release_of(machine) == "2", release_of(machine)
+    said = machine.ask("grep ' /run/telecabine/stick ' /proc/mounts")
+    assert " ro," in said and "nosuid,nodev,noexec" in said, said
+    say("release 2 runs and is called good;", *kernels(machine))
+
+
 def bad(unit):
     """A release that is good but for what this unit does to it, in release 2 only."""
     text = "[Unit]\nDefaultDependencies=no\nConditionOSRelease=IMAGE_VERSION=2\n" + unit
@@ -136,6 +199,11 @@ def comes_back(machine, unit, reason):
     up(machine)
     said = installs(machine)
     assert said is None, f"it did not restart:\n{said}"
+    is_back(machine, reason)
+
+
+def is_back(machine, reason):
+    """Waits until release 1 runs again, which nobody asked for, and says why release 2 was left."""
     began = time.monotonic()
     while True:
         machine.until_shell(1800)
@@ -146,6 +214,8 @@ def comes_back(machine, unit, reason):
             wait_for_restart(machine)
         except Restarted:
             say("it started anew")
+        except Late:
+            say("it answers no more")
     machine.until("systemctl is-active cabin.service cabin-outbox.service", 600)
     say(f"release 1 is back by itself after {time.monotonic() - began:.0f} s;", *kernels(machine))
     said = machine.ask("/usr/lib/telecabine/cabinctl release")
@@ -182,6 +252,57 @@ def a_release_that_panics_comes_back(machine):
 [Service]
 ExecStart=/bin/sh -c 'sleep 2; echo c >/proc/sysrq-trigger'
 """, "it never came to its health check")
+
+
+def a_release_that_loses_a_device_comes_back(machine):
+    """An oximeter's line that was open under the release before, and that the new one's kernel does not show."""
+    port = machine.folder / "port"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(port))
+    listener.listen()
+    # QEMU plugs its adapter in when somebody is at the other end.
+    plugged = ["-chardev", f"socket,id=port,path={port}", "-device", "usb-serial,chardev=port,bus=usb.0"]
+    machine.start(more=plugged, credentials=bad("""Before=cabin.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'mount --bind /dev/null $(modinfo -n ftdi_sio); rmmod ftdi_sio || true'
+"""))
+    up(machine)
+    machine.ask("printf '\\n[[device]]\\nname = \"oxi\"\\nmodel = \"oximeter_contec\"\\npath = \"/dev/ttyUSB0\"\\n' >>/var/lib/cabin/cabin.toml")
+    machine.ask("systemctl restart cabin.service", 180)
+    machine.until("systemctl show -p StatusText --value cabin.service | grep -q oxi", 120)
+    say("before:", machine.ask("systemctl show -p StatusText --value cabin.service"))
+    said = installs(machine)
+    assert said is None, f"it did not restart:\n{said}"
+    is_back(machine, "oxi answered the release before, and not this one")
+    listener.close()
+
+
+def a_release_that_hangs_comes_back(machine):
+    """Nothing runs any more but two loops that nobody interrupts: only the hardware's watchdog is left."""
+    comes_back(machine, """After=sysinit.target
+[Service]
+CPUSchedulingPolicy=fifo
+CPUSchedulingPriority=99
+ExecStartPre=/bin/sh -c 'echo -1 >/proc/sys/kernel/sched_rt_runtime_us'
+ExecStart=/bin/sh -c 'for n in 1 2 3 4; do (while :; do :; done) & done; wait'
+""", "it never came to its health check")
+
+
+def a_release_whose_blocks_were_changed_comes_back(machine):
+    """Whole when it was installed, and changed on the disk afterwards: no block is believed that the kernel's file does not
+    prove."""
+    machine.start()
+    up(machine)
+    # Everything but the start into it.
+    machine.ask("mkdir -p /run/no && printf '#!/bin/sh\\n[ \"$1\" = reboot ] || exec /usr/bin/systemctl \"$@\"\\n' >/run/no/systemctl && chmod 755 /run/no/systemctl")
+    machine.ask("echo http://10.0.2.2/ >/var/lib/telecabine/releases")
+    say(machine.ask("PATH=/run/no:$PATH /usr/lib/telecabine/update", 1800).splitlines()[-1])
+    machine.ask("head -c 4096 /dev/urandom | dd of=/dev/disk/by-partlabel/telecabine_2 bs=4096 conv=fsync status=none")
+    machine.serial.sendall(b"\nsystemctl reboot\n")
+    wait_for_restart(machine)
+    is_back(machine, "it never came to its health check")
 
 
 def what_was_changed_on_its_way_is_refused(machine):
@@ -234,10 +355,14 @@ def the_power_is_cut_while_it_installs(machine):
 
 
 PARTS = {
-    "boot": [boots_into_the_cabin, is_closed_against_change, is_hardened_and_small],
+    "boot": [boots_into_the_cabin, shows_a_closed_cabin_that_hears_touch, is_closed_against_change, is_hardened_and_small],
     "update": [updates_and_is_called_good],
+    "stick": [updates_from_a_stick],
     "never_draws": [a_release_that_never_draws_comes_back],
     "panics": [a_release_that_panics_comes_back],
+    "hangs": [a_release_that_hangs_comes_back],
+    "loses": [a_release_that_loses_a_device_comes_back],
+    "rots": [a_release_whose_blocks_were_changed_comes_back],
     "tampered": [what_was_changed_on_its_way_is_refused],
     "cut": [the_power_is_cut_while_it_installs],
 }
@@ -271,7 +396,8 @@ def main():
         SERVER = served(folder / "releases/2")
     for part in parts:
         say(f"--- {part}")
-        run = folder / "run"
+        # Each its own, so that two may be tried at once.
+        run = folder / f"run_{part}"
         shutil.rmtree(run, ignore_errors=True)
         if part == "boot":
             machine = Machine(run, image)
@@ -289,6 +415,7 @@ def main():
                     machine.picture(folder / f"{part}.png")
             if part == "boot":
                 keep(machine, golden)
+        shutil.rmtree(run)
     say("as it should be")
 
 
