@@ -40,6 +40,25 @@ pub struct Account {
     /// Codes of the specialties whose second opinions this physician answers (`signal::second_opinion::SPECIALTIES`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     specialties: Vec<String>,
+    /// Where this physician practises, for whoever reads what they ask.
+    #[serde(default)]
+    practice: Practice,
+}
+
+/// Where a physician practises.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Practice {
+    /// On their own account, as an account is made.
+    #[default]
+    Liberal,
+    /// In a structure.
+    Structure {
+        /// Its FINESS number, 9 characters.
+        finess: String,
+        /// Its name.
+        name: String,
+    },
 }
 
 /// Why nobody is signed in.
@@ -74,6 +93,9 @@ pub enum AddError {
     /// Not one of the specialties that may be asked.
     #[error("there is no specialty {0:?}: one of {known}", known = known_specialties())]
     Specialty(String),
+    /// Not a FINESS number and a name.
+    #[error("a structure has a FINESS number of 9 letters and digits, and a name")]
+    Structure,
     /// There is no such account.
     #[error("there is no account {0}")]
     Unknown(String),
@@ -136,6 +158,7 @@ impl Accounts {
             totp: Some(secret.clone()),
             last_step: 0,
             specialties: Vec::new(),
+            practice: Practice::default(),
         };
         self.shelf.change(|accounts| match accounts.contains_key(name) {
             true => Err(AddError::Name(name.into())),
@@ -153,7 +176,14 @@ impl Accounts {
         if !is_rpps(physician.rpps.as_str()) {
             return Err(AddError::Rpps);
         }
-        let account = Account { physician, password: None, totp: None, last_step: 0, specialties: Vec::new() };
+        let account = Account {
+            physician,
+            password: None,
+            totp: None,
+            last_step: 0,
+            specialties: Vec::new(),
+            practice: Practice::default(),
+        };
         self.shelf.change(|accounts| match accounts.contains_key(name) {
             true => Err(AddError::Name(name.into())),
             false => Ok(accounts.insert(name.to_owned(), account)),
@@ -190,6 +220,27 @@ impl Accounts {
             None => Err(AddError::Unknown(name.into())),
             Some(account) => {
                 account.specialties = specialties.iter().map(|code| (*code).to_owned()).collect();
+                Ok(())
+            }
+        })
+    }
+
+    /// The physician of an account that exists now, with where they practise.
+    pub fn practitioner(&self, name: &str) -> io::Result<Option<(Physician, Practice)>> {
+        Ok(self.shelf.read()?.remove(name).map(|account| (account.physician, account.practice)))
+    }
+
+    /// Sets where the physician of an account practises.
+    pub fn set_practice(&self, name: &str, practice: Practice) -> Result<(), AddError> {
+        if let Practice::Structure { finess, name } = &practice
+            && (finess.len() != 9 || !finess.bytes().all(|b| b.is_ascii_alphanumeric()) || name.trim().is_empty())
+        {
+            return Err(AddError::Structure);
+        }
+        self.shelf.change(|accounts| match accounts.get_mut(name) {
+            None => Err(AddError::Unknown(name.into())),
+            Some(account) => {
+                account.practice = practice;
                 Ok(())
             }
         })

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::door::{Door, DoorError};
 use crate::fhir::call_backs::{self, Step};
 use crate::fhir::parts::Parts;
+use crate::fhir::second_opinions::place::Trouble;
 use crate::fhir::store::Store;
 use crate::fhir::{self, Records, second_opinions};
 use crate::hall::Hall;
@@ -28,6 +29,8 @@ use crate::papers::Papers;
 use crate::room::Room;
 use crate::{hall, http, turn};
 
+/// Behind a consultation that a physician knows by a request for a second opinion only.
+const TAKEN_UP: &str = "opinion";
 /// How often papers that are too old are looked for.
 const TIDY_PAUSE: Duration = Duration::from_secs(60);
 
@@ -218,11 +221,21 @@ async fn tick(app: Arc<App>) {
 impl App {
     /// Writes down that a physician took a consultation: what makes its record readable to them later.
     pub fn remember_taken(&self, account: &str, consultation: &ConsultationId) {
+        self.write_down(account, &format!("{consultation}"));
+    }
+
+    /// Writes down that a physician took up a request about a consultation: it is listed with what they saw, and readable
+    /// for as long as [`App::may_read`] says.
+    pub fn remember_taken_up(&self, account: &str, consultation: &ConsultationId) {
+        self.write_down(account, &format!("{consultation} {TAKEN_UP}"));
+    }
+
+    fn write_down(&self, account: &str, what: &str) {
         let path = self.taken.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let write = || -> io::Result<()> {
             let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&*path)?;
             // One short write of one line: whole or absent after a crash. Names and identifiers have no space.
-            file.write_all(format!("{} {account} {consultation}\n", hall::now_ms()).as_bytes())?;
+            file.write_all(format!("{} {account} {what}\n", hall::now_ms()).as_bytes())?;
             file.sync_data()
         };
         if let Err(error) = write() {
@@ -317,7 +330,8 @@ impl App {
         }
     }
 
-    /// The last consultations that this physician took, newest first, at most `count`: which, and when (ms since 1970).
+    /// The last consultations that this physician took, or took a request up about, newest first, at most `count`: which,
+    /// and when (ms since 1970).
     pub fn taken_by(&self, account: &str, count: usize) -> Vec<(ConsultationId, i64)> {
         let path = self.taken.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let text = fs::read_to_string(&*path).unwrap_or_default();
@@ -337,6 +351,21 @@ impl App {
             }
         }
         found
+    }
+
+    /// Whether this physician may read the dossier of this consultation: who took it may; who took up a request about it
+    /// may while they have it and after they answered, not once they gave it back or rejected it, nor once it was
+    /// cancelled.
+    ///
+    /// # Errors
+    /// The requests cannot be read.
+    pub async fn may_read(&self, account: &str, consultation: &ConsultationId) -> Result<bool, Trouble> {
+        if self.has_taken(account, consultation) {
+            return Ok(true);
+        }
+        let Ok(Some(physician)) = self.accounts.physician(account) else { return Ok(false) };
+        let tasks = self.records.opinions().await?;
+        Ok(tasks.iter().any(|task| second_opinions::opens_dossier(task, physician.rpps.as_str(), consultation)))
     }
 
     /// Whether this physician took this consultation.

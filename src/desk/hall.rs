@@ -140,6 +140,11 @@ impl Hall {
         won
     }
 
+    /// The cabin whose call about this consultation goes on.
+    pub fn cabin_of(&self, consultation: &signal::ConsultationId) -> Option<CabinId> {
+        self.lock().room.cabin_of(consultation).cloned()
+    }
+
     /// Whether this is the page's present connection.
     pub fn is_page(&self, account: &str, number: u64) -> bool {
         self.lock().pages.get(account).is_some_and(|link| link.number == number)

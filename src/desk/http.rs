@@ -261,7 +261,8 @@ async fn record(
     let (account, _) = who(&app, &headers)?;
     let not_found = || denied(refusal(StatusCode::NOT_FOUND, RefusalCode::UnknownCall, "Aucun dossier.", None));
     let consultation = ConsultationId::new(consultation).map_err(|_| not_found())?;
-    if !app.has_taken(&account, &consultation) {
+    // Where the requests cannot be read, nor can the dossier.
+    if !app.may_read(&account, &consultation).await.unwrap_or(false) {
         return Err(not_found());
     }
     match app.records.of_consultation(consultation.as_str()).await {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use desk::accounts::{self, Accounts};
+use desk::accounts::{self, Accounts, Practice};
 use desk::cabins::{Cabins, INVITE_LIFETIME_S, token};
 use desk::config::Config;
 use desk::totp;
@@ -19,6 +19,8 @@ desk account add NAME --dir D --name N --rpps R [--speciality S] [--town T] [--f
                                       the password is read from standard input; --federated: by the issuer only
 desk account specialties NAME CODES --dir D
                                       whose second opinions it answers: dermatology,cardiology,... or none
+desk account practice NAME --dir D [--finess F --structure N]
+                                      where it practises: in that structure, or liberal (as an account is made)
 desk account list|remove NAME --dir D
 desk account code SECRET              the six digits that an authenticator shows now
 desk cabin invite NAME --dir D        a one-time code for a cabin
@@ -45,6 +47,14 @@ fn main() -> Result<()> {
         ["account", "specialties", name, codes] => {
             let codes: Vec<&str> = codes.split(',').filter(|code| !code.is_empty() && *code != "none").collect();
             Ok(Accounts::open(&data(&dir()?)?).set_specialties(name, &codes)?)
+        }
+        ["account", "practice", name] => {
+            let text = |key: &str| options.get(key).cloned().unwrap_or_default();
+            let practice = match options.contains_key("finess") || options.contains_key("structure") {
+                true => Practice::Structure { finess: text("finess"), name: text("structure") },
+                false => Practice::Liberal,
+            };
+            Ok(Accounts::open(&data(&dir()?)?).set_practice(name, practice)?)
         }
         ["account", "code", secret] => {
             let secret = totp::from_base32(secret).context("the secret is not base32 text")?;

@@ -363,6 +363,11 @@ impl Room {
         ToPage::CallBacks { lines, more }
     }
 
+    /// The cabin whose call about this consultation goes on.
+    pub fn cabin_of(&self, consultation: &ConsultationId) -> Option<&CabinId> {
+        self.calls.get(consultation).map(|call| &call.cabin)
+    }
+
     /// Whether a physician has a call now.
     pub fn in_call(&self, account: &str) -> bool {
         self.calls.values().any(|call| call.account == account)

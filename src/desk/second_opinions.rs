@@ -14,8 +14,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use signal::cabin::{FromCabin, FromDesk};
 use signal::second_opinion::{
-    Ask, CABIN_LINES_MAX, CABIN_MESSAGES_MAX, COMMON_FIELDS, CabinLine, Line, MESSAGES_MAX, SPECIALTIES,
-    STEP_BYTES_MAX, Step, What,
+    Ask, CABIN_LINES_MAX, CABIN_MESSAGES_MAX, COMMON_FIELDS, CabinLine, Line, Opinion, SPECIALTIES, STEP_BYTES_MAX,
+    Step, What,
 };
 use signal::{CabinId, ConsultationId, RefusalCode, Text, Unreadable};
 
@@ -24,7 +24,7 @@ use crate::fhir::second_opinions::place::Trouble;
 use crate::fhir::second_opinions::step::{Made, Refused};
 use crate::fhir::second_opinions::{self as fhir_opinions, Who, ask, read, step};
 use crate::http::{Denied, denied, own_origin, refusal, text, who};
-use crate::usual_doctor;
+use crate::usual_doctor::{self, Letter, NoLetter};
 use crate::{fhir, hall};
 
 /// How often a step is tried again when somebody else changed the request meanwhile.
@@ -73,12 +73,21 @@ fn trouble(error: &Trouble) -> Denied {
 }
 
 fn refused(error: &Refused) -> Denied {
-    let (status, code) = match error {
-        Refused::Taken(_) | Refused::Closed => (StatusCode::CONFLICT, RefusalCode::OutOfOrder),
-        Refused::NotYours => (StatusCode::FORBIDDEN, RefusalCode::Forbidden),
-        Refused::NoWords | Refused::Report => (StatusCode::BAD_REQUEST, RefusalCode::Malformed),
+    let status = match error {
+        Refused::Taken(_) | Refused::Closed | Refused::TooMany => StatusCode::CONFLICT,
+        Refused::NotYours => StatusCode::FORBIDDEN,
+        Refused::NoWords | Refused::Report => StatusCode::BAD_REQUEST,
     };
-    denied(refusal(status, code, &error.to_string(), None))
+    denied(refusal(status, code_of(error), &error.to_string(), None))
+}
+
+fn code_of(error: &Refused) -> RefusalCode {
+    match error {
+        Refused::Taken(_) | Refused::Closed => RefusalCode::OutOfOrder,
+        Refused::TooMany => RefusalCode::TooMany,
+        Refused::NotYours => RefusalCode::Forbidden,
+        Refused::NoWords | Refused::Report => RefusalCode::Malformed,
+    }
 }
 
 /// Who is signed in, as requests know them.
@@ -112,12 +121,15 @@ async fn asked(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> 
     if uuid::Uuid::parse_str(ask.id.as_str()).is_err() {
         return Err(incomplete("L’identifiant d’une demande est un UUID."));
     }
-    if !app.has_taken(&account, &ask.consultation) {
+    if !app.may_read(&account, &ask.consultation).await.map_err(|error| trouble(&error))? {
         return Err(incomplete("Vous n’avez pas pris cette consultation."));
     }
-    let Ok(Some(physician)) = app.accounts.physician(&account) else { return Err(not_found()) };
+    let Ok(Some((physician, practice))) = app.accounts.practitioner(&account) else { return Err(not_found()) };
     let record = app.records.of_consultation(ask.consultation.as_str()).await;
-    let bundle = ask::bundle(&ask, &physician, &ask::Known::of(record.as_ref()), hall::now_ms());
+    // While the call goes on the dossier has not come: the desk knows where the patient is.
+    let here = app.hall.cabin_of(&ask.consultation);
+    let known = ask::Known::of(record.as_ref()).in_cabin(here.as_ref().map(CabinId::as_str));
+    let bundle = ask::bundle(&ask, &physician, &practice, &known, hall::now_ms());
     app.records.transact(bundle).await.map_err(|error| trouble(&error))?;
     app.hall.opinions_changed();
     opinion(&app, ask.id.as_str(), &who).await
@@ -166,12 +178,11 @@ async fn stepped(
     own_origin(&app, &headers)?;
     let (account, who) = reader(&app, &headers)?;
     let wish = Step::read(text(&body)?).map_err(bad)?;
-    let consultation = make(&app, &id, &who, &wish).await?;
-    // Who took it up reads the dossier, as who takes a patient does.
+    let consultation = make(&app, &id, &who, &wish).await.map_err(StepTrouble::denied)?;
     if wish.what == What::Take
         && let Some(consultation) = consultation.filter(|of| !app.has_taken(&account, of))
     {
-        app.remember_taken(&account, &consultation);
+        app.remember_taken_up(&account, &consultation);
     }
     if wish.what == What::Return {
         return Ok(StatusCode::NO_CONTENT.into_response());
@@ -179,20 +190,58 @@ async fn stepped(
     opinion(&app, &id, &who).await
 }
 
-/// Makes the step, or says why not; gives the consultation that the request is about.
-async fn make(app: &App, id: &str, who: &Who, wish: &Step) -> Result<Option<ConsultationId>, Denied> {
-    for _ in 0..TRIES_MAX {
-        let Found { task, service, resources } = find(app, id).await?;
-        let said = resources.iter().filter(|one| one["resourceType"] == "Communication").count();
-        if matches!(wish.what, What::Say { .. } | What::AskMore { .. }) && said >= MESSAGES_MAX {
-            let reason = "Cet échange a trop de messages : demandez un nouvel avis.";
-            return Err(denied(refusal(StatusCode::CONFLICT, RefusalCode::TooMany, reason, None)));
+/// Why a step is not made.
+enum StepTrouble {
+    Records(Trouble),
+    Refused(Refused),
+    Unknown,
+    Busy,
+}
+
+impl From<Trouble> for StepTrouble {
+    fn from(error: Trouble) -> Self {
+        StepTrouble::Records(error)
+    }
+}
+
+impl StepTrouble {
+    const BUSY: &str = "Cette demande change sans cesse. Réessayez.";
+
+    fn denied(self) -> Denied {
+        match self {
+            StepTrouble::Records(error) => trouble(&error),
+            StepTrouble::Refused(error) => refused(&error),
+            StepTrouble::Unknown => not_found(),
+            StepTrouble::Busy => {
+                denied(refusal(StatusCode::CONFLICT, RefusalCode::TooMany, StepTrouble::BUSY, Some(1)))
+            }
         }
+    }
+
+    /// As a cabin is told: with [`RefusalCode::Stopping`] the same may be said again.
+    fn told(self) -> (RefusalCode, String) {
+        match self {
+            StepTrouble::Records(error) => {
+                tracing::error!(%error, "second opinions");
+                let reason = "Le bureau ne peut pas lire les dossiers maintenant. Réessayez.";
+                (RefusalCode::Stopping, reason.into())
+            }
+            StepTrouble::Refused(error) => (code_of(&error), error.to_string()),
+            StepTrouble::Unknown => (RefusalCode::UnknownCall, "Cette demande n’est pas de cette cabine.".into()),
+            StepTrouble::Busy => (RefusalCode::Stopping, StepTrouble::BUSY.into()),
+        }
+    }
+}
+
+/// Makes the step, or says why not; gives the consultation that the request is about.
+async fn make(app: &App, id: &str, who: &Who, wish: &Step) -> Result<Option<ConsultationId>, StepTrouble> {
+    for _ in 0..TRIES_MAX {
+        let (task, service, resources) = sought(app, id).await?.ok_or(StepTrouble::Unknown)?;
         let consultation = fhir_opinions::consultation(&task);
-        match step::step(&task, &service, who, wish, &fhir::now()).map_err(|error| refused(&error))? {
+        match step::step(&task, &service, &resources, who, wish, &fhir::now()).map_err(StepTrouble::Refused)? {
             Made::Already => return Ok(consultation),
             Made::Write(bundle) => {
-                if app.records.transact(bundle).await.map_err(|error| trouble(&error))? {
+                if app.records.transact(bundle).await? {
                     app.hall.opinions_changed();
                     return Ok(consultation);
                 }
@@ -200,68 +249,28 @@ async fn make(app: &App, id: &str, who: &Who, wish: &Step) -> Result<Option<Cons
         }
         // Another was first: what holds now decides.
     }
-    Err(denied(refusal(
-        StatusCode::CONFLICT,
-        RefusalCode::TooMany,
-        "Cette demande change sans cesse. Réessayez.",
-        Some(1),
-    )))
+    Err(StepTrouble::Busy)
 }
 
 /// What the pharmacist of a cabin asks; the cabin is answered.
 pub async fn from_cabin(app: Arc<App>, id: CabinId, message: FromCabin) {
-    let refused = |code, reason: &str| FromDesk::Error { code, reason: Text::cut(reason) };
-    let answer = match cabin_answer(&app, &id, message).await {
-        Ok(answer) => answer,
-        Err(CabinTrouble::Records(error)) => {
-            tracing::error!(%error, "second opinions");
-            refused(RefusalCode::Stopping, "Le bureau ne peut pas lire les dossiers maintenant. Réessayez.")
-        }
-        Err(CabinTrouble::Unknown) => refused(RefusalCode::UnknownCall, "Cette demande n’est pas de cette cabine."),
-        Err(CabinTrouble::Refused(error)) => refused(RefusalCode::Forbidden, &error.to_string()),
-        Err(CabinTrouble::Busy) => refused(RefusalCode::TooMany, "Cette demande change sans cesse. Réessayez."),
-    };
+    let answer = cabin_answer(&app, &id, message).await.unwrap_or_else(|error| {
+        let (code, reason) = error.told();
+        FromDesk::Error { code, reason: Text::cut(&reason) }
+    });
     app.hall.tell_cabin(&id, answer);
 }
 
-/// Why a cabin is told nothing.
-enum CabinTrouble {
-    Records(Trouble),
-    Refused(Refused),
-    Unknown,
-    Busy,
-}
-
-impl From<Trouble> for CabinTrouble {
-    fn from(error: Trouble) -> Self {
-        CabinTrouble::Records(error)
-    }
-}
-
-async fn cabin_answer(app: &App, id: &CabinId, message: FromCabin) -> Result<FromDesk, CabinTrouble> {
+async fn cabin_answer(app: &App, id: &CabinId, message: FromCabin) -> Result<FromDesk, StepTrouble> {
     let who = |name: &str| Who::Cabin { id: id.as_str().to_owned(), name: name.to_owned() };
     let now = hall::now_ms();
     let request = match message {
         FromCabin::SecondOpinionWanted { request } => request,
         FromCabin::SecondOpinionStep { request, by, step: wish } => {
             if !matches!(wish.what, What::Say { .. } | What::Cancel { .. }) {
-                return Err(CabinTrouble::Refused(Refused::NotYours));
+                return Err(StepTrouble::Refused(Refused::NotYours));
             }
-            let who = who(by.as_str());
-            let mut tries = 0;
-            loop {
-                let (task, service, _) = sought(app, request.as_str()).await?.ok_or(CabinTrouble::Unknown)?;
-                let made = step::step(&task, &service, &who, &wish, &fhir::now()).map_err(CabinTrouble::Refused)?;
-                let Made::Write(bundle) = made else { break };
-                if app.records.transact(bundle).await? {
-                    app.hall.opinions_changed();
-                    break;
-                }
-                tries += 1;
-                if tries >= TRIES_MAX {
-                    return Err(CabinTrouble::Busy);
-                }
-            }
+            make(app, request.as_str(), &who(by.as_str()), &wish).await?;
             request
         }
         _ => {
@@ -276,9 +285,9 @@ async fn cabin_answer(app: &App, id: &CabinId, message: FromCabin) -> Result<Fro
         }
     };
     let who = who("");
-    let found = sought(app, request.as_str()).await?.filter(|(task, ..)| who.asked(task));
-    let (task, service, resources) = found.ok_or(CabinTrouble::Unknown)?;
-    let mut opinion = read::opinion(&task, &service, &resources, &who, now).ok_or(CabinTrouble::Unknown)?;
+    let found = sought(app, request.as_str()).await?.filter(|(task, ..)| who.asked(task) || who.is_told(task));
+    let (task, service, resources) = found.ok_or(StepTrouble::Unknown)?;
+    let mut opinion = read::opinion(&task, &service, &resources, &who, now).ok_or(StepTrouble::Unknown)?;
     opinion.thread.drain(..opinion.thread.len().saturating_sub(CABIN_MESSAGES_MAX));
     Ok(FromDesk::SecondOpinion { patient: cabin_line(app, &opinion.line, &task).await?, opinion: Box::new(opinion) })
 }
@@ -313,14 +322,9 @@ async fn letter(State(app): State<Arc<App>>, Path(id): Path<String>, headers: He
     let (_, who) = reader(&app, &headers)?;
     let Found { task, service, resources } = readable(&app, &id, &who).await?;
     let opinion = read::opinion(&task, &service, &resources, &who, hall::now_ms()).ok_or_else(not_found)?;
-    let record = app.records.of_consultation(opinion.line.consultation.as_str()).await;
-    let entries = record.as_ref().and_then(|bundle| bundle["entry"].as_array()).into_iter().flatten();
-    let patient = entries.map(|entry| &entry["resource"]).find(|one| one["resourceType"] == "Patient");
-    let consents = match patient.and_then(|patient| patient["id"].as_str()) {
-        Some(id) => app.records.consents_of(&format!("Patient/{id}")).await.map_err(|error| trouble(&error))?,
-        None => Vec::new(),
-    };
-    let letter = usual_doctor::letter(&opinion, patient, &consents)
+    let letter = letter_of(&app, &opinion)
+        .await
+        .map_err(|error| trouble(&error))?
         .map_err(|error| denied(refusal(StatusCode::CONFLICT, RefusalCode::Forbidden, &error.to_string(), None)))?;
     let mut response = (StatusCode::OK, [(CONTENT_TYPE, "text/html; charset=utf-8")], letter.html()).into_response();
     let name = HeaderValue::from_static("inline; filename=\"courrier-medecin-traitant.html\"");
@@ -328,10 +332,25 @@ async fn letter(State(app): State<Arc<App>>, Path(id): Path<String>, headers: He
     Ok(response)
 }
 
+/// The letter to the usual doctor, or why there is none.
+async fn letter_of(app: &App, opinion: &Opinion) -> Result<Result<Letter, NoLetter>, Trouble> {
+    let record = app.records.of_consultation(opinion.line.consultation.as_str()).await;
+    let entries = record.as_ref().and_then(|bundle| bundle["entry"].as_array()).into_iter().flatten();
+    let patient = entries.map(|entry| &entry["resource"]).find(|one| one["resourceType"] == "Patient");
+    let consents = match patient.and_then(|patient| patient["id"].as_str()) {
+        Some(id) => app.records.consents_of(&format!("Patient/{id}")).await?,
+        None => Vec::new(),
+    };
+    Ok(usual_doctor::letter(opinion, patient, &consents))
+}
+
 async fn consultations(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Denied> {
     let (account, _) = who(&app, &headers)?;
     let mut lines = Vec::new();
     for (consultation, taken_at) in app.taken_by(&account, RECENT_MAX) {
+        if !app.may_read(&account, &consultation).await.map_err(|error| trouble(&error))? {
+            continue;
+        }
         let record = app.records.of_consultation(consultation.as_str()).await;
         let entries = record.as_ref().and_then(|bundle| bundle["entry"].as_array()).map_or(&[][..], Vec::as_slice);
         let patient = entries.iter().map(|entry| &entry["resource"]).find(|one| one["resourceType"] == "Patient");
@@ -355,7 +374,7 @@ async fn file(
 ) -> Result<Response, Denied> {
     let (account, _) = who(&app, &headers)?;
     let consultation = ConsultationId::new(consultation).map_err(|_| not_found())?;
-    if !app.has_taken(&account, &consultation) {
+    if !app.may_read(&account, &consultation).await.map_err(|error| trouble(&error))? {
         return Err(not_found());
     }
     let record = app.records.of_consultation(consultation.as_str()).await.ok_or_else(not_found)?;

@@ -1,16 +1,19 @@
-// What the physician wrote and handed over in one consultation, kept by this tab alone, so that a page loaded again in
-// mid-call loses nothing. It is forgotten when the consultation ends, and with the tab.
+// What the physician wrote and the desk does not have yet, kept by this tab alone, so that a page loaded again loses
+// nothing: of one consultation, forgotten when it ends; of second opinions, until each is stored. All of it is forgotten
+// when the physician signs out, and with the tab.
 
-const KEY = "consultation";
+const KEYS = ["consultation", "opinions"];
 
 export class Draft {
-  #ticket; #held;
+  #owner; #key; #held;
 
-  constructor(ticket) {
-    this.#ticket = ticket;
+  /// `owner`: the ticket of the consultation, or the account; what another one wrote is dropped.
+  constructor(owner, key = KEYS[0]) {
+    this.#owner = owner;
+    this.#key = key;
     let kept = null;
-    try { kept = JSON.parse(sessionStorage.getItem(KEY)); } catch { /* Another version of this page wrote it. */ }
-    this.#held = kept?.ticket === ticket ? kept.held : {};
+    try { kept = JSON.parse(sessionStorage.getItem(key)); } catch { /* Another version of this page wrote it. */ }
+    this.#held = kept?.ticket === owner ? kept.held : {};
   }
 
   read(name, otherwise) { return this.#held[name] ?? otherwise; }
@@ -18,12 +21,14 @@ export class Draft {
   write(values) {
     Object.assign(this.#held, values);
     // A full or forbidden storage only means that a reload would lose the draft.
-    try { sessionStorage.setItem(KEY, JSON.stringify({ ticket: this.#ticket, held: this.#held })); } catch { /* See above. */ }
+    try { sessionStorage.setItem(this.#key, JSON.stringify({ ticket: this.#owner, held: this.#held })); } catch { /* See above. */ }
   }
 
-  forget() { forgetDrafts(); }
+  forget() {
+    try { sessionStorage.removeItem(this.#key); } catch { /* Nothing was kept. */ }
+  }
 }
 
 export function forgetDrafts() {
-  try { sessionStorage.removeItem(KEY); } catch { /* Nothing was kept. */ }
+  try { for (const key of KEYS) sessionStorage.removeItem(key); } catch { /* Nothing was kept. */ }
 }

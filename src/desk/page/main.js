@@ -150,6 +150,7 @@ $("sign-in-form").onsubmit = async (event) => {
 $("ask-opinion").onclick = () => { if (consultation) opinions?.askAbout(consultation.id); };
 
 $("sign-out").onclick = async () => {
+  if (opinions?.unsent && !confirm("Ce que vous avez écrit sur un avis n’est pas encore au bureau, et sera perdu. Se déconnecter ?")) return;
   await json("POST", "/api/physician/sign-out", {}).catch(() => {});
   forgetDrafts();
   leave("");

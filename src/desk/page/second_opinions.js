@@ -2,6 +2,7 @@
 
 import { $, newId, node, notice, pairs } from "./dom.js";
 import { dayFirst, mediaOf, readDossier, showDossier } from "./dossier.js";
+import { Unsent } from "./unsent.js";
 import { clock } from "./words.js";
 
 const BASE = "/api/physician/second-opinions";
@@ -17,17 +18,23 @@ const moment = (at) => `${day(at)} à ${clock(at)}`;
 async function ask(method, path, body) {
   const headers = body ? { "content-type": "application/json" } : {};
   const answer = await fetch(`${BASE}${path}`, { method, headers, body: body && JSON.stringify(body) }).catch(() => null);
-  if (!answer) return { ok: false, value: { reason: "Le bureau ne répond pas. Rien n’est perdu : réessayez." } };
-  return { ok: answer.ok, value: await answer.json().catch(() => ({})) };
+  if (!answer) return { ok: false, status: 0, value: { reason: "Le bureau ne répond pas. Réessayez." } };
+  return { ok: answer.ok, status: answer.status, value: await answer.json().catch(() => ({})) };
 }
+
+/// Under what the form about a consultation is kept, beside the requests by their own names.
+const form = (consultation) => `form ${consultation}`;
+const KEPT = "Le bureau ne répond pas : c’est gardé dans cet onglet, et part dès qu’il répond. Ne fermez pas l’onglet.";
 
 export class SecondOpinions {
   #lists = { specialties: [], to_answer: [], asked: [], more: 0 };
   #forms = null;
-  /// The request in the dialog, and the step under way: said again with the same name when its answer was lost.
-  #open = null; #step = null;
-  /// The consultation that the form is about, and the name of the request.
-  #about = null; #id = null;
+  /// The request in the dialog, and whether a step of it is under way.
+  #open = null; #making = false;
+  /// The consultation that the form is about, the name of the request, and when the patient agreed.
+  #about = null; #id = null; #consentAt = 0;
+  /// What is written and not at the desk; there once the desk has said who is signed in.
+  #unsent = null;
   /// Answers that were read in this page are not announced again.
   #known = new Map();
   #stopped = false; #looking = false; #again = false;
@@ -39,6 +46,8 @@ export class SecondOpinions {
     $("opinion-form-dialog").onclose = () => { this.#about = null; };
     $("opinion-specialty").onchange = () => this.#drawFields();
     $("opinion-form").onsubmit = (event) => { event.preventDefault(); this.#send(); };
+    $("opinion-form").oninput = ({ target }) => { if (target.id === "opinion-consent") this.#consentAt = target.checked ? Date.now() : 0; this.#keepForm(); };
+    $("opinion-text").oninput = () => { if (this.#open) this.#unsent?.write(this.#open.line.id, $("opinion-text").value); };
     const words = () => $("opinion-text").value.trim();
     $("opinion-ask-more").onclick = () => this.#make({ step: "ask_more", text: words() });
     $("opinion-say").onclick = () => this.#make({ step: "say", text: words() });
@@ -51,12 +60,18 @@ export class SecondOpinions {
     $("dossier-dialog").onclose = () => clearDossier("dossier");
   }
 
-  read({ type }) {
-    if (type === "welcome" || type === "second_opinions_changed") this.#look();
+  read({ type, physician }) {
+    if (type === "welcome") this.#unsent ??= new Unsent(physician.rpps, (path, body) => ask("POST", path, body), (entry, answer) => this.#answered(entry, answer));
+    if (type !== "welcome" && type !== "second_opinions_changed") return;
+    this.#look();
+    this.#unsent?.again();
+    this.#drawUnsent();
   }
 
   close() {
     this.#stopped = true;
+    this.#unsent?.stop();
+    $("opinions-unsent").textContent = "";
     for (const id of ["opinion-dialog", "opinion-form-dialog", "dossier-dialog"]) $(id).close();
     for (const id of ["opinions", "my-opinions"]) $(id).hidden = true;
     for (const id of ["opinion-list", "my-opinion-list", "recent-list"]) $(id).replaceChildren();
@@ -68,39 +83,82 @@ export class SecondOpinions {
     this.#forms ??= (await ask("GET", "/forms")).value;
     if (!this.#forms?.specialties) { this.#forms = null; notice("Le bureau ne répond pas. Réessayez."); return; }
     if (this.#about !== consultation) {
+      const kept = this.#unsent?.written(form(consultation)) ?? {};
       $("opinion-form").reset();
       $("opinion-form-state").textContent = "";
       $("opinion-specialty").replaceChildren(node("option", { value: "", textContent: "Choisir" }), ...this.#forms.specialties.map(({ code, name }) => node("option", { value: code, textContent: name })));
-      this.#drawFields();
-      this.#id = newId();
+      $("opinion-specialty").value = kept.specialty ?? "";
+      $("opinion-days").value = kept.wanted_days ?? 4;
+      $("opinion-question").value = kept.question ?? "";
+      $("opinion-context").value = kept.context ?? "";
+      $("opinion-urgent").checked = kept.urgency === "urgent";
+      $("opinion-consent").checked = Boolean(kept.consent);
+      this.#consentAt = kept.consent_at ?? 0;
+      this.#drawFields(Object.fromEntries((kept.details ?? []).map(({ field, text }) => [field, text])));
+      this.#id = kept.id ?? newId();
     }
     this.#about = consultation;
     $("opinion-form-dialog").showModal();
   }
 
-  #drawFields() {
+  /// The form, as it is sent.
+  #written() {
+    const details = [...$("opinion-fields").querySelectorAll("input")].filter(({ value }) => value.trim()).map(({ name, value }) => ({ field: name, text: value.trim() }));
+    return {
+      id: this.#id, consultation: this.#about, specialty: $("opinion-specialty").value, question: $("opinion-question").value.trim(),
+      context: $("opinion-context").value.trim(), urgency: $("opinion-urgent").checked ? "urgent" : "routine",
+      wanted_days: Number($("opinion-days").value), consent: $("opinion-consent").checked, consent_at: this.#consentAt, details,
+    };
+  }
+
+  #keepForm() { if (this.#about) this.#unsent?.write(form(this.#about), this.#written()); }
+
+  #drawFields(kept = {}) {
     const specialty = this.#forms.specialties.find(({ code }) => code === $("opinion-specialty").value);
     $("opinion-wants").textContent = specialty?.wants ? `Ce spécialiste souhaite voir : ${specialty.wants}. Ce que la cabine a pris part avec le dossier.` : "";
     const fields = [...(specialty?.fields ?? []), ...this.#forms.common];
     // What was written stays when the specialty changes.
-    const said = Object.fromEntries([...$("opinion-fields").querySelectorAll("input")].map((input) => [input.name, input.value]));
+    const said = this.#about ? Object.fromEntries([...$("opinion-fields").querySelectorAll("input")].map((input) => [input.name, input.value])) : kept;
     $("opinion-fields").replaceChildren(...fields.map(({ code, label, required }) =>
       node("label", { textContent: required ? `${label} (nécessaire)` : label }, node("input", { name: code, required, maxLength: 240, value: said[code] ?? "" }))));
   }
 
   async #send() {
-    const details = [...$("opinion-fields").querySelectorAll("input")].filter(({ value }) => value.trim()).map(({ name, value }) => ({ field: name, text: value.trim() }));
+    const about = this.#about;
+    if (!this.#unsent) { $("opinion-form-state").textContent = "Le bureau ne répond pas. Réessayez."; return; }
     $("opinion-send").disabled = true;
-    const { ok, value } = await ask("POST", "", {
-      id: this.#id, consultation: this.#about, specialty: $("opinion-specialty").value, question: $("opinion-question").value.trim(),
-      context: $("opinion-context").value.trim(), urgency: $("opinion-urgent").checked ? "urgent" : "routine",
-      wanted_days: Number($("opinion-days").value), consent: $("opinion-consent").checked, consent_at: Date.now(), details,
-    });
+    const answer = await this.#unsent.send(form(about), "", this.#written());
     $("opinion-send").disabled = false;
-    if (!ok) { $("opinion-form-state").textContent = value.reason ?? "La demande n’est pas partie. Réessayez."; return; }
+    if (answer && !answer.ok) { $("opinion-form-state").textContent = answer.value.reason ?? "La demande n’est pas partie. Réessayez."; return; }
+    this.#unsent.write(form(about), null);
     $("opinion-form-dialog").close();
+    this.#drawUnsent();
+    if (!answer) { notice(KEPT); return; }
     notice("La demande d’avis est envoyée. La réponse s’affichera ici, dans « Avis demandés ».");
     this.#look();
+  }
+
+  /// What waited for the desk has its answer. What was refused can be read and written anew.
+  #answered({ name, path, body }, { ok, value }) {
+    this.#drawUnsent();
+    if (!ok) {
+      if (!this.#unsent.written(name)) this.#unsent.write(name, path ? body.text : body);
+      notice(`Ce qui attendait le bureau n’a pas été pris : ${value.reason ?? "rouvrez la demande."} Ce que vous aviez écrit est encore là.`, 0);
+    }
+    if (ok && !path) notice("La demande d’avis est envoyée. La réponse s’affichera ici, dans « Avis demandés ».");
+    if (this.#open && `/${this.#open.line.id}` === path) {
+      if (!ok && !$("opinion-text").value) $("opinion-text").value = body.text;
+      this.#reload();
+    }
+    this.#look();
+  }
+
+  /// What would be lost with this tab.
+  get unsent() { return this.#unsent?.waiting.length ?? 0; }
+
+  #drawUnsent() {
+    const count = this.unsent;
+    $("opinions-unsent").textContent = count ? `${count === 1 ? "Un envoi attend" : `${count} envois attendent`} le bureau, gardé${count === 1 ? "" : "s"} dans cet onglet : ne le fermez pas.` : "";
   }
 
   async #look() {
@@ -182,7 +240,9 @@ export class SecondOpinions {
       ...told.map(({ label, text }) => [label, text]), ["Accord du patient", consentAt ? `donné le ${moment(consentAt)}` : "non daté"],
       line.taken_by && ["Spécialiste", line.taken_by.name],
     ]);
-    $("opinion-thread").replaceChildren(...thread.map(({ by, at, text }) => node("li", { textContent: `${moment(at)} ${by} : ${text}` })));
+    const waiting = (this.#unsent?.waiting ?? []).filter(({ path }) => path === `/${line.id}`);
+    $("opinion-thread").replaceChildren(...thread.map(({ by, at, text }) => node("li", { textContent: `${moment(at)} ${by} : ${text}` })),
+      ...waiting.map(({ body }) => node("li", { textContent: `Pas encore envoyé : ${body.text}` })));
     $("opinion-answered").hidden = !answer && !refusal;
     $("opinion-answered-by").textContent = answer ? `Réponse de ${answer.by}, le ${moment(answer.at)}` : line.state === "rejected" ? "Motif du refus" : "Motif";
     $("opinion-answered-text").textContent = answer?.text ?? refusal ?? "";
@@ -196,7 +256,7 @@ export class SecondOpinions {
     for (const id of ["opinion-ask-more", "opinion-answer", "opinion-reject", "opinion-return", "opinion-report-choose"]) $(id).hidden = mine;
     if (!$("opinion-dialog").open) $("opinion-dialog").showModal();
     if (same) return;
-    $("opinion-text").value = "";
+    $("opinion-text").value = this.#unsent?.written(line.id) ?? "";
     const resources = await readDossier(line.consultation);
     if (this.#open?.line.id !== line.id) return;
     $("opinion-state").textContent = resources ? "" : "Le dossier n’est pas encore arrivé de la cabine : il arrive dès que sa liaison le permet.";
@@ -204,7 +264,6 @@ export class SecondOpinions {
   }
 
   #clear() {
-    this.#step = null;
     for (const id of ["opinion-told", "opinion-thread"]) $(id).replaceChildren();
     for (const id of ["opinion-title", "opinion-where", "opinion-state", "opinion-answered-text"]) $(id).textContent = "";
     $("opinion-text").value = "";
@@ -226,16 +285,23 @@ export class SecondOpinions {
   }
 
   async #make(what) {
-    if (!this.#open) return;
+    if (!this.#open || this.#making) return;
     if (["ask_more", "say", "reject", "answer"].includes(what.step) && !what.text) { $("opinion-state").textContent = "Écrivez d’abord quelques mots."; $("opinion-text").focus(); return; }
-    const { id } = this.#open.line, said = JSON.stringify(what);
-    if (this.#step?.said !== said) this.#step = { said, id: newId() };
-    const { ok, value } = await ask("POST", `/${id}`, { id: this.#step.id, ...what });
-    if (!ok) { $("opinion-state").textContent = value.reason ?? "Cela n’a pas été enregistré. Réessayez."; return; }
-    this.#step = null;
+    const { id } = this.#open.line, path = `/${id}`, body = { id: newId(), ...what };
+    this.#making = true;
+    // To give back is no words to keep.
+    const answer = what.step === "return" || !this.#unsent ? await ask("POST", path, body) : await this.#unsent.send(id, path, body);
+    this.#making = false;
+    const isOpen = this.#open?.line.id === id;
+    if (answer && !answer.ok) { if (isOpen) $("opinion-state").textContent = answer.value.reason ?? "Cela n’a pas été enregistré. Réessayez."; return; }
+    this.#unsent?.write(id, null);
+    this.#drawUnsent();
+    if (!isOpen) { this.#look(); return; }
     $("opinion-text").value = "";
-    $("opinion-state").textContent = "";
-    if (what.step === "return") $("opinion-dialog").close(); else if (this.#open?.line.id === id) this.#fill(value);
+    $("opinion-file").value = "";
+    $("opinion-state").textContent = answer ? "" : KEPT;
+    // Who gave it back or refused it reads the dossier no more.
+    if (answer && (what.step === "return" || what.step === "reject")) $("opinion-dialog").close(); else this.#fill(answer ? answer.value : this.#open);
     this.#look();
   }
 

@@ -6,13 +6,13 @@ mod fhir_peer;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use desk::accounts::{self, Accounts};
+use desk::accounts::{self, Accounts, Practice};
 use ends::{CabinEnd, PageEnd, TestDesk, waiting};
 use serde_json::{Value, json};
 use signal::cabin::{FromCabin, FromDesk};
 use signal::physician::{FromPage, ToPage};
-use signal::second_opinion::{Alert, Ask, DUE_DAYS, Lists, Opinion, SOON_DAYS, State, Step, What};
-use signal::{Code, ItemId, Text};
+use signal::second_opinion::{Alert, Ask, DUE_DAYS, Lists, MESSAGES_MAX, Opinion, SOON_DAYS, State, Step, What};
+use signal::{Code, ItemId, RefusalCode, Text};
 
 const ID: &str = "0d9d3c1e-5f7a-4c55-8a3b-6e2f1b7c9d10";
 const LOCAL: &str = "urn:uuid:6f3c2f0e-6f0e-4b64-9a55-3d1f7b8e2c11";
@@ -55,6 +55,12 @@ impl<'a> Doctor<'a> {
 
     async fn step(&self, what: What) -> (u16, String) {
         let id = ItemId::new(format!("00000000-0000-4000-8000-{:012x}", rand::random::<u32>())).unwrap();
+        self.post(&format!("/{ID}"), Step { id, what }.write()).await
+    }
+
+    /// The step of this name.
+    async fn step_named(&self, n: u32, what: What) -> (u16, String) {
+        let id = ItemId::new(format!("33333333-0000-4000-8000-{n:012x}")).unwrap();
         self.post(&format!("/{ID}"), Step { id, what }.write()).await
     }
 
@@ -121,11 +127,12 @@ async fn takes(cabin: &mut CabinEnd, doctor: &Doctor<'_>, consultation: &str) {
 async fn a_physician_asks_one_of_two_specialists_answers_and_the_usual_doctor_has_a_letter() {
     let desk = TestDesk::start().await;
     let known = desk.enrol().await;
-    let mut cabin = CabinEnd::prove(&desk, &known).await;
     let claire = Doctor::new(&desk, "claire", "10001234565", &[]).await;
     let anne = Doctor::new(&desk, "anne", "10101010105", &["dermatology", "general"]).await;
     let paul = Doctor::new(&desk, "paul", "10100000016", &["dermatology"]).await;
     let zoe = Doctor::new(&desk, "zoe", "10100000024", &["cardiology"]).await;
+    // After the sign-ins, which are slow by design: a cabin that says nothing meanwhile is taken to be gone.
+    let mut cabin = CabinEnd::prove(&desk, &known).await;
     takes(&mut cabin, &claire, "c-1").await;
     upload(&desk, &known.upload_token, &dossier("c-1", true)).await;
 
@@ -186,7 +193,10 @@ async fn a_physician_asks_one_of_two_specialists_answers_and_the_usual_doctor_ha
 
     // More is asked, and said.
     assert_eq!(winner.step(What::AskMore { text: words(" ") }).await.0, 400);
-    let asked = winner.steps(What::AskMore { text: words("A-t-elle saigné ?") }).await;
+    let more = || What::AskMore { text: words("A-t-elle saigné ?") };
+    let (status, body) = winner.step_named(1, more()).await;
+    assert_eq!(status, 200, "{body}");
+    let asked = Opinion::read(&body).unwrap();
     assert_eq!((asked.line.state, asked.thread.len(), asked.mine), (State::InfoRequested, 1, false));
     assert_eq!(claire.lists().await.asked[0].state, State::InfoRequested);
     assert_eq!(loser.step(What::Say { text: words("Moi aussi.") }).await.0, 403);
@@ -195,6 +205,9 @@ async fn a_physician_asks_one_of_two_specialists_answers_and_the_usual_doctor_ha
         (said.line.state, said.thread[1].by.as_str(), said.thread[1].text.as_str()),
         (State::InProgress, "Dr claire", "Non.")
     );
+    // The question said again, after an answer that was lost, asks nothing anew.
+    assert_eq!(winner.step_named(1, more()).await.0, 200);
+    assert_eq!(claire.lists().await.asked[0].state, State::InProgress);
 
     // No letter before there is an answer; the answer with its report reaches the requester, after a restart too.
     assert_eq!(claire.get(&format!("second-opinions/{ID}/letter")).await.0, 409);
@@ -202,9 +215,17 @@ async fn a_physician_asks_one_of_two_specialists_answers_and_the_usual_doctor_ha
     assert_eq!(winner.step(wrong).await.0, 400);
     let report = b"%PDF-1.7 report";
     let answer = What::Answer { text: words("Nævus banal.\nPas de biopsie."), report: Some(STANDARD.encode(report)) };
-    let answered = winner.steps(answer).await;
-    assert_eq!(answered.line.state, State::Answered);
+    for time in ["said", "said again"] {
+        let (status, body) = winner.step_named(2, answer.clone()).await;
+        assert_eq!((status, Opinion::read(&body).unwrap().line.state), (200, State::Answered), "{time}");
+    }
+    // What a second window wrote meanwhile is not taken for the same, and is not lost without a word.
+    for other in [What::Answer { text: words("Autre chose."), report: None }, What::Reject { text: words("Non.") }] {
+        let (status, body) = winner.step_named(3, other).await;
+        assert!(status == 409 && body.contains("déjà close"), "{status} {body}");
+    }
     assert_eq!(winner.lists().await.to_answer, vec![]);
+    assert_eq!(winner.get("records/c-1").await.0, 200, "who answered still reads the dossier");
     assert_eq!(claire.step(What::Cancel { text: words("") }).await.0, 409, "done is done");
     let (badge, winner_badge) = (claire.badge.clone(), winner.badge.clone());
     let record = winner.get("records/c-1").await.1;
@@ -300,9 +321,10 @@ async fn from_the_fifth_day_both_sides_are_alerted_on_the_seventh_it_expires_and
 async fn a_request_is_given_back_rejected_with_a_reason_and_taken_back_and_waits_for_a_dossier_that_is_not_here_yet() {
     let desk = TestDesk::start().await;
     let known = desk.enrol().await;
-    let mut cabin = CabinEnd::prove(&desk, &known).await;
     let claire = Doctor::new(&desk, "claire", "10001234565", &[]).await;
     let anne = Doctor::new(&desk, "anne", "10101010105", &["dermatology"]).await;
+    // After the sign-ins, which are slow by design: a cabin that says nothing meanwhile is taken to be gone.
+    let mut cabin = CabinEnd::prove(&desk, &known).await;
     takes(&mut cabin, &claire, "c-1").await;
     // During the consultation: the cabin sends its dossier at the end.
     assert_eq!(claire.post("", ask("c-1").write()).await.0, 200);
@@ -313,10 +335,28 @@ async fn a_request_is_given_back_rejected_with_a_reason_and_taken_back_and_waits
     assert_eq!(anne.get(&format!("second-opinions/{ID}")).await.0, 404, "given back");
     assert_eq!(anne.step(What::Take).await.0, 200);
     upload(&desk, &known.upload_token, &dossier("c-1", false)).await;
+    // Who gives it back, or rejects it, reads the dossier and its files no more.
+    async fn reads(doctor: &Doctor<'_>, yes: bool) {
+        let recent = doctor.get("consultations").await.1;
+        assert_eq!(recent.contains("\"c-1\""), yes, "{recent}");
+        for path in ["records/c-1", "records/c-1/files/picture-1"] {
+            assert_eq!(doctor.get(path).await.0, if yes { 200 } else { 404 }, "{path}");
+        }
+    }
+    // The picture is no text.
+    let file = format!("{}/api/physician/records/c-1/files/picture-1", desk.running.origin);
+    let file = desk.client.get(file).header("cookie", &anne.badge).send().await.unwrap();
+    assert_eq!(file.status(), 200);
+    assert_eq!(anne.get("records/c-1").await.0, 200);
+    assert_eq!(anne.step(What::Return).await.0, 204);
+    reads(&anne, false).await;
+    assert_eq!(anne.post("", ask("c-1").write()).await.0, 400, "nor asks others about it");
+    assert_eq!(anne.step(What::Take).await.0, 200);
     assert_eq!(anne.get("records/c-1").await.0, 200);
     assert_eq!(anne.step(What::Reject { text: words("") }).await.0, 400, "a reason is owed");
     let rejected = anne.steps(What::Reject { text: words("Images illisibles.") }).await;
     assert_eq!(rejected.line.state, State::Rejected);
+    reads(&anne, false).await;
     let (_, body) = claire.get(&format!("second-opinions/{ID}")).await;
     assert_eq!(Opinion::read(&body).unwrap().refusal.unwrap().as_str(), "Images illisibles.");
 
@@ -440,15 +480,33 @@ async fn the_cabin_that_asked_reads_the_question_answers_it_and_reads_the_answer
         step: Step { id: ItemId::new("22222222-0000-4000-8000-000000000001").unwrap(), what },
     };
     let is_one = |message: &FromDesk| matches!(message, FromDesk::SecondOpinion { .. });
+    let wanted = FromCabin::SecondOpinionWanted { request: request.clone() };
     for _ in 0..2 {
         cabin.say(&say(What::Say { text: words("Non, jamais.") })).await;
         let FromDesk::SecondOpinion { opinion, .. } = cabin.until(is_one).await else { unreachable!() };
         assert_eq!((opinion.line.state, opinion.thread.len()), (State::InProgress, 2), "said twice, kept once");
         assert_eq!(opinion.thread[1].by.as_str(), "Julie Roux");
     }
+    // A thread has an end for a pharmacist too; what is in it already is still known.
+    let named = |n: usize| ItemId::new(format!("44444444-0000-4000-8000-{n:012x}")).unwrap();
+    let says = |n: usize| FromCabin::SecondOpinionStep {
+        request: request.clone(),
+        by: Text::new("Julie Roux").unwrap(),
+        step: Step { id: named(n), what: What::Say { text: words("Encore.") } },
+    };
+    for n in 2..MESSAGES_MAX {
+        cabin.say(&says(n)).await;
+        cabin.until(is_one).await;
+    }
+    cabin.say(&says(MESSAGES_MAX)).await;
+    let full = cabin.until(|message| matches!(message, FromDesk::Error { .. })).await;
+    assert!(matches!(full, FromDesk::Error { code: RefusalCode::TooMany, .. }), "{full:?}");
+    cabin.say(&says(2)).await;
+    cabin.until(is_one).await;
+
     let answer = What::Answer { text: words("Nævus."), report: None };
     assert_eq!(anne.steps(answer).await.line.state, State::Answered);
-    cabin.say(&FromCabin::SecondOpinionWanted { request: request.clone() }).await;
+    cabin.say(&wanted).await;
     let FromDesk::SecondOpinion { opinion, .. } = cabin.until(is_one).await else { unreachable!() };
     assert_eq!(opinion.answer.unwrap().text.as_str(), "Nævus.");
 
@@ -457,11 +515,94 @@ async fn the_cabin_that_asked_reads_the_question_answers_it_and_reads_the_answer
     cabin.say(&say(What::Take)).await;
     cabin.until(refusal).await;
     let mut stranger = CabinEnd::prove(&desk, &other).await;
-    stranger.say(&FromCabin::SecondOpinionWanted { request: request.clone() }).await;
-    stranger.until(refusal).await;
+    for unknown in [wanted, says(7_000)] {
+        stranger.say(&unknown).await;
+        stranger.until(refusal).await;
+    }
     stranger.say(&FromCabin::SecondOpinionsWanted {}).await;
     let listed = stranger.until(|message| matches!(message, FromDesk::SecondOpinions { .. })).await;
     assert_eq!(listed, FromDesk::SecondOpinions { lines: vec![] });
     drop((cabin, stranger));
     desk.running.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_physician_asks_is_read_where_the_patient_was_and_says_where_the_physician_practises() {
+    let desk = TestDesk::start().await;
+    let (known, other) = (desk.enrol().await, desk.enrol().await);
+    let claire = Doctor::new(&desk, "claire", "10001234565", &[]).await;
+    let anne = Doctor::new(&desk, "anne", "10101010105", &["dermatology"]).await;
+    let practice = Practice::Structure { finess: "280000183".into(), name: "Maison de santé d’Illiers".into() };
+    Accounts::open(&desk.data()).set_practice("claire", practice).unwrap();
+    let wrong = Practice::Structure { finess: "28".into(), name: "x".into() };
+    assert!(Accounts::open(&desk.data()).set_practice("claire", wrong).is_err());
+    // After the sign-ins, which are slow by design: a cabin that says nothing meanwhile is taken to be gone.
+    let mut cabin = CabinEnd::prove(&desk, &known).await;
+    // During the call, when no dossier has come yet.
+    takes(&mut cabin, &claire, "c-1").await;
+    let (status, body) = claire.post("", ask("c-1").write()).await;
+    assert_eq!(status, 200, "{body}");
+    upload(&desk, &known.upload_token, &dossier("c-1", true)).await;
+    anne.steps(What::Take).await;
+    anne.steps(What::Answer { text: words("Nævus."), report: None }).await;
+
+    cabin.say(&FromCabin::SecondOpinionsWanted {}).await;
+    let listed = cabin.until(|message| matches!(message, FromDesk::SecondOpinions { .. })).await;
+    let FromDesk::SecondOpinions { lines } = listed else { unreachable!() };
+    assert_eq!((lines.len(), lines[0].state), (1, State::Answered));
+    let request = ItemId::new(ID).unwrap();
+    cabin.say(&FromCabin::SecondOpinionWanted { request: request.clone() }).await;
+    let read = cabin.until(|message| matches!(message, FromDesk::SecondOpinion { .. })).await;
+    let FromDesk::SecondOpinion { opinion, .. } = read else { unreachable!() };
+    assert_eq!((opinion.mine, opinion.answer.unwrap().text.as_str()), (false, "Nævus."));
+    // It is read there; what is said to the specialist is the physician's.
+    let id = ItemId::new("22222222-0000-4000-8000-000000000001").unwrap();
+    let step = Step { id, what: What::Cancel { text: words("") } };
+    cabin.say(&FromCabin::SecondOpinionStep { request, by: Text::new("Julie Roux").unwrap(), step }).await;
+    let refused = cabin.until(|message| matches!(message, FromDesk::Error { .. })).await;
+    assert!(matches!(refused, FromDesk::Error { code: RefusalCode::Forbidden, .. }), "{refused:?}");
+    let mut stranger = CabinEnd::prove(&desk, &other).await;
+    stranger.say(&FromCabin::SecondOpinionsWanted {}).await;
+    let listed = stranger.until(|message| matches!(message, FromDesk::SecondOpinions { .. })).await;
+    assert_eq!(listed, FromDesk::SecondOpinions { lines: vec![] });
+
+    // Who asks, as what and from where: in a structure, or, as an account is made, on their own account.
+    let roles = |record: &str| -> Vec<Value> {
+        let record: Value = serde_json::from_str(record).unwrap();
+        let all = record["entry"].as_array().unwrap().iter().map(|entry| entry["resource"].clone());
+        all.filter(|one| one["resourceType"] == "PractitionerRole").collect()
+    };
+    for (id, practice) in [
+        ("11111111-0000-4000-8000-000000000001", None),
+        ("11111111-0000-4000-8000-000000000002", Some(Practice::Liberal)),
+    ] {
+        practice.into_iter().for_each(|own| Accounts::open(&desk.data()).set_practice("claire", own).unwrap());
+        let mut again = ask("c-1");
+        again.id = ItemId::new(id).unwrap();
+        assert_eq!(claire.post("", again.write()).await.0, 200);
+    }
+    let roles = roles(&claire.get("records/c-1").await.1);
+    let named = |role: &&Value| role["organization"]["display"] == "Maison de santé d’Illiers";
+    let structure = roles.iter().find(named).expect("a structure");
+    assert!(structure["organization"]["reference"].as_str().unwrap().starts_with("Organization/"), "{structure}");
+    assert!(roles.iter().any(|role| role["code"][0]["coding"][0]["code"] == "L"), "{roles:?}");
+    drop((cabin, stranger));
+    desk.running.stop().await;
+}
+
+#[test]
+fn from_a_dossier_that_is_stored_the_cabin_where_the_patient_was_is_known() {
+    use desk::accounts::physician;
+    use desk::fhir::second_opinions::ask::{Known, bundle};
+    let ids = json!([{"system": "urn:uuid:2b1f6f0e-54d3-4a0c-9d0b-0c2a4de6a7f3", "value": "cabin-5f3a9c"}]);
+    let location = json!({"resourceType": "Location", "id": "l", "name": "Cabine", "identifier": ids});
+    let record = json!({"entry": [{"resource": location}]});
+    let claire = physician("Dr Claire Morel", "Médecine générale", "10001234565", "Chartres", 3000, "30 €");
+    let told = |known: Known| {
+        let made = bundle(&ask("c-1"), &claire, &Practice::Liberal, &known, 1_795_310_000_000);
+        made["entry"].as_array().unwrap().last().unwrap()["resource"]["input"][0]["valueString"].clone()
+    };
+    assert_eq!(told(Known::of(Some(&record))), "cabin-5f3a9c");
+    assert_eq!(told(Known::of(Some(&record)).in_cabin(Some("cabin-of-the-call"))), "cabin-of-the-call");
+    assert_eq!(told(Known::of(None)), Value::Null);
 }

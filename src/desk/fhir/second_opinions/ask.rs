@@ -5,10 +5,17 @@ use signal::call::Physician;
 use signal::second_opinion::{Ask, COMMON_FIELDS, State, Urgency, specialty};
 
 use super::step::{create, identifiers};
-use super::{CODE, SPECIALTY, concept, physician_reference, set_state, written};
+use super::{CODE, SPECIALTY, TOLD, concept, physician_reference, set_state, written};
+use crate::accounts::Practice;
 use crate::fhir::call_backs::RPPS;
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
+/// Identifiers that desks give to cabins, on a dossier's Location (`fhir::place`).
+const CABIN_IDS: &str = "urn:uuid:2b1f6f0e-54d3-4a0c-9d0b-0c2a4de6a7f3";
+const FINESS: &str = "https://finess.esante.gouv.fr";
+const FR_CORE_TYPES: &str = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0203";
+/// How a professional practises (ANS table TRE_R23).
+const PRACTICE: &str = "https://mos.esante.gouv.fr/NOS/TRE_R23-ModeExercice/FHIR/TRE-R23-ModeExercice";
 const CONSENT_SCOPE: &str = "http://terminology.hl7.org/CodeSystem/consentscope";
 /// The patient's consent to a second opinion, on its ServiceRequest: `given` and `at`.
 pub const CONSENT: &str = "urn:uuid:0f0c1d8a-54b9-4d8c-9f57-7c8f0f5b1a60";
@@ -24,6 +31,8 @@ pub struct Known {
     documents: Vec<String>,
     place: String,
     reason: String,
+    /// The cabin where the patient was: its pharmacist reads the answer too.
+    cabin: Option<String>,
 }
 
 impl Known {
@@ -45,12 +54,22 @@ impl Known {
             documents: all("DocumentReference").filter_map(named).collect(),
             place: text(all("Location").next().map(|location| &location["name"])),
             reason: text(reason),
+            cabin: all("Location").find_map(|location| {
+                let mut names = location["identifier"].as_array()?.iter();
+                names.find(|name| name["system"] == CABIN_IDS)?["value"].as_str().map(str::to_owned)
+            }),
         }
+    }
+
+    /// The same, of a patient who is in this cabin now.
+    pub fn in_cabin(mut self, cabin: Option<&str>) -> Self {
+        self.cabin = cabin.map(str::to_owned).or(self.cabin);
+        self
     }
 }
 
 /// The transaction of a request that [`Ask::missing`] finds complete.
-pub fn bundle(ask: &Ask, physician: &Physician, known: &Known, now_ms: i64) -> Value {
+pub fn bundle(ask: &Ask, physician: &Physician, practice: &Practice, known: &Known, now_ms: i64) -> Value {
     let fresh = || format!("urn:uuid:{}", uuid::Uuid::new_v4());
     let (service, now) = (fresh(), written(now_ms));
     let id = ask.id.as_str();
@@ -104,11 +123,29 @@ pub fn bundle(ask: &Ask, physician: &Physician, known: &Known, now_ms: i64) -> V
         "resourceType": "Practitioner", "identifier": [{"system": RPPS, "value": rpps}], "name": [{"text": name}],
         "qualification": [{"code": {"text": physician.speciality.as_str()}}],
     });
-    let role = json!({
+    let mut role = json!({
         "resourceType": "PractitionerRole", "identifier": identifiers(id), "active": true,
         "practitioner": {"reference": practitioner_url, "display": name},
         "specialty": [{"text": physician.speciality.as_str()}],
     });
+    let structure = match practice {
+        Practice::Liberal => {
+            role["code"] = json!([{"coding": [{"system": PRACTICE, "code": "L"}], "text": "Exercice libéral"}]);
+            None
+        }
+        Practice::Structure { finess, name } => {
+            let url = fresh();
+            role["organization"] = json!({"reference": url, "display": name});
+            let kind = json!({"coding": [{"system": FR_CORE_TYPES, "code": "FINEG"}]});
+            let organization = json!({
+                "resourceType": "Organization", "active": true, "name": name,
+                "identifier": [{"type": kind, "system": FINESS, "value": finess}],
+            });
+            let known = format!("identifier={FINESS}|{finess}");
+            let request = json!({"method": "POST", "url": "Organization", "ifNoneExist": known});
+            Some(json!({"fullUrl": url, "resource": organization, "request": request}))
+        }
+    };
     let mut supporting = vec![json!({"reference": answers_url}), json!({"reference": consent_url})];
     supporting.extend(known.documents.iter().map(|document| json!({"reference": document})));
     let service_request = json!({
@@ -133,15 +170,22 @@ pub fn bundle(ask: &Ask, physician: &Physician, known: &Known, now_ms: i64) -> V
             task[name] = json!({text.0: text.1});
         }
     }
+    if let Some(cabin) = &known.cabin {
+        task["input"] = json!([{"type": concept(TOLD, "Cabine où était le patient"), "valueString": cabin}]);
+    }
     set_state(&mut task, State::Ready, &now);
     let known_practitioner =
         json!({"method": "POST", "url": "Practitioner", "ifNoneExist": format!("identifier={RPPS}|{rpps}")});
-    json!({"resourceType": "Bundle", "type": "transaction", "entry": [
-        {"fullUrl": practitioner_url, "resource": practitioner, "request": known_practitioner},
+    let mut entries = vec![json!({
+        "fullUrl": practitioner_url, "resource": practitioner, "request": known_practitioner,
+    })];
+    entries.extend(structure);
+    entries.extend([
         create(role, id, Some(&role_url)),
         create(consent, id, Some(&consent_url)),
         create(answers, id, Some(&answers_url)),
         create(service_request, id, Some(&service)),
         create(task, id, None),
-    ]})
+    ]);
+    json!({"resourceType": "Bundle", "type": "transaction", "entry": entries})
 }

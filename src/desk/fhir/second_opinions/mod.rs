@@ -24,8 +24,12 @@ pub const CODE: &str = "second-opinion";
 const STATE: &str = "opinion-";
 /// Prefix of the codes of specialties.
 const SPECIALTY: &str = "specialty-";
-/// Type of the Task's input that names the cabin.
+/// Type of the Task's input that names the cabin that sent it.
 pub(super) const CABIN: &str = "opinion-cabin";
+/// Type of the Task's input that names the cabin where a physician's patient was: it reads, and makes no step.
+pub(super) const TOLD: &str = "opinion-told";
+/// Type of the Task's output that names the last step.
+pub(super) const STEP: &str = "opinion-step";
 /// What was asked is shown to its requester for so long after its end.
 const CLOSED_SHOWN_MS: i64 = 60 * DAY_MS;
 const DAY_MS: i64 = 24 * 3600 * 1000;
@@ -65,6 +69,11 @@ impl Who {
             Who::Physician { rpps, .. } => task["requester"]["identifier"]["value"] == rpps.as_str(),
             Who::Cabin { id, .. } => input(task, CABIN)["valueString"] == id.as_str(),
         }
+    }
+
+    /// Whether this is the cabin where the patient of a physician who asked was.
+    pub fn is_told(&self, task: &Value) -> bool {
+        matches!(self, Who::Cabin { id, .. } if input(task, TOLD)["valueString"] == id.as_str())
     }
 
     /// Whether this one has it.
@@ -158,6 +167,12 @@ fn concept(code: &str, words: &str) -> Value {
     json!({"coding": [{"system": SYSTEM, "code": code, "display": words}], "text": words})
 }
 
+/// Whether `rpps` may read the dossier of `consultation` by this request: who has it, or answered it.
+pub fn opens_dossier(task: &Value, rpps: &str, consultation: &ConsultationId) -> bool {
+    let is_read = state(task).is_open() || state(task) == State::Answered;
+    is_read && task["owner"]["identifier"]["value"] == rpps && self::consultation(task).as_ref() == Some(consultation)
+}
+
 /// The identifier of a request, as pages and cabins name it.
 pub fn id(task: &Value) -> Option<ItemId> {
     let identifiers = task["identifier"].as_array()?;
@@ -236,7 +251,7 @@ pub fn lists<'a>(tasks: impl IntoIterator<Item = &'a Value>, who: &Who, now: i64
     for task in tasks {
         let Some(line) = line(task, now) else { continue };
         let is_free = line.taken_by.is_none() && matches!(line.state, State::Ready | State::Expired);
-        if who.asked(task) {
+        if who.asked(task) || who.is_told(task) {
             let ended = instant(&task["lastModified"]).unwrap_or(line.asked_at);
             if line.state.is_open() || now.saturating_sub(ended) < CLOSED_SHOWN_MS {
                 asked.push(line);

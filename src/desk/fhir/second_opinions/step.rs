@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
-use signal::second_opinion::{REPORT_BYTES_MAX, State, Step, What};
+use signal::second_opinion::{MESSAGES_MAX, REPORT_BYTES_MAX, State, Step, What};
 
-use super::{Who, concept, set_state, state};
+use super::{STEP, Who, coded, concept, set_state, state};
 
 const URI: &str = "urn:ietf:rfc:3986";
 const LOINC: &str = "http://loinc.org";
@@ -30,6 +30,9 @@ pub enum Refused {
     /// Nothing was written where words are needed.
     #[error("Écrivez d’abord quelques mots.")]
     NoWords,
+    /// The thread is full ([`MESSAGES_MAX`]).
+    #[error("Cet échange a trop de messages : demandez un nouvel avis.")]
+    TooMany,
     /// The report is no PDF, or too long.
     #[error("Le compte rendu doit être un PDF de {} Mo au plus.", REPORT_BYTES_MAX / (1024 * 1024))]
     Report,
@@ -44,15 +47,28 @@ pub enum Made {
     Write(Value),
 }
 
-/// The step of `who` on a request, with its ServiceRequest.
+/// The step of `who` on a request, with its ServiceRequest and what was said about that. The same step is known by its
+/// own name, and only by that: what a second window writes meanwhile is another step, and is told so.
 ///
 /// # Errors
 /// See [`Refused`].
-pub fn step(task: &Value, service: &Value, who: &Who, step: &Step, now: &str) -> Result<Made, Refused> {
+pub fn step(
+    task: &Value,
+    service: &Value,
+    resources: &[Value],
+    who: &Who,
+    step: &Step,
+    now: &str,
+) -> Result<Made, Refused> {
     let mut next = task.clone();
     let was = state(task);
     let id = step.id.as_str();
+    if is_made(task, resources, id) {
+        return Ok(Made::Already);
+    }
     let mut entries = Vec::new();
+    let said = resources.iter().filter(|one| one["resourceType"] == "Communication").count();
+    let room = || if said < MESSAGES_MAX { Ok(()) } else { Err(Refused::TooMany) };
     let has_it = || if who.has(task) { Ok(()) } else { Err(Refused::NotYours) };
     let asked_it = || if who.asked(task) { Ok(()) } else { Err(Refused::NotYours) };
     let open = || if was.is_open() { Ok(()) } else { Err(Refused::Closed) };
@@ -80,22 +96,21 @@ pub fn step(task: &Value, service: &Value, who: &Who, step: &Step, now: &str) ->
         What::AskMore { text } => {
             has_it()?;
             open()?;
+            room()?;
             entries.push(communication(task, who, id, words(text.as_str())?, now));
             set_state(&mut next, State::InfoRequested, now);
         }
         What::Say { text } => {
             asked_it()?;
             open()?;
+            room()?;
             entries.push(communication(task, who, id, words(text.as_str())?, now));
             set_state(&mut next, if was == State::InfoRequested { State::InProgress } else { was }, now);
         }
         What::Answer { text, report } => {
             has_it()?;
-            let full_url = format!("urn:uuid:{}", uuid::Uuid::new_v4());
-            if was == State::Answered {
-                return Ok(Made::Already);
-            }
             open()?;
+            let full_url = format!("urn:uuid:{}", uuid::Uuid::new_v4());
             let report = report.as_deref().map(pdf).transpose()?;
             let binary = report.as_ref().map(|_| format!("Binary/{id}"));
             if let (Some(report), Some(url)) = (&report, &binary) {
@@ -113,18 +128,12 @@ pub fn step(task: &Value, service: &Value, who: &Who, step: &Step, now: &str) ->
         }
         What::Reject { text } => {
             has_it()?;
-            if was == State::Rejected {
-                return Ok(Made::Already);
-            }
             open()?;
             next["statusReason"] = json!({"text": words(text.as_str())?});
             set_state(&mut next, State::Rejected, now);
         }
         What::Cancel { text } => {
             asked_it()?;
-            if was == State::Cancelled {
-                return Ok(Made::Already);
-            }
             open()?;
             if !text.is_empty() {
                 next["statusReason"] = json!({"text": text.as_str()});
@@ -132,8 +141,27 @@ pub fn step(task: &Value, service: &Value, who: &Who, step: &Step, now: &str) ->
             set_state(&mut next, State::Cancelled, now);
         }
     }
+    mark(&mut next, id);
     entries.extend(closing(service, &next));
     Ok(Made::Write(bundle(next, entries)))
+}
+
+/// Whether the step of this name was made: the last one is named in the Task, what was said in what was stored of it.
+fn is_made(task: &Value, resources: &[Value], id: &str) -> bool {
+    let outputs = task["output"].as_array().into_iter().flatten();
+    let mut last = outputs.filter(|output| coded(&output["type"]) == Some(STEP));
+    let urn = format!("urn:uuid:{id}");
+    let named = |one: &Value| one["identifier"].as_array().is_some_and(|all| all.iter().any(|of| of["value"] == urn));
+    let is_said = |one: &&Value| one["resourceType"] == "Communication" || one["resourceType"] == "DocumentReference";
+    last.any(|output| output["valueString"] == id) || resources.iter().filter(is_said).any(named)
+}
+
+/// Names the last step in the Task.
+fn mark(task: &mut Value, id: &str) {
+    let before = task["output"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    let mut outputs: Vec<Value> = before.into_iter().filter(|output| coded(&output["type"]) != Some(STEP)).collect();
+    outputs.push(json!({"type": concept(STEP, "Dernier pas"), "valueString": id}));
+    task["output"] = outputs.into();
 }
 
 /// The transaction that tells of a request without an answer.
