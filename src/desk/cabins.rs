@@ -44,6 +44,9 @@ pub struct Cabin {
     public_key: Text<44>,
     /// SHA-256 of its upload token, hexadecimal.
     upload_token: String,
+    /// Digest of the code that it joined with.
+    #[serde(default)]
+    code: String,
     /// Revoked: refused from then on.
     pub revoked: bool,
     /// When it joined, seconds since 1970.
@@ -117,16 +120,26 @@ impl Cabins {
         Ok(code.as_bytes().chunks(4).map(String::from_utf8_lossy).collect::<Vec<_>>().join("-"))
     }
 
-    /// Uses up a code and enrols; gives the cabin's name at the desk and its upload token.
+    /// Uses up a code and enrols; gives the cabin's name at the desk and its upload token. The same cabin (by its key) is
+    /// answered again while the code could have been used: the line may have cut the first answer. Its token is a new one.
     pub fn enrol(&self, request: &signal::enrol::Request, now_s: u64) -> Result<(CabinId, Text<128>), CabinError> {
         proof::public_key(&request.public_key).map_err(|_| CabinError::Key)?;
         let code: String = request.code.as_str().chars().filter(char::is_ascii_alphanumeric).collect();
         let token = format!("u1.{}", token());
         // 40 random bits beside the name would do; 64 make a clash impossible in practice.
         let id = CabinId::new(format!("cabin-{:016x}", rand::random::<u64>())).map_err(|_| CabinError::Unknown)?;
-        self.shelf.change(|register| {
+        let id = self.shelf.change(|register| {
             // The digest is looked up, not compared byte by byte: its timing tells nothing about the code.
-            let invite = register.invites.remove(&digest(&code.to_ascii_uppercase())).ok_or(CabinError::Code)?;
+            let code = digest(&code.to_ascii_uppercase());
+            let Some(invite) = register.invites.remove(&code) else {
+                let again = register.cabins.iter_mut().find(|(_, cabin)| {
+                    let is_same = cabin.code == code && cabin.public_key == request.public_key && !cabin.revoked;
+                    is_same && now_s.saturating_sub(cabin.enrolled_s) < INVITE_LIFETIME_S
+                });
+                let (id, cabin) = again.ok_or(CabinError::Code)?;
+                cabin.upload_token = digest(&token);
+                return Ok(id.clone());
+            };
             if invite.expires_s <= now_s {
                 return Err(CabinError::Code);
             }
@@ -135,11 +148,12 @@ impl Cabins {
                 site: request.site.clone(),
                 public_key: request.public_key.clone(),
                 upload_token: digest(&token),
+                code,
                 revoked: false,
                 enrolled_s: now_s,
             };
             register.cabins.insert(id.clone(), cabin);
-            Ok(())
+            Ok(id)
         })?;
         Ok((id, Text::cut(&token)))
     }

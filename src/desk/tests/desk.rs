@@ -165,9 +165,16 @@ async fn an_unknown_a_revoked_and_a_lying_cabin_are_refused_and_told_why() {
 async fn an_enrolment_code_is_for_once_and_a_wrong_one_is_refused() {
     let desk = TestDesk::start().await;
     let code = desk.cabins.invite("Le Favril", desk.now_s()).unwrap();
-    assert!(desk.try_enrol(&code).await.is_ok());
+    let known = desk.try_enrol(&code).await.unwrap();
+    // The answer was lost on the line: the same cabin asks again, and is the same to the desk.
+    let again = desk.try_enrol_as(known.key.clone(), &code).await.unwrap();
+    assert_eq!(again.id, known.id);
+    assert!(desk.cabins.by_upload_token(&known.upload_token).is_err(), "one token at a time");
+    assert_eq!(desk.cabins.by_upload_token(&again.upload_token).unwrap(), known.id);
     assert_eq!(desk.try_enrol(&code).await.unwrap_err(), RefusalCode::BadEnrolment);
     assert_eq!(desk.try_enrol("2222-2222-2222-2222").await.unwrap_err(), RefusalCode::BadEnrolment);
+    assert!(desk.cabins.revoke(known.id.as_str()).unwrap());
+    assert_eq!(desk.try_enrol_as(known.key, &code).await.unwrap_err(), RefusalCode::BadEnrolment);
     let expired = desk.cabins.invite("Tard", desk.now_s() - 8 * 24 * 3600).unwrap();
     assert_eq!(desk.try_enrol(&expired).await.unwrap_err(), RefusalCode::BadEnrolment);
     let stored = std::fs::read_to_string(desk.data().join("cabins.json")).unwrap();

@@ -120,7 +120,10 @@ impl TestDesk {
     }
 
     pub async fn try_enrol(&self, code: &str) -> Result<Known, RefusalCode> {
-        let key = SigningKey::from_bytes(&rand::random());
+        self.try_enrol_as(SigningKey::from_bytes(&rand::random()), code).await
+    }
+
+    pub async fn try_enrol_as(&self, key: SigningKey, code: &str) -> Result<Known, RefusalCode> {
         let request = Request {
             version: signal::VERSION,
             code: Text::new(code).unwrap(),
