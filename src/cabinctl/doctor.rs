@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use wiring::joining::Joining;
 
 use crate::arguments::Arguments;
 use crate::config_file;
@@ -45,6 +46,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
             lines.push(good("settings", config.site.name.clone()));
             lines.push(outbox(&config.outbox_socket));
             lines.push(desk(&config.desk.url));
+            lines.extend(joining(&config));
         }
         Err(mistake) => lines.push(wrong("settings", format!("{mistake:#}"))),
     }
@@ -225,6 +227,15 @@ fn outbox(socket: &Path) -> Line {
         ),
         Ok(status) => good("outbox", format!("{} records wait for their proof", status.waiting)),
     }
+}
+
+/// After a hand-over, until the new desk has taken this cabin.
+fn joining(config: &config::Config) -> Option<Line> {
+    let desk = &config.desk.url;
+    let waits = Joining::read(&config.data_dir).ok()?.is_some_and(|joining| joining.desk_url == *desk);
+    let what = "this cabin has not joined it yet; it does so by itself when that desk answers, unless the technician's \
+                screen says that the code was refused";
+    waits.then(|| wrong("joined", format!("{desk}: {what}")))
 }
 
 /// A connection and nothing more: whether a server is there at all.

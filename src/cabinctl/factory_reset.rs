@@ -1,4 +1,4 @@
-//! `cabinctl factory-reset --erase everything`: makes all that this machine ever kept unreadable, for good.
+//! `cabinctl factory-reset --erase everything [--lose COUNT]`: makes all that this machine ever kept unreadable, for good.
 //!
 //! The data disk is encrypted, so it is enough to destroy its keys: every key slot of its LUKS header, then the header
 //! itself and its copy. The firmware is told to make a new data disk at the next start (systemd-repart(8),
@@ -13,6 +13,8 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::arguments::Arguments;
 
+/// The configuration of the image's outbox.
+const OUTBOX: &str = "/var/lib/telecabine/outbox.toml";
 /// The data disk of the image.
 const DATA: &str = "/dev/disk/by-partlabel/cabin-data";
 /// Both copies of a LUKS2 header with its key slots, bytes: what comes after holds nothing without them.
@@ -22,13 +24,17 @@ const REQUEST: &str = "/sys/firmware/efi/efivars/FactoryReset-8cf2644b-4b0b-428f
 
 pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let word = arguments.option("erase");
+    let lose = arguments.option("lose");
     let device = arguments.option("device");
+    let outbox = arguments.option("outbox");
     arguments.end()?;
     ensure!(
         word.as_deref() == Some("everything"),
         "this destroys every record that still waits, every setting and every log of this machine: \
          cabinctl outbox export first, then cabinctl factory-reset --erase everything"
     );
+    let outbox = outbox.or_else(|| device.is_none().then(|| OUTBOX.into())).map(PathBuf::from);
+    agree(outbox.as_deref(), lose.as_deref())?;
     let device = PathBuf::from(device.unwrap_or(DATA.into()));
     erase(&device)?;
     writeln!(out, "{}: the keys are destroyed; nothing on it can be read again", device.display())?;
@@ -36,6 +42,43 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
         request().context("the firmware could not be told: flash the machine anew")?;
         writeln!(out, "restart this machine: it makes a new data disk, and is a new cabin")?;
     }
+    Ok(())
+}
+
+/// What of patients is still there is named, and destroyed only for who says how much it is.
+fn agree(outbox: Option<&Path>, lose: Option<&str>) -> Result<()> {
+    let left = match outbox {
+        None => Err("it is not known whose disk this is".to_owned()),
+        Some(path) => outbox::settings::read(path)
+            .map_err(|mistake| mistake.to_string())
+            .and_then(|settings| outbox::left(&settings.dir).map_err(|error| error.to_string())),
+    };
+    match left {
+        Ok(left) if left.count() == 0 => Ok(()),
+        Ok(left) => ensure_said(
+            lose,
+            &left.count().to_string(),
+            &format!(
+                "{} consultations are in the outbox: {} wait or are set aside, {} open, {} of patients who may come back, \
+                 {} journals kept aside. `cabinctl outbox export` takes out the first and the last; the open one ends at \
+                 the screen, and who may come back is sent when the time is over",
+                left.count(),
+                left.waiting,
+                left.open,
+                left.parked,
+                left.aside
+            ),
+        ),
+        Err(why) => ensure_said(
+            lose,
+            "unknown",
+            &format!("what is in the outbox cannot be counted ({why}; --outbox FILE says where)"),
+        ),
+    }
+}
+
+fn ensure_said(said: Option<&str>, expected: &str, what: &str) -> Result<()> {
+    ensure!(said == Some(expected), "{what}. To destroy it all the same: --lose {expected}");
     Ok(())
 }
 

@@ -8,34 +8,39 @@
 //! number = 1                               # above the number of any order applied before
 //! site = "Pharmacie des Halles"            # optional; only this cabin
 //! desk_url = "https://desk.example.net"
+//! enrolment_code = "K7QM-2FXD-9TRA-H4WN"   # of `desk cabin invite` at that desk, for this one cabin; then `site` is needed
 //! desk_ca = "-----BEGIN CERTIFICATE-----…" # optional, and so are the next two
 //! fhir_ca = "-----BEGIN CERTIFICATE-----…"
-//! fhir_token = "…"
+//! fhir_token = "…"                         # without it, the new desk's own, for that desk's own store
 //! fhir_url = "https://fhir.example.net/R4"
 //! ```
+//!
+//! The cabin uses the code by itself once the new desk answers, and is its former desk's no longer; until then it says on
+//! the technician's screen that it has not joined. Each order has files of its own: the outbox that still runs with the
+//! former settings shows nobody the new server's token. Whoever runs this, each file belongs to the account that reads it.
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use config::Config;
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signer as _, SigningKey};
 use rand::RngCore as _;
+use sha2::Digest as _;
 use toml_edit::{DocumentMut, Item, Table, value};
+use wiring::file::{Owner, put, replace};
+use wiring::joining::Joining;
 use zeroize::Zeroizing;
 
 use crate::arguments::Arguments;
+use crate::handover_order::{Order, read, signature_path, signed, thirty_two, verify};
 use crate::outbox_export::new_file;
 
-/// Largest order, in bytes.
-const ORDER_BYTES_MAX: u64 = 64 * 1024;
-/// Names what is signed, so that a signature made for something else is none here.
-const CONTEXT: &[u8] = b"telecabine handover 1\0";
-/// The fields of an order; another one is a mistake.
-const FIELDS: [&str; 7] = ["number", "site", "desk_url", "desk_ca", "fhir_url", "fhir_ca", "fhir_token"];
+/// What the files of orders are called, before their number.
+const PREFIX: &str = "handover-";
 
 pub(crate) fn key(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let path = PathBuf::from(arguments.need("the file for the key")?);
@@ -65,16 +70,18 @@ pub(crate) fn sign(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> 
 
 pub(crate) fn apply(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let path = PathBuf::from(arguments.need("the order")?);
-    let config_path = PathBuf::from(arguments.need_option("config")?);
-    let outbox_path = PathBuf::from(arguments.need_option("outbox")?);
+    let (config_path, outbox_path) = (arguments.need_option("config")?, arguments.need_option("outbox")?);
     arguments.end()?;
+    // Whole, for they will be named to programs that run elsewhere.
+    let config_path = fs::canonicalize(&config_path).context(config_path)?;
+    let outbox_path = fs::canonicalize(&outbox_path).context(outbox_path)?;
     let settings = outbox::settings::read(&outbox_path)?;
     let owner = settings.owner_key.with_context(|| {
         format!("{} has no `owner_key`: nobody may move this cabin by an order", outbox_path.display())
     })?;
-    let order = read(&path)?;
-    verify(&order, &path, &owner)?;
-    let order = Order::parse(&order, &path)?;
+    let bytes = read(&path)?;
+    verify(&bytes, &path, &owner)?;
+    let order = Order::parse(&bytes, &path)?;
     let config = crate::config_file::load(&config_path)?;
     if let Some(site) = &order.site {
         ensure!(*site == config.site.name, "this order is for {site:?}, this cabin is {:?}", config.site.name);
@@ -84,114 +91,85 @@ pub(crate) fn apply(mut arguments: Arguments, out: &mut dyn Write) -> Result<()>
     ensure!(order.number >= last, "this order has number {}, and number {last} was applied already", order.number);
 
     // Both files are made and read as the programs will, before either takes its place.
-    let (desk_ca, fhir_ca, token) =
-        (beside(&config_path, "desk-ca.pem"), beside(&outbox_path, "fhir-ca.pem"), beside(&outbox_path, "fhir-token"));
-    let desk_ca = order.desk_ca.as_deref().map(|pem| (desk_ca, pem));
-    let fhir_ca = order.fhir_ca.as_deref().map(|pem| (fhir_ca, pem));
-    let token = order.fhir_token.as_deref().map(|text| (token, text));
-    let cabin_text = edited(
-        &config_path,
-        "desk",
-        &[
-            ("url", Some(order.desk_url.clone())),
-            ("ca_file", desk_ca.as_ref().map(|(path, _)| path.display().to_string())),
-        ],
-    )?;
+    let named = |beside: &Path, name: &str| {
+        beside.with_file_name(format!("{PREFIX}{}-{}-{name}", order.number, short_hash(&bytes)))
+    };
+    let desk_ca = order.desk_ca.as_deref().map(|pem| (named(&config_path, "desk-ca.pem"), pem));
+    let fhir_ca = order.fhir_ca.as_deref().map(|pem| (named(&outbox_path, "fhir-ca.pem"), pem));
+    let token = order.fhir_token.as_deref().map(|text| (named(&outbox_path, "fhir-token"), text));
+    let shown = |file: &Option<(PathBuf, &str)>| file.as_ref().map(|(path, _)| path.display().to_string());
+    let desk = [("url", Some(order.desk_url.clone())), ("ca_file", shown(&desk_ca))];
+    let cabin_text = edited(&config_path, "desk", &desk)?;
     Config::parse(&cabin_text, &config_path)
         .map_err(|mistakes| anyhow::anyhow!("the cabin is left as it was: {mistakes}"))?;
-    let outbox_text = edited(
-        &outbox_path,
-        "upload",
-        &[
-            ("base_url", Some(order.fhir_url.clone())),
-            ("ca_file", fhir_ca.as_ref().map(|(path, _)| path.display().to_string())),
-            ("token_file", token.as_ref().map(|(path, _)| path.display().to_string())),
-        ],
-    )?;
+    let upload =
+        [("base_url", Some(order.fhir_url.clone())), ("ca_file", shown(&fhir_ca)), ("token_file", shown(&token))];
+    let outbox_text = edited(&outbox_path, "upload", &upload)?;
     outbox::settings::parse(&outbox_text, &outbox_path.display().to_string()).context("the cabin is left as it was")?;
-    for (path, content) in [desk_ca, fhir_ca, token].into_iter().flatten() {
-        write(&path, content, 0o600)?;
+
+    let data = &config.data_dir;
+    let joins = order.enrolment_code.is_some();
+    ensure!(!joins || data.is_dir(), "{}: the cabin's data folder is not there: start the cabin once", data.display());
+    let (cabin_owner, outbox_owner) = (owner_of(&config_path)?, owner_of(&outbox_path)?);
+    let put = |path: &Path, content: &str, mode, owner| {
+        put(path, content.as_bytes(), mode, owner).with_context(|| path.display().to_string())
+    };
+    // Authorities are no secret, and read by an account that does not own the settings beside them.
+    desk_ca.iter().try_for_each(|(path, pem)| put(path, pem, 0o644, cabin_owner))?;
+    fhir_ca.iter().try_for_each(|(path, pem)| put(path, pem, 0o644, outbox_owner))?;
+    token.iter().try_for_each(|(path, text)| put(path, text, 0o600, data_owner(&settings.dir)?))?;
+    if let Some(code) = &order.enrolment_code {
+        let joining = Joining { desk_url: order.desk_url.clone(), code: code.clone(), key: None };
+        joining.leave(data, cabin_owner).with_context(|| data.display().to_string())?;
     }
-    write(&outbox_path, &outbox_text, mode(&outbox_path)?)?;
-    write(&config_path, &cabin_text, mode(&config_path)?)?;
-    write(&applied, &format!("{}\n", order.number), 0o600)?;
+    replace(&outbox_path, outbox_text.as_bytes()).with_context(|| outbox_path.display().to_string())?;
+    replace(&config_path, cabin_text.as_bytes()).with_context(|| config_path.display().to_string())?;
+    put(&applied, &format!("{}\n", order.number), 0o600, outbox_owner)?;
+    let upload = settings.upload.as_ref();
+    let former = [config.desk.ca_file.as_ref(), upload.and_then(|u| u.ca_file.as_ref())];
+    let former = former.into_iter().chain([upload.and_then(|u| u.token_file.as_ref())]).flatten();
+    let ours = [&desk_ca, &fhir_ca, &token].into_iter().flatten().map(|(path, _)| path);
+    remove_older(&[&config_path, &outbox_path], &former.chain(ours).collect::<Vec<_>>())?;
+
     writeln!(out, "desk          {}", order.desk_url)?;
     writeln!(out, "FHIR server   {}", order.fhir_url)?;
+    match &order.enrolment_code {
+        Some(_) => writeln!(out, "The cabin joins that desk by itself, with the order's code, when it answers.")?,
+        None => {
+            writeln!(out, "No code is in the order: unless that desk knows this cabin, `cabin enrol CODE` joins it.")?
+        }
+    }
     writeln!(out, "Restart both: systemctl restart cabin-outbox cabin. What waits is sent to the new server.")?;
     Ok(())
 }
 
-struct Order {
-    number: u64,
-    site: Option<String>,
-    desk_url: String,
-    desk_ca: Option<String>,
-    fhir_url: String,
-    fhir_ca: Option<String>,
-    fhir_token: Option<String>,
+/// Tells an order's files from another's of the same number.
+fn short_hash(order: &[u8]) -> String {
+    sha2::Sha256::digest(order).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
-impl Order {
-    fn parse(bytes: &[u8], path: &Path) -> Result<Order> {
-        let at = || path.display().to_string();
-        let document: DocumentMut = std::str::from_utf8(bytes).with_context(at)?.parse().with_context(at)?;
-        for (field, _) in document.iter() {
-            ensure!(FIELDS.contains(&field), "{}: no field {field:?} in an order", at());
+fn owner_of(path: &Path) -> Result<Owner> {
+    Owner::of(path).with_context(|| path.display().to_string())
+}
+
+/// The account of the outbox: its data is its own. Before its first start, that of the folder where it will be.
+fn data_owner(dir: &Path) -> Result<Owner> {
+    owner_of(dir.ancestors().find(|folder| folder.exists()).unwrap_or(dir))
+}
+
+/// Removes the files of earlier orders; those of the one before stay, for programs that were not started again yet.
+fn remove_older(beside: &[&Path], keep: &[&PathBuf]) -> Result<()> {
+    for folder in beside.iter().filter_map(|path| path.parent()) {
+        for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_ours = ["-ca.pem", "fhir-token"].iter().any(|end| name.ends_with(end));
+            if name.starts_with(PREFIX) && is_ours && !keep.contains(&&path) {
+                fs::remove_file(&path).with_context(|| path.display().to_string())?;
+            }
         }
-        let text = |field: &str| match document.get(field) {
-            None => Ok(None),
-            Some(item) => match item.as_str() {
-                Some(text) => Ok(Some(text.to_owned())),
-                None => bail!("{}: `{field}` is text", at()),
-            },
-        };
-        let needed = |field: &str| text(field)?.with_context(|| format!("{}: `{field}` is missing", at()));
-        let number = document.get("number").and_then(Item::as_integer).and_then(|number| u64::try_from(number).ok());
-        Ok(Order {
-            number: number.with_context(|| format!("{}: `number` is missing, from 1 on", at()))?,
-            site: text("site")?,
-            desk_url: needed("desk_url")?,
-            desk_ca: text("desk_ca")?,
-            fhir_url: needed("fhir_url")?,
-            fhir_ca: text("fhir_ca")?,
-            fhir_token: text("fhir_token")?,
-        })
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let at = || path.display().to_string();
-    ensure!(fs::metadata(path).with_context(at)?.len() <= ORDER_BYTES_MAX, "{}: too long for an order", at());
-    fs::read(path).with_context(at)
-}
-
-fn signature_path(order: &Path) -> PathBuf {
-    let mut path = order.as_os_str().to_owned();
-    path.push(".sig");
-    path.into()
-}
-
-fn signed(order: &[u8]) -> Vec<u8> {
-    [CONTEXT, order].concat()
-}
-
-fn verify(order: &[u8], path: &Path, owner: &str) -> Result<()> {
-    let beside = signature_path(path);
-    let text = fs::read_to_string(&beside).with_context(|| beside.display().to_string())?;
-    let bytes = BASE64_STANDARD.decode(text.trim()).ok().and_then(|bytes| <[u8; 64]>::try_from(bytes).ok());
-    let signature = Signature::from_bytes(&bytes.with_context(|| format!("{}: no signature", beside.display()))?);
-    let owner = VerifyingKey::from_bytes(&thirty_two(owner)?).context("`owner_key` is no Ed25519 key")?;
-    let good = owner.verify_strict(&signed(order), &signature);
-    good.with_context(|| format!("{} is not signed by the owner of this cabin; nothing was changed", path.display()))
-}
-
-fn thirty_two(text: &str) -> Result<[u8; 32]> {
-    let bytes = BASE64_STANDARD.decode(text.trim()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-    bytes.context("a key is 44 characters of base64")
-}
-
-fn beside(path: &Path, name: &str) -> PathBuf {
-    path.with_file_name(format!("handover-{name}"))
+    Ok(())
 }
 
 /// A configuration with these fields of one table set, or left out; comments and the rest stay.
@@ -207,25 +185,4 @@ fn edited(path: &Path, table: &str, fields: &[(&str, Option<String>)]) -> Result
         }
     }
     Ok(document.to_string())
-}
-
-fn mode(path: &Path) -> Result<u32> {
-    use std::os::unix::fs::PermissionsExt as _;
-    Ok(fs::metadata(path).with_context(|| path.display().to_string())?.permissions().mode())
-}
-
-/// Writes beside, syncs and renames: a power cut leaves the old file or the new one.
-fn write(path: &Path, content: &str, mode: u32) -> Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let at = || path.display().to_string();
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let new = PathBuf::from(new);
-    let _ = fs::remove_file(&new);
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&new).with_context(at)?;
-    file.write_all(content.as_bytes()).with_context(at)?;
-    file.sync_all().with_context(at)?;
-    fs::rename(&new, path).with_context(at)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).with_context(at)
 }

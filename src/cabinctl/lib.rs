@@ -24,6 +24,7 @@ mod factory_reset;
 mod fixture_watch;
 mod flash;
 mod handover;
+mod handover_order;
 mod instrument_bind;
 mod logs;
 mod outbox_check;
@@ -87,13 +88,15 @@ cabinctl handover apply ORDER --config FILE --outbox FILE
                                                          moves this cabin, without a network: another desk, another
                                                          FHIR server; what waits goes there
                                                          --outbox: the configuration of cabin-outbox
+                                                         as root, where the cabin has accounts of its own
 cabinctl flash DISK --image FILE                         writes an image of the appliance on a disk or a stick and
                                                          compares; refuses a disk that this machine uses
 cabinctl doctor --config FILE                            every part of the machine, what is wrong, what to do
 cabinctl release                                         which release runs, and why another was left again
 cabinctl logs export FILE --to PUBLIC                    the journal, for the operator whose public key that is
 cabinctl logs open FILE --key FILE                       prints what was exported
-cabinctl factory-reset --erase everything                destroys the keys of all that this machine ever kept";
+cabinctl factory-reset --erase everything [--lose COUNT] destroys the keys of all that this machine ever kept
+                                                         --lose: so many consultations are still in the outbox";
 
 /// Runs one verb.
 ///

@@ -2,12 +2,13 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use outbox::export::{OperatorKey, OperatorPublic};
 use outbox::store::Store;
+use wiring::file::Owner;
 
 use crate::arguments::Arguments;
 
@@ -23,7 +24,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
         file.sync_all()?;
         Ok(written)
     });
-    let (count, unreadable) = match written {
+    let written = match written {
         Ok(written) => written,
         Err(error) => {
             // A part of an export is of no use to anybody.
@@ -31,14 +32,44 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
             return Err(error.context(path.display().to_string()));
         }
     };
-    for id in unreadable {
+    for id in written.unreadable {
         writeln!(out, "left out, for this disk does not give it whole: {id}")?;
     }
-    let parked = store.status().parked;
-    if parked > 0 {
+    for id in written.in_part {
+        writeln!(out, "in it as far as this disk gives it: the journal of {id}")?;
+    }
+    let status = store.status();
+    drop(store);
+    give_back(&settings.dir)?;
+    if status.parked > 0 {
+        let parked = status.parked;
         writeln!(out, "not in it: {parked} patients who may still come back; export again when their time is over")?;
     }
+    if let Some(open) = status.open {
+        writeln!(out, "not in it: the consultation that is open ({open}); end it at the screen, and export again")?;
+    }
+    if written.aside > 0 {
+        writeln!(out, "{} journals of which no record could be made are in it too", written.aside)?;
+    }
+    let count = written.submissions;
     Ok(writeln!(out, "{count} consultations for {}; the outbox keeps them too", to.to_text())?)
+}
+
+/// What was written in the outbox's folder is its account's, whoever looked into it: else it could not start again.
+fn give_back(dir: &Path) -> Result<()> {
+    let owner = Owner::of(dir)?;
+    let mut folders = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            let about = fs::symlink_metadata(&path)?;
+            if (about.uid(), about.gid()) != (owner.uid, owner.gid) {
+                lchown(&path, Some(owner.uid), Some(owner.gid)).with_context(|| path.display().to_string())?;
+            }
+            folders.extend(about.is_dir().then_some(path));
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn key(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {

@@ -20,12 +20,48 @@ pub struct Report {
     pub submissions: u32,
     /// Consultations whose patients may come back.
     pub parked: u32,
+    /// Journals of which no record could be made, kept aside.
+    pub aside: u32,
     /// Receipts kept.
     pub receipts: u32,
     /// Frames and sealed files that were opened and are whole.
     pub whole: u32,
     /// What is not as it should be, for a technician, without patient data.
     pub problems: Vec<String>,
+}
+
+/// What of patients is in an outbox, counted by its folders: no key is needed for that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Consultations that are open; one at most.
+    pub open: u32,
+    /// Submissions that wait or are set aside.
+    pub waiting: u32,
+    /// Consultations whose patients may come back.
+    pub parked: u32,
+    /// Journals kept aside.
+    pub aside: u32,
+}
+
+impl Left {
+    /// All of them.
+    pub fn count(&self) -> u32 {
+        self.open + self.waiting + self.parked + self.aside
+    }
+}
+
+/// Counts what of patients is in the outbox in `dir`, which may be running; none where there is no outbox.
+///
+/// # Errors
+/// When the folders cannot be read.
+pub fn left(dir: &Path) -> io::Result<Left> {
+    let count = |part: &str| match consultations(&dir.join(part)) {
+        Ok(found) => Ok(found.len() as u32),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    };
+    let (open, waiting) = (count("journal")?, count("submissions")?);
+    Ok(Left { open, waiting, parked: count("parked")?, aside: count("journal-aside")? })
 }
 
 /// Opens every log and every sealed file of an outbox that is not running, and changes nothing that it holds.
@@ -52,6 +88,11 @@ pub fn check(dir: &Path, root: crate::keys::RootKey) -> Result<Report, crate::st
         if let Err(error) = check_lock(&keyring, &path, id) {
             report.problems.push(format!("parked {id}: {error}"));
         }
+    }
+    // Neither has one in which nothing went wrong.
+    for (id, path) in consultations(&dir.join("journal-aside")).unwrap_or_default() {
+        report.aside += 1;
+        check_part(&keyring, &crate::store::journal_key(&path, id), &path, &mut report);
     }
     for name in ["receipts-older.log", "receipts.log"] {
         let path = dir.join(name);

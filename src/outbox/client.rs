@@ -221,6 +221,12 @@ impl Client {
         }
     }
 
+    /// Hands on the token that the desk gave for the records at `base_url`. It is shown to no other server.
+    pub fn desk_token(&self, base_url: &str, token: &str) -> Result<(), Error> {
+        let (base_url, token) = (base_url.to_owned(), Zeroizing::new(token.to_owned()));
+        self.lock().expect_done(&Request::DeskToken { base_url, token })
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shared> {
         // A caller that panicked in mid-call leaves at worst a broken connection, which is replaced.
         self.shared.lock().unwrap_or_else(|poisoned| {

@@ -9,13 +9,18 @@
 //! STREAM construction over XChaCha20-Poly1305, as in `blob.rs`. Inside are, one after the other: consultation 16, number
 //! 8, proof, bundle, count of files, and of each its path, media type, SHA-256 and content; then 16 zero bytes and the
 //! count of submissions. Lengths are four bytes, numbers little endian.
+//!
+//! A journal of which no record could be made, and which was kept aside, is there too: its number is 0, proof and bundle
+//! are empty, and its files are `journal` (of each frame the position 8, kind 1, length and content) and, under their
+//! names, what the cabin kept beside it.
 
 use crate::blob;
 use crate::fields::Writer;
 use crate::keys;
+use crate::log;
 use crate::queue::Sealed;
-use crate::record::ConsultationId;
-use crate::store::Store;
+use crate::record::{BlobId, ConsultationId, UPLOAD_BYTES_MAX, UPLOADS_MAX};
+use crate::store::{Store, consultations, journal_key};
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -23,7 +28,9 @@ use chacha20poly1305::aead::stream::{DecryptorBE32, EncryptorBE32};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use curve25519_dalek::MontgomeryPoint;
 use sha2::{Digest, Sha256};
+use std::fs;
 use std::io::{self, Read, Write};
+use std::path::Path;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -40,6 +47,13 @@ pub struct OperatorKey(Zeroizing<[u8; 32]>);
 /// The public key of an operator, as text: 44 characters of base64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OperatorPublic([u8; 32]);
+
+impl Exported {
+    /// Whether it is a journal that was kept aside, and no record.
+    pub fn is_journal(&self) -> bool {
+        self.proof.is_empty()
+    }
+}
 
 impl OperatorKey {
     /// A new one.
@@ -106,30 +120,83 @@ fn cipher(
     Ok(XChaCha20Poly1305::new(key.as_slice().into()))
 }
 
-/// Writes everything that waits or is set aside for `recipient`; not what is held of patients who may come back, of whom
-/// another record would follow. Returns how many submissions, and of how many what cannot
-/// be read on this disk was left out.
+/// What an export holds.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// How many submissions that wait or are set aside.
+    pub submissions: u32,
+    /// How many journals that were kept aside.
+    pub aside: u32,
+    /// Of these only what this disk still gives is in it.
+    pub in_part: Vec<ConsultationId>,
+    /// These are left out: this disk does not give them.
+    pub unreadable: Vec<ConsultationId>,
+}
+
+/// Writes everything that waits or is set aside for `recipient`, and the journals kept aside; not what is held of patients
+/// who may come back, of whom another record would follow, and not the consultation that is open.
 ///
 /// # Errors
 /// When it cannot be written: what was written then is of no use.
-pub fn export(store: &Store, recipient: OperatorPublic, to: impl Write) -> Result<(u32, Vec<ConsultationId>)> {
+pub fn export(store: &Store, recipient: OperatorPublic, to: impl Write) -> Result<Written> {
     let mut sealed = Sealing::new(MAGIC, recipient, to)?;
-    let (mut count, mut unreadable) = (0, Vec::new());
+    let mut written = Written::default();
     let queued = store.queued().into_iter().map(|queued| (queued.consultation, store.sealed(queued.consultation)));
     for (id, sealed_here) in queued {
         match sealed_here.and_then(|from| submission(id, &from)) {
             Ok(content) => {
                 sealed.write_all(&content)?;
-                count += 1;
+                written.submissions += 1;
             }
-            Err(_) => unreadable.push(id),
+            Err(_) => written.unreadable.push(id),
+        }
+    }
+    for (id, dir) in consultations(&store.dir.join("journal-aside")).unwrap_or_default() {
+        match kept_aside(store, id, &dir) {
+            Some((content, whole)) => {
+                sealed.write_all(&content)?;
+                written.aside += 1;
+                written.in_part.extend(Some(id).filter(|_| !whole));
+            }
+            None => written.unreadable.push(id),
         }
     }
     let mut end = Writer::with_capacity(32);
-    end.uuid(Uuid::nil()).u32(count);
+    end.uuid(Uuid::nil()).u32(written.submissions + written.aside);
     sealed.write_all(&end.finish())?;
     sealed.finish()?;
-    Ok((count, unreadable))
+    Ok(written)
+}
+
+/// A journal kept aside with what lies beside it, as one consultation of the export, and whether all of it could be read.
+/// `None` when nothing could.
+fn kept_aside(store: &Store, id: ConsultationId, dir: &Path) -> Option<(Zeroizing<Vec<u8>>, bool)> {
+    let key = store.keyring.load(&journal_key(dir, id)).ok()?;
+    let scan = log::read(&dir.join("log"), &key, id).ok()?;
+    let mut whole = !scan.damaged;
+    let bytes: usize = scan.frames.iter().map(|frame| frame.content.len() + 13).sum();
+    let mut journal = Writer::with_capacity(bytes);
+    for frame in &scan.frames {
+        journal.u64(frame.seq).u8(frame.kind).bytes(&frame.content);
+    }
+    let mut files = vec![("journal".to_owned(), journal.finish())];
+    for entry in fs::read_dir(dir).ok()?.flatten() {
+        let path = entry.path();
+        let is_blob = path.extension().is_some_and(|extension| extension == "blob");
+        let name = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| Uuid::try_parse(stem).ok());
+        let Some(name) = name.filter(|_| is_blob && files.len() < UPLOADS_MAX) else { continue };
+        match blob::read(dir, &key, id, BlobId(name), UPLOAD_BYTES_MAX) {
+            Ok(content) => files.push((name.to_string(), content)),
+            Err(_) => whole = false,
+        }
+    }
+    let bytes: usize = files.iter().map(|(_, content)| content.len() + 256).sum();
+    let mut w = Writer::with_capacity(bytes + 64);
+    w.uuid(id.0).u64(0).text("").bytes(b"").u32(files.len() as u32);
+    for (name, content) in &files {
+        w.text(name).text("application/octet-stream").raw(&blob::sha256(content)).bytes(content);
+    }
+    Some((w.finish(), whole))
 }
 
 fn submission(id: ConsultationId, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, String> {
@@ -237,7 +304,7 @@ pub struct Exported {
     pub consultation: ConsultationId,
     /// Its place in the queue.
     pub number: u64,
-    /// The search that proves it is stored.
+    /// The search that proves it is stored; empty for a journal that was kept aside.
     pub proof: String,
     /// The transaction.
     pub bundle: Zeroizing<Vec<u8>>,
@@ -245,7 +312,7 @@ pub struct Exported {
     pub files: Vec<(String, String, Zeroizing<Vec<u8>>)>,
 }
 
-/// Opens an export, and gives each submission to `each` once all of it is read and its hashes are right. Returns how many.
+/// Opens an export, and gives each submission and each journal to `each` once all of it is read and its hashes are right. Returns how many.
 ///
 /// # Errors
 /// When the key is not the one it was made for, or a byte of it is missing or changed.

@@ -25,6 +25,8 @@ pub mod crash;
 #[cfg(feature = "daemon")]
 pub mod credential;
 #[cfg(feature = "daemon")]
+pub mod desk_token;
+#[cfg(feature = "daemon")]
 pub mod disk;
 #[cfg(feature = "daemon")]
 pub mod export;
@@ -60,4 +62,4 @@ pub use client::{Client, Error};
 pub use record::*;
 
 #[cfg(feature = "daemon")]
-pub use check::{Report, check};
+pub use check::{Left, Report, check, left};

@@ -2,10 +2,11 @@
 
 use anyhow::{Context, bail};
 use outbox::credential::root_key;
+use outbox::desk_token;
 use outbox::parked;
 use outbox::record::FaultCode;
 use outbox::serve::{Change, serve, take};
-use outbox::settings::{self, Settings};
+use outbox::settings::{self, Settings, Upload};
 use outbox::store::Store;
 use outbox::systemd;
 use outbox::upload::{self, Uploader};
@@ -13,9 +14,10 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
@@ -23,6 +25,9 @@ use tracing::{error, info, warn};
 /// A server may answer with all that it was sent: what is freed of it is wiped too.
 #[global_allocator]
 static ALLOCATOR: outbox::forget::WipeOnFree = outbox::forget::WipeOnFree;
+
+/// How often a file of authorities that cannot be used is read again.
+const READ_AGAIN: Duration = Duration::from_secs(2);
 
 const USAGE: &str = "\
 cabin-outbox --config FILE [--dev-key]    keep and send what consultations say
@@ -89,10 +94,11 @@ fn check(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{} open, {} waiting or set aside, {} parked, {} receipts; {} frames and files whole, {} problems",
+        "{} open, {} waiting or set aside, {} parked, {} journals aside, {} receipts; {} frames and files whole, {} problems",
         report.journals,
         report.submissions,
         report.parked,
+        report.aside,
         report.receipts,
         report.whole,
         report.problems.len()
@@ -108,20 +114,21 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let settings = settings::read(&arguments.config)?;
     // One provider for the whole program; a second call would only say that it is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let uploader = settings.upload.clone().map(Uploader::new).transpose()?;
     let root = root_key(&settings, arguments.dev_key)?;
     let mut store = Store::open(&settings.dir, root, settings.reserve_bytes)?;
-    if uploader.is_none() {
+    if settings.upload.is_none() {
         store.set_fault(FaultCode::NoServer, Some("no [upload] is configured: submissions wait".into()));
     }
     let store = Arc::new(Mutex::new(store));
     let listener = listen(&settings)?;
     let wake = Arc::new(Notify::new());
     let failed = Arc::new(Notify::new());
+    let token = Arc::new(Notify::new());
     let told = {
-        let (wake, failed) = (wake.clone(), failed.clone());
+        let (wake, failed, token) = (wake.clone(), failed.clone(), token.clone());
         move |change| match change {
             Change::Queued => wake.notify_one(),
+            Change::Token => token.notify_one(),
             Change::Failed => failed.notify_one(),
         }
     };
@@ -134,10 +141,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         say_alive_while_the_disk_keeps(store.clone(), failed.clone())?;
         info!("ready: {} at {}", settings.dir.display(), settings.socket.display());
         let sending = async {
-            match uploader {
-                Some(uploader) => upload::run(uploader, store.clone(), wake.clone(), || failed.notify_one()).await,
-                None => std::future::pending().await,
-            }
+            let Some(upload) = settings.upload.clone() else { return std::future::pending().await };
+            send(&settings.dir, upload, &store, &wake, &failed, &token).await
         };
         let letting_go = parked::watch(store.clone(), || wake.notify_one());
         tokio::select! {
@@ -158,6 +163,45 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // Held until the end: no answer is given after this, and none was given for what is not durable.
     let _held = take(&store);
     std::process::exit(if code == ExitCode::SUCCESS { 0 } else { 1 });
+}
+
+/// Sends what waits. A server that cannot be used for what stands in its settings keeps nobody from being received: what
+/// is said is kept, and the file is read again until it is good.
+async fn send(
+    dir: &Path,
+    upload: Upload,
+    store: &Arc<Mutex<Store>>,
+    wake: &Arc<Notify>,
+    failed: &Notify,
+    token: &Notify,
+) {
+    if let Err(error) = desk_token::forget_others(dir, &upload.base_url) {
+        warn!("the token of a former desk cannot be destroyed: {error}");
+    }
+    loop {
+        let mut upload = upload.clone();
+        let from_desk = Some(desk_token::path(dir, &upload.base_url)).filter(|path| path.exists());
+        upload.token_file = upload.token_file.or(from_desk);
+        match Uploader::new(upload) {
+            Ok(uploader) => {
+                take(store).set_fault(FaultCode::NoServer, None);
+                tokio::select! {
+                    biased;
+                    () = token.notified() => {}
+                    () = upload::run(uploader, store.clone(), wake.clone(), || failed.notify_one()) => {}
+                }
+            }
+            Err(error) => {
+                let why = format!("{error:#}: nothing is sent until this is mended; it is read again by itself");
+                let is_new = !take(store).status().faults.iter().any(|fault| fault.detail == why);
+                if is_new {
+                    error!("{why}");
+                    take(store).set_fault(FaultCode::NoServer, Some(why));
+                }
+                tokio::time::sleep(READ_AGAIN).await;
+            }
+        }
+    }
 }
 
 /// Takes the socket. The store's lock is held, so a socket that nobody answers is a dead one of ours.

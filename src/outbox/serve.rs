@@ -28,6 +28,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 pub enum Change {
     /// Something is to be sent.
     Queued,
+    /// The desk's token is there, or another.
+    Token,
     /// The disk failed: the program should end, and be started again.
     Failed,
 }
@@ -148,7 +150,7 @@ fn write(store: &Mutex<Store>, asked: &Receiver<Asked>, told: impl Fn(Change)) {
             batch.push(next);
         }
         let mut replies = Vec::with_capacity(batch.len());
-        let mut queued = false;
+        let (mut queued, mut token) = (false, false);
         let failed = {
             let mut store = take(store);
             let mut records = Vec::new();
@@ -161,6 +163,7 @@ fn write(store: &Mutex<Store>, asked: &Receiver<Asked>, told: impl Fn(Change)) {
                 }
                 commit(&mut store, &mut records, &mut waiting_for, &mut replies);
                 queued |= matches!(request, Request::Submit { .. } | Request::Park { .. } | Request::RetrySetAside);
+                token |= matches!(request, Request::DeskToken { .. });
                 replies.push((answer(&mut store, request), answer_to, done));
             }
             commit(&mut store, &mut records, &mut waiting_for, &mut replies);
@@ -176,8 +179,13 @@ fn write(store: &Mutex<Store>, asked: &Receiver<Asked>, told: impl Fn(Change)) {
         }
         if failed {
             told(Change::Failed);
-        } else if queued {
+            continue;
+        }
+        if queued {
             told(Change::Queued);
+        }
+        if token {
+            told(Change::Token);
         }
     }
 }
@@ -231,6 +239,7 @@ pub fn answer(store: &mut Store, request: Request) -> Reply {
         Request::Discard(id) => done(store.discard(id)),
         Request::Status => Reply::Status(store.status()),
         Request::Receipts => Reply::Receipts(store.receipts()),
+        Request::DeskToken { base_url, token } => done(crate::desk_token::keep(&store.dir, &base_url, &token)),
         Request::RetrySetAside => store.retry_set_aside().map_or_else(Reply::Refused, Reply::Retried),
     }
 }

@@ -162,7 +162,7 @@ pub fn parse(text: &str, file: &str) -> Result<Settings, Mistake> {
 }
 
 /// Patients' records leave over TLS, or not further than this machine.
-fn check_base_url(text: &str) -> Result<(), String> {
+pub(crate) fn check_base_url(text: &str) -> Result<(), String> {
     let url = reqwest::Url::parse(text).map_err(|error| format!("expected an address such as https://…: {error}"))?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());

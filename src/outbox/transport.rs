@@ -104,14 +104,33 @@ impl Http {
             .user_agent(concat!("cabin-outbox/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = &settings.ca_file {
             let pem = std::fs::read(path).with_context(|| format!("`ca_file` {}", path.display()))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .ok()
-                .filter(|certificates| !certificates.is_empty())
-                .with_context(|| format!("`ca_file` {}: expected certificates in PEM", path.display()))?;
+            let certificates = certificates(&pem).with_context(|| format!("`ca_file` {}", path.display()))?;
             builder = builder.tls_certs_merge(certificates);
         }
         Ok(Http { client: builder.build().context("the HTTP client")? })
     }
+}
+
+/// Whether a PEM file names authorities, each of them whole.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_certificates(pem: &[u8]) -> anyhow::Result<()> {
+    certificates(pem).map(drop)
+}
+
+fn certificates(pem: &[u8]) -> anyhow::Result<Vec<reqwest::Certificate>> {
+    use anyhow::Context;
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+    let expected = "expected certificates in PEM, from BEGIN CERTIFICATE to END CERTIFICATE";
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok().context(expected)?;
+    anyhow::ensure!(!found.is_empty(), expected);
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in &found {
+        roots.add(certificate.clone()).context("a certificate in it is no authority's, or damaged")?;
+    }
+    found.iter().map(|certificate| Ok(reqwest::Certificate::from_der(certificate)?)).collect()
 }
 
 impl Transport for Http {

@@ -116,6 +116,13 @@ pub enum Request {
     Receipts,
     /// Send again what was set aside.
     RetrySetAside,
+    /// Keep the token for records that the desk gave, for the server at this address alone.
+    DeskToken {
+        /// The server's base address.
+        base_url: String,
+        /// One line of text.
+        token: Zeroizing<String>,
+    },
 }
 
 /// What the outbox answers.
@@ -160,6 +167,7 @@ impl Request {
                 let uploads: usize = uploads.iter().map(|u| u.path.len() + u.content_type.len() + 24).sum();
                 bundle.len() + proof.len() + uploads
             }
+            Request::DeskToken { base_url, token } => base_url.len() + token.len(),
             _ => 0,
         };
         let mut w = Writer::with_capacity(room + 128);
@@ -215,6 +223,9 @@ impl Request {
             Request::SetAside(id) => {
                 w.u8(13).uuid(id.0);
             }
+            Request::DeskToken { base_url, token } => {
+                w.u8(16).text(base_url).text(token);
+            }
         }
         w.finish()
     }
@@ -269,6 +280,10 @@ impl Request {
                 Request::Park { consultation, uploads, bundle, proof, secret, until: r.i64()? }
             }
             15 => Request::Reopen(Zeroizing::new(r.bytes(SECRET_BYTES_MAX)?.to_vec())),
+            16 => {
+                let base_url = r.text(TEXT_BYTES_MAX)?.into();
+                Request::DeskToken { base_url, token: Zeroizing::new(r.text(TEXT_BYTES_MAX)?.into()) }
+            }
             _ => return Err(Malformed),
         };
         r.end()?;
@@ -526,6 +541,7 @@ mod tests {
             Request::Status,
             Request::Receipts,
             Request::RetrySetAside,
+            Request::DeskToken { base_url: "https://x/".into(), token: Zeroizing::new("u1.x".into()) },
         ]
     }
 

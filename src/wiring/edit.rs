@@ -1,8 +1,7 @@
 //! Changing the file in place: comments and order are the technician's and stay.
 
 use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TomlError};
@@ -138,18 +137,5 @@ fn set_table(path: &Path, field: &'static str, key: &str, table: Table) -> Resul
 fn check_and_replace(path: &Path, text: &str) -> Result<(), EditError> {
     let config = Config::parse(text, path).map_err(EditError::Mistakes)?;
     config.check_models(path, &crate::keys()).map_err(EditError::Mistakes)?;
-    replace(path, text).map_err(|error| EditError::File { file: path.to_owned(), error })
-}
-
-/// Writes beside and renames, so that a power cut leaves the old file or the new one.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mode = fs::metadata(path)?.permissions().mode();
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let _ = fs::remove_file(&beside);
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
+    crate::file::replace(path, text.as_bytes()).map_err(|error| EditError::File { file: path.to_owned(), error })
 }

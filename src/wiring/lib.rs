@@ -11,6 +11,8 @@ use drivers::ports::fixtures::{self, DoorSettings, PresenceSettings, PrinterAddr
 use drivers::ports::{Address, Binding};
 
 pub mod edit;
+pub mod file;
+pub mod joining;
 
 /// What the configuration and the drivers do not both know.
 #[derive(Debug, Clone, PartialEq, Eq)]

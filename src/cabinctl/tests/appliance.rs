@@ -81,7 +81,9 @@ fn after_a_factory_reset_the_right_key_opens_nothing() {
     let header = std::fs::read(&disk).unwrap();
     assert!(ctl(&["factory-reset", "--device", &disk]).unwrap_err().contains("--erase everything"));
     assert!(opens(), "nothing is erased without the word");
-    let said = ctl(&["factory-reset", "--erase", "everything", "--device", &disk]).unwrap();
+    let error = ctl(&["factory-reset", "--erase", "everything", "--device", &disk]).unwrap_err();
+    assert!(error.contains("cannot be counted") && opens(), "{error}");
+    let said = ctl(&["factory-reset", "--erase", "everything", "--device", &disk, "--lose", "unknown"]).unwrap();
     assert!(said.contains("the keys are destroyed"), "{said}");
     assert!(!opens());
     let after = std::fs::read(&disk).unwrap();
@@ -107,7 +109,10 @@ fn the_doctor_names_what_is_wrong_and_what_to_do() {
     write("sys/class/mmc_host/mmc0/mmc0:0001/life_time", b"0x01 0x0a\n");
     write("proc/meminfo", b"MemTotal: 4000000 kB\nMemAvailable: 100000 kB\n");
     let config = include_str!("../../config/example.toml").replace("/run/cabin/outbox.sock", "no-socket");
-    write("cabin.toml", config.replace("https://desk.example.org", "http://127.0.0.1:9").as_bytes());
+    let data = path(&root, "data");
+    let config = config.replace("https://desk.example.org", "http://127.0.0.1:9").replace("/var/lib/cabin", &data);
+    write("cabin.toml", config.as_bytes());
+    write("data/joining", b"http://127.0.0.1:9\nK7QM-2FXD\n");
     let mut out = Vec::new();
     let words = ["doctor", "--root", &path(&root, ""), "--config", &path(&root, "cabin.toml")].map(str::to_owned);
     let error = cabinctl::run(words.to_vec(), &mut "".as_bytes(), &mut out).unwrap_err().to_string();
@@ -124,6 +129,7 @@ fn the_doctor_names_what_is_wrong_and_what_to_do() {
         "good   settings     Pharmacie des Halles",
         "WRONG  outbox       it does not answer",
         "WRONG  desk         127.0.0.1:9: ",
+        "WRONG  joined       http://127.0.0.1:9: this cabin has not joined it yet",
     ] {
         assert!(said.contains(line), "no {line:?} in\n{said}");
     }

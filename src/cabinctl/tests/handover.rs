@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use outbox::keys::RootKey;
 use outbox::queue::Sending;
 use outbox::store::Store;
 use outbox::wire::UploadOf;
-use outbox::{Blob, BlobId, ConsultationId};
+use outbox::{Blob, BlobId, ConsultationId, Record};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -20,7 +23,10 @@ impl Cabin {
     /// Its two configurations, the owner's public key in the second.
     fn new() -> Cabin {
         let cabin = Cabin(TempDir::new().unwrap());
-        fs::write(cabin.file("cabin.toml"), CONFIG).unwrap();
+        fs::create_dir(cabin.file("cabin-data")).unwrap();
+        let data = cabin.path("cabin-data");
+        assert!(CONFIG.contains("dir = \"/var/lib/cabin\""));
+        fs::write(cabin.file("cabin.toml"), CONFIG.replace("/var/lib/cabin", &data)).unwrap();
         let key = cabin.file("root-key");
         fs::write(&key, [0x5a; 32]).unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
@@ -91,9 +97,208 @@ fn a_signed_order_moves_the_cabin_to_another_desk_and_server_and_leaves_the_rest
     let token = upload.token_file.unwrap();
     assert_eq!(fs::read_to_string(&token).unwrap(), "next-token");
     assert_eq!(fs::metadata(&token).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(printed.contains("No code is in the order"), "{printed}");
     // Applied again, after a power cut perhaps, it gives the same.
     cabin.apply().unwrap();
     assert_eq!(cabin.configurations(), (config, outbox));
+}
+
+#[test]
+fn the_code_of_an_order_waits_in_the_cabins_folder_with_what_the_cabin_made_of_it() {
+    let cabin = Cabin::new();
+    let with_code = format!("{ORDER}enrolment_code = \"K7QM-2FXD-9TRA-H4WN\"\n");
+    cabin.order(&with_code);
+    let printed = cabin.apply().unwrap();
+    assert!(printed.contains("joins that desk by itself"), "{printed}");
+    let joining = || wiring::joining::Joining::read(&cabin.file("cabin-data")).unwrap().unwrap();
+    let left = joining();
+    assert_eq!((left.desk_url.as_str(), left.code.as_str()), ("https://desk.next.example", "K7QM-2FXD-9TRA-H4WN"));
+    assert_eq!(left.key, None);
+    wiring::joining::Joining { key: Some("made".into()), ..left }.keep(&cabin.file("cabin-data")).unwrap();
+    cabin.apply().unwrap();
+    assert_eq!(joining().key.as_deref(), Some("made"), "an order applied twice takes nothing back");
+    fs::write(cabin.file("order.toml"), with_code.replace("site = ", "# site = ")).unwrap();
+    let sign = ["handover", "sign", &cabin.path("order.toml"), "--key", &cabin.path("owner")];
+    assert!(cabin.ctl(&sign).unwrap_err().contains("for one cabin"));
+}
+
+#[test]
+fn the_next_orders_token_stands_in_a_file_that_the_running_outbox_does_not_read() {
+    let cabin = Cabin::new();
+    let token = || outbox::settings::read(&cabin.file("outbox.toml")).unwrap().upload.unwrap().token_file.unwrap();
+    let mut files = Vec::new();
+    // The number may stay, where an order is written again before anybody applied it elsewhere.
+    for (number, text) in [(2, "first"), (2, "second"), (3, "third")] {
+        cabin.order(&ORDER.replace("number = 2", &format!("number = {number}")).replace("next-token", text));
+        cabin.apply().unwrap();
+        files.push(token());
+        assert_eq!(fs::read_to_string(files.last().unwrap()).unwrap(), text);
+        if let [.., before, _] = files.as_slice() {
+            assert_ne!(fs::read_to_string(before).unwrap(), text, "a program that still runs reads this");
+        }
+    }
+    assert!(!files[0].exists(), "what nobody reads any more is gone");
+}
+
+/// An authority, until 2126.
+const PEM: &str = "-----BEGIN CERTIFICATE-----
+MIIBizCCATGgAwIBAgIUK1bM88AL1j3w4WVNmyfLPmEHtIUwCgYIKoZIzj0EAwIw
+GjEYMBYGA1UEAwwPdGVsZWNhYmluZSB0ZXN0MCAXDTI2MTEyMzA4MjY1N1oYDzIx
+MjYxMDMwMDgyNjU3WjAaMRgwFgYDVQQDDA90ZWxlY2FiaW5lIHRlc3QwWTATBgcq
+hkjOPQIBBggqhkjOPQMBBwNCAAR0So1lkYLje10ffmnnRU3SVZva24lRAaRnyt4x
+SIkANUs9V9UO+zrwL0sR77TWYcpGOPRxQR7SLXHRXS/Kt1nno1MwUTAdBgNVHQ4E
+FgQUfKNil1kzu2OrhiBFvUy+9uGceBowHwYDVR0jBBgwFoAUfKNil1kzu2OrhiBF
+vUy+9uGceBowDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiEAvjic
+zW9Ao/Z7plpin1PSdfl1HTHQ7x0YVZqWKGfwMLoCIFNEY41xnWwpSWCuNXUjj4A9
+w6xktjW8Yx7hBs0UDZCv
+-----END CERTIFICATE-----
+";
+
+#[test]
+fn an_order_whose_authorities_cannot_be_read_is_neither_signed_nor_applied() {
+    let cabin = Cabin::new();
+    let before = cabin.configurations();
+    let cut = PEM.replace("MIIBizCC", "MIIBizCD");
+    for bad in ["none", &PEM[..300], &cut] {
+        for field in ["fhir_ca", "desk_ca"] {
+            fs::write(cabin.file("order.toml"), format!("{ORDER}{field} = \"\"\"\n{bad}\"\"\"\n")).unwrap();
+            let sign = ["handover", "sign", &cabin.path("order.toml"), "--key", &cabin.path("owner")];
+            let error = cabin.ctl(&sign).unwrap_err();
+            assert!(error.contains(field), "{error}");
+        }
+    }
+    assert_eq!(cabin.configurations(), before);
+    cabin.order(&format!("{ORDER}fhir_ca = \"\"\"\n{PEM}\"\"\"\ndesk_ca = \"\"\"\n{PEM}\"\"\"\n"));
+    cabin.apply().unwrap();
+    let upload = outbox::settings::read(&cabin.file("outbox.toml")).unwrap().upload.unwrap();
+    assert_eq!(fs::read_to_string(upload.ca_file.unwrap()).unwrap(), PEM);
+}
+
+/// Two accounts that nobody has.
+const CABIN: u32 = 64_600;
+const OUTBOX: u32 = 64_601;
+
+/// What an account reads of a file, as the system lets it.
+fn reads(account: u32, path: &Path) -> Option<String> {
+    let output = Command::new("cat").arg(path).uid(account).gid(account).output().unwrap();
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn what_root_changes_stays_the_cabins_and_the_outboxs_and_is_read_by_them() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return eprintln!("SKIPPED, only root can give a file to another account: run the tests as root");
+    }
+    let cabin = Cabin::new();
+    drop(cabin.store());
+    let owned = |name: &str, account: u32| {
+        let path = cabin.file(name);
+        chown(&path, Some(account), Some(account)).unwrap();
+        let about = move || (fs::metadata(&path).unwrap().uid(), fs::metadata(&path).unwrap().gid());
+        about()
+    };
+    // As on the appliance: a folder anybody may enter, cabin.toml the cabin's alone, outbox.toml root's, the store the
+    // outbox's.
+    fs::set_permissions(cabin.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(cabin.file("cabin.toml"), fs::Permissions::from_mode(0o600)).unwrap();
+    for (name, account) in [("cabin.toml", CABIN), ("cabin-data", CABIN), ("data", OUTBOX)] {
+        assert_eq!(owned(name, account), (account, account));
+    }
+    cabin.order(&format!(
+        "{ORDER}enrolment_code = \"K7QM-2FXD\"\nfhir_ca = \"\"\"\n{PEM}\"\"\"\ndesk_ca = \"\"\"\n{PEM}\"\"\"\n"
+    ));
+    cabin.apply().unwrap();
+    let config = reads(CABIN, &cabin.file("cabin.toml")).expect("the cabin reads its settings");
+    assert!(config.contains("https://desk.next.example") && reads(OUTBOX, &cabin.file("cabin.toml")).is_none());
+    let parsed = config::Config::parse(&config, &cabin.file("cabin.toml")).unwrap();
+    assert_eq!(reads(CABIN, &parsed.desk.ca_file.unwrap()).as_deref(), Some(PEM));
+    assert!(reads(CABIN, &cabin.file("cabin-data/joining")).unwrap().contains("K7QM-2FXD"));
+    assert_eq!(reads(OUTBOX, &cabin.file("cabin-data/joining")), None);
+    let upload = outbox::settings::read(&cabin.file("outbox.toml")).unwrap().upload.unwrap();
+    assert_eq!(reads(OUTBOX, upload.ca_file.as_ref().unwrap()).as_deref(), Some(PEM));
+    let token = upload.token_file.unwrap();
+    assert_eq!(reads(OUTBOX, &token).as_deref(), Some("next-token"));
+    assert_eq!(reads(CABIN, &token), None);
+    assert!(reads(OUTBOX, &cabin.file("outbox.toml")).is_some());
+
+    // So it is with what else root changes in the settings.
+    let bind = ["device", "bind", "oximeter", "oximeter_nonin", "serial=A1", "--config", &cabin.path("cabin.toml")];
+    cabin.ctl(&bind).unwrap();
+    assert!(reads(CABIN, &cabin.file("cabin.toml")).unwrap().contains("serial = \"A1\""));
+    // And what an export leaves in the outbox's folder: the outbox starts again.
+    let public = cabin.ctl(&["outbox", "key", &cabin.path("next")]).unwrap();
+    let (export, outbox) = (cabin.path("export"), cabin.path("outbox.toml"));
+    cabin.ctl(&["outbox", "export", &export, "--to", public.trim(), "--outbox", &outbox]).unwrap();
+    let foreign = Command::new("find").arg(cabin.file("data")).args(["!", "-uid", &OUTBOX.to_string()]).output();
+    assert_eq!(String::from_utf8(foreign.unwrap().stdout).unwrap(), "");
+}
+
+#[test]
+fn a_journal_kept_aside_is_counted_opened_exported_and_not_erased_without_a_word() {
+    let cabin = Cabin::new();
+    let mut store = cabin.store();
+    let id = ConsultationId::random();
+    let aside = |store: &mut Store, id| {
+        store.begin(id).unwrap();
+        let record = Record { seq: 0, kind: 1, bytes: Zeroizing::new(b"MARTIN coughs".to_vec()) };
+        assert_eq!(store.append(&[(id, record)]), [Ok(0)]);
+        let bytes = Zeroizing::new(vec![7; 100_000]);
+        let blob = BlobId::random();
+        store.put_blob(id, blob, &Blob { name: "picture".into(), content_type: "image/jpeg".into(), bytes }).unwrap();
+        store.set_journal_of_open_aside(id).unwrap();
+        blob
+    };
+    let blob = aside(&mut store, id);
+    store.begin(ConsultationId::random()).unwrap();
+    drop(store);
+    let outbox = cabin.path("outbox.toml");
+    let check = || cabin.ctl(&["outbox", "check", "--outbox", &outbox]);
+    let printed = check().unwrap();
+    assert!(printed.contains("journals kept aside       1"), "{printed}");
+
+    let (key, export) = (cabin.path("next"), cabin.path("export"));
+    let public = cabin.ctl(&["outbox", "key", &key]).unwrap();
+    let printed = cabin.ctl(&["outbox", "export", &export, "--to", public.trim(), "--outbox", &outbox]).unwrap();
+    assert!(printed.contains("1 journals of which no record could be made are in it too"), "{printed}");
+    assert!(printed.contains("not in it: the consultation that is open"), "{printed}");
+    assert!(!fs::read(&export).unwrap().windows(6).any(|window| window == b"MARTIN"));
+    let unpacked = cabin.path("unpacked");
+    let printed = cabin.ctl(&["outbox", "check", &export, "--key", &key, "--unpack", &unpacked]).unwrap();
+    assert!(printed.contains("1 journals of which no record could be made, as they are"), "{printed}");
+    let folder = cabin.file("unpacked").join(format!("aside-{id}"));
+    let journal = fs::read(folder.join("journal")).unwrap();
+    assert_eq!(journal[..13], [0, 0, 0, 0, 0, 0, 0, 0, 1, 13, 0, 0, 0]);
+    assert_eq!(journal[13..26], *b"MARTIN coughs");
+    assert_eq!(fs::read(folder.join(blob.to_string())).unwrap(), vec![7; 100_000]);
+    // What was sealed is for nobody else to read.
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for (path, expected) in [(cabin.file("unpacked"), 0o700), (folder.clone(), 0o700), (folder.join("journal"), 0o600)]
+    {
+        assert_eq!(mode(&path), expected, "{path:?}");
+    }
+
+    let disk = cabin.path("no-disk");
+    let reset = |more: &[&str]| {
+        let mut words = vec!["factory-reset", "--erase", "everything", "--device", &disk, "--outbox", &outbox];
+        words.extend(more);
+        cabin.ctl(&words).unwrap_err()
+    };
+    for more in [&[][..], &["--lose", "1"]] {
+        let error = reset(more);
+        assert!(error.contains("2 consultations") && error.contains("1 journals kept aside"), "{error}");
+        assert!(error.contains("1 open") && error.contains("--lose 2"), "{error}");
+    }
+    // With the word it goes on, to a disk that is not there.
+    let error = reset(&["--lose", "2"]);
+    assert!(error.contains("no-disk") || error.contains("cryptsetup"), "{error}");
+
+    // One that does not open any more is a problem, and is named in an export.
+    let key_file = cabin.file("data").join(format!("journal-aside/{id}/key"));
+    fs::write(&key_file, [0; 64]).unwrap();
+    assert!(check().unwrap_err().contains("1 problems"));
+    let export = cabin.path("export-2");
+    let printed = cabin.ctl(&["outbox", "export", &export, "--to", public.trim(), "--outbox", &outbox]).unwrap();
+    assert!(printed.contains(&format!("left out, for this disk does not give it whole: {id}")), "{printed}");
 }
 
 #[test]

@@ -357,9 +357,60 @@ fn a_mistake_in_the_configuration_or_a_missing_key_is_said_before_anything_is_to
     let said = run(format!("{base}key = {key:?}\n"), false);
     assert!(said.contains("chmod 600"), "{said}");
     assert!(!folder.data().exists());
-    // With --dev-key the key is made, loudly; what fails then is the certificate file.
-    let said = run(format!("{base}[upload]\nbase_url = \"https://x/\"\nca_file = \"/nowhere\"\n"), true);
-    assert!(said.contains("ca_file") && said.contains("/nowhere"), "{said}");
+    let said = run(format!("{base}[upload]\nbase_url = \"ftp://x/\"\n"), true);
+    assert!(said.contains("bad.toml:4: `base_url`"), "{said}");
+}
+
+#[test]
+fn authorities_that_cannot_be_used_keep_nobody_from_being_received_and_are_taken_up_once_they_can() {
+    let (folder, peer) = (Folder::new(), Peer::start());
+    let ca = folder.0.join("ca.pem");
+    let _daemon = Daemon::start(&folder, &format!("{}ca_file = {ca:?}\n", peer.upload()));
+    let client = Client::new(socket(&folder));
+    client.begin().unwrap();
+    client.append(1, b"kept").unwrap();
+    client.submit(submission("a", "patient", vec![])).unwrap();
+    let says = |client: &Client, what: &str| {
+        let faults = client.status().unwrap().faults;
+        faults.iter().any(|fault| fault.code == FaultCode::NoServer && fault.detail.contains(what))
+    };
+    until("the file that is not there to be named", || says(&client, "ca.pem"));
+    std::fs::write(&ca, "-----BEGIN CERTIFICATE-----\nnot one\n-----END CERTIFICATE-----\n").unwrap();
+    until("the damage to be said", || says(&client, "damaged"));
+    assert!(peer.state().asked.is_empty());
+    let good = rcgen::generate_simple_self_signed(vec!["fhir.example".into()]).unwrap();
+    std::fs::write(folder.0.join("good"), good.cert.pem()).unwrap();
+    std::fs::rename(folder.0.join("good"), &ca).unwrap();
+    until("the proof", || client.status().unwrap().waiting == 0);
+    assert_eq!(client.status().unwrap().faults, []);
+}
+
+#[test]
+fn the_desks_token_is_shown_to_the_server_that_it_was_given_for_and_to_no_other() {
+    let (folder, first, next) = (Folder::new(), Peer::start(), Peer::start());
+    let daemon = Daemon::start(&folder, &first.upload());
+    let client = Client::new(socket(&folder));
+    let send = |client: &Client, name: &str| {
+        client.begin().unwrap();
+        client.submit(submission(name, "patient", vec![])).unwrap();
+        until("the proof", || client.status().unwrap().waiting == 0);
+    };
+    // The cabin joins another desk before the outbox is started with that desk's server.
+    client.desk_token(&next.base_url, "u1.next").unwrap();
+    send(&client, "a");
+    assert!(first.state().tokens.is_empty());
+    client.desk_token(&format!("{}/", first.base_url), "u1.first").unwrap();
+    send(&client, "b");
+    let shown = first.state().tokens.clone();
+    assert!(!shown.is_empty() && shown.iter().all(|token| token == "Bearer u1.first"), "{shown:?}");
+    assert!(matches!(client.desk_token("nowhere", "t"), Err(Error::Refused(r)) if r.refusal == Refusal::Malformed));
+    assert!(daemon.terminate().success());
+
+    let _daemon = Daemon::start(&folder, &next.upload());
+    send(&client, "c");
+    let shown = next.state().tokens.clone();
+    assert!(!shown.is_empty() && shown.iter().all(|token| token == "Bearer u1.next"), "{shown:?}");
+    assert!(!every_file(&folder.data()).iter().any(|(_, bytes)| holds(bytes, b"u1.first")), "it is destroyed");
 }
 
 /// A Contec ECG90A records ten minutes in 15.4 MB, of which DICOM and EDF+ make 10.3 MB each in base64.
