@@ -10,6 +10,7 @@ mod comes_back;
 mod counter;
 mod desk_page;
 mod examined;
+mod handed_over;
 mod interruptions;
 mod missing;
 mod papers;

@@ -2,7 +2,7 @@
 //!
 //! * [`run_loop`]: what happens, one event at a time. Start here.
 //! * [`screens`]: properties and callbacks of every screen. [`words`]: one vocabulary in the other.
-//! * [`desk_link`], [`enrolment`]: the line to the desk. [`physician_link`]: the call; [`handing_over`]: a recording beside it.
+//! * [`desk_link`], [`enrolment`]: the line to the desk; [`joining`]: to another, after a hand-over. [`physician_link`]: the call; [`handing_over`]: a recording beside it.
 //! * [`devices`]: what is plugged. [`code_camera`]: a document's code, shown to a camera. [`journal`], [`submission`], [`documents`]: what is kept, sent and handed out.
 //! * [`life`]: what systemd is told. [`captures`]: what the technician recorded of a device. [`pharmacists`]: PINs. [`voice`], [`bell`]: what is heard. Freed memory is wiped by `outbox::forget`.
 //! * [`second_opinion`]: a question to a specialist, while it is written.
@@ -21,6 +21,7 @@ pub mod enrolment;
 pub mod equipment;
 pub mod handing_over;
 pub mod instruments;
+pub mod joining;
 pub mod journal;
 pub mod life;
 pub mod pharmacists;

@@ -73,9 +73,11 @@ fn run(verb: Verb, config: &Path) -> anyhow::Result<()> {
     let tls = tls(settings.desk_ca.as_deref())?;
     match verb {
         Verb::Enrol(code) => {
-            let joined =
-                enrolment::enrol(&settings.desk_url, tls, settings.enrol_site.clone(), &code, &settings.data_dir);
+            let key = ed25519_dalek::SigningKey::from_bytes(&rand::random());
+            let joined = enrolment::enrol(&settings.desk_url, tls, settings.enrol_site.clone(), &code, key);
             let identity = runtime.block_on(joined)?;
+            identity.save(&settings.data_dir)?;
+            enrolment::keep_upload_token(&identity, &settings.data_dir)?;
             println!("joined {} as {}", identity.origin, identity.cabin_id);
             Ok(())
         }
@@ -85,9 +87,6 @@ fn run(verb: Verb, config: &Path) -> anyhow::Result<()> {
 
 fn show(settings: Settings, runtime: &tokio::runtime::Runtime, tls: Arc<rustls::ClientConfig>) -> anyhow::Result<()> {
     let identity = Identity::load(&settings.data_dir)?;
-    if identity.is_none() {
-        tracing::warn!("this cabin has not joined a desk: cabin enrol CODE --config FILE");
-    }
     // Ready before the first patient types: the index of 37,000 places takes a moment.
     runtime.spawn_blocking(consult::communes::prepare);
     runtime.spawn_blocking(exam::trial::prepare);

@@ -45,6 +45,7 @@ use crate::drafts::Drafts;
 use crate::enrolment::Identity;
 use crate::equipment::Check;
 use crate::instruments::{InstrumentEvent, Instruments};
+use crate::joining::JoinEvent;
 use crate::physician_link::{PhysicianEvent, PhysicianLink};
 use crate::second_opinion::Opinions;
 use crate::settings::Settings;
@@ -93,6 +94,8 @@ pub enum Event {
     Instrument(InstrumentEvent),
     /// From the line to the desk.
     Desk(DeskEvent),
+    /// From the desk that is being joined.
+    Join(JoinEvent),
     /// Packets leave by another network than before.
     RouteChanged,
     /// From the call with this number; of a former call nothing is heard.
@@ -280,7 +283,7 @@ impl Cabin {
         let mut cabin = Self {
             app,
             runtime,
-            identity,
+            identity: None,
             tls,
             journey,
             outbox,
@@ -332,7 +335,7 @@ impl Cabin {
             settings,
         };
         cabin.runtime.spawn(call::route::watch(|_| post(Event::RouteChanged)));
-        cabin.dial_desk();
+        cabin.dial_desk(identity);
         if restarted {
             tracing::info!("the consultation that was under way is back");
             cabin.drafts = cabin.journey.dossier().map(Drafts::of).unwrap_or_default();
@@ -355,6 +358,7 @@ impl Cabin {
             Event::Code(..) => {}
             Event::Instrument(event) => self.instrument(event),
             Event::Desk(event) => self.desk_event(event),
+            Event::Join(event) => self.join_event(event),
             Event::RouteChanged => self.route_changed(),
             Event::Physician(number, event) if number == self.call_number => self.physician_event(event),
             Event::Physician(..) => {}

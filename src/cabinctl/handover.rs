@@ -139,7 +139,10 @@ pub(crate) fn apply(mut arguments: Arguments, out: &mut dyn Write) -> Result<()>
             writeln!(out, "No code is in the order: unless that desk knows this cabin, `cabin enrol CODE` joins it.")?
         }
     }
-    writeln!(out, "Restart both: systemctl restart cabin-outbox cabin. What waits is sent to the new server.")?;
+    writeln!(
+        out,
+        "Restart both: systemctl restart cabin-outbox cabin. What waits, and what the old server refused, is sent to the new one."
+    )?;
     Ok(())
 }
 

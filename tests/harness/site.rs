@@ -48,6 +48,7 @@ pub struct Site {
     account: Account,
     invite: String,
     desk_port: u16,
+    desk_name: &'static str,
     printer: Option<String>,
     more: Vec<(&'static str, &'static str)>,
     variables: Vec<(&'static str, PathBuf)>,
@@ -69,13 +70,8 @@ impl Site {
     /// As [`Site::open`].
     pub fn open_with(more: &[(&'static str, &'static str)]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("whole-cabin-").tempdir()?;
-        let desk_port = free_port()?;
-        let mut init = Command::new(program("desk")?);
-        init.arg("init").arg("--dir").arg(folder.path().join("desk"));
-        let answers = answers_of(init.arg("--listen").arg(format!("127.0.0.1:{desk_port}")))?;
-        let answer = |key: &str| answers.get(key).cloned().with_context(|| format!("desk init says no {key}"));
-        let account = Account { name: answer("account")?, password: answer("password")?, totp_secret: answer("totp")? };
-        let invite = answer("invite")?;
+        let desk_name = "desk";
+        let (desk_port, account, invite) = new_desk(&folder.path().join(desk_name))?;
         let mut site = Self {
             cabin: None,
             outbox: None,
@@ -84,6 +80,7 @@ impl Site {
             account,
             invite,
             desk_port,
+            desk_name,
             printer: None,
             more: more.to_vec(),
             variables: Vec::new(),
@@ -130,6 +127,10 @@ impl Site {
         format!("http://127.0.0.1:{}", self.desk_port)
     }
 
+    fn desk_folder(&self) -> PathBuf {
+        self.folder().join(self.desk_name)
+    }
+
     /// The physician's account.
     #[must_use]
     pub fn account(&self) -> &Account {
@@ -148,8 +149,8 @@ impl Site {
     /// When it does not listen, with its last words.
     pub fn start_desk(&mut self) -> Result<()> {
         let mut command = Command::new(program("desk")?);
-        command.arg("--dir").arg(self.folder().join("desk"));
-        let mut desk = Process::start("desk", command, self.folder())?;
+        command.arg("--dir").arg(self.desk_folder());
+        let mut desk = Process::start(self.desk_name, command, self.folder())?;
         desk.wait_for_port(self.desk_port)?;
         self.desk = Some(desk);
         Ok(())
@@ -240,14 +241,52 @@ impl Site {
         if let Some(file) = token_file {
             settings.push_str(&format!("token_file = {file:?}\n"));
         }
-        let file = self.cabin_folder().join("outbox.toml");
-        fs::write(&file, settings)?;
+        fs::write(self.outbox_settings(), settings)?;
+        self.start_outbox_again()
+    }
+
+    fn outbox_settings(&self) -> PathBuf {
+        self.cabin_folder().join("outbox.toml")
+    }
+
+    /// Starts the outbox with the settings that are written already.
+    ///
+    /// # Errors
+    /// As [`Site::start_outbox`].
+    pub fn start_outbox_again(&mut self) -> Result<()> {
         let mut command = Command::new(program("cabin-outbox")?);
-        command.arg("--config").arg(&file).arg("--dev-key");
+        command.arg("--config").arg(self.outbox_settings()).arg("--dev-key");
         let mut outbox = Process::start("cabin-outbox", command, self.folder())?;
         outbox.wait_for_line("ready")?;
         self.outbox = Some(outbox);
         Ok(())
+    }
+
+    /// Ends the desk's part for good and moves the cabin to a new one by a signed order, while nothing answers: neither
+    /// runs meanwhile, and [`Site::start_desk`] starts the new one. The cabin and its outbox are to be started again.
+    ///
+    /// # Errors
+    /// With the words of the program that refused.
+    pub fn hand_over(&mut self) -> Result<()> {
+        self.kill_desk()?;
+        self.desk_name = "desk-next";
+        (self.desk_port, self.account, self.invite) = new_desk(&self.desk_folder())?;
+        let (owner, order) = (self.folder().join("owner"), self.folder().join("order.toml"));
+        let ctl = || -> Result<Command> { Ok(Command::new(program("cabinctl")?)) };
+        let public = succeed(ctl()?.args(["handover", "key"]).arg(&owner), None)?;
+        let settings = fs::read_to_string(self.outbox_settings())?;
+        fs::write(self.outbox_settings(), format!("owner_key = {:?}\n{settings}", public.trim()))?;
+        let desk = self.desk_address();
+        let text = format!(
+            "number = 1\nsite = \"Pharmacie des Halles\"\ndesk_url = {desk:?}\nenrolment_code = {:?}\n\
+             fhir_url = \"{desk}/fhir\"\n",
+            self.invite
+        );
+        fs::write(&order, text)?;
+        succeed(ctl()?.args(["handover", "sign"]).arg(&order).arg("--key").arg(&owner), None)?;
+        let mut apply = ctl()?;
+        apply.args(["handover", "apply"]).arg(&order).arg("--config").arg(self.cabin_settings());
+        succeed(apply.arg("--outbox").arg(self.outbox_settings()), None).map(drop)
     }
 
     /// How the outbox is, as the technician reads it.
@@ -278,8 +317,8 @@ impl Site {
     /// # Errors
     /// When something cannot be read.
     pub fn desk_holds(&self, text: &str) -> Result<bool> {
-        let log = self.folder().join("desk.log");
-        Ok(!search_files(&[&self.folder().join("desk"), &log], &[Trace::of(text)?])?.is_empty())
+        let log = self.folder().join(format!("{}.log", self.desk_name));
+        Ok(!search_files(&[&self.desk_folder(), &log], &[Trace::of(text)?])?.is_empty())
     }
 
     /// How many files the desk has stored that came in parts.
@@ -332,7 +371,7 @@ impl Site {
     /// What the desk's program says.
     pub fn add_physician(&self, account: &str, name: &str, rpps: &str, specialties: &str) -> Result<String> {
         let desk = || -> Result<Command> { Ok(Command::new(program("desk")?)) };
-        let folder = self.folder.path().join("desk");
+        let folder = self.desk_folder();
         let mut add = desk()?;
         add.args(["account", "add", account, "--name", name, "--rpps", rpps, "--town", "Tours", "--dir"]).arg(&folder);
         let added = succeed(&mut add, Some(PASSWORD))?;
@@ -438,6 +477,17 @@ impl Site {
             left => bail!("left running:\n{}", left.join("\n")),
         })
     }
+}
+
+/// Makes a desk with one physician and one invitation: its port, and what it says of both.
+fn new_desk(folder: &Path) -> Result<(u16, Account, String)> {
+    let port = free_port()?;
+    let mut init = Command::new(program("desk")?);
+    init.arg("init").arg("--dir").arg(folder);
+    let answers = answers_of(init.arg("--listen").arg(format!("127.0.0.1:{port}")))?;
+    let answer = |key: &str| answers.get(key).cloned().with_context(|| format!("desk init says no {key}"));
+    let account = Account { name: answer("account")?, password: answer("password")?, totp_secret: answer("totp")? };
+    Ok((port, account, answer("invite")?))
 }
 
 /// Runs a command to its end and reads its `key<TAB>value` lines.

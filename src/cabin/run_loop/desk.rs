@@ -13,6 +13,8 @@ use super::{Cabin, Event, post};
 use crate::conversation::Conversation;
 use crate::desk_link::{DeskEvent, DeskLink};
 use crate::devices::Health;
+use crate::enrolment::Identity;
+use crate::joining::{self, JoinEvent};
 use crate::physician_link::Order;
 use crate::{instruments, words};
 
@@ -25,7 +27,7 @@ pub struct DeskState {
     pub operator: String,
     /// Why it is not up, for the technician; empty while it is.
     pub reason: String,
-    /// It does not know this cabin, or no longer: only a person changes that. True too before the cabin joined one.
+    /// It does not know this cabin, or no longer: only a person changes that. True too before the cabin joined it.
     pub refused: bool,
     /// Since the line is up it has said again all that it knows.
     settled: bool,
@@ -71,14 +73,57 @@ fn authenticated(said: signal::call::Authentication) -> Option<Authentication> {
 }
 
 impl Cabin {
-    pub(super) fn dial_desk(&mut self) {
-        let Some(identity) = self.identity.clone() else {
-            self.desk.reason = "not enrolled".into();
-            self.desk.refused = true;
-            return;
-        };
+    /// Dials the desk of the settings, where this cabin has joined it; joins it, where a hand-over left a code for it.
+    pub(super) fn dial_desk(&mut self, known: Option<Identity>) {
+        let here = self.settings.desk_url.clone();
+        let wanted = joining::wanted(&self.settings, known.as_ref());
+        let joins = wanted.is_some();
+        if let Some(wanted) = wanted {
+            let own = (self.settings.enrol_site.clone(), self.settings.data_dir.clone());
+            self.runtime.spawn(joining::run(wanted, self.tls.clone(), own, |event| post(Event::Join(event))));
+        }
+        match known {
+            Some(identity) if identity.is_of(&here) => return self.belong_to(identity),
+            Some(former) if joins => {
+                self.desk.reason = format!("left {}; joins {here} when that answers", former.desk_url);
+            }
+            Some(former) => {
+                let has = former.desk_url;
+                self.desk.reason =
+                    format!("joined to {has}, and [desk] says {here}: cabin enrol CODE, with a code of {here}");
+            }
+            None if joins => self.desk.reason = format!("joins {here} when that answers"),
+            None => tracing::warn!("this cabin has not joined a desk: cabin enrol CODE --config FILE"),
+        }
+        if !self.desk.reason.is_empty() {
+            tracing::warn!(reason = self.desk.reason, "this cabin has not joined its desk");
+        }
+        self.desk.refused = true;
+    }
+
+    /// From now on this cabin is that one, at that desk.
+    fn belong_to(&mut self, identity: Identity) {
+        self.identity = Some(identity.clone());
+        self.runtime.spawn(joining::tell_outbox(self.outbox_watch.clone(), identity.clone()));
         self.link = Some(DeskLink::start(&self.runtime, identity, self.tls.clone(), |event| post(Event::Desk(event))));
         self.tell_site();
+    }
+
+    pub(super) fn join_event(&mut self, event: JoinEvent) {
+        match event {
+            JoinEvent::NotYet(reason) if self.identity.is_none() => self.desk.reason = reason,
+            JoinEvent::NotYet(_) => {}
+            JoinEvent::Joined(identity) => {
+                // The same address may be another operator's now: the former line, if any, is over.
+                self.link = None;
+                self.desk = DeskState::default();
+                self.input(Input::NetworkLost);
+                self.belong_to(*identity);
+                if matches!(self.journey.step(), Step::WaitingRoom { .. }) {
+                    self.tell_waiting();
+                }
+            }
+        }
     }
 
     pub(super) fn desk_event(&mut self, event: DeskEvent) {

@@ -91,8 +91,7 @@ pub fn show(app: &App, cabin: &Cabin) {
     adapter.set_cabin_id(identity.map(|identity| identity.cabin_id.as_str()).unwrap_or_default().into());
     adapter.set_desk_address(cabin.settings.desk_url.as_str().into());
     adapter.set_desk(desk_reach(cabin));
-    let reason = if cabin.identity.is_some() { cabin.desk.reason.as_str() } else { "" };
-    adapter.set_desk_reason(reason.into());
+    adapter.set_desk_reason(cabin.desk.reason.as_str().into());
     adapter.set_turn_address(turn_address(cabin).into());
     adapter.set_fhir_address(identity.map(|identity| identity.fhir_url.as_str()).unwrap_or_default().into());
     adapter.set_line(super::line(cabin));
