@@ -185,7 +185,7 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
     let patient = ids.of("patient", 0);
     let encounter = ids.of("encounter", 0);
     entries.own(organization, place::organization(organization, context.site));
-    entries.own(location, place::location(location, context.site, organization));
+    entries.own(location, place::location(location, context.site, organization, context.cabin));
     // A version is a Device of its own: which software wrote a record is a fact of that record.
     let cabin = id_of(&[&cabin.to_string(), context.software_version]);
     entries.own(cabin, place::cabin_device(cabin, context.software_version, organization, location));

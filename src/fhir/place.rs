@@ -7,6 +7,8 @@ use crate::ModelFacts;
 use crate::json::{Json, list, object};
 use crate::terms::{FINESS, FR_CORE_TYPES, MDC, coding, coding_named, concept, identifiers, meta, reference};
 
+/// Identifiers that desks give to cabins.
+const CABIN: &str = "urn:uuid:2b1f6f0e-54d3-4a0c-9d0b-0c2a4de6a7f3";
 const FACILITY: &str = "urn:oid:1.2.250.1.71.4.2.4";
 const LOCATION_TYPE: &str = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-location-type";
 
@@ -81,11 +83,12 @@ pub(crate) fn organization(id: Uuid, site: &Site) -> Json {
     }
 }
 
-pub(crate) fn location(id: Uuid, site: &Site, organization: Uuid) -> Json {
+/// `cabin`: its identifier at its desk, by which the desk finds it again from a dossier.
+pub(crate) fn location(id: Uuid, site: &Site, organization: Uuid, cabin: &str) -> Json {
     object! {
         "resourceType": "Location",
         "meta": meta(&["location"]),
-        "identifier": identifiers(id),
+        "identifier": list![crate::terms::own_identifier(id), object! { "system": CABIN, "value": cabin }],
         "status": "active",
         "name": format!("Cabine de téléconsultation, {}", site.name),
         "mode": "instance",

@@ -335,6 +335,8 @@ fn a_request_for_a_second_opinion_travels_in_the_same_transaction_with_consent_r
     assert_eq!(task["businessStatus"]["coding"][0]["code"], "opinion-ready");
     assert_eq!(task["performerType"][0]["coding"][0]["code"], "specialty-dermatology");
     assert_eq!(task["input"][0]["valueString"], "cabin-brest-1");
+    // By which the desk finds the cabin of any dossier.
+    assert_eq!(all(&json, "Location")[0]["identifier"][1]["value"], "cabin-brest-1");
     assert_eq!(task["groupIdentifier"]["value"], format!("urn:uuid:{}", asked.id));
     for (value, kind) in [
         (&task["focus"], "ServiceRequest"),
