@@ -509,6 +509,22 @@ impl Dossier {
         self.summaries.last().map(|s| &s.summary)
     }
 
+    /// What the calls left, in order: the last summary of each, where it says anything. Who takes the patient again begins
+    /// with an empty page: what was handed over in a call before is not replaced by it.
+    pub fn summaries_of_calls(&self) -> Vec<&ReceivedSummary> {
+        let call_of = |summary: &ReceivedSummary| self.calls.iter().rposition(|call| call.accepted_at <= summary.at);
+        let mut last: Vec<&ReceivedSummary> = Vec::new();
+        for summary in &self.summaries {
+            let is_same = |before: &&ReceivedSummary| {
+                call_of(before) == call_of(summary) && before.physician.rpps == summary.physician.rpps
+            };
+            last.pop_if(|before| is_same(&&**before));
+            last.push(summary);
+        }
+        last.retain(|received| !received.summary.is_empty());
+        last
+    }
+
     /// Since when the patient asks for a physician: consent, or the last time that they came back.
     pub fn waits_since(&self) -> Option<Moment> {
         self.pauses.last().map(|pause| pause.to).or_else(|| self.consents.last().map(|consents| consents.at))

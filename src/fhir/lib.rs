@@ -330,8 +330,9 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
         entries.own(id, visit::incident(id, &incident, cabin, encounter));
     }
 
-    if let Some(received) = dossier.summaries.last() {
-        let (id, author) = (ids.of("plan", 0), practitioner(received.physician.rpps));
+    let summaries = dossier.summaries_of_calls();
+    for (seq, received) in summaries.iter().enumerate() {
+        let (id, author) = (ids.of("plan", seq), practitioner(received.physician.rpps));
         entries.own(id, plan::care_plan(id, &received.summary, author, &when(received.at), patient, encounter));
     }
 
@@ -346,7 +347,7 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
         };
         (Document { kind, format: Format::Pdf, bytes: pdf, at: received.at }, received.physician.rpps)
     });
-    let summary = dossier.summaries.last().zip(files.summary).map(|(received, pdf)| {
+    let summary = summaries.last().zip(files.summary).map(|(received, pdf)| {
         let (kind, format) = (DocumentKind::Summary, Format::Pdf);
         (Document { kind, format, bytes: pdf, at: received.at }, received.physician.rpps)
     });

@@ -77,11 +77,9 @@ impl Sheet {
         if dossier.calls.is_empty() {
             return Err(Missing::Physician);
         }
-        let received = dossier.summaries.last().ok_or(Missing::Summary)?;
-        let (summary, physician) = (&received.summary, &received.physician);
-        if summary.is_empty() {
-            return Err(Missing::Summary);
-        }
+        let summaries = dossier.summaries_of_calls();
+        let received = summaries.last().ok_or(Missing::Summary)?;
+        let physician = &received.physician;
         let clock = Clock { offset_minutes: around.utc_offset_minutes };
         let label = |label| tongue.label(label).to_owned();
         let row = |name: String, value: String, detail: String| Block::Row { name, value, detail };
@@ -107,7 +105,13 @@ impl Sheet {
             row(label(Label::Where), place, address),
             row(label(Label::Physician), physician.name.clone(), who),
         ];
-        blocks.extend(said(summary, tongue));
+        for received in &summaries {
+            // Of several calls: whose words these are.
+            if summaries.len() > 1 {
+                blocks.push(row(label(Label::Physician), received.physician.name.clone(), clock.time(received.at)));
+            }
+            blocks.extend(said(&received.summary, tongue));
+        }
         if !dossier.documents.is_empty() {
             blocks.push(Block::Heading(label(Label::Given)));
             let documents = dossier.documents.iter();

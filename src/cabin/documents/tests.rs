@@ -177,6 +177,34 @@ fn the_sheet_speaks_english_to_who_reads_english() {
 }
 
 #[test]
+fn what_each_physician_handed_over_stays_on_the_sheet_with_its_author() {
+    let mut dossier = dossier(Language::FRENCH);
+    let once = sheet(&dossier).unwrap().text();
+    // The first corrects, in the same call: only the correction counts.
+    let mut corrected = dossier.summaries[0].clone();
+    corrected.summary.text = PrivateText::new("Angine probable.").unwrap();
+    corrected.at = at(1_160);
+    dossier.summaries.push(corrected);
+    // Another takes the patient, before whom the page is empty.
+    let mut call = dossier.calls[0].clone();
+    call.physician.name = "Dr Paul PETIT".to_owned();
+    (call.accepted_at, call.connected_at, call.ended_at) = (at(1_165), Some(at(1_166)), Some(at(1_220)));
+    let physician = call.physician.clone();
+    dossier.calls.push(call);
+    let mut second = dossier.summaries[0].clone();
+    second.summary.text = PrivateText::new("Arrêt de travail de deux jours.").unwrap();
+    (second.physician, second.at) = (physician, at(1_200));
+    dossier.summaries.push(second);
+    let text = sheet(&dossier).unwrap().text();
+    for words in ["Angine probable.", "Arrêt de travail de deux jours.", "Dr Paul PETIT"] {
+        assert!(text.contains(words), "{words} is missing in {text}");
+    }
+    assert!(once.contains("Mal de gorge") && !text.contains("Mal de gorge"), "what was corrected is gone: {text}");
+    let position = |words| text.find(words).unwrap();
+    assert!(position("Angine probable.") < position("Arrêt de travail"), "in the order of the calls");
+}
+
+#[test]
 fn a_report_without_one_of_its_legal_parts_is_refused() {
     let mut no_summary = dossier(Language::FRENCH);
     no_summary.summaries.clear();

@@ -203,6 +203,30 @@ fn a_summary_that_has_no_sheet_is_in_the_record_all_the_same() {
 }
 
 #[test]
+fn what_was_handed_over_in_each_call_is_in_the_record() {
+    use consult::private::PrivateText;
+    let mut dossier = dossier();
+    let (mut call, mut second) = (dossier.calls[0].clone(), dossier.summaries[0].clone());
+    (call.accepted_at, call.connected_at, call.ended_at) = (second.at, Some(second.at), None);
+    second.summary.text = PrivateText::new("Arrêt de travail.").unwrap();
+    dossier.calls.push(call);
+    dossier.summaries.push(second);
+    let site = site();
+    let submission = bundle(&dossier, &context(&site), sample::files(&dossier)).unwrap();
+    let json: Value = serde_json::from_slice(&submission.bundle).unwrap();
+    let plans = all(&json, "CarePlan");
+    let said: Vec<_> = plans.iter().map(|plan| plan["description"].as_str().unwrap_or_default()).collect();
+    // The same words at the moment of the second call's beginning are the second call's.
+    assert_eq!(said, ["Arrêt de travail."]);
+    dossier.summaries[0].at = dossier.calls[0].accepted_at;
+    let submission = bundle(&dossier, &context(&site), sample::files(&dossier)).unwrap();
+    let json: Value = serde_json::from_slice(&submission.bundle).unwrap();
+    let plans = all(&json, "CarePlan");
+    let said: Vec<_> = plans.iter().map(|plan| plan["description"].as_str().unwrap_or_default()).collect();
+    assert_eq!(said, ["Angine. Repos.", "Arrêt de travail."]);
+}
+
+#[test]
 fn every_order_and_next_care_has_its_own_code_in_the_plan() {
     use consult::physician::{NextCare, Order, OrderKind};
     use consult::private::PrivateText;
