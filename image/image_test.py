@@ -135,9 +135,13 @@ def installs(machine, seconds=1800):
     machine.ask("systemctl start --no-block cabin-update.service")
     try:
         machine.until("! systemctl is-active cabin-update.service | grep -q activating && sleep 5", seconds)
-        return machine.ask("journalctl -b -u cabin-update --no-pager -o cat | tail -n 20")
+        said = machine.ask("journalctl -b -u cabin-update --no-pager -o cat | tail -n 20")
+        if "starting anew into release" not in said:
+            return said
+        wait_for_restart(machine)
     except Restarted:
-        return None
+        pass
+    return None
 
 
 def up(machine, seconds=900):
