@@ -126,6 +126,7 @@ def release_of(machine):
 
 
 def kernels(machine):
+    machine.until("bootctl --print-boot-path", 600)
     return machine.ask("ls $(bootctl --print-boot-path)/EFI/Linux").split()
 
 
