@@ -24,6 +24,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
+use whole_cabin::memory::Trace;
 use whole_cabin::physician::{Browser, Physician};
 use whole_cabin::printer::Printer;
 use whole_cabin::process::{PATIENCE, until};
@@ -77,6 +78,17 @@ impl Visit {
         visit.pharmacist_opens()?;
         visit.patient_waits_for_nobody()?;
         Ok(visit)
+    }
+
+    /// Waits until these are in no file and in no memory of the cabin's side.
+    fn cabin_holds_nothing_of(&self, traces: &[Trace]) -> Result<()> {
+        until("the cabin to hold nothing", PATIENCE, || {
+            let found = self.site.search_cabin_side(traces)?;
+            if !found.is_empty() {
+                eprintln!("the cabin holds:\n{found:#?}");
+            }
+            Ok(found.is_empty().then_some(()))
+        })
     }
 
     /// From the welcome to the waiting room, with a temperature and nothing else.

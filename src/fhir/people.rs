@@ -2,7 +2,7 @@
 
 use consult::dossier::{Contact, UsualDoctor};
 use consult::identity::{Identity, IdentityDocument, IdentityStatus, Place, Sex};
-use consult::physician::Physician;
+use consult::physician::{Physician, Rpps};
 use consult::vitals::Moment;
 use uuid::Uuid;
 
@@ -138,15 +138,20 @@ fn reliability(identity: &Identity, local_date: &dyn Fn(Moment) -> String) -> Js
 
 /// A physician, known by RPPS: one Practitioner at the server for all consultations.
 pub(crate) fn practitioner(physician: &Physician) -> Json {
+    professional(&physician.rpps, &physician.name, Some(&physician.speciality))
+}
+
+/// Whoever has a national number, physician or not.
+pub(crate) fn professional(rpps: &Rpps, name: &str, qualification: Option<&str>) -> Json {
     object! {
         "resourceType": "Practitioner",
         "meta": meta(&["practitioner"]),
         "identifier": list![object! {
             "type": concept(vec![coding(FR_CORE_TYPES, "RPPS")]),
             "system": RPPS,
-            "value": physician.rpps.to_string(),
+            "value": rpps.to_string(),
         }],
-        "name": list![object! { "text": &physician.name }],
-        "qualification": list![object! { "code": object! { "text": &physician.speciality } }],
+        "name": list![object! { "text": name }],
+        "qualification": list![qualification.map(|text| object! { "code": object! { "text": text } })],
     }
 }

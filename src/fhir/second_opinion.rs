@@ -7,9 +7,8 @@ use consult::second_opinion::{AskedOpinion, Field, Profession, Specialty};
 use uuid::Uuid;
 
 use crate::json::{Json, list, object};
-use crate::terms::{
-    FR_CORE_TYPES, LOCAL, LOINC, RPPS, coding, coding_named, concept, identifiers, meta, own_identifier, reference,
-};
+use crate::people::professional;
+use crate::terms::{LOCAL, LOINC, RPPS, coding, coding_named, concept, identifiers, own_identifier, reference};
 
 /// The patient's consent, on the ServiceRequest: `given` and `at`.
 const CONSENT: &str = "urn:uuid:0f0c1d8a-54b9-4d8c-9f57-7c8f0f5b1a60";
@@ -70,16 +69,8 @@ fn requester(asked: &AskedOpinion) -> String {
 
 /// Who asks: known by the national number, as a physician is.
 pub(crate) fn practitioner(asked: &AskedOpinion) -> Json {
-    object! {
-        "resourceType": "Practitioner",
-        "meta": meta(&["practitioner"]),
-        "identifier": list![object! {
-            "type": concept(vec![coding(FR_CORE_TYPES, "RPPS")]),
-            "system": RPPS,
-            "value": asked.opinion.requester.rpps.to_string(),
-        }],
-        "name": list![object! { "text": &asked.opinion.requester.name }],
-    }
+    let requester = &asked.opinion.requester;
+    professional(&requester.rpps, &requester.name, None)
 }
 
 /// As what they ask, and where.

@@ -33,15 +33,8 @@ fn a_patient_whom_no_physician_can_see_is_forgotten_and_called_back_with_the_dos
     visit.cabin_is_cleaned()?;
 
     visit.step("nothing of the patient can be read in the cabin, though nothing was sent yet");
-    let traces = person::traces()?;
     // The outbox, which may read it, tries to send it now and then.
-    until("the cabin to hold nothing", PATIENCE, || {
-        let found = visit.site.search_cabin_side(&traces)?;
-        if !found.is_empty() {
-            eprintln!("the cabin holds:\n{found:#?}");
-        }
-        Ok(found.is_empty().then_some(()))
-    })?;
+    visit.cabin_holds_nothing_of(&person::traces()?)?;
 
     visit.step("of the next patient the pharmacist decides");
     visit.patient_waits_for_nobody()?;

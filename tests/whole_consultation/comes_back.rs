@@ -35,13 +35,7 @@ fn a_patient_whom_no_physician_can_see_comes_back_with_a_code_to_all_that_was_sa
     let mut traces = person::traces()?;
     traces.push(Trace::of(&other)?);
     traces.push(Trace::of(&format!("{} {}", &other[..4], &other[4..]))?);
-    until("the cabin to hold nothing", PATIENCE, || {
-        let found = visit.site.search_cabin_side(&traces)?;
-        if !found.is_empty() {
-            eprintln!("the cabin holds:\n{found:#?}");
-        }
-        Ok(found.is_empty().then_some(()))
-    })?;
+    visit.cabin_holds_nothing_of(&traces)?;
 
     visit.step("to the next patient the pharmacist gives a code");
     visit.patient_waits_for_nobody()?;

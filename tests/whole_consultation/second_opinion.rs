@@ -80,13 +80,7 @@ fn a_question_to_a_dermatologist_asked_without_a_line_is_answered_once_it_is_bac
 
     visit.step("nothing of the patient can be read in the cabin, though nothing was sent yet");
     let traces = person::traces()?;
-    until("the cabin to hold nothing", PATIENCE, || {
-        let found = visit.site.search_cabin_side(&traces)?;
-        if !found.is_empty() {
-            eprintln!("the cabin holds:\n{found:#?}");
-        }
-        Ok(found.is_empty().then_some(()))
-    })?;
+    visit.cabin_holds_nothing_of(&traces)?;
 
     visit.step("the line is back: a dermatologist reads what and where, and no name yet");
     let secret = visit.site.add_physician(SPECIALIST, "Dr Anne Petit", "10100000016", "dermatology")?;
