@@ -93,14 +93,18 @@ impl Visit {
 
     /// From the welcome to the waiting room, with a temperature and nothing else.
     fn patient_waits_for_nobody(&mut self) -> Result<()> {
+        self.patient_is_ready()?;
+        self.window.find(NO_LINE).map(drop)
+    }
+
+    fn patient_is_ready(&mut self) -> Result<()> {
         self.patient_says_why()?;
         self.patient_says_who()?;
         self.patient_agrees()?;
         self.measure("Température")?;
         self.keep()?;
         self.skips("Oxygène et pouls")?;
-        self.skips("Tension")?;
-        self.window.find(NO_LINE).map(drop)
+        self.skips("Tension")
     }
 
     fn open_with(

@@ -248,10 +248,54 @@ pub const SCENES: &[Scene] = &[
             let opinions = app.global::<OpinionsAdapter>();
             opinions.set_open(false);
             opinions.set_reply("".into());
+            opinions.set_letter_to("Dr Jean-Baptiste Villeneuve-Loubet, Saint-Étienne-du-Bois".into());
+            opinions.set_print(OpinionPrint::Possible);
             opinions.set_answer(OpinionWords {
                 by: "Dr Anne Petit".into(),
                 on: "23/11/2026".into(),
                 text: "Nævus banal. Pas de biopsie. Le montrer de nouveau dans six mois, ou s’il change.".into(),
+            });
+            at(app, Screen::OpinionRead, StepName::None);
+        },
+    },
+    Scene {
+        name: "46e-opinion-reply-waits",
+        show: |app| {
+            let opinions = app.global::<OpinionsAdapter>();
+            let row = OpinionRow { reply: OpinionReply::Waiting, ..opinions.get_row() };
+            opinions.set_row(row.clone());
+            opinions.set_rows(ModelRc::new(VecModel::from(vec![row])));
+            opinions.set_reach(OpinionsReach::Unreachable);
+            opinions.set_replies_waiting(1);
+            opinions.set_replies_lost(2);
+            opinions.set_reply("".into());
+            at(app, Screen::OpinionRead, StepName::None);
+        },
+    },
+    Scene {
+        name: "46f-opinions-unsent",
+        show: |app| {
+            let opinions = app.global::<OpinionsAdapter>();
+            let row = OpinionRow { reply: OpinionReply::Lost, ..opinions.get_row() };
+            opinions.set_rows(ModelRc::new(VecModel::from(vec![row])));
+            opinions.set_replies_waiting(1);
+            opinions.set_replies_lost(2);
+            at(app, Screen::Opinions, StepName::None);
+        },
+    },
+    Scene {
+        name: "46g-opinion-printed",
+        show: |app| {
+            let opinions = app.global::<OpinionsAdapter>();
+            opinions.set_open(false);
+            opinions.set_reply("".into());
+            opinions.set_physicians(true);
+            opinions.set_letter_to("Dr Jean-Baptiste Villeneuve-Loubet, Saint-Étienne-du-Bois".into());
+            opinions.set_print(OpinionPrint::Printed);
+            opinions.set_answer(OpinionWords {
+                by: "Dr Anne Petit".into(),
+                on: "23/11/2026".into(),
+                text: "Nævus banal. Pas de biopsie.".into(),
             });
             at(app, Screen::OpinionRead, StepName::None);
         },
@@ -374,6 +418,7 @@ pub const SCENES: &[Scene] = &[
             space.set_come_back_possible(true);
             space.set_to_come_back(2);
             space.set_opinion_possible(true);
+            space.set_replies_unsent(1);
             space.set_call_backs_today(1);
             at(app, Screen::PharmacistSpace, StepName::None);
         },
@@ -604,7 +649,7 @@ fn waiting(app: &App, state: WaitingState) {
     app.global::<WaitingRoomAdapter>().set_state(state);
     let nobody = matches!(state, WaitingState::LineCut | WaitingState::NoPhysician);
     app.global::<WaitingRoomAdapter>().set_call_back_possible(nobody);
-    app.global::<WaitingRoomAdapter>().set_come_back_possible(nobody);
+    app.global::<WaitingRoomAdapter>().set_come_back_possible(nobody || state == WaitingState::Refused);
     at(app, Screen::WaitingRoom, StepName::Physician);
     if state == WaitingState::LineCut {
         app.global::<Bar>().set_line(LineQuality::Cut);

@@ -47,6 +47,7 @@ use crate::equipment::Check;
 use crate::instruments::{InstrumentEvent, Instruments};
 use crate::joining::JoinEvent;
 use crate::physician_link::{PhysicianEvent, PhysicianLink};
+use crate::replies::Replies;
 use crate::second_opinion::Opinions;
 use crate::settings::Settings;
 use crate::voice::Voice;
@@ -70,6 +71,8 @@ const STATUS_TICKS: u64 = 20;
 const LOOK_TICKS: u64 = 4;
 /// How often the receipt printer is asked how it is, ticks.
 const RECEIPT_TICKS: u64 = 120;
+/// How often what the desk has not stored of a pharmacist's words is said again, ticks.
+const REPLY_TICKS: u64 = 120;
 /// A day, ticks.
 const DAY_TICKS: u64 = 4 * 24 * 3_600;
 /// Longest wait for one answer of the outbox while a person looks at the screen. Asking how it is waits longer, beside
@@ -112,6 +115,15 @@ pub enum Event {
         /// Whose papers.
         of: ConsultationId,
         /// All of them, on paper.
+        printed: bool,
+        /// What is wrong with the printer.
+        fault: Option<PrintFault>,
+    },
+    /// Printing a specialist's answer ended.
+    OpinionPrinted {
+        /// Which request.
+        request: signal::ItemId,
+        /// All of it, on paper.
         printed: bool,
         /// What is wrong with the printer.
         fault: Option<PrintFault>,
@@ -237,6 +249,8 @@ pub struct Cabin {
     pub(crate) drafts: Drafts,
     /// What the pharmacist reads of former requests to specialists.
     pub(crate) opinions: Opinions,
+    /// What was said to specialists and is not at the desk yet.
+    pub(crate) replies: Replies,
     pub(crate) front: Front,
     pub(crate) over: Over,
     pub(crate) help_hidden: bool,
@@ -319,6 +333,7 @@ impl Cabin {
             call_faults: Vec::new(),
             drafts: Drafts::default(),
             opinions: Opinions::default(),
+            replies: Replies::open(&settings.data_dir),
             front: Front::Patient,
             over: Over::Nothing,
             help_hidden: false,
@@ -364,6 +379,7 @@ impl Cabin {
             Event::Physician(..) => {}
             Event::PinChecked { index, right } => self.pin_checked(index, right),
             Event::Printed { of, printed, fault } => self.printed(of, printed, fault),
+            Event::OpinionPrinted { request, printed, fault } => self.opinion_printed(&request, printed, fault),
             Event::ReceiptPrinter(status) => self.receipt_printer_is(status),
             Event::Outbox(status) => self.outbox_is(status),
             Event::Kept(pending, result) => self.recording_kept(*pending, result),
@@ -473,6 +489,9 @@ impl Cabin {
                 let told = |pending, result| post(Event::Kept(pending, result));
                 self.recordings.try_again(&self.outbox, &self.runtime, told);
             }
+        }
+        if self.ticks.is_multiple_of(REPLY_TICKS) {
+            self.send_reply();
         }
         self.lock_when_quiet();
         self.tend_typed_code();

@@ -6,9 +6,12 @@ use consult::second_opinion::{
     CONTEXT_CHARS_MAX, DETAIL_CHARS_MAX, Detail, Field, Profession, QUESTION_CHARS_MAX, REQUESTER_CHARS_MAX, Requester,
     SecondOpinion, Specialty,
 };
-use signal::ItemId;
 use signal::cabin::FromDesk;
 use signal::second_opinion::{CabinLine, Opinion};
+use signal::{ItemId, Text};
+use zeroize::Zeroizing;
+
+use crate::documents::papers::UnderWay;
 
 /// Digits and spaces of an RPPS number as typed, most.
 const RPPS_CHARS_MAX: usize = 16;
@@ -227,8 +230,33 @@ pub struct Opinions {
     pub heard: bool,
     /// What is being written to the specialist.
     pub reply: String,
-    /// Name of the step under way: the same when it is said again.
-    pub step: Option<ItemId>,
+    /// The request whose refused words stand in `reply`.
+    pub reread: Option<ItemId>,
+    /// The usual doctor to whom the answer may go.
+    pub letter_to: Option<Text<256>>,
+    /// The answer, on its way to paper.
+    pub printing: Printing,
+}
+
+/// How far the printing of an answer is.
+#[derive(Default)]
+pub enum Printing {
+    /// Nobody asked.
+    #[default]
+    Not,
+    /// The report is fetched, or all of it prints. Whoever closes the request ends it.
+    UnderWay {
+        /// What is to be printed, complete.
+        papers: Vec<Zeroizing<Vec<u8>>>,
+        /// The report, as far as it came.
+        report: Zeroizing<Vec<u8>>,
+        /// The printer has it.
+        job: Option<UnderWay>,
+    },
+    /// On paper.
+    Printed,
+    /// Not, or not all of it.
+    Failed,
 }
 
 impl Opinions {
@@ -236,16 +264,21 @@ impl Opinions {
     pub fn take(&mut self, said: FromDesk) -> bool {
         match said {
             FromDesk::SecondOpinions { lines } => (self.lines, self.failed) = (Some(lines), false),
-            FromDesk::SecondOpinion { patient, opinion } => {
-                // What was said is told again: it arrived.
-                if self.step.take().is_some() {
-                    self.reply.clear();
+            FromDesk::SecondOpinion { patient, opinion, letter_to } => {
+                if self.read.as_ref().is_none_or(|(line, _)| line.id != patient.id) {
+                    self.printing = Printing::Not;
                 }
                 self.failed = false;
+                self.letter_to = letter_to;
                 self.read = Some((patient, opinion));
             }
             // It asked for nothing else while these were in front.
-            FromDesk::Error { .. } => (self.step, self.failed) = (None, true),
+            FromDesk::Error { .. } => {
+                self.failed = true;
+                if matches!(self.printing, Printing::UnderWay { job: None, .. }) {
+                    self.printing = Printing::Failed;
+                }
+            }
             _ => return false,
         }
         self.heard = true;
@@ -308,7 +341,10 @@ mod tests {
     }
 
     #[test]
-    fn cabin_and_desk_name_specialties_and_fields_alike_and_must_know_the_same() {
+    fn cabin_and_desk_offer_one_list_of_specialties_and_must_know_the_same() {
+        let ours: Vec<_> = Specialty::ALL.iter().map(|specialty| specialty.code()).collect();
+        let theirs: Vec<_> = signal::second_opinion::SPECIALTIES.iter().map(|specialty| specialty.code).collect();
+        assert_eq!(ours, theirs);
         for specialty in Specialty::ALL {
             let desk = signal::second_opinion::specialty(specialty.code()).expect("the desk knows it");
             let ours: Vec<_> = specialty.fields().iter().map(|(field, must)| (field.code(), *must)).collect();

@@ -21,7 +21,7 @@ pub const REQUESTER_CHARS_MAX: usize = 80;
 /// An answer is due within so many days; none may be wished later.
 pub const WANTED_DAYS_MAX: u8 = 7;
 
-/// Which specialty is asked from a cabin.
+/// Which specialty is asked: the desk's list, in its order (`signal::second_opinion::SPECIALTIES`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Specialty {
     /// Skin.
@@ -34,12 +34,44 @@ pub enum Specialty {
     Wounds,
     /// A general practitioner.
     General,
+    /// The old.
+    Geriatrics,
+    /// Nerves and brain.
+    Neurology,
+    /// Diabetes.
+    Diabetology,
+    /// Children.
+    Paediatrics,
+    /// The mind.
+    Psychiatry,
+    /// Eyes.
+    Ophthalmology,
+    /// Kidneys.
+    Nephrology,
+    /// Blood.
+    Haematology,
+    /// Medical imaging.
+    Radiology,
 }
 
 impl Specialty {
     /// Every specialty, in the order of the screen.
-    pub const ALL: [Specialty; 5] =
-        [Specialty::Dermatology, Specialty::Cardiology, Specialty::Ent, Specialty::Wounds, Specialty::General];
+    pub const ALL: [Specialty; 14] = [
+        Specialty::Dermatology,
+        Specialty::Cardiology,
+        Specialty::Ent,
+        Specialty::Wounds,
+        Specialty::General,
+        Specialty::Geriatrics,
+        Specialty::Neurology,
+        Specialty::Diabetology,
+        Specialty::Paediatrics,
+        Specialty::Psychiatry,
+        Specialty::Ophthalmology,
+        Specialty::Nephrology,
+        Specialty::Haematology,
+        Specialty::Radiology,
+    ];
 
     /// As the desk names it (`signal::second_opinion::SPECIALTIES`).
     pub fn code(self) -> &'static str {
@@ -49,6 +81,15 @@ impl Specialty {
             Specialty::Ent => "ent",
             Specialty::Wounds => "wounds",
             Specialty::General => "general",
+            Specialty::Geriatrics => "geriatrics",
+            Specialty::Neurology => "neurology",
+            Specialty::Diabetology => "diabetology",
+            Specialty::Paediatrics => "paediatrics",
+            Specialty::Psychiatry => "psychiatry",
+            Specialty::Ophthalmology => "ophthalmology",
+            Specialty::Nephrology => "nephrology",
+            Specialty::Haematology => "haematology",
+            Specialty::Radiology => "radiology",
         }
     }
 
@@ -71,7 +112,16 @@ impl Specialty {
                 (Field::Exudate, false),
                 (Field::AnkleIndex, false),
             ],
-            Specialty::General => &[],
+            Specialty::Geriatrics => &[(Field::Autonomy, false), (Field::Cognition, false)],
+            Specialty::Neurology => &[(Field::Onset, true), (Field::Deficit, false)],
+            Specialty::Diabetology => &[(Field::GlucoseLog, false), (Field::Hba1c, false)],
+            Specialty::Ophthalmology => &[(Field::Side, true), (Field::Onset, true)],
+            Specialty::Radiology => &[(Field::Modality, false)],
+            Specialty::General
+            | Specialty::Paediatrics
+            | Specialty::Psychiatry
+            | Specialty::Nephrology
+            | Specialty::Haematology => &[],
         }
     }
 }
@@ -109,11 +159,23 @@ pub enum Field {
     Pregnancy,
     /// Illnesses in the family.
     FamilyHistory,
+    /// How independent, by the GIR scale.
+    Autonomy,
+    /// By the MMSE.
+    Cognition,
+    /// What no longer moves or feels.
+    Deficit,
+    /// Blood glucose over days.
+    GlucoseLog,
+    /// Glycated haemoglobin.
+    Hba1c,
+    /// Which examination, and when.
+    Modality,
 }
 
 impl Field {
     /// Every field.
-    pub const ALL: [Field; 15] = [
+    pub const ALL: [Field; 21] = [
         Field::Site,
         Field::Onset,
         Field::Size,
@@ -129,6 +191,12 @@ impl Field {
         Field::Allergies,
         Field::Pregnancy,
         Field::FamilyHistory,
+        Field::Autonomy,
+        Field::Cognition,
+        Field::Deficit,
+        Field::GlucoseLog,
+        Field::Hba1c,
+        Field::Modality,
     ];
 
     /// What any specialty may be told.
@@ -153,6 +221,12 @@ impl Field {
             Field::Allergies => "allergies",
             Field::Pregnancy => "pregnancy",
             Field::FamilyHistory => "family_history",
+            Field::Autonomy => "autonomy",
+            Field::Cognition => "cognition",
+            Field::Deficit => "deficit",
+            Field::GlucoseLog => "glucose_log",
+            Field::Hba1c => "hba1c",
+            Field::Modality => "modality",
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use serde::{Deserialize, Serialize};
-use signal::call::Physician;
+use signal::call::{FEE_CENTS_MAX, Physician};
 use signal::{Text, second_opinion};
 
 use crate::shelf::Shelf;
@@ -84,6 +84,12 @@ pub enum AddError {
     /// Too short.
     #[error("the password has fewer than {PASSWORD_CHARS_MIN} characters")]
     Password,
+    /// What every patient reads before accepting a physician.
+    #[error("--{0} is missing: patients read it before they accept the physician")]
+    Shown(&'static str),
+    /// Above what a cabin shows.
+    #[error("the fee is above {FEE_CENTS_MAX} cents")]
+    Fee,
     /// Not 11 digits with the right key.
     #[error("an RPPS number has 11 digits, the last one a key")]
     Rpps,
@@ -147,9 +153,7 @@ impl Accounts {
         if password.chars().count() < PASSWORD_CHARS_MIN {
             return Err(AddError::Password);
         }
-        if !is_rpps(physician.rpps.as_str()) {
-            return Err(AddError::Rpps);
-        }
+        can_be_shown(&physician)?;
         let password = hash(password).map_err(AddError::Hash)?;
         let secret = totp::base32(&secret.unwrap_or_else(|| rand::random::<[u8; totp::SECRET_BYTES]>().to_vec()));
         let account = Account {
@@ -173,9 +177,7 @@ impl Accounts {
         if name.is_empty() || name.len() > 64 || !name.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(AddError::Name(name.into()));
         }
-        if !is_rpps(physician.rpps.as_str()) {
-            return Err(AddError::Rpps);
-        }
+        can_be_shown(&physician)?;
         let account = Account {
             physician,
             password: None,
@@ -310,6 +312,21 @@ fn hash(password: &str) -> Result<String, String> {
     Ok(Argon2::default().hash_password(password.as_bytes(), &salt).map_err(|error| error.to_string())?.to_string())
 }
 
+/// Refuses a physician whom every cabin would decline: a patient could not read who it is.
+fn can_be_shown(physician: &Physician) -> Result<(), AddError> {
+    let read = [("name", &physician.name), ("speciality", &physician.speciality), ("town", &physician.town)];
+    if let Some((missing, _)) = read.iter().find(|(_, text)| text.as_str().trim().is_empty()) {
+        return Err(AddError::Shown(missing));
+    }
+    if physician.fee_cents > FEE_CENTS_MAX {
+        return Err(AddError::Fee);
+    }
+    if !is_rpps(physician.rpps.as_str()) {
+        return Err(AddError::Rpps);
+    }
+    Ok(())
+}
+
 fn known_specialties() -> String {
     second_opinion::SPECIALTIES.iter().map(|specialty| specialty.code).collect::<Vec<_>>().join(", ")
 }
@@ -366,6 +383,26 @@ mod tests {
         assert!(accounts.sign_in("nobody", PASSWORD, &next, here(), now, NOW_S + 30).is_err());
         let stored = std::fs::read_to_string(folder.path().join("accounts.json")).unwrap();
         assert!(stored.contains("$argon2id$") && !stored.contains(PASSWORD));
+    }
+
+    #[test]
+    fn an_account_that_no_cabin_could_show_to_a_patient_is_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let accounts = Accounts::open(folder.path());
+        let add = |name: &str, speciality: &str, rpps: &str, town: &str, fee_cents: u32| {
+            let physician = physician(name, speciality, rpps, town, fee_cents, "");
+            let local = accounts.add("a", PASSWORD, physician.clone(), None).err().map(|error| error.to_string());
+            let federated = accounts.add_federated("a", physician).err().map(|error| error.to_string());
+            assert_eq!(local, federated);
+            local.expect("refused")
+        };
+        let rpps = "10001234565";
+        assert!(add(" ", "Médecine générale", rpps, "Chartres", 3000).starts_with("--name is missing"));
+        assert!(add("Dr A", "", rpps, "Chartres", 3000).starts_with("--speciality is missing"));
+        assert!(add("Dr A", "Médecine générale", rpps, "", 3000).starts_with("--town is missing"));
+        assert!(add("Dr A", "Médecine générale", "10001234566", "Chartres", 3000).contains("RPPS"));
+        assert!(add("Dr A", "Médecine générale", rpps, "Chartres", FEE_CENTS_MAX + 1).contains("fee"));
+        assert_eq!(accounts.list().unwrap().len(), 0);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use desk::totp;
 const USAGE: &str = "\
 desk --dir D                          serves, as D/desk.toml says
 desk init --dir D [--listen A]        makes D: configuration, a physician's account, a cabin's invitation
-desk account add NAME --dir D --name N --rpps R [--speciality S] [--town T] [--fee-cents C] [--fee-text F] [--federated]
+desk account add NAME --dir D --name N --speciality S --rpps R --town T [--fee-cents C] [--fee-text F] [--federated]
                                       the password is read from standard input; --federated: by the issuer only
 desk account specialties NAME CODES --dir D
                                       whose second opinions it answers: dermatology,cardiology,... or none
@@ -31,6 +31,10 @@ fn main() -> Result<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let dir = || options.get("dir").map(PathBuf::from).ok_or_else(|| anyhow!("--dir D is missing\n\n{USAGE}"));
     match words.as_slice() {
+        ["help", ..] => {
+            println!("{USAGE}");
+            Ok(())
+        }
         [] | ["run"] if options.contains_key("dir") => serve(&dir()?),
         ["init"] => init(&dir()?, options.get("listen").map_or("127.0.0.1:8443", String::as_str)),
         ["account", "add", name] => add_account(&data(&dir()?)?, name, &options),
@@ -87,7 +91,7 @@ fn arguments(arguments: impl Iterator<Item = String>) -> Result<(Vec<String>, Ha
     while let Some(argument) = arguments.next() {
         match argument.strip_prefix("--") {
             None => words.push(argument),
-            Some("help") => bail!("{USAGE}"),
+            Some("help") => words = vec!["help".into()],
             Some("federated") => drop(options.insert("federated".into(), String::new())),
             Some(name) => {
                 let value = arguments.next().with_context(|| format!("--{name} needs a value\n\n{USAGE}"))?;
@@ -204,9 +208,6 @@ fn add_account(data: &Path, name: &str, options: &HashMap<String, String>) -> Re
         "" => format!("{},{:02} €", fee_cents / 100, fee_cents % 100),
         words => words.to_owned(),
     };
-    if text("name").is_empty() {
-        bail!("--name is missing: it is shown to patients\n\n{USAGE}");
-    }
     let physician =
         accounts::physician(text("name"), text("speciality"), text("rpps"), text("town"), fee_cents, &fee_text);
     let accounts = Accounts::open(data);

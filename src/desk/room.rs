@@ -175,9 +175,10 @@ impl Room {
                 }
                 _ => refuse(RefusalCode::UnknownCall, NO_CALL),
             },
-            FromCabin::Decline { consultation, ticket } => match self.calls.get(&consultation) {
+            FromCabin::Decline { consultation, ticket, not_shown } => match self.calls.get(&consultation) {
                 Some(call) if call.cabin == *id && call.ticket == ticket => {
-                    self.end(&consultation, Party::Cabin, EndCause::Declined, now)
+                    let cause = if not_shown { EndCause::NotShown } else { EndCause::Declined };
+                    self.end(&consultation, Party::Cabin, cause, now)
                 }
                 _ => refuse(RefusalCode::UnknownCall, NO_CALL),
             },
@@ -221,6 +222,7 @@ impl Room {
             FromCabin::SecondOpinionsWanted {}
             | FromCabin::SecondOpinionWanted { .. }
             | FromCabin::SecondOpinionStep { .. }
+            | FromCabin::SecondOpinionReportWanted { .. }
             | FromCabin::Pong { .. }
             | FromCabin::Error { .. } => Vec::new(),
         }

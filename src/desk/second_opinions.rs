@@ -14,10 +14,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use signal::cabin::{FromCabin, FromDesk};
 use signal::second_opinion::{
-    Ask, CABIN_LINES_MAX, CABIN_MESSAGES_MAX, COMMON_FIELDS, CabinLine, Line, Opinion, SPECIALTIES, STEP_BYTES_MAX,
-    Step, What,
+    Ask, CABIN_LINES_MAX, CABIN_MESSAGES_MAX, COMMON_FIELDS, CabinLine, Line, Opinion, REPORT_PART_BYTES, SPECIALTIES,
+    STEP_BYTES_MAX, Step, What,
 };
-use signal::{CabinId, ConsultationId, RefusalCode, Text, Unreadable};
+use signal::{CabinId, ConsultationId, ItemId, RefusalCode, Text, Unreadable};
 
 use crate::app::App;
 use crate::fhir::second_opinions::place::Trouble;
@@ -218,7 +218,7 @@ impl StepTrouble {
         }
     }
 
-    /// As a cabin is told: with [`RefusalCode::Stopping`] the same may be said again.
+    /// As a cabin is told: with [`RefusalCode::Stopping`] it says the same again.
     fn told(self) -> (RefusalCode, String) {
         match self {
             StepTrouble::Records(error) => {
@@ -254,42 +254,76 @@ async fn make(app: &App, id: &str, who: &Who, wish: &Step) -> Result<Option<Cons
 
 /// What the pharmacist of a cabin asks; the cabin is answered.
 pub async fn from_cabin(app: Arc<App>, id: CabinId, message: FromCabin) {
-    let answer = cabin_answer(&app, &id, message).await.unwrap_or_else(|error| {
-        let (code, reason) = error.told();
-        FromDesk::Error { code, reason: Text::cut(&reason) }
-    });
+    let answer = match message {
+        FromCabin::SecondOpinionStep { request, by, step } => cabin_step(&app, &id, request, by.as_str(), step).await,
+        message => cabin_answer(&app, &id, message).await.unwrap_or_else(|error| {
+            let (code, reason) = error.told();
+            FromDesk::Error { code, reason: Text::cut(&reason) }
+        }),
+    };
     app.hall.tell_cabin(&id, answer);
 }
 
+async fn cabin_step(app: &App, id: &CabinId, request: ItemId, by: &str, wish: Step) -> FromDesk {
+    let who = Who::Cabin { id: id.as_str().to_owned(), name: by.to_owned() };
+    let made = match wish.what {
+        What::Say { .. } | What::Cancel { .. } => make(app, request.as_str(), &who, &wish).await,
+        _ => Err(StepTrouble::Refused(Refused::NotYours)),
+    };
+    match made {
+        Ok(_) => FromDesk::SecondOpinionKept { request, step: wish.id },
+        Err(error) => {
+            let (code, reason) = error.told();
+            FromDesk::SecondOpinionRefused { request, step: wish.id, code, reason: Text::cut(&reason) }
+        }
+    }
+}
+
+/// A request that this cabin sent, or whose patient was there.
+async fn of_cabin(app: &App, who: &Who, request: &ItemId) -> Result<Found, StepTrouble> {
+    let found = sought(app, request.as_str()).await?.filter(|(task, ..)| who.asked(task) || who.is_told(task));
+    let (task, service, resources) = found.ok_or(StepTrouble::Unknown)?;
+    Ok(Found { task, service, resources })
+}
+
 async fn cabin_answer(app: &App, id: &CabinId, message: FromCabin) -> Result<FromDesk, StepTrouble> {
-    let who = |name: &str| Who::Cabin { id: id.as_str().to_owned(), name: name.to_owned() };
+    let who = Who::Cabin { id: id.as_str().to_owned(), name: String::new() };
     let now = hall::now_ms();
-    let request = match message {
-        FromCabin::SecondOpinionWanted { request } => request,
-        FromCabin::SecondOpinionStep { request, by, step: wish } => {
-            if !matches!(wish.what, What::Say { .. } | What::Cancel { .. }) {
-                return Err(StepTrouble::Refused(Refused::NotYours));
-            }
-            make(app, request.as_str(), &who(by.as_str()), &wish).await?;
-            request
+    match message {
+        FromCabin::SecondOpinionWanted { request } => {
+            let Found { task, service, resources } = of_cabin(app, &who, &request).await?;
+            let opinion = read::opinion(&task, &service, &resources, &who, now);
+            let mut opinion = opinion.ok_or(StepTrouble::Unknown)?;
+            let letter = letter_of(app, &opinion).await?;
+            opinion.thread.drain(..opinion.thread.len().saturating_sub(CABIN_MESSAGES_MAX));
+            Ok(FromDesk::SecondOpinion {
+                patient: cabin_line(app, &opinion.line, &task).await?,
+                opinion: Box::new(opinion),
+                letter_to: letter.ok().map(|letter| Text::cut(&letter.to)),
+            })
+        }
+        FromCabin::SecondOpinionReportWanted { request, offset } => {
+            let found = of_cabin(app, &who, &request).await?;
+            let binary = found.resources.iter().find_map(read::report_of).ok_or(StepTrouble::Unknown)?;
+            let binary = app.records.resource("Binary", &binary).await?.ok_or(StepTrouble::Unknown)?;
+            let report = binary["data"].as_str().and_then(|data| STANDARD.decode(data).ok());
+            let report = report.ok_or(StepTrouble::Unknown)?;
+            let part = report.get(offset as usize..).ok_or(StepTrouble::Unknown)?;
+            let part = STANDARD.encode(&part[..part.len().min(REPORT_PART_BYTES)]);
+            let bytes = u32::try_from(report.len()).map_err(|_| StepTrouble::Unknown)?;
+            Ok(FromDesk::SecondOpinionReport { request, offset, bytes, part: Text::cut(&part) })
         }
         _ => {
             let tasks = app.records.opinions().await?;
-            let lists = fhir_opinions::lists(&tasks, &who(""), now);
+            let lists = fhir_opinions::lists(&tasks, &who, now);
             let mut lines = Vec::new();
             for line in lists.asked.iter().take(CABIN_LINES_MAX) {
                 let task = tasks.iter().find(|task| fhir_opinions::id(task).as_ref() == Some(&line.id));
                 lines.push(cabin_line(app, line, task.unwrap_or(&Value::Null)).await?);
             }
-            return Ok(FromDesk::SecondOpinions { lines });
+            Ok(FromDesk::SecondOpinions { lines })
         }
-    };
-    let who = who("");
-    let found = sought(app, request.as_str()).await?.filter(|(task, ..)| who.asked(task) || who.is_told(task));
-    let (task, service, resources) = found.ok_or(StepTrouble::Unknown)?;
-    let mut opinion = read::opinion(&task, &service, &resources, &who, now).ok_or(StepTrouble::Unknown)?;
-    opinion.thread.drain(..opinion.thread.len().saturating_sub(CABIN_MESSAGES_MAX));
-    Ok(FromDesk::SecondOpinion { patient: cabin_line(app, &opinion.line, &task).await?, opinion: Box::new(opinion) })
+    }
 }
 
 /// As the pharmacist's list shows it: with who the patient is.

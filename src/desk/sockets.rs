@@ -59,7 +59,8 @@ impl End for CabinEnd<'_> {
         match FromCabin::read(text)? {
             message @ (FromCabin::SecondOpinionsWanted {}
             | FromCabin::SecondOpinionWanted { .. }
-            | FromCabin::SecondOpinionStep { .. }) => {
+            | FromCabin::SecondOpinionStep { .. }
+            | FromCabin::SecondOpinionReportWanted { .. }) => {
                 // On a disk, or at another server: the heartbeats do not wait for it.
                 drop(tokio::spawn(second_opinions::from_cabin(Arc::clone(self.app), self.id.clone(), message)));
             }

@@ -205,6 +205,15 @@ fn specialty_name(specialty: Specialty) -> &'static str {
         Specialty::Ent => "ORL",
         Specialty::Wounds => "Plaies et cicatrisation",
         Specialty::General => "Médecine générale",
+        Specialty::Geriatrics => "Gériatrie",
+        Specialty::Neurology => "Neurologie",
+        Specialty::Diabetology => "Diabétologie",
+        Specialty::Paediatrics => "Pédiatrie",
+        Specialty::Psychiatry => "Psychiatrie",
+        Specialty::Ophthalmology => "Ophtalmologie",
+        Specialty::Nephrology => "Néphrologie",
+        Specialty::Haematology => "Hématologie",
+        Specialty::Radiology => "Radiologie",
     }
 }
 
@@ -225,5 +234,11 @@ fn field_name(field: Field) -> &'static str {
         Field::Allergies => "Allergies",
         Field::Pregnancy => "Grossesse",
         Field::FamilyHistory => "Antécédents familiaux",
+        Field::Autonomy => "Autonomie (GIR)",
+        Field::Cognition => "Cognition (MMSE)",
+        Field::Deficit => "Déficit",
+        Field::GlucoseLog => "Glycémies",
+        Field::Hba1c => "HbA1c, en %",
+        Field::Modality => "Examen et date",
     }
 }

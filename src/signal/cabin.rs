@@ -136,6 +136,9 @@ pub enum FromCabin {
         consultation: ConsultationId,
         /// The call.
         ticket: Ticket,
+        /// The patient was not asked: what a patient must read of a physician before meeting one is missing or wrong.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        not_shown: bool,
     },
     /// An answer, for the page.
     Sdp(Sdp),
@@ -174,7 +177,9 @@ pub enum FromCabin {
         /// The request.
         request: ItemId,
     },
-    /// The pharmacist answers the specialist, or takes the request back (`say`, `cancel`); answered as when it is read.
+    /// The pharmacist answers the specialist, or takes the request back (`say`, `cancel`); answered by
+    /// [`FromDesk::SecondOpinionKept`] or [`FromDesk::SecondOpinionRefused`]. Said again until one of them comes, with the
+    /// same name of the step.
     SecondOpinionStep {
         /// The request.
         request: ItemId,
@@ -182,6 +187,13 @@ pub enum FromCabin {
         by: Text<128>,
         /// What.
         step: Step,
+    },
+    /// The report that goes with an answer is wanted, to be printed; answered by [`FromDesk::SecondOpinionReport`].
+    SecondOpinionReportWanted {
+        /// The request.
+        request: ItemId,
+        /// From this byte on.
+        offset: u32,
     },
     /// Heartbeat: answer [`FromDesk::Pong`] with the same number.
     Ping {
@@ -311,6 +323,39 @@ pub enum FromDesk {
         patient: CabinLine,
         /// All of it; of the thread the last [`crate::second_opinion::CABIN_MESSAGES_MAX`] messages.
         opinion: Box<Opinion>,
+        /// The usual doctor to whom a letter with the answer may go: absent before there is one, and where the patient
+        /// named nobody or does not agree.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        letter_to: Option<Text<256>>,
+    },
+    /// What was said to a specialist is stored.
+    SecondOpinionKept {
+        /// The request.
+        request: ItemId,
+        /// The step's own name.
+        step: ItemId,
+    },
+    /// What was said to a specialist is not stored.
+    SecondOpinionRefused {
+        /// The request.
+        request: ItemId,
+        /// The step's own name.
+        step: ItemId,
+        /// For programs: [`RefusalCode::Stopping`] is tried again, anything else is for a person.
+        code: RefusalCode,
+        /// For people.
+        reason: Text<512>,
+    },
+    /// A part of a report.
+    SecondOpinionReport {
+        /// The request.
+        request: ItemId,
+        /// Where it begins.
+        offset: u32,
+        /// Bytes of the whole, at most [`crate::second_opinion::REPORT_BYTES_MAX`].
+        bytes: u32,
+        /// The part, standard base64: [`crate::second_opinion::REPORT_PART_BYTES`], fewer at the end.
+        part: Text<44000>,
     },
     /// Heartbeat.
     Ping {

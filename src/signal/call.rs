@@ -65,6 +65,9 @@ pub struct IceServer {
 
 crate::opaque_debug!("secret": IceServer);
 
+/// Highest fee a cabin shows, euro cents; above it is a slip.
+pub const FEE_CENTS_MAX: u32 = 100_000;
+
 /// Who the patient is about to meet: shown before any picture (R. 6316-3, HAS referential).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Physician {
@@ -76,7 +79,7 @@ pub struct Physician {
     pub rpps: Text<11>,
     /// Town of practice.
     pub town: Text<128>,
-    /// Fee of the consultation, euro cents.
+    /// Fee of the consultation, euro cents, at most [`FEE_CENTS_MAX`].
     pub fee_cents: u32,
     /// Fee and its coverage, in words.
     pub fee_text: Text<512>,
@@ -122,6 +125,8 @@ pub enum EndCause {
     GivenBack,
     /// The patient did not want this physician.
     Declined,
+    /// The patient was not asked: name, speciality, town, RPPS number, fee or sign-in of this physician are missing or wrong.
+    NotShown,
     /// The cabin did not come back within the grace time.
     CabinLost,
     /// The page did not come back within the grace time.
@@ -135,6 +140,7 @@ pub enum EndCause {
 impl EndCause {
     /// Whether the patient may be waiting again after such an end (the cabin says so with `waiting`).
     pub fn may_wait_again(self) -> bool {
-        matches!(self, EndCause::GivenBack | EndCause::Declined | EndCause::PhysicianLost | EndCause::Fault)
+        use EndCause::{Declined, Fault, GivenBack, NotShown, PhysicianLost};
+        matches!(self, GivenBack | Declined | NotShown | PhysicianLost | Fault)
     }
 }

@@ -16,6 +16,8 @@ pub const MESSAGES_MAX: usize = 100;
 pub const ASK_BYTES_MAX: usize = 64 * 1024;
 /// Longest report handed over with an answer, bytes of PDF.
 pub const REPORT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of one part of a report on its way to a cabin.
+pub const REPORT_PART_BYTES: usize = 32 * 1024;
 /// Longest body of a step: a report in base64 and the words beside it.
 pub const STEP_BYTES_MAX: usize = REPORT_BYTES_MAX / 3 * 4 + ASK_BYTES_MAX;
 /// An answer is due within so many days (avenant 9: a tele-expertise is answered within 7 days).
@@ -446,12 +448,13 @@ pub const CABIN_LINES_MAX: usize = 60;
 /// Most messages of a thread that a cabin is told: the newest.
 pub const CABIN_MESSAGES_MAX: usize = 6;
 
-/// `GET /api/physician/second-opinions/{id}`: the whole request, for the two who may read it.
+/// `GET /api/physician/second-opinions/{id}`: the whole request, for those who may read it: who asked, who took it up, and
+/// the cabin where the patient was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opinion {
     /// As in the lists.
     pub line: Line,
-    /// The one who reads asked it; otherwise the one who reads answers it.
+    /// The one who reads asked it; otherwise the one who reads answers it, or is the cabin and only reads.
     pub mine: bool,
     /// Question, context and what the specialty wants to know.
     pub told: Vec<Told>,

@@ -382,6 +382,17 @@ impl Site {
         Ok(secret)
     }
 
+    /// Takes the cabin's place at the desk away: from its next word on it is refused.
+    ///
+    /// # Errors
+    /// What the desk's program says.
+    pub fn revoke_cabin(&self) -> Result<()> {
+        let folder = self.folder.path().join("desk");
+        let listed = succeed(Command::new(program("desk")?).args(["cabin", "list", "--dir"]).arg(&folder), None)?;
+        let id = listed.split_whitespace().next().context("no cabin has joined the desk")?;
+        succeed(Command::new(program("desk")?).args(["cabin", "revoke", id, "--dir"]).arg(&folder), None).map(drop)
+    }
+
     /// The cabin's settings file.
     #[must_use]
     pub fn cabin_settings(&self) -> PathBuf {

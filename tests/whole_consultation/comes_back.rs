@@ -5,7 +5,7 @@ use whole_cabin::memory::Trace;
 use whole_cabin::process::{PATIENCE, until};
 use whole_cabin::screen::containing;
 
-use super::{NO_LINE, Visit, person};
+use super::{NO_LINE, Visit, person, start_outbox_to_the_desk};
 
 const SHOWN: &str = "Code : ";
 
@@ -90,6 +90,45 @@ fn a_patient_whom_no_physician_can_see_comes_back_with_a_code_to_all_that_was_sa
     for part in [person::PHONE, person::BIRTH_NAME, person::LINE, "14/07/1984"] {
         ensure!(shown.contains(part), "no {part:?} in {shown:?}");
     }
+    visit.close()
+}
+
+#[test]
+fn where_the_desk_refuses_the_cabin_the_patient_leaves_with_a_code_that_quitting_keeps_and_a_specialist_may_be_asked()
+-> Result<()> {
+    let mut visit = Visit::open("refused", (1280, 800), |site| {
+        start_outbox_to_the_desk(site)?;
+        site.revoke_cabin()
+    })?;
+    visit.pharmacist_opens()?;
+    visit.patient_is_ready()?;
+
+    visit.step("no physician can be called: the patient may come back, the pharmacist may ask a specialist");
+    visit.window.find("Cette cabine n’est pas reconnue")?;
+    visit.window.find("Revenir plus tard")?;
+    ensure!(visit.window.look("Être rappelé")?.is_none(), "a call is promised by a desk that does not know the cabin");
+    visit.screen.keep_picture("refused-choice")?;
+    visit.pharmacist_signs_in("Espace pharmacien", "Entrer", "chiffre")?;
+    visit.window.find("Le patient peut revenir plus tard")?;
+    if visit.window.look(containing("une fois la cabine reconnue"))?.is_none() {
+        visit.window.press("Descendre")?;
+    }
+    visit.window.find(containing("une fois la cabine reconnue"))?;
+    visit.screen.keep_picture("refused-space")?;
+    visit.window.press("Verrouiller")?;
+
+    visit.step("whoever quits with the code in hand comes back with it");
+    visit.window.press("Revenir plus tard")?;
+    let code = visit.code_shown()?;
+    visit.window.press("Quitter")?;
+    visit.window.find(containing("avec votre code et votre date de naissance"))?;
+    visit.screen.keep_picture("refused-forgotten")?;
+    visit.cabin_is_cleaned()?;
+    visit.window.press("Je reviens avec un code")?;
+    visit.types_code(&code, "14071984")?;
+    visit.window.press("Retrouver mon dossier")?;
+    visit.patient_has_no_warning_sign()?;
+    visit.window.find("Cette cabine n’est pas reconnue")?;
     visit.close()
 }
 

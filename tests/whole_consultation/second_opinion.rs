@@ -1,5 +1,6 @@
 //! No physician can be seen: the pharmacist asks a dermatologist, with a picture and the patient's consent, and no line.
-//! Once the line is back one of the specialty takes it up, asks for more, and answers; the pharmacist reads it.
+//! Once the line is back one of the specialty takes it up, asks for more, and answers; the pharmacist reads it, and prints
+//! a letter. What both write while the line is cut again goes once it is back, and so does what a page loaded again holds.
 
 use anyhow::{Context, Result, ensure};
 use whole_cabin::physician::Physician;
@@ -130,17 +131,45 @@ fn a_question_to_a_dermatologist_asked_without_a_line_is_answered_once_it_is_bac
     visit.window.find("A-t-elle saigné ?")?;
     visit.window.type_into("Votre réponse au spécialiste", "non jamais")?;
     visit.screen.keep_picture("opinion-asked")?;
-    visit.window.press("Envoyer au spécialiste")?;
-    specialist.text_that("what the pharmacist says", "#opinion-thread", |text| text.contains("non jamais"))?;
 
-    visit.step("the answer reaches the pharmacist; nothing of it stays when the list is closed");
+    visit.step("the desk is away while both write: each is told that it is kept, and it goes when the desk is back");
+    visit.site.kill_desk()?;
+    visit.window.press("Envoyer au spécialiste")?;
+    visit.window.find(containing("n’est pas encore partie"))?;
+    visit.screen.keep_picture("opinion-reply-kept")?;
     specialist.type_into("Écrire", ANSWER)?;
     specialist.press("Envoyer la réponse")?;
-    specialist.text_that("the answer", "#opinion-answered-text", |text| text == ANSWER)?;
-    visit.window.press("Retour à la liste")?;
+    specialist.text_that("that it is kept", "#opinion-state", |text| text.contains("gardé dans cet onglet"))?;
+    visit.site.start_desk()?;
+    visit.window.find("non jamais")?;
+    visit.window.gone(containing("n’est pas encore partie"))?;
+    // The desk that restarted knows nobody; what was written waits for the same physician.
+    specialist.shows("Se connecter")?;
+    specialist.sign_in(SPECIALIST, whole_cabin::site::PASSWORD, &secret)?;
+
+    visit.step("the answer reaches the pharmacist, and is printed for the usual doctor");
+    until("the answer in the list", PATIENCE, || {
+        visit.window.press("Retour à la liste")?;
+        visit.window.find(containing(person::BIRTH_NAME))?;
+        if visit.window.look(containing("réponse arrivée"))?.is_some() {
+            return Ok(Some(()));
+        }
+        visit.window.press(containing(person::BIRTH_NAME))?;
+        Ok(None)
+    })?;
+    specialist.text_that("nothing waits", "#opinions-unsent", str::is_empty)?;
     visit.window.press(containing("réponse arrivée"))?;
     visit.window.find(ANSWER)?;
+    visit.window.press("Imprimer le courrier")?;
+    visit.window.find(containing("L’impression n’a pas marché"))?;
+    visit.printer.switch_on()?;
+    visit.window.press("Imprimer le courrier")?;
+    visit.window.find(containing("Remettez le courrier au patient"))?;
     visit.screen.keep_picture("opinion-answered")?;
+    let printed = visit.printer.printed()?;
+    ensure!(printed.len() == 1 && printed[0].starts_with(b"%PDF-"), "{} files were printed", printed.len());
+
+    visit.step("nothing of it stays when the list is closed");
     visit.window.press("Retour à la liste")?;
     visit.window.press("Fermer la liste")?;
     visit.window.find("Avis demandés")?;
@@ -162,5 +191,49 @@ fn a_question_to_a_dermatologist_asked_without_a_line_is_answered_once_it_is_bac
         ensure!(letter.contains(part), "no {part:?} in the letter: {letter}");
     }
     drop(specialist);
+
+    visit.step("a physician asks about a dossier that they took: what is written outlives the page, and goes once");
+    let taken = format!(
+        "1795310000000 {} {}\n",
+        visit.site.account().name,
+        lists["to_answer"][0]["consultation"].as_str().context("a name")?
+    );
+    // What a desk writes down when a physician takes a patient.
+    std::fs::write(visit.site.folder().join("desk/data/taken.log"), taken)?;
+    visit.physician_signs_in()?;
+    visit.physician_writes_a_request()?;
+    visit.physician.visit("about:blank")?;
+    visit.physician.visit(&visit.site.desk_address())?;
+    visit.opens_the_form()?;
+    let kept = visit.physician.evaluate(WRITTEN, &[])?;
+    ensure!(kept == serde_json::json!(["geriatrics", QUESTION, CONTEXT, "GIR 5", true]), "of the form is left {kept}");
+    visit.physician.keep_picture("opinion-form")?;
+    visit.physician.press("Envoyer la demande")?;
+    visit.physician.text_that("the request", "#my-opinion-list", |text| text.contains("Gériatrie"))?;
+    visit.opens_the_form()?;
+    ensure!(visit.physician.evaluate(WRITTEN, &[])?[1] == "", "what was sent is still in the form");
     visit.close()
+}
+
+/// What stands in the form.
+const WRITTEN: &str = "const value = (id) => document.getElementById(id).value;
+return [value('opinion-specialty'), value('opinion-question'), value('opinion-context'),
+  document.querySelector('#opinion-fields input[name=autonomy]')?.value, document.getElementById('opinion-consent').checked];";
+
+impl Visit {
+    fn opens_the_form(&self) -> Result<()> {
+        self.physician.shows("Mes consultations récentes")?;
+        self.physician.evaluate("document.getElementById('recent').open = true;", &[])?;
+        self.physician.press("Demander un avis")?;
+        self.physician.shows("Question posée")
+    }
+
+    fn physician_writes_a_request(&self) -> Result<()> {
+        self.opens_the_form()?;
+        self.physician.choose("Spécialité", "Gériatrie")?;
+        self.physician.type_into("Question posée", QUESTION)?;
+        self.physician.type_into("Contexte clinique", CONTEXT)?;
+        self.physician.type_into("Autonomie (GIR)", "GIR 5")?;
+        self.physician.press("Le patient est informé et d’accord pour que son dossier soit montré à un spécialiste")
+    }
 }

@@ -212,6 +212,7 @@ fn fill_staff(app: &App) {
     space.set_come_back_possible(false);
     space.set_to_come_back(0);
     space.set_opinion_possible(false);
+    space.set_replies_unsent(0);
     space.set_call_backs_today(0);
     let device = |kind, state, fault| DeviceRow { kind, fixture: FixtureKind::None, state, fault };
     let fixture = |fixture, state| DeviceRow { fixture, ..device(MeasureKind::Oxygen, state, DeviceFault::None) };
@@ -368,6 +369,7 @@ fn fill_opinions(app: &App) {
         state,
         alert,
         asked_on: "17/11/2026".into(),
+        reply: OpinionReply::None,
     };
     let words = |by: &str, text: &str| OpinionWords { by: by.into(), on: "20/11/2026".into(), text: text.into() };
     let opinions = app.global::<OpinionsAdapter>();
@@ -384,5 +386,10 @@ fn fill_opinions(app: &App) {
     opinions.set_answer(OpinionWords::default());
     opinions.set_has_report(true);
     opinions.set_open(true);
+    opinions.set_letter_to("".into());
+    opinions.set_print(OpinionPrint::Absent);
+    opinions.set_physicians(false);
+    opinions.set_replies_waiting(0);
+    opinions.set_replies_lost(0);
     opinions.set_reply("Non, jamais".into());
 }

@@ -1,9 +1,10 @@
 //! What the patient leaves with: the sheet and the physician's documents, printed, or by a code to scan.
 //!
 //! [`received`] refuses what could not be printed, when it arrives; [`Sheet::of`] gathers it from the dossier, [`Sheet::pdf`] and [`Sheet::codes`] draw it, [`print::Printer`] prints,
-//! [`papers`] hands everything to a telephone.
+//! [`papers`] hands everything to a telephone. [`letter`] is a specialist's answer, for the usual doctor.
 
 pub mod code;
+pub mod letter;
 pub mod papers;
 pub mod print;
 pub mod received;

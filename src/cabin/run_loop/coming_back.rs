@@ -67,7 +67,7 @@ impl Cabin {
     /// No physician can be reached now: whoever waits may leave with a code instead.
     pub(crate) fn may_come_back(&self) -> bool {
         let has_room = self.outbox_status.as_ref().is_some_and(|status| (status.parked as usize) < PARKED_MAX);
-        has_room && self.sees_nobody() && self.settings.come_back_hours > 0 && self.journey.may_ask_come_back()
+        has_room && self.instead().come_back && self.settings.come_back_hours > 0 && self.journey.may_ask_come_back()
     }
 
     /// Draws a code and shows it.

@@ -136,6 +136,7 @@ impl Cabin {
                 self.desk.refused = false;
                 (self.desk.settled, self.desk.known) = (false, false);
                 self.input(Input::NetworkBack);
+                self.send_reply();
             }
             DeskEvent::Down { reason } => {
                 if self.desk.up {
@@ -207,7 +208,7 @@ impl Cabin {
             }
             FromDesk::PhysicianOffered { consultation, ticket, .. } => {
                 // A consultation that is over, or of before a factory reset.
-                self.say(FromCabin::Decline { consultation, ticket });
+                self.say(FromCabin::Decline { consultation, ticket, not_shown: false });
             }
             FromDesk::Sdp(sdp) if Some(&sdp.ticket) == self.desk.ticket.as_ref() && sdp.kind == SdpKind::Offer => {
                 if self.desk.accepted {
@@ -237,9 +238,12 @@ impl Cabin {
             FromDesk::HelpRequested { consultation } if Some(&consultation) == here.as_ref() => {
                 self.input(Input::HelpAsked);
             }
-            said @ (FromDesk::SecondOpinions { .. } | FromDesk::SecondOpinion { .. } | FromDesk::Error { .. }) => {
-                self.hear_opinions(said);
-            }
+            said @ (FromDesk::SecondOpinions { .. }
+            | FromDesk::SecondOpinion { .. }
+            | FromDesk::SecondOpinionKept { .. }
+            | FromDesk::SecondOpinionRefused { .. }
+            | FromDesk::SecondOpinionReport { .. }
+            | FromDesk::Error { .. }) => self.hear_opinions(said),
             // Of a call that is over, or only worth a line for the technician.
             other => tracing::debug!(?other, "nothing to do"),
         }
@@ -255,7 +259,7 @@ impl Cabin {
         // The desk proved itself by its certificate; it must also say how it knows that this is the physician.
         let Some(authentication) = authenticated(authentication) else {
             tracing::warn!("a physician whom the desk did not authenticate in a known way is declined");
-            self.say(FromCabin::Decline { consultation, ticket });
+            self.say(FromCabin::Decline { consultation, ticket, not_shown: true });
             return;
         };
         let physician = Physician::new(
@@ -271,7 +275,7 @@ impl Cabin {
             Ok(physician) => physician,
             Err(refused) => {
                 tracing::warn!(%refused, "a physician cannot be shown to the patient");
-                self.say(FromCabin::Decline { consultation, ticket });
+                self.say(FromCabin::Decline { consultation, ticket, not_shown: true });
                 return;
             }
         };
@@ -299,7 +303,7 @@ impl Cabin {
             self.desk.known = true;
             crate::bell::ring(crate::bell::Loudness::Soft);
         } else if !again {
-            self.say(FromCabin::Decline { consultation, ticket });
+            self.say(FromCabin::Decline { consultation, ticket, not_shown: false });
         }
     }
 
@@ -316,6 +320,7 @@ impl Cabin {
                     EndCause::GivenBack => CallEnd::GivenBack,
                     EndCause::PatientLeft
                     | EndCause::Declined
+                    | EndCause::NotShown
                     | EndCause::CabinLost
                     | EndCause::PhysicianLost
                     | EndCause::Fault => CallEnd::Failed,
@@ -414,7 +419,7 @@ impl Cabin {
     pub(super) fn decline_physician(&mut self) {
         let (Some(id), Some(ticket)) = (self.consultation(), self.desk.ticket.take()) else { return };
         self.desk.accepted = false;
-        self.say(FromCabin::Decline { consultation: wire_id(id), ticket });
+        self.say(FromCabin::Decline { consultation: wire_id(id), ticket, not_shown: false });
     }
 
     /// The desk has said everything, and nothing of the call that is under way here.

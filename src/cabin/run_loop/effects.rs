@@ -18,7 +18,7 @@ use crate::drafts::Drafts;
 use crate::{screens, submission};
 
 /// How long a printer may take before the patient is offered the code to scan instead.
-const PRINT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+pub(super) const PRINT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// A record that its own contents keep from being sealed is tried so often; then its journal is kept aside, so that the
 /// cabin can receive the next patient.

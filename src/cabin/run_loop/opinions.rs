@@ -1,19 +1,27 @@
 //! Second opinions: asked with the patient where no physician can be seen, read by the pharmacist where they are kept.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use consult::journey::{Input, Step};
+use consult::vitals::Moment;
 use signal::cabin::{FromCabin, FromDesk};
-use signal::second_opinion::{Step as OpinionStep, What};
+use signal::second_opinion::{REPORT_BYTES_MAX, Step as OpinionStep, What};
 use signal::{ItemId, Text};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
-use super::{Cabin, Front};
-use crate::screens;
-use crate::second_opinion::{OpinionDraft, Opinions, Page, REPLY_CHARS_MAX};
+use super::effects::PRINT_PATIENCE;
+use super::{Cabin, Event, Front, post};
+use crate::documents::letter;
+use crate::documents::papers::UnderWay;
+use crate::documents::print::{PrintFault, Printer, Progress};
+use crate::second_opinion::{OpinionDraft, Opinions, Page, Printing, REPLY_CHARS_MAX};
+use crate::{screens, submission};
 
 impl Cabin {
-    /// Whether a specialist may be asked now: as where the patient may be called back.
+    /// Whether a specialist may be asked now: where no physician can be seen, and the answer can find its way back here.
     pub(crate) fn may_ask_opinion(&self) -> bool {
-        self.may_be_called_back() && self.journey.may_ask_second_opinion()
+        self.instead().opinion && self.settings.call_back && self.journey.may_ask_second_opinion()
     }
 
     /// The pharmacist begins a request, with the patient.
@@ -48,25 +56,30 @@ impl Cabin {
 
     /// The pharmacist's list, asked of the desk anew.
     pub(crate) fn ask_opinions(&mut self) {
+        if let Some(request) = self.opinions.reread.take() {
+            self.replies.read(&request);
+        }
         self.opinions = Opinions { failed: !self.desk.up, heard: self.opinions.heard, ..Opinions::default() };
         self.front = Front::Opinions;
         self.say(FromCabin::SecondOpinionsWanted {});
     }
 
-    /// One of the list.
+    /// One of the list. What the desk did not take of it is there to be written anew.
     pub(crate) fn read_opinion(&mut self, index: usize) {
         let line = self.opinions.lines.as_ref().and_then(|lines| lines.get(index));
-        if let Some(request) = line.map(|line| line.id.clone()) {
-            self.say(FromCabin::SecondOpinionWanted { request });
+        let Some(request) = line.map(|line| line.id.clone()) else { return };
+        if let Some(words) = self.replies.refused_words(&request) {
+            self.opinions.reply = words.chars().take(REPLY_CHARS_MAX).collect();
+            self.opinions.reread = Some(request.clone());
         }
+        self.say(FromCabin::SecondOpinionWanted { request });
     }
 
     pub(crate) fn write_opinion_reply(&mut self, text: &str) {
         self.opinions.reply = text.chars().take(REPLY_CHARS_MAX).collect();
-        self.opinions.step = None;
     }
 
-    /// What is written goes to the specialist, or the request is taken back.
+    /// What is written goes to the specialist, or the request is taken back: now, or once the line is back.
     pub(crate) fn step_opinion(&mut self, take_back: bool) {
         let Some((line, _)) = &self.opinions.read else { return };
         let text = self.opinions.reply.trim();
@@ -78,29 +91,148 @@ impl Cabin {
             false => What::Say { text: Text::cut(text) },
         };
         let request = line.id.clone();
-        let Ok(fresh) = ItemId::new(Uuid::new_v4().to_string()) else { return };
-        let id = self.opinions.step.get_or_insert(fresh).clone();
+        let Ok(id) = ItemId::new(Uuid::new_v4().to_string()) else { return };
         let by = self.journey.pharmacist().map_or("", |pharmacist| pharmacist.name.as_str());
-        let step = FromCabin::SecondOpinionStep { request, by: Text::cut(by), step: OpinionStep { id, what } };
-        self.opinions.failed = !self.desk.up;
-        self.say(step);
+        if self.replies.push(request, Text::cut(by), OpinionStep { id, what }) {
+            self.opinions.reply.clear();
+            self.send_reply();
+        }
     }
 
-    /// What the desk tells of them, while they are in front; later it is dropped unread.
+    /// Says to the desk what it has not stored yet. The next one goes when this one is answered.
+    pub(super) fn send_reply(&self) {
+        if let Some(said) = self.replies.next().filter(|_| self.desk.up) {
+            self.say(said);
+        }
+    }
+
+    /// What the desk tells of them. What names a patient is dropped unread when they are no longer in front.
     pub(super) fn hear_opinions(&mut self, said: FromDesk) {
-        if self.front == Front::Opinions {
-            self.opinions.take(said);
+        match said {
+            FromDesk::SecondOpinionKept { request, step } => {
+                self.replies.stored(&step);
+                self.read_again(request);
+                self.send_reply();
+            }
+            FromDesk::SecondOpinionRefused { request, step, code, reason } => {
+                tracing::warn!(?code, reason = reason.as_str(), "the desk did not take what was said to a specialist");
+                if self.replies.refused(&step, code) {
+                    self.read_again(request);
+                    self.send_reply();
+                }
+            }
+            FromDesk::SecondOpinionReport { request, offset, bytes, part } => {
+                self.report_part(request, offset, bytes, part.as_str());
+            }
+            said if self.front == Front::Opinions => drop(self.opinions.take(said)),
+            _ => {}
+        }
+    }
+
+    /// The request that is read changed.
+    fn read_again(&self, request: ItemId) {
+        if self.opinions.read.as_ref().is_some_and(|(line, _)| line.id == request) {
+            self.say(FromCabin::SecondOpinionWanted { request });
+        }
+    }
+
+    /// Prints the answer: a letter to the usual doctor, and the specialist's own report, which is fetched first.
+    pub(crate) fn print_opinion(&mut self) {
+        let Some((line, opinion)) = &self.opinions.read else { return };
+        let Some(answer) = &opinion.answer else { return };
+        if matches!(self.opinions.printing, Printing::UnderWay { .. }) || self.settings.printer.is_none() {
+            return;
+        }
+        let offset_minutes = submission::utc_offset_minutes(Moment(answer.at));
+        let letter = match &self.opinions.letter_to {
+            None => None,
+            Some(to) => match letter::letter(to.as_str(), line, opinion, answer, offset_minutes) {
+                Ok(pdf) => Some(Zeroizing::new(pdf)),
+                Err(error) => {
+                    tracing::error!(%error, "a letter cannot be drawn");
+                    self.opinions.printing = Printing::Failed;
+                    return;
+                }
+            },
+        };
+        let (request, has_report) = (line.id.clone(), answer.report);
+        self.opinions.printing =
+            Printing::UnderWay { papers: letter.into_iter().collect(), report: Zeroizing::default(), job: None };
+        match has_report {
+            true if self.desk.up => self.say(FromCabin::SecondOpinionReportWanted { request, offset: 0 }),
+            true => self.opinions.printing = Printing::Failed,
+            false => self.print_papers(request),
+        }
+    }
+
+    /// A part of the report: the next is asked for, or all is printed.
+    fn report_part(&mut self, request: ItemId, offset: u32, bytes: u32, part: &str) {
+        let is_read = self.opinions.read.as_ref().is_some_and(|(line, _)| line.id == request);
+        let Printing::UnderWay { papers, report, job: None } = &mut self.opinions.printing else { return };
+        if !is_read || report.len() != offset as usize || bytes as usize > REPORT_BYTES_MAX {
+            return;
+        }
+        let Ok(part) = STANDARD.decode(part).map(Zeroizing::new) else { return };
+        report.extend_from_slice(&part);
+        let have = report.len();
+        if part.is_empty() || have > bytes as usize {
+            self.opinions.printing = Printing::Failed;
+        } else if have < bytes as usize {
+            let offset = u32::try_from(have).unwrap_or(u32::MAX);
+            self.say(FromCabin::SecondOpinionReportWanted { request, offset });
+        } else {
+            papers.push(std::mem::take(report));
+            self.print_papers(request);
+        }
+    }
+
+    fn print_papers(&mut self, request: ItemId) {
+        let Some(address) = self.settings.printer.clone() else { return };
+        let Printing::UnderWay { papers, job, .. } = &mut self.opinions.printing else { return };
+        let papers = std::mem::take(papers);
+        let printing = self.runtime.spawn(async move {
+            let result = async {
+                let printer = Printer::parse(&address)?;
+                let mut last = Progress::Printed;
+                for paper in papers {
+                    let job = printer.print(&paper).await?;
+                    drop(paper);
+                    last = printer.follow(job, PRINT_PATIENCE).await?;
+                    if last != Progress::Printed {
+                        break;
+                    }
+                }
+                Ok(last)
+            };
+            let result: Result<_, PrintFault> = result.await;
+            let printed = matches!(result, Ok(Progress::Printed));
+            post(Event::OpinionPrinted { request, printed, fault: result.err() });
+        });
+        *job = Some(UnderWay(printing.abort_handle()));
+    }
+
+    pub(super) fn opinion_printed(&mut self, request: &ItemId, printed: bool, fault: Option<PrintFault>) {
+        if let Some(fault) = &fault {
+            tracing::warn!(%fault, "printing failed");
+        }
+        self.print_fault = fault;
+        if self.opinions.read.as_ref().is_some_and(|(line, _)| line.id == *request) {
+            self.opinions.printing = if printed { Printing::Printed } else { Printing::Failed };
         }
     }
 
     /// Back to the pharmacist's space; nothing of what was read stays.
     pub(crate) fn close_opinions(&mut self) {
+        self.replies.lost_are_read();
         self.forget_opinions();
         self.front = Front::Space;
     }
 
     pub(super) fn forget_opinions(&mut self) {
         let heard = self.opinions.heard;
+        if let Some(request) = self.opinions.reread.take() {
+            self.replies.read(&request);
+        }
         self.opinions = Opinions::default();
         // The buffers of the line held it too. In a call it waits until the patient is forgotten.
         match &self.link {

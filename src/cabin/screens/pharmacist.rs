@@ -225,6 +225,7 @@ fn space(app: &App, cabin: &Cabin) {
     adapter.set_call_back_possible(cabin.may_be_called_back());
     adapter.set_come_back_possible(cabin.may_come_back());
     adapter.set_opinion_possible(cabin.may_ask_opinion());
+    adapter.set_replies_unsent(i32::try_from(cabin.replies.unsent()).unwrap_or(i32::MAX));
     let row = |measurement, health: &Health| DeviceRow {
         kind: words::screen_measure(measurement),
         fixture: FixtureKind::None,

@@ -7,13 +7,14 @@ use signal::second_opinion::{Alert, CabinLine, State};
 use slint::{ComponentHandle as _, ModelRc};
 use time::OffsetDateTime;
 use ui::{
-    App, OpinionAdapter, OpinionAlert, OpinionDelay, OpinionField, OpinionMeasure, OpinionProfession, OpinionRow,
-    OpinionSpecialty, OpinionState, OpinionWords, OpinionsAdapter, OpinionsReach, YesNo,
+    App, OpinionAdapter, OpinionAlert, OpinionDelay, OpinionField, OpinionMeasure, OpinionPrint, OpinionProfession,
+    OpinionReply, OpinionRow, OpinionSpecialty, OpinionState, OpinionWords, OpinionsAdapter, OpinionsReach, YesNo,
 };
 
 use super::list;
+use crate::replies::Fate;
 use crate::run_loop::{Cabin, with};
-use crate::second_opinion::{Ask, Delay, OpinionDraft, Page};
+use crate::second_opinion::{Ask, Delay, OpinionDraft, Page, Printing};
 use crate::submission::utc_offset_minutes;
 use crate::words;
 
@@ -74,6 +75,7 @@ pub fn connect(app: &App) {
     opinions.on_reply_edited(|text| with(|cabin| cabin.write_opinion_reply(&text)));
     opinions.on_send(|| with(|cabin| cabin.step_opinion(false)));
     opinions.on_take_back(|| with(|cabin| cabin.step_opinion(true)));
+    opinions.on_print_letter(|| with(Cabin::print_opinion));
     opinions.on_close(|| with(Cabin::close_opinions));
 }
 
@@ -129,9 +131,12 @@ pub fn show_list(app: &App, cabin: &Cabin) {
     });
     let day = |at: i64| day_of(at, utc_offset_minutes(Moment(at)));
     let lines = opinions.lines.as_deref().unwrap_or_default();
-    list(&adapter.get_rows(), lines.iter().map(|line| row(line, &day)).collect(), |rows| adapter.set_rows(rows));
+    let row = |line: &CabinLine| OpinionRow { reply: reply(cabin.replies.fate(&line.id)), ..row(line, &day) };
+    list(&adapter.get_rows(), lines.iter().map(row).collect(), |rows| adapter.set_rows(rows));
+    adapter.set_replies_waiting(i32::try_from(cabin.replies.waiting()).unwrap_or(i32::MAX));
+    adapter.set_replies_lost(i32::try_from(cabin.replies.lost()).unwrap_or(i32::MAX));
     let Some((line, opinion)) = &opinions.read else { return };
-    adapter.set_row(row(line, &day));
+    adapter.set_row(row(line));
     let mut thread: Vec<OpinionWords> =
         opinion.thread.iter().map(|said| words(said.by.as_str(), &day(said.at), said.text.as_str())).collect();
     if let Some(refusal) = &opinion.refusal {
@@ -145,7 +150,16 @@ pub fn show_list(app: &App, cabin: &Cabin) {
         }),
     );
     adapter.set_has_report(opinion.answer.as_ref().is_some_and(|answer| answer.report));
-    adapter.set_open(opinion.line.state.is_open());
+    adapter.set_letter_to(opinions.letter_to.as_ref().map_or("", |to| to.as_str()).into());
+    adapter.set_print(match &opinions.printing {
+        _ if cabin.settings.printer.is_none() => OpinionPrint::Absent,
+        Printing::Not => OpinionPrint::Possible,
+        Printing::UnderWay { .. } => OpinionPrint::Printing,
+        Printing::Printed => OpinionPrint::Printed,
+        Printing::Failed => OpinionPrint::Failed,
+    });
+    adapter.set_physicians(!opinion.mine);
+    adapter.set_open(opinion.line.state.is_open() && opinion.mine);
     if adapter.get_reply() != opinions.reply.as_str() {
         adapter.set_reply(opinions.reply.as_str().into());
     }
@@ -164,7 +178,17 @@ pub fn forget_list(app: &App) {
     opinions.set_row(OpinionRow::default());
     opinions.set_thread(ModelRc::default());
     opinions.set_answer(OpinionWords::default());
+    opinions.set_letter_to("".into());
     opinions.set_reply("".into());
+}
+
+fn reply(fate: Option<Fate>) -> OpinionReply {
+    match fate {
+        None => OpinionReply::None,
+        Some(Fate::Waiting) => OpinionReply::Waiting,
+        Some(Fate::Refused) => OpinionReply::Refused,
+        Some(Fate::Lost) => OpinionReply::Lost,
+    }
 }
 
 fn words(by: &str, on: &str, text: &str) -> OpinionWords {
@@ -192,6 +216,7 @@ fn row(line: &CabinLine, day: &dyn Fn(i64) -> String) -> OpinionRow {
             Some(Alert::Late) => OpinionAlert::Late,
         },
         asked_on: day(line.asked_at).into(),
+        reply: OpinionReply::None,
     }
 }
 
@@ -208,6 +233,15 @@ fn screen_specialty(specialty: Specialty) -> OpinionSpecialty {
         Specialty::Ent => OpinionSpecialty::Ent,
         Specialty::Wounds => OpinionSpecialty::Wounds,
         Specialty::General => OpinionSpecialty::General,
+        Specialty::Geriatrics => OpinionSpecialty::Geriatrics,
+        Specialty::Neurology => OpinionSpecialty::Neurology,
+        Specialty::Diabetology => OpinionSpecialty::Diabetology,
+        Specialty::Paediatrics => OpinionSpecialty::Paediatrics,
+        Specialty::Psychiatry => OpinionSpecialty::Psychiatry,
+        Specialty::Ophthalmology => OpinionSpecialty::Ophthalmology,
+        Specialty::Nephrology => OpinionSpecialty::Nephrology,
+        Specialty::Haematology => OpinionSpecialty::Haematology,
+        Specialty::Radiology => OpinionSpecialty::Radiology,
     }
 }
 
@@ -237,6 +271,12 @@ fn screen_field(ask: Ask) -> OpinionField {
             Field::HearingPain => OpinionField::HearingPain,
             Field::Exudate => OpinionField::Exudate,
             Field::AnkleIndex => OpinionField::AnkleIndex,
+            Field::Autonomy => OpinionField::Autonomy,
+            Field::Cognition => OpinionField::Cognition,
+            Field::Deficit => OpinionField::Deficit,
+            Field::GlucoseLog => OpinionField::GlucoseLog,
+            Field::Hba1c => OpinionField::Hba1c,
+            Field::Modality => OpinionField::Modality,
             // Asked by the desk's page alone: they have no screen here.
             Field::History | Field::Pregnancy | Field::FamilyHistory => OpinionField::History,
             Field::Treatments => OpinionField::Treatments,

@@ -83,11 +83,15 @@ coded_struct!(Reading { value, device, device_at, at, high_quality });
 coded_struct!(Recording { kind, blob, sha256, size_bytes, duration_ms, site, packed_here, missing_ms });
 coded_struct!(Order { kind, text });
 coded_struct!(Summary { text, orders, next, next_note });
-coded_enum!(Specialty { 0 => Dermatology, 1 => Cardiology, 2 => Ent, 3 => Wounds, 4 => General });
+coded_enum!(Specialty {
+    0 => Dermatology, 1 => Cardiology, 2 => Ent, 3 => Wounds, 4 => General, 5 => Geriatrics, 6 => Neurology,
+    7 => Diabetology, 8 => Paediatrics, 9 => Psychiatry, 10 => Ophthalmology, 11 => Nephrology, 12 => Haematology,
+    13 => Radiology,
+});
 coded_enum!(Field {
     0 => Site, 1 => Onset, 2 => Size, 3 => Evolution, 4 => ItchPain, 5 => Symptoms, 6 => Side, 7 => HearingPain,
     8 => Exudate, 9 => AnkleIndex, 10 => History, 11 => Treatments, 12 => Allergies, 13 => Pregnancy,
-    14 => FamilyHistory,
+    14 => FamilyHistory, 15 => Autonomy, 16 => Cognition, 17 => Deficit, 18 => GlucoseLog, 19 => Hba1c, 20 => Modality,
 });
 coded_enum!(Profession { 0 => Pharmacist, 1 => Nurse });
 coded_struct!(Detail { field, text });

@@ -483,6 +483,10 @@ async fn the_cabin_that_asked_reads_the_question_answers_it_and_reads_the_answer
     let wanted = FromCabin::SecondOpinionWanted { request: request.clone() };
     for _ in 0..2 {
         cabin.say(&say(What::Say { text: words("Non, jamais.") })).await;
+        let kept = cabin.until(|message| matches!(message, FromDesk::SecondOpinionKept { .. })).await;
+        let step = ItemId::new("22222222-0000-4000-8000-000000000001").unwrap();
+        assert_eq!(kept, FromDesk::SecondOpinionKept { request: request.clone(), step });
+        cabin.say(&wanted).await;
         let FromDesk::SecondOpinion { opinion, .. } = cabin.until(is_one).await else { unreachable!() };
         assert_eq!((opinion.line.state, opinion.thread.len()), (State::InProgress, 2), "said twice, kept once");
         assert_eq!(opinion.thread[1].by.as_str(), "Julie Roux");
@@ -494,36 +498,63 @@ async fn the_cabin_that_asked_reads_the_question_answers_it_and_reads_the_answer
         by: Text::new("Julie Roux").unwrap(),
         step: Step { id: named(n), what: What::Say { text: words("Encore.") } },
     };
+    let answered = |message: &FromDesk| {
+        matches!(message, FromDesk::SecondOpinionKept { .. } | FromDesk::SecondOpinionRefused { .. })
+    };
     for n in 2..MESSAGES_MAX {
         cabin.say(&says(n)).await;
-        cabin.until(is_one).await;
+        assert!(matches!(cabin.until(answered).await, FromDesk::SecondOpinionKept { step, .. } if step == named(n)));
     }
     cabin.say(&says(MESSAGES_MAX)).await;
-    let full = cabin.until(|message| matches!(message, FromDesk::Error { .. })).await;
-    assert!(matches!(full, FromDesk::Error { code: RefusalCode::TooMany, .. }), "{full:?}");
+    let full = cabin.until(answered).await;
+    assert!(matches!(full, FromDesk::SecondOpinionRefused { code: RefusalCode::TooMany, .. }), "{full:?}");
     cabin.say(&says(2)).await;
-    cabin.until(is_one).await;
+    assert!(matches!(cabin.until(answered).await, FromDesk::SecondOpinionKept { .. }), "said again");
 
-    let answer = What::Answer { text: words("Nævus."), report: None };
+    // The answer, to whom a letter with it may go, and the specialist's report, part by part.
+    let report: Vec<u8> = b"%PDF-".iter().copied().chain((0..70_000_u32).map(|n| n as u8)).collect();
+    let answer = What::Answer { text: words("Nævus."), report: Some(STANDARD.encode(&report)) };
     assert_eq!(anne.steps(answer).await.line.state, State::Answered);
     cabin.say(&wanted).await;
-    let FromDesk::SecondOpinion { opinion, .. } = cabin.until(is_one).await else { unreachable!() };
+    let FromDesk::SecondOpinion { opinion, letter_to, .. } = cabin.until(is_one).await else { unreachable!() };
     assert_eq!(opinion.answer.unwrap().text.as_str(), "Nævus.");
+    assert_eq!(letter_to.unwrap().as_str(), "Dr Paul <Vieux>, Illiers");
+    assert_eq!(fetched(&mut cabin, &request).await, report);
 
     // A pharmacist answers no request as a specialist, and another cabin knows nothing of it.
     let refusal = |message: &FromDesk| matches!(message, FromDesk::Error { .. });
     cabin.say(&say(What::Take)).await;
-    cabin.until(refusal).await;
+    let refused = cabin.until(answered).await;
+    assert!(matches!(refused, FromDesk::SecondOpinionRefused { code: RefusalCode::Forbidden, .. }), "{refused:?}");
     let mut stranger = CabinEnd::prove(&desk, &other).await;
-    for unknown in [wanted, says(7_000)] {
+    for unknown in [wanted, FromCabin::SecondOpinionReportWanted { request: request.clone(), offset: 0 }] {
         stranger.say(&unknown).await;
         stranger.until(refusal).await;
     }
+    stranger.say(&says(7_000)).await;
+    let refused = stranger.until(answered).await;
+    assert!(matches!(refused, FromDesk::SecondOpinionRefused { code: RefusalCode::Forbidden, .. }), "{refused:?}");
     stranger.say(&FromCabin::SecondOpinionsWanted {}).await;
     let listed = stranger.until(|message| matches!(message, FromDesk::SecondOpinions { .. })).await;
     assert_eq!(listed, FromDesk::SecondOpinions { lines: vec![] });
     drop((cabin, stranger));
     desk.running.stop().await;
+}
+
+/// The report of an answer, as a cabin fetches it.
+async fn fetched(cabin: &mut CabinEnd, request: &ItemId) -> Vec<u8> {
+    let mut report = Vec::new();
+    loop {
+        let offset = u32::try_from(report.len()).unwrap();
+        cabin.say(&FromCabin::SecondOpinionReportWanted { request: request.clone(), offset }).await;
+        let part = cabin.until(|message| matches!(message, FromDesk::SecondOpinionReport { .. })).await;
+        let FromDesk::SecondOpinionReport { offset: from, bytes, part, .. } = part else { unreachable!() };
+        assert_eq!(from, offset);
+        report.extend(STANDARD.decode(part.as_str()).unwrap());
+        if report.len() >= bytes as usize {
+            return report;
+        }
+    }
 }
 
 #[tokio::test]
@@ -559,8 +590,8 @@ async fn what_a_physician_asks_is_read_where_the_patient_was_and_says_where_the_
     let id = ItemId::new("22222222-0000-4000-8000-000000000001").unwrap();
     let step = Step { id, what: What::Cancel { text: words("") } };
     cabin.say(&FromCabin::SecondOpinionStep { request, by: Text::new("Julie Roux").unwrap(), step }).await;
-    let refused = cabin.until(|message| matches!(message, FromDesk::Error { .. })).await;
-    assert!(matches!(refused, FromDesk::Error { code: RefusalCode::Forbidden, .. }), "{refused:?}");
+    let refused = cabin.until(|message| matches!(message, FromDesk::SecondOpinionRefused { .. })).await;
+    assert!(matches!(refused, FromDesk::SecondOpinionRefused { code: RefusalCode::Forbidden, .. }), "{refused:?}");
     let mut stranger = CabinEnd::prove(&desk, &other).await;
     stranger.say(&FromCabin::SecondOpinionsWanted {}).await;
     let listed = stranger.until(|message| matches!(message, FromDesk::SecondOpinions { .. })).await;

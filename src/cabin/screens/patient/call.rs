@@ -121,6 +121,32 @@ fn waiting_state(cabin: &Cabin) -> WaitingState {
     }
 }
 
+/// What whoever waits may do instead, where no physician can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Instead {
+    /// Be called back.
+    pub call_back: bool,
+    /// Leave with a code and come back: nothing of it leaves the cabin.
+    pub come_back: bool,
+    /// Have a specialist asked.
+    pub opinion: bool,
+}
+
+impl Instead {
+    fn of(reach: DeskReach, physicians: u16) -> Self {
+        match (reach, physicians) {
+            (DeskReach::Reached, 1..) => Instead { call_back: false, come_back: false, opinion: false },
+            (DeskReach::Reached, 0) | (DeskReach::Lost, _) => {
+                Instead { call_back: true, come_back: true, opinion: true }
+            }
+            // The record goes once a person has mended it: nobody can say when one would ring.
+            (DeskReach::Refused, _) => Instead { call_back: false, come_back: true, opinion: true },
+            // The answer to a cabin without a name would find no way back to it.
+            (DeskReach::NotJoined, _) => Instead { call_back: false, come_back: true, opinion: false },
+        }
+    }
+}
+
 fn in_call(app: &App, cabin: &Cabin, dossier: &Dossier, line: CallLine) {
     let adapter = app.global::<CallAdapter>();
     if let Some(physician) = dossier.physician() {
@@ -214,14 +240,20 @@ pub fn picture(app: &App, picture: Picture, frame: Option<Frame>) {
 }
 
 impl Cabin {
-    /// No physician can be reached now.
-    pub(crate) fn sees_nobody(&self) -> bool {
-        matches!(waiting_state(self), WaitingState::NoPhysician | WaitingState::LineCut)
+    /// What may be done here instead of waiting on, by where the desk and its physicians are.
+    pub(crate) fn instead(&self) -> Instead {
+        Instead::of(desk_reach(self), self.desk.physicians)
     }
 
-    /// No physician can be reached now, though the desk knows this cabin: whoever waits may be called back instead.
+    /// No physician can be reached now: whoever waits may be called back instead.
     pub(crate) fn may_be_called_back(&self) -> bool {
-        self.sees_nobody() && self.settings.call_back && self.journey.may_ask_call_back()
+        self.instead().call_back && self.settings.call_back && self.journey.may_ask_call_back()
+    }
+
+    /// The patient leaves. With the code in hand nothing is forgotten, and the code holds.
+    pub(crate) fn leave_for_good(&mut self) {
+        let leaves = if *self.journey.step() == Step::ComeBack { Input::Continued } else { Input::Left };
+        self.input(leaves);
     }
 
     fn ask_call_back(&mut self) {
@@ -235,5 +267,23 @@ impl Cabin {
         if let Some(physician) = &self.physician {
             physician.mute(self.muted);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patient_of_a_cabin_that_the_desk_refuses_may_leave_with_a_code_and_a_specialist_may_be_asked() {
+        let ways = |reach, physicians| {
+            let Instead { call_back, come_back, opinion } = Instead::of(reach, physicians);
+            (call_back, come_back, opinion)
+        };
+        assert_eq!(ways(DeskReach::Reached, 1), (false, false, false), "a physician comes");
+        assert_eq!(ways(DeskReach::Reached, 0), (true, true, true));
+        assert_eq!(ways(DeskReach::Lost, 3), (true, true, true));
+        assert_eq!(ways(DeskReach::Refused, 0), (false, true, true), "no call is promised");
+        assert_eq!(ways(DeskReach::NotJoined, 0), (false, true, false));
     }
 }

@@ -41,7 +41,7 @@ pub fn connect(app: &App) {
         with(|cabin| match std::mem::replace(&mut cabin.over, Over::Nothing) {
             Over::Close => cabin.close_cabin(),
             Over::HangUp => drop(cabin.input(Input::HungUp)),
-            _ => drop(cabin.input(Input::Left)),
+            _ => cabin.leave_for_good(),
         })
     });
 
@@ -56,7 +56,7 @@ pub fn connect(app: &App) {
     inactivity.on_leave(|| {
         with(|cabin| {
             cabin.input(Input::MoreTime);
-            cabin.input(Input::Left);
+            cabin.leave_for_good();
         })
     });
 }
