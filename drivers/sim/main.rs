@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         }
         ["--dir", dir, ref settings @ ..] => run(settings, |more| Bench::start(dir.as_ref(), more)),
         ["--usb", dir, ref settings @ ..] => run(settings, |_| Bench::start_on_usb(dir.as_ref())),
+        ["--help" | "help", ..] => Ok(println!("{USAGE}")),
         _ => Err(USAGE.into()),
     };
     match done {

@@ -2,7 +2,7 @@
 
 mod screen;
 
-use consult::dossier::{Contact, Dossier, Incident, IncidentKind, SkipReason, UsualDoctor};
+use consult::dossier::{Contact, Dossier, Incident, IncidentKind, ReceivedSummary, SkipReason, UsualDoctor};
 use consult::identity::{IdentityDocument, IdentityStatus, Sex};
 use consult::physician::{DocumentKind, NextCare, OrderKind};
 use consult::reason::{BodyPart, ReasonKind};
@@ -380,6 +380,27 @@ pub fn order_kind(kind: data::OrderKind) -> OrderKind {
         data::OrderKind::Care => OrderKind::Care,
         data::OrderKind::Advice => OrderKind::Advice,
         data::OrderKind::Other => OrderKind::Other,
+    }
+}
+
+/// What a call before left, for the page of who takes the patient again.
+pub fn wire_handed_before(received: &ReceivedSummary) -> data::HandedBefore {
+    let summary = &received.summary;
+    let kind = |kind| data::OrderKind::ALL.into_iter().find(|wire| order_kind(*wire) == kind);
+    let orders = summary
+        .orders
+        .iter()
+        .filter_map(|order| Some(data::Order { kind: kind(order.kind)?, text: Text::cut(order.text.reveal()) }));
+    data::HandedBefore {
+        at: received.at.0,
+        by: Text::cut(&received.physician.name),
+        text: Text::cut(summary.text.reveal()),
+        orders: orders.collect(),
+        next: data::NextStep::ALL
+            .into_iter()
+            .find(|wire| next_care(*wire) == summary.next)
+            .unwrap_or(data::NextStep::None),
+        next_text: Text::cut(summary.next_note.reveal()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use anyhow::{Context as _, Result, bail};
 
 /// Options without a value.
-const FLAGS: &[&str] = &["replace", "show", "with-others"];
+const FLAGS: &[&str] = &["dev-key", "replace", "show", "with-others"];
 
 pub(crate) struct Arguments {
     words: VecDeque<String>,

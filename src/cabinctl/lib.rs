@@ -76,11 +76,12 @@ cabinctl pharmacist add NAME --config FILE [--id ID] [--replace]
 cabinctl config check FILE                               names every mistake
 cabinctl outbox status --config FILE                     what waits for the server's proof
 cabinctl outbox retry --config FILE                      sends again what was set aside, once its cause is mended
-cabinctl outbox check --outbox FILE                      opens every log and file of an outbox that is not running
+cabinctl outbox check --outbox FILE [--dev-key]          opens every log and file of an outbox that is not running
 cabinctl outbox check EXPORT --key FILE [--unpack FOLDER]
                                                          opens all of an export; --unpack writes it out, unsealed
 cabinctl outbox export EXPORT --to PUBLIC --outbox FILE  the queue of an outbox that is not running, for the operator
                                                          whose public key that is; the outbox keeps everything
+                                                         --dev-key: of an outbox that runs with it
 cabinctl outbox key FILE                                 makes an operator's key, and prints its public half
 cabinctl handover key FILE                               makes an owner's key, and prints its public half for owner_key
 cabinctl handover sign ORDER --key FILE                  signs an order to move cabins to another operator

@@ -20,9 +20,10 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
 
 fn check_outbox(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let path = PathBuf::from(arguments.need_option("outbox")?);
+    let dev_key = arguments.option("dev-key").is_some();
     arguments.end()?;
     let settings = outbox::settings::read(&path)?;
-    let report = outbox::check(&settings.dir, outbox::credential::root_key(&settings, false)?)?;
+    let report = outbox::check(&settings.dir, outbox::credential::root_key(&settings, dev_key)?)?;
     writeln!(out, "open consultations        {}", report.journals)?;
     writeln!(out, "waiting or set aside      {}", report.submissions)?;
     writeln!(out, "patients to come back     {}", report.parked)?;

@@ -16,9 +16,10 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let path = PathBuf::from(arguments.need("the file to write")?);
     let to = OperatorPublic::from_text(&arguments.need_option("to")?)?;
     let config = PathBuf::from(arguments.need_option("outbox")?);
+    let dev_key = arguments.option("dev-key").is_some();
     arguments.end()?;
     let settings = outbox::settings::read(&config)?;
-    let store = Store::open(&settings.dir, outbox::credential::root_key(&settings, false)?, settings.reserve_bytes)?;
+    let store = Store::open(&settings.dir, outbox::credential::root_key(&settings, dev_key)?, settings.reserve_bytes)?;
     let file = new_file(&path)?;
     let written = outbox::export::export(&store, to, BufWriter::new(&file)).and_then(|written| {
         file.sync_all()?;

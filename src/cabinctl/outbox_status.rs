@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use outbox::FaultCode;
 
 use crate::arguments::Arguments;
 use crate::config_file;
@@ -23,7 +24,26 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     writeln!(out, "last proof            {}", at.map_or("never".into(), |at| at.to_string()))?;
     writeln!(out, "free on its disk      {} MiB", status.disk_free_bytes >> 20)?;
     for fault in &status.faults {
-        writeln!(out, "fault                 {fault:?}")?;
+        writeln!(out, "fault                 {}: {}", named(fault.code), fault.detail)?;
     }
     Ok(())
+}
+
+/// A fault, and what to do about it.
+fn named(code: FaultCode) -> &'static str {
+    match code {
+        FaultCode::DiskShort => "the disk is too full for another patient; make room or wait until what waits is sent",
+        FaultCode::SyncFailed => {
+            "the disk refused to keep what was written; restart cabin-outbox, and replace the disk"
+        }
+        FaultCode::ServerUnreachable => "the server does not answer; all of it waits and is tried again",
+        FaultCode::ServerRefusesAccess => {
+            "the server refuses this cabin's token; all of it waits for a token that it takes"
+        }
+        FaultCode::SetAside => "the server refused a record; see why, then `cabinctl outbox retry`",
+        FaultCode::IndexRebuilt => "the index did not open and was made anew from the logs; nothing was lost",
+        FaultCode::Damaged => "a part of a log could not be read and is kept aside; see `cabinctl outbox check`",
+        FaultCode::NoServer => "no server is set; records wait until there is one",
+        FaultCode::NotTaken => "the server fails at a record again and again and takes others; it is tried on",
+    }
 }

@@ -525,6 +525,14 @@ impl Dossier {
         last
     }
 
+    /// Of those, the ones that calls before the last one left.
+    pub fn summaries_before_this_call(&self) -> Vec<&ReceivedSummary> {
+        let since = self.calls.last().map(|call| call.accepted_at);
+        let mut left = self.summaries_of_calls();
+        left.retain(|received| since.is_some_and(|since| received.at < since));
+        left
+    }
+
     /// Since when the patient asks for a physician: consent, or the last time that they came back.
     pub fn waits_since(&self) -> Option<Moment> {
         self.pauses.last().map(|pause| pause.to).or_else(|| self.consents.last().map(|consents| consents.at))

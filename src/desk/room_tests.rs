@@ -89,7 +89,9 @@ fn whatever_happens_a_patient_has_one_physician_and_messages_stay_between_the_tw
             4 | 5 if known => room.from_cabin(&cabin, FromCabin::Waiting(waiting(consultation)), now, 0),
             6 if known => room.from_cabin(&cabin, FromCabin::WaitingLeft { consultation }, now, 0),
             7 if known => room.from_cabin(&cabin, FromCabin::Accept { consultation, ticket }, now, 0),
-            8 if known => room.from_cabin(&cabin, FromCabin::Decline { consultation, ticket, not_shown: false }, now, 0),
+            8 if known => {
+                room.from_cabin(&cabin, FromCabin::Decline { consultation, ticket, not_shown: false }, now, 0)
+            }
             9 if known => room.from_cabin(&cabin, FromCabin::Sdp(sdp(SdpKind::Answer)), now, 0),
             10 if known => {
                 let cause = EndCause::PatientLeft;

@@ -10,8 +10,8 @@
 //! | [`crate::ecg::ECG`] | ordered, reliable | [`crate::ecg::Block`], cabin to page |
 //! | [`crate::recordings::RECORDINGS`] | ordered, reliable | [`crate::documents::Chunk`], cabin to page |
 //!
-//! After each (re)connection both ends say `hello` again; then the cabin sends `patient`, `answers`, every `reading`
-//! and the present `measurement_state`s, and the page sends again what was not acknowledged. An item seen twice is the
+//! After each (re)connection both ends say `hello` again; then the cabin sends `patient`, `answers`, every
+//! `handed_before`, every `reading` and the present `measurement_state`s, and the page sends again what was not acknowledged. An item seen twice is the
 //! same item, by its id.
 
 use serde::{Deserialize, Serialize};
@@ -246,6 +246,23 @@ pub struct Summary {
     pub next_text: Text<512>,
 }
 
+/// What a call before this one handed over: it stays, and nothing of this call replaces it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandedBefore {
+    /// When the cabin had it, ms since 1970, cabin's clock.
+    pub at: i64,
+    /// The physician who wrote it.
+    pub by: Text<128>,
+    /// As in [`Summary`].
+    pub text: Text<16384>,
+    /// Orders, at most [`ORDERS_MAX`].
+    pub orders: Vec<Order>,
+    /// Who next.
+    pub next: NextStep,
+    /// Who next, in words (name, delay).
+    pub next_text: Text<512>,
+}
+
 /// Kind of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -303,7 +320,7 @@ pub enum Outcome {
 }
 
 crate::opaque_debug!("patient":
-    Sex, Identity, WarningSign, ConsentGiven, Answers, Order, Summary, DocumentBegin);
+    Sex, Identity, WarningSign, ConsentGiven, Answers, Order, Summary, HandedBefore, DocumentBegin);
 
 /// One message of the `record` channel. Which end sends it is in its description; the other refuses it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -354,6 +371,8 @@ pub enum Record {
     },
     /// Page: the summary, each time it is saved; acknowledged when durable in the cabin.
     Summary(Summary),
+    /// Cabin: what a call before this one handed over, oldest first, one message each.
+    HandedBefore(HandedBefore),
     /// Page: a document is coming.
     DocumentBegin(DocumentBegin),
     /// Cabin: bytes of the document that it has; the page (re)sends from there. `received == bytes` and `stored`
@@ -459,6 +478,7 @@ impl Record {
             Record::Hello { .. } | Record::Notice { .. } | Record::Ack { .. } | Record::Error { .. } => None,
             Record::Patient(_)
             | Record::Answers(_)
+            | Record::HandedBefore(_)
             | Record::Reading(_)
             | Record::MeasurementState { .. }
             | Record::DocumentAck { .. }
@@ -487,6 +507,9 @@ impl Record {
                 Err(Unreadable::Forbidden("too many answers"))
             }
             Record::Summary(summary) if summary.orders.len() > ORDERS_MAX => {
+                Err(Unreadable::Forbidden("too many orders"))
+            }
+            Record::HandedBefore(before) if before.orders.len() > ORDERS_MAX => {
                 Err(Unreadable::Forbidden("too many orders"))
             }
             Record::Reading(reading) => reading.check(),

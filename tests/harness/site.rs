@@ -373,7 +373,8 @@ impl Site {
         let desk = || -> Result<Command> { Ok(Command::new(program("desk")?)) };
         let folder = self.desk_folder();
         let mut add = desk()?;
-        add.args(["account", "add", account, "--name", name, "--rpps", rpps, "--town", "Tours", "--dir"]).arg(&folder);
+        add.args(["account", "add", account, "--name", name, "--rpps", rpps, "--town", "Tours"]);
+        add.args(["--speciality", "Dermatologie", "--dir"]).arg(&folder);
         let added = succeed(&mut add, Some(PASSWORD))?;
         let secret = added.split_whitespace().skip_while(|word| *word != "totp").nth(1);
         let secret = secret.context("desk account add says no totp")?.to_owned();

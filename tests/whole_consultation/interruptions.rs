@@ -42,11 +42,17 @@ fn a_consultation_survives_a_kill_at_each_step_with_the_physician_a_hand_back_an
     visit.window.find("Image du médecin")?;
     visit.physician.sees_moving_picture("#remote-video", 5)?;
 
-    visit.step("given back, the patient waits again and is taken again");
+    visit
+        .step("given back, the patient waits again and is taken again; what was handed over is on the page, and stays");
+    visit.physician.type_into("Conclusion", person::SUMMARY_BEFORE)?;
+    visit.physician.press("Remettre au patient")?;
+    visit.physician.text_that("the summary to be kept", "#save-state", |text| text.contains("gardé dans la cabine"))?;
     visit.physician.press("Rendre à la salle d’attente")?;
     visit.window.find("Vous êtes dans la salle d’attente")?;
     visit.physician.shows("Toux, respiration")?;
     visit.patient_is_taken_and_seen()?;
+    let before = |text: &str| text.contains(person::SUMMARY_BEFORE) && text.contains("Dr Claire Morel");
+    visit.physician.text_that("what the call before left", "#before", before)?;
 
     visit.step("desk and cabin lose their power together; the desk no longer knows the call");
     visit.site.kill_cabin()?;
@@ -70,6 +76,7 @@ fn a_consultation_survives_a_kill_at_each_step_with_the_physician_a_hand_back_an
     visit.kill_and_restart()?;
     visit.window.find("Vos papiers")?;
     visit.window.find(containing(person::SUMMARY))?;
+    visit.window.find(containing(person::SUMMARY_BEFORE))?;
     visit.patient_takes_words_while_the_desk_is_away()?;
     visit.window.press("J’ai mes papiers")?;
     visit.window.find("Trois questions, si vous voulez")?;

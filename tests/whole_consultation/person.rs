@@ -15,6 +15,8 @@ pub const PHONE: &str = "0639981427";
 pub const BIRTH_DATE: (&str, &str, &str) = ("14", "07", "1984");
 
 /// What the physician writes.
+/// What a call before it left.
+pub const SUMMARY_BEFORE: &str = "Gorge rouge sans plaque, revue avec un confrere.";
 pub const SUMMARY: &str = "Pharyngite banale, revoir si fievre au-dela de mercredi.";
 pub const ORDER: &str = "Paracetamol 1 g trois fois par jour, quatre jours";
 pub const NEXT: &str = "sous huitaine chez votre medecin";

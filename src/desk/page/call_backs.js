@@ -2,9 +2,8 @@
 
 import { $, node } from "./dom.js";
 import { readDossier, showDossier } from "./dossier.js";
-import { clock } from "./words.js";
+import { clock, day } from "./words.js";
 
-const day = (at) => (new Date(at).toDateString() === new Date().toDateString() ? "aujourd’hui" : `le ${new Date(at).toLocaleDateString("fr-FR")}`);
 
 export class CallBacks {
   #say; #rpps = "";

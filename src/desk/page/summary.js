@@ -2,7 +2,7 @@
 // a revision number; the next revision waits until the cabin acknowledged the one before.
 
 import { $, bytesOf, newId, node } from "./dom.js";
-import { clock } from "./words.js";
+import { clock, day } from "./words.js";
 
 const TEXT_BYTES_MAX = 16384;
 const ORDER_BYTES_MAX = 1000;
@@ -11,6 +11,7 @@ const NEXT_BYTES_MAX = 512;
 
 export class Summary {
   #record; #draft;
+  #before = new Map();
   #orders; #id; #revision; #handed;
   #saving = Promise.resolve(true);
   #pending = false;
@@ -31,6 +32,12 @@ export class Summary {
     for (const id of ["summary", "next", "next-text"]) $(id).oninput = () => this.#changed();
     $("order-form").onsubmit = (event) => { event.preventDefault(); this.#add(); };
     $("save").onclick = () => this.save();
+    $("before").hidden = true;
+    record.addEventListener("handed_before", ({ detail }) => {
+      // Said again after each reconnection.
+      this.#before.set(detail.at, detail);
+      this.#drawBefore();
+    });
     record.addEventListener("error", ({ detail }) => {
       if (!this.#pending) return;
       record.withdraw(this.#id);
@@ -93,6 +100,18 @@ export class Summary {
       };
       return node("li", {}, node("span", { className: "grow" }, node("span", { className: "kind", textContent: kinds[order.kind] }), order.text), remove);
     }));
+  }
+
+  /// What calls before this one left: it stays whatever is handed over now.
+  #drawBefore() {
+    const named = (list, value) => [...$(list).options].find((option) => option.value === value)?.textContent ?? value;
+    $("before").hidden = false;
+    $("before-list").replaceChildren(...[...this.#before.values()].map((before) => node("li", {},
+      node("p", { className: "quiet", textContent: `${before.by}, ${day(before.at)} à ${clock(before.at)}` }),
+      node("p", { className: "written", textContent: before.text }),
+      ...before.orders.map((order) => node("p", {}, node("span", { className: "kind", textContent: named("order-kind", order.kind) }), order.text)),
+      ...(before.next === "none" && !before.next_text ? [] : [node("p", { textContent: `Ensuite : ${[named("next", before.next), before.next_text].filter(Boolean).join(", ")}` })]),
+    )));
   }
 
   #changed() {

@@ -87,6 +87,8 @@ export function figureText(figure) {
 
 export const clock = (at) => new Date(at).toLocaleTimeString("fr-FR", { hour: "2-digit", minute: "2-digit" });
 
+export const day = (at) => (new Date(at).toDateString() === new Date().toDateString() ? "aujourd’hui" : `le ${new Date(at).toLocaleDateString("fr-FR")}`);
+
 export function since(ms) {
   const minutes = Math.floor(ms / 60000);
   if (minutes < 1) return "moins d’une minute";

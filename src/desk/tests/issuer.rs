@@ -137,7 +137,7 @@ async fn come_back(desk: &TestDesk, state: &str, cookie: &str) -> reqwest::Respo
 }
 
 fn add(desk: &TestDesk) {
-    let physician = accounts::physician("Dr Claire Morel", "", "10001234565", "", 3000, "");
+    let physician = accounts::physician("Dr Claire Morel", "Médecine générale", "10001234565", "Chartres", 3000, "");
     Accounts::open(&desk.data()).add_federated("899700366240", physician).unwrap();
 }
 
