@@ -30,7 +30,10 @@ fn main() -> ExitCode {
         }
         ["--dir", dir, ref settings @ ..] => run(settings, |more| Bench::start(dir.as_ref(), more)),
         ["--usb", dir, ref settings @ ..] => run(settings, |_| Bench::start_on_usb(dir.as_ref())),
-        ["--help" | "help", ..] => Ok(println!("{USAGE}")),
+        ["--help" | "help", ..] => {
+            println!("{USAGE}");
+            Ok(())
+        }
         _ => Err(USAGE.into()),
     };
     match done {

@@ -14,9 +14,9 @@ pub const TOWN: &str = "Saumur";
 pub const PHONE: &str = "0639981427";
 pub const BIRTH_DATE: (&str, &str, &str) = ("14", "07", "1984");
 
-/// What the physician writes.
-/// What a call before it left.
+/// What a call before left.
 pub const SUMMARY_BEFORE: &str = "Gorge rouge sans plaque, revue avec un confrere.";
+/// What the physician writes.
 pub const SUMMARY: &str = "Pharyngite banale, revoir si fievre au-dela de mercredi.";
 pub const ORDER: &str = "Paracetamol 1 g trois fois par jour, quatre jours";
 pub const NEXT: &str = "sous huitaine chez votre medecin";
@@ -33,7 +33,7 @@ pub fn traces() -> Result<Vec<Trace>> {
     let matricule = matricule();
     let letters = |text: &'static str| text.split(' ');
     let words = [BIRTH_NAME, DOCTOR, &PHONE[1..], &matricule[..13], "zigzag rauque", "palais depuis lundi"];
-    let written = [&SUMMARY[..17], &ORDER[..15], NEXT, NOTICE];
+    let written = [&SUMMARY[..17], &SUMMARY_BEFORE[..17], &ORDER[..15], NEXT, NOTICE];
     words.into_iter().chain(letters(GIVEN_NAMES)).chain(written).map(Trace::of).collect()
 }
 
