@@ -396,6 +396,7 @@ impl Cabin {
             Record::DocumentBegin(_)
             | Record::Patient(_)
             | Record::Answers(_)
+            | Record::HandedBefore(_)
             | Record::Reading(_)
             | Record::MeasurementState { .. }
             | Record::DocumentAck { .. }
