@@ -3,8 +3,8 @@
 use consult::physician::Rpps;
 use consult::private::PrivateText;
 use consult::second_opinion::{
-    CONTEXT_CHARS_MAX, DETAIL_CHARS_MAX, Detail, Field, Profession, QUESTION_CHARS_MAX, REQUESTER_CHARS_MAX, Requester,
-    SecondOpinion, Specialty,
+    CONTEXT_CHARS_MAX, DETAIL_CHARS_MAX, Detail, Field, HalfWritten, Profession, QUESTION_CHARS_MAX,
+    REQUESTER_CHARS_MAX, Requester, SecondOpinion, Specialty,
 };
 use signal::cabin::FromDesk;
 use signal::second_opinion::{CabinLine, Opinion};
@@ -101,6 +101,32 @@ impl OpinionDraft {
             name: pharmacist.chars().take(REQUESTER_CHARS_MAX).collect(),
             rpps: String::new(),
         }
+    }
+
+    /// With what was written before: of a request that was left, or that a stop of the cabin broke off.
+    pub fn begun(pharmacist: &str, written: &HalfWritten) -> Self {
+        let detail = |said: &Detail| (said.field, said.text.reveal().to_owned());
+        Self {
+            specialty: Some(written.specialty),
+            profession: written.profession,
+            question: written.question.reveal().to_owned(),
+            context: written.context.reveal().to_owned(),
+            details: written.details.iter().map(detail).collect(),
+            ..Self::new(pharmacist)
+        }
+    }
+
+    /// What is to be kept of it; `None` before a specialty is chosen.
+    pub fn half_written(&self) -> Option<HalfWritten> {
+        let details = self.details.iter().filter(|(_, text)| !text.trim().is_empty());
+        let details = details.map(|(field, text)| Some(Detail { field: *field, text: PrivateText::new(text).ok()? }));
+        Some(HalfWritten {
+            specialty: self.specialty?,
+            question: PrivateText::new(&self.question).ok()?,
+            context: PrivateText::new(&self.context).ok()?,
+            details: details.collect::<Option<Vec<_>>>()?,
+            profession: self.profession,
+        })
     }
 
     /// The screens of the specialty chosen, in order.

@@ -12,7 +12,7 @@ use crate::identity::Identity;
 use crate::physician::{Document, Physician, Summary};
 use crate::private::PrivateText;
 use crate::reason::Reason;
-use crate::second_opinion::AskedOpinion;
+use crate::second_opinion::{AskedOpinion, HalfWritten};
 use crate::site::{DeviceClass, Pharmacist};
 use crate::triage::{WarningAnswer, WarningSign};
 use crate::vitals::{Measurement, Moment, Reading, Recording, RecordingKind, Value};
@@ -424,6 +424,8 @@ pub struct Dossier {
     pub pauses: Vec<Pause>,
     /// The request for a second opinion, with which it ended.
     pub second_opinion: Option<AskedOpinion>,
+    /// A request to a specialist as far as it is written; it is in no record.
+    pub half_written: Option<HalfWritten>,
     /// How and when it ended; `None` while it lasts.
     pub ended: Option<(Outcome, Moment)>,
 }
@@ -467,6 +469,7 @@ impl Dossier {
             come_back: None,
             pauses: Vec::new(),
             second_opinion: None,
+            half_written: None,
             ended: None,
         }
     }

@@ -288,6 +288,28 @@ impl fmt::Debug for SecondOpinion {
     }
 }
 
+/// A request that is being written, as far as a stop of the cabin must not lose it: what remains (number, consent,
+/// delay) is asked at its end.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HalfWritten {
+    /// Whom it asks.
+    pub specialty: Specialty,
+    /// The question, may be empty.
+    pub question: PrivateText<QUESTION_CHARS_MAX>,
+    /// Clinical context, may be empty.
+    pub context: PrivateText<CONTEXT_CHARS_MAX>,
+    /// What is said of fields.
+    pub details: Vec<Detail>,
+    /// What the one who asks practises.
+    pub profession: Profession,
+}
+
+impl fmt::Debug for HalfWritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HalfWritten([patient])")
+    }
+}
+
 /// What a request lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {

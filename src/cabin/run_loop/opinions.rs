@@ -33,7 +33,11 @@ impl Cabin {
         self.input(Input::AssistanceStarted);
         self.drafts.calling_back = false;
         let name = self.journey.pharmacist().map_or("", |pharmacist| pharmacist.name.as_str()).to_owned();
-        self.drafts.opinion = Some(OpinionDraft::new(&name));
+        let written = self.journey.dossier().and_then(|dossier| dossier.half_written.as_ref());
+        self.drafts.opinion = Some(match written {
+            Some(written) => OpinionDraft::begun(&name, written),
+            None => OpinionDraft::new(&name),
+        });
         self.front = Front::Patient;
     }
 
@@ -42,6 +46,7 @@ impl Cabin {
         let Some(draft) = &mut self.drafts.opinion else { return };
         if draft.page != Page::Consent {
             draft.forward();
+            self.keep_opinion();
         } else if let Some(opinion) = draft.finished() {
             self.input(Input::SecondOpinionAsked(opinion));
         }
@@ -49,8 +54,18 @@ impl Cabin {
 
     /// Back, in the request that is written; from its beginning, to the waiting room.
     pub(crate) fn opinion_back(&mut self) {
+        self.keep_opinion();
         if !self.drafts.opinion.as_mut().is_some_and(OpinionDraft::back) {
             self.drafts.opinion = None;
+        }
+    }
+
+    /// What is written of the request is sealed with the patient's dossier, page by page.
+    pub(crate) fn keep_opinion(&mut self) {
+        let kept = self.journey.dossier().and_then(|dossier| dossier.half_written.as_ref());
+        let written = self.drafts.opinion.as_ref().and_then(OpinionDraft::half_written);
+        if let Some(written) = written.filter(|written| Some(written) != kept) {
+            self.input(Input::SecondOpinionWritten(written));
         }
     }
 

@@ -50,6 +50,7 @@ pub fn connect(app: &App) {
     opinion.on_measure(|kind| {
         with(|cabin| {
             if let Some(measurement) = words::measure_of_screen(kind) {
+                cabin.keep_opinion();
                 cabin.input(Input::MeasurementAdded(measurement));
             }
         })

@@ -14,7 +14,7 @@ use crate::physician::{
 };
 use crate::private::{Private, PrivateText};
 use crate::reason::{BodyPart, Reason, ReasonKind};
-use crate::second_opinion::{Detail, Field, Profession, Requester, SecondOpinion, Specialty};
+use crate::second_opinion::{Detail, Field, HalfWritten, Profession, Requester, SecondOpinion, Specialty};
 use crate::site::{DeviceClass, Pharmacist};
 use crate::triage::WarningSign;
 use crate::vitals::{
@@ -96,6 +96,7 @@ coded_enum!(Field {
 coded_enum!(Profession { 0 => Pharmacist, 1 => Nurse });
 coded_struct!(Detail { field, text });
 coded_struct!(Requester { profession, name, rpps });
+coded_struct!(HalfWritten { specialty, question, context, details, profession });
 coded_struct!(SecondOpinion { specialty, question, context, urgent, wanted_days, details, requester, consent });
 coded_struct!(Document { kind, name, blob, sha256, size_bytes });
 
@@ -387,7 +388,9 @@ coded_inputs! {
         1 => SignedIn, 11 => OpenedDegraded, 5 => IdentityChecked, 21 => PresentationChosen, 40 => Begun, 41 => ReasonGiven,
         45 => ContactGiven, 46 => ConsentsAnswered, 50 => Skipped, 56 => QuestionnaireAnswered,
         72 => DeviceLost, 73 => DeviceBack,
-        57 => CallBackAsked, 58 => ComeBackAsked, 59 => CameBack, 64 => SecondOpinionAsked, 65 => MeasurementAdded, 92 => WaitingRoomNews, 93 => PhysicianOffered, 98 => MeasurementRequested,
+        57 => CallBackAsked, 58 => ComeBackAsked, 59 => CameBack, 64 => SecondOpinionAsked,
+        65 => MeasurementAdded, 66 => SecondOpinionWritten, 92 => WaitingRoomNews, 93 => PhysicianOffered,
+        98 => MeasurementRequested,
         101 => DocumentReceived, 102 => CallEnded, 103 => SummaryReceived,
         104 => NoticeReceived,
     }

@@ -83,6 +83,7 @@ impl Journey {
             Input::ComeBackAsked(come_back) => self.ask_come_back(come_back),
             Input::CameBack(pharmacist) => self.come_back(pharmacist, now),
             Input::SecondOpinionAsked(opinion) => self.ask_second_opinion(opinion, now),
+            Input::SecondOpinionWritten(written) => self.keep_half_written(written),
             Input::MeasurementAdded(measurement) => self.add_measurement(measurement, now),
             Input::HungUp => self.hang_up(now),
             Input::PrintAsked => self.print(),
@@ -164,6 +165,7 @@ fn source(input: &Input) -> Source {
         | Input::CallBackAsked(_)
         | Input::ComeBackAsked(_)
         | Input::SecondOpinionAsked(_)
+        | Input::SecondOpinionWritten(_)
         | Input::MeasurementAdded(_)
         | Input::HungUp
         | Input::PrintAsked

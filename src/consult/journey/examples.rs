@@ -10,7 +10,7 @@ use crate::identity::{BirthDate, CogCode, IdentityDocument, Matricule, Place, Se
 use crate::physician::{Authentication, Document, DocumentKind, NextCare, Order, OrderKind, Physician, Rpps, Summary};
 use crate::private::{Private, PrivateText};
 use crate::reason::{BodyPart, Reason, ReasonKind};
-use crate::second_opinion::{Detail, Field, Profession, Requester, SecondOpinion, Specialty};
+use crate::second_opinion::{Detail, Field, HalfWritten, Profession, Requester, SecondOpinion, Specialty};
 use crate::site::{DeviceClass, Pharmacist, Site};
 use crate::triage::WarningSign;
 use crate::vitals::{
@@ -19,7 +19,7 @@ use crate::vitals::{
 };
 
 /// How many kinds of input there are; a test of the journal fails when this is not true any more.
-pub const INPUT_KINDS: usize = 72;
+pub const INPUT_KINDS: usize = 73;
 
 /// SplitMix64: the same seed gives the same sequence everywhere.
 pub struct Dice(u64);
@@ -330,6 +330,7 @@ pub fn random_input_of(dice: &mut Dice, word: &str, id: ConsultationId, now: Mom
         68 => Input::CameBack(pharmacist(dice.below(3))),
         69 => Input::SecondOpinionAsked(second_opinion(word)),
         70 => Input::MeasurementAdded(dice.pick(&Measurement::ALL)),
+        71 => Input::SecondOpinionWritten(half_written(word)),
         _ => Input::StoringRetried,
     }
 }
@@ -351,6 +352,12 @@ pub fn second_opinion(word: &str) -> SecondOpinion {
         },
         consent: true,
     }
+}
+
+/// As far as it is written.
+pub fn half_written(word: &str) -> HalfWritten {
+    let SecondOpinion { specialty, question, context, details, requester, .. } = second_opinion(word);
+    HalfWritten { specialty, question, context, details, profession: requester.profession }
 }
 
 /// One input of every kind, with contents that the right step accepts.

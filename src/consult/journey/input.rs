@@ -11,7 +11,7 @@ use crate::identity::{IdentityDocument, Matricule, Traits};
 use crate::physician::{Document, Physician, Summary};
 use crate::private::PrivateText;
 use crate::reason::Reason;
-use crate::second_opinion::SecondOpinion;
+use crate::second_opinion::{HalfWritten, SecondOpinion};
 use crate::site::{DeviceClass, Pharmacist};
 use crate::triage::WarningSign;
 use crate::vitals::{Measurement, Reading};
@@ -111,6 +111,8 @@ pub enum Input {
     CameBack(Pharmacist),
     /// No physician can be seen: who helps the patient asks a specialist, and the consultation here ends.
     SecondOpinionAsked(SecondOpinion),
+    /// That request, as far as it is written: a stop of the cabin does not lose it.
+    SecondOpinionWritten(HalfWritten),
     /// For the specialist who is to be asked, this measurement is made too.
     MeasurementAdded(Measurement),
     /// The patient ends the call, and sees the documents.
@@ -276,6 +278,7 @@ impl Input {
             Input::ComeBackAsked(_) => "ComeBackAsked",
             Input::CameBack(_) => "CameBack",
             Input::SecondOpinionAsked(_) => "SecondOpinionAsked",
+            Input::SecondOpinionWritten(_) => "SecondOpinionWritten",
             Input::MeasurementAdded(_) => "MeasurementAdded",
             Input::HungUp => "HungUp",
             Input::PrintAsked => "PrintAsked",

@@ -149,6 +149,7 @@ impl World {
             Step::WaitingRoom { .. } if dice.chance(10) => Input::ComeBackAsked(come_back(dice.below(100), self.now)),
             Step::ComeBack if dice.chance(80) => Input::Continued,
             Step::ComeBack => Input::Back,
+            Step::WaitingRoom { .. } if dice.chance(10) => Input::SecondOpinionWritten(half_written(&word)),
             Step::WaitingRoom { .. } if dice.chance(10) => Input::SecondOpinionAsked(second_opinion(&word)),
             Step::WaitingRoom { .. } if !self.journey.is_online() => Input::NetworkBack,
             Step::WaitingRoom { .. } => Input::PhysicianOffered(physician(Authentication::LocalTotp)),

@@ -2,7 +2,7 @@
 
 use super::{Answer, Effect, Journey, Refused};
 use crate::dossier::Outcome;
-use crate::second_opinion::{AskedOpinion, SecondOpinion};
+use crate::second_opinion::{AskedOpinion, HalfWritten, SecondOpinion};
 use crate::vitals::{Measurement, Moment};
 
 impl Journey {
@@ -35,7 +35,19 @@ impl Journey {
         }
         if let Some(dossier) = self.open_dossier_mut() {
             dossier.second_opinion = Some(AskedOpinion { opinion, asked_at: now });
+            dossier.half_written = None;
         }
         Ok(self.end(Outcome::SecondOpinionAsked, now))
+    }
+
+    /// The question as far as it is written.
+    pub(super) fn keep_half_written(&mut self, written: HalfWritten) -> Answer {
+        if !self.may_ask_second_opinion() {
+            return Err(Refused::NotHere);
+        }
+        if let Some(dossier) = self.open_dossier_mut() {
+            dossier.half_written = Some(written);
+        }
+        Ok(Vec::new())
     }
 }

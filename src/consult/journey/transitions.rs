@@ -110,7 +110,7 @@ const TABLE: &[(&str, &str)] = &[
                 AssistanceStarted InactivityWarned"),
     ("check cable", "Skipped Back>InformationConsent HelpAnswered HelpDone Left>Storing IdentityChecked \
                      EmergencyAsked PresentationChosen AssistanceStarted InactivityWarned"),
-    ("waiting", "WaitingRoomNews PhysicianOffered>MeetPhysician CallBackAsked>Storing ComeBackAsked>ComeBack SecondOpinionAsked>Storing MeasurementAdded>Measurement Left>Storing IdentityChecked EmergencyAsked \
+    ("waiting", "WaitingRoomNews PhysicianOffered>MeetPhysician CallBackAsked>Storing ComeBackAsked>ComeBack SecondOpinionAsked>Storing SecondOpinionWritten MeasurementAdded>Measurement Left>Storing IdentityChecked EmergencyAsked \
                  PresentationChosen AssistanceStarted InactivityWarned"),
     ("meet", "PhysicianOffered PhysicianAccepted>Call PhysicianDeclined>WaitingRoom PhysicianWithdrawn>WaitingRoom \
               CallEnded>WaitingRoom Left>Storing IdentityChecked EmergencyAsked PresentationChosen \
@@ -561,10 +561,15 @@ fn where_no_physician_can_be_seen_a_specialist_is_asked_with_the_whole_dossier()
     let refused = journey.apply(Input::SecondOpinionAsked(hasty), asked_at);
     assert_eq!(refused, Err(Refused::OpinionLacks(Missing::Field(Field::Site))));
     let opinion = second_opinion("PA");
+    let written = half_written("PA");
+    assert_eq!(journey.apply(Input::SecondOpinionWritten(written.clone()), asked_at).unwrap(), []);
+    journey.apply(Input::Restarted, asked_at).unwrap();
+    assert_eq!(journey.dossier().unwrap().half_written, Some(written));
     let effects = journey.apply(Input::SecondOpinionAsked(opinion.clone()), asked_at).unwrap();
     assert_eq!(effects, [Effect::LeaveWaitingRoom, Effect::SubmitRecord]);
     let dossier = journey.dossier().unwrap();
     assert_eq!(dossier.second_opinion, Some(AskedOpinion { opinion, asked_at }));
+    assert_eq!(dossier.half_written, None);
     assert_eq!(dossier.ended, Some((crate::dossier::Outcome::SecondOpinionAsked, asked_at)));
     assert_eq!(journey.apply(Input::Restarted, asked_at).unwrap(), [Effect::SubmitRecord]);
     let mut aside = journey.clone();

@@ -42,10 +42,11 @@ function enter() {
   room = new WaitingRoom((id) => socket.send({ type: "take", consultation: id }));
   opinions = new SecondOpinions();
   callBacks = new CallBacks((message) => socket.send(message), (about) => opinions.askAbout(about));
-  socket.addEventListener("up", () => { $("line-state").textContent = ""; $("line-state").hidden = true; });
+  socket.addEventListener("up", () => { $("line-state").textContent = ""; $("line-state").hidden = true; room?.setLine(true); });
   socket.addEventListener("down", ({ detail }) => {
     $("line-state").textContent = "liaison avec le bureau coupée, elle reprend toute seule";
     $("line-state").hidden = false;
+    room?.setLine(false);
     if (detail.ended) leave("Vous êtes déconnecté. Connectez-vous de nouveau.");
   });
   socket.addEventListener("unwelcome", async () => {
@@ -105,6 +106,7 @@ function read(message) {
 
 async function signIn(why = "") {
   show("sign-in");
+  $("line-state").hidden = true;
   $("top-title").textContent = "Télécabine";
   $("top-detail").textContent = "";
   $("sign-in-error").textContent = why;

@@ -11,6 +11,7 @@ export class WaitingRoom {
   /// What is drawn, by consultation: a button keeps its place and its focus while the list changes around it.
   #drawn = new Map();
   #take;
+  #isUp = true;
   #timer = 0;
 
   /// `take(consultation)` is called when the physician takes a patient.
@@ -18,6 +19,9 @@ export class WaitingRoom {
     this.#take = take;
     this.#timer = setInterval(() => this.draw(), REDRAW_MS);
   }
+
+  /// While the line to the desk is cut nobody can be taken: the list may be old.
+  setLine(isUp) { this.#isUp = isUp; this.draw(); }
 
   stop() { clearInterval(this.#timer); }
 
@@ -63,7 +67,7 @@ export class WaitingRoom {
     drawn.done.textContent = done ? `mesures faites : ${done}` : "aucune mesure pour l’instant";
     drawn.lost.hidden = !line.cabin_lost;
     drawn.sign.hidden = !line.warning_sign;
-    drawn.button.disabled = line.cabin_lost || drawn.button.classList.contains("asked");
+    drawn.button.disabled = !this.#isUp || line.cabin_lost || drawn.button.classList.contains("asked");
     return drawn.item;
   }
 
