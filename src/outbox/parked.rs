@@ -44,6 +44,8 @@ const TRIES_MAX: usize = 5;
 const TRIES_SECONDS: u64 = 15 * 60;
 /// How often the limits are looked at, by a clock that may jump.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// From how much on the clock was set, and does not merely drift, in seconds.
+const CLOCK_SET_SECONDS: u64 = 60;
 /// Between two steps of an epoch's end.
 const BETWEEN_STEPS: Duration = Duration::from_millis(50);
 /// Memory of argon2id, KiB, and its rounds (OWASP Password Storage Cheat Sheet: 19 MiB, 2).
@@ -53,8 +55,18 @@ const ARGON2: (u32, u32) = (19 * 1024, 2);
 pub(crate) struct Parked {
     id: ConsultationId,
     dir: PathBuf,
-    /// Until when, in seconds since 1970.
+    /// Until when, in seconds since 1970, by the clock of when it was parked.
     until: i64,
+    /// How much that clock was set forward since, in seconds. Known of what this run of the program parked; what it found
+    /// on the disk keeps its limit.
+    set_since: Option<i64>,
+}
+
+impl Parked {
+    /// Until when by the clock as it is now.
+    fn until_now(&self) -> i64 {
+        self.until.saturating_add(self.set_since.unwrap_or(0))
+    }
 }
 
 /// Every parked consultation, and who tried to open one.
@@ -144,7 +156,7 @@ impl Store {
             }
             // What cannot be opened any more waits for nobody.
             let until = read_until(&dir)?.unwrap_or(i64::MIN);
-            self.parking.parked.push(Parked { id, dir, until });
+            self.parking.parked.push(Parked { id, dir, until, set_since: None });
         }
         Ok(())
     }
@@ -204,7 +216,7 @@ impl Store {
             self.failed = true;
             return Err(self.refuse(error));
         }
-        self.parking.parked.push(Parked { id: consultation, dir: parked, until });
+        self.parking.parked.push(Parked { id: consultation, dir: parked, until, set_since: Some(0) });
         self.rotate_if_few()
     }
 
@@ -228,12 +240,13 @@ impl Store {
             return Err(Refused::new(Refusal::TooManyTries, detail));
         }
         let secret = self.stretch(secret)?;
-        let found =
-            self.parking.parked.iter().enumerate().filter(|(_, parked)| parked.until > now).find_map(|(at, parked)| {
+        let found = self.parking.parked.iter().enumerate().filter(|(_, parked)| parked.until_now() > now).find_map(
+            |(at, parked)| {
                 let lock = self.keyring.load(&lock(&parked.dir, parked.id)).ok()?;
                 let sealed = fs::read(parked.dir.join("sealed")).ok()?;
                 Some((at, unseal(&sealed, &lock, &secret, parked.id)?))
-            });
+            },
+        );
         let Some((at, key)) = found else {
             self.parking.wrong.push_back(now);
             return Err(Refused::new(Refusal::NotParked, "no parked consultation opens with this"));
@@ -278,7 +291,8 @@ impl Store {
     /// The disk. What was let go before it failed waits for the server too.
     pub fn release_parked(&mut self, now: i64) -> Result<u32, Refused> {
         let mut released = 0;
-        let is_over = |parked: &Parked| parked.until <= now || parked.until > now.saturating_add(PARKED_SECONDS_MAX);
+        let most = now.saturating_add(PARKED_SECONDS_MAX);
+        let is_over = |parked: &Parked| parked.until_now() <= now || parked.until_now() > most;
         while !self.failed
             && let Some(at) = self.parking.parked.iter().position(is_over)
         {
@@ -294,6 +308,14 @@ impl Store {
             self.rotate_if_few()?;
         }
         Ok(released)
+    }
+
+    /// The clock was set by so many seconds while this program ran, forward or back: whoever parked by the former clock
+    /// keeps as long as was promised. A machine whose battery is empty starts days behind.
+    pub fn clock_was_set(&mut self, by: i64) {
+        for parked in &mut self.parking.parked {
+            parked.set_since = parked.set_since.map(|since| since.saturating_add(by));
+        }
     }
 
     /// What is held becomes a submission.
@@ -373,7 +395,15 @@ pub fn open_sealed(file: &[u8], root: &RootKey, lock: &DataKey, secret: &[u8], i
 /// Lets go what is held of patients who did not come back, and ends epochs, for as long as the program runs. `released`
 /// is called when something is to be sent.
 pub async fn watch(store: Arc<Mutex<Store>>, released: impl Fn()) {
+    let mut offset = clock_offset();
     loop {
+        let now = clock_offset();
+        if now.abs_diff(offset) >= CLOCK_SET_SECONDS {
+            let by = now.saturating_sub(offset);
+            warn!("the clock was set by {by} s");
+            take(&store).clock_was_set(by);
+            offset = now;
+        }
         match take(&store).release_parked(unix_seconds()) {
             Ok(0) => {}
             Ok(_) => released(),
@@ -390,6 +420,14 @@ pub async fn watch(store: Arc<Mutex<Store>>, released: impl Fn()) {
         };
         tokio::time::sleep(pause).await;
     }
+}
+
+/// How far the clock of the day is ahead of the one that nobody sets and that counts sleep too, in seconds.
+fn clock_offset() -> i64 {
+    let mut since_boot = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: it writes one `timespec`, which lives here.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut since_boot) };
+    unix_seconds().saturating_sub(since_boot.tv_sec)
 }
 
 /// The cipher of the lock's key and the patient's secret together.

@@ -130,6 +130,23 @@ fn what_a_clock_far_ahead_parked_is_sent_once_the_clock_is_right() {
 }
 
 #[test]
+fn whoever_parked_by_a_clock_far_behind_keeps_the_time_that_was_promised_when_it_is_set_right() {
+    let folder = Folder::new();
+    let mut store = open(&folder);
+    let (id, ..) = parked(&mut store, SECRET);
+    let ten_days = 10 * 24 * HOUR;
+    store.clock_was_set(ten_days);
+    let now = NOW + ten_days;
+    assert_eq!(store.release_parked(now + HOUR - 1), Ok(0));
+    assert_eq!(store.reopen(SECRET, now + HOUR - 1), Ok(id));
+    let folder = Folder::new();
+    let mut store = open(&folder);
+    parked(&mut store, SECRET);
+    store.clock_was_set(ten_days);
+    assert_eq!(store.release_parked(now + HOUR), Ok(1), "and not a second more");
+}
+
+#[test]
 fn what_nobody_can_go_on_with_is_sent_as_it_was_held() {
     let folder = Folder::new();
     let mut store = open(&folder);
