@@ -135,11 +135,19 @@ fn documents(app: &App, cabin: &Cabin, paper: Paper) {
     let documents = app.global::<DocumentsAdapter>();
     documents
         .set_physician_name(dossier.physician().map(|physician| physician.name.as_str()).unwrap_or_default().into());
-    if let Some(summary) = dossier.summary() {
-        documents.set_summary(summary.text.reveal().into());
+    let summaries = dossier.summaries_of_calls();
+    if let Some(last) = summaries.last() {
+        // Of several calls: whose words these are, as on paper.
+        let said = summaries.iter().map(|received| match summaries.len() {
+            1 => received.summary.text.reveal().to_owned(),
+            _ => format!("{}\u{a0}: {}", received.physician.name, received.summary.text.reveal()),
+        });
+        documents.set_summary(said.collect::<Vec<_>>().join("\n").into());
         let tongue = Tongue::of(dossier.presentation.language);
-        let orders: Vec<_> = summary.orders.iter().map(|order| tongue.order(order.kind, order.text.reveal())).collect();
+        let orders = summaries.iter().flat_map(|received| &received.summary.orders);
+        let orders: Vec<_> = orders.map(|order| tongue.order(order.kind, order.text.reveal())).collect();
         documents.set_orders(orders.join("\n").into());
+        let summary = &last.summary;
         documents.set_who_next(match summary.next {
             NextCare::Nobody => WhoNext::Nobody,
             NextCare::UsualDoctor => WhoNext::UsualDoctor,
@@ -165,7 +173,7 @@ fn documents(app: &App, cabin: &Cabin, paper: Paper) {
         Paper::Failed => PrintState::Failed,
     });
     documents.set_receipt_only(cabin.prints_receipt());
-    documents.set_code_present(dossier.summary().is_some() || !dossier.documents.is_empty());
+    documents.set_code_present(!summaries.is_empty() || !dossier.documents.is_empty());
     documents.set_phone(match &cabin.drafts.telephone.shown {
         Shown::Nothing => PhoneState::None,
         Shown::Sending(_) => PhoneState::Preparing,
