@@ -111,6 +111,7 @@ pub(crate) fn dossier(language: Language) -> Dossier {
         come_back: None,
         pauses: Vec::new(),
         second_opinion: None,
+        half_written: None,
         ended: Some((Outcome::Completed, at(1_230))),
     }
 }
