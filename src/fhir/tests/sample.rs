@@ -295,6 +295,7 @@ pub(super) fn dossier() -> Dossier {
         come_back: None,
         pauses: Vec::new(),
         second_opinion: None,
+        half_written: None,
         ended: Some((Outcome::Completed, Moment(BEGAN + 1_230_000))),
     }
 }
