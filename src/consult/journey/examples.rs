@@ -376,6 +376,7 @@ pub fn one_of_each() -> Vec<Input> {
         Input::DeviceBack(Measurement::OxygenAndPulse),
         Input::PhysicianOffered(physician(Authentication::LocalTotp)),
         Input::MeasurementRequested(Measurement::BloodPressure),
+        Input::MeasurementAdded(Measurement::BloodPressure),
         Input::CallEnded(CallEnd::Physician),
     ];
     for input in good {

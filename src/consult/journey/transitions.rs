@@ -110,7 +110,9 @@ const TABLE: &[(&str, &str)] = &[
                 AssistanceStarted InactivityWarned"),
     ("check cable", "Skipped Back>InformationConsent HelpAnswered HelpDone Left>Storing IdentityChecked \
                      EmergencyAsked PresentationChosen AssistanceStarted InactivityWarned"),
-    ("waiting", "WaitingRoomNews PhysicianOffered>MeetPhysician CallBackAsked>Storing ComeBackAsked>ComeBack SecondOpinionAsked>Storing SecondOpinionWritten MeasurementAdded>Measurement Left>Storing IdentityChecked EmergencyAsked \
+    ("waiting", "WaitingRoomNews PhysicianOffered>MeetPhysician CallBackAsked>Storing ComeBackAsked>ComeBack \
+                 SecondOpinionAsked>Storing SecondOpinionWritten MeasurementAdded>Measurement Left>Storing \
+                 IdentityChecked EmergencyAsked \
                  PresentationChosen AssistanceStarted InactivityWarned"),
     ("meet", "PhysicianOffered PhysicianAccepted>Call PhysicianDeclined>WaitingRoom PhysicianWithdrawn>WaitingRoom \
               CallEnded>WaitingRoom Left>Storing IdentityChecked EmergencyAsked PresentationChosen \
