@@ -6,5 +6,6 @@ mod fhir_peer;
 mod harness_works;
 mod memory_is_searched;
 mod purity;
+mod third_seat;
 mod units;
 mod whole_consultation;

@@ -19,6 +19,7 @@ mod person;
 mod record;
 mod second_opinion;
 mod technician;
+mod third_seat;
 
 use std::time::Instant;
 

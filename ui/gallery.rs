@@ -191,6 +191,29 @@ pub const SCENES: &[Scene] = &[
             adapter.set_writing(true);
         },
     },
+    Scene {
+        name: "36d-call-guest",
+        show: |app| {
+            guest(app);
+            call(app, CallNotice::GuestHere);
+        },
+    },
+    Scene {
+        name: "36e-call-guest-writing",
+        show: |app| {
+            guest(app);
+            call(app, CallNotice::None);
+            app.global::<CallAdapter>().set_writing(true);
+        },
+    },
+    Scene {
+        name: "36f-call-guest-gone",
+        show: |app| {
+            guest(app);
+            app.global::<CallAdapter>().set_guest_present(false);
+            call(app, CallNotice::GuestGone);
+        },
+    },
     Scene { name: "36b-call-door-open", show: |app| call(app, CallNotice::DoorOpen) },
     Scene { name: "37-documents", show: |app| at(app, Screen::Documents, StepName::WrapUp) },
     Scene {
@@ -420,6 +443,13 @@ pub const SCENES: &[Scene] = &[
             space.set_opinion_possible(true);
             space.set_replies_unsent(1);
             space.set_call_backs_today(1);
+            at(app, Screen::PharmacistSpace, StepName::None);
+        },
+    },
+    Scene {
+        name: "57e-space-in-call",
+        show: |app| {
+            app.global::<SpaceAdapter>().set_in_call(true);
             at(app, Screen::PharmacistSpace, StepName::None);
         },
     },
@@ -654,6 +684,13 @@ fn waiting(app: &App, state: WaitingState) {
     if state == WaitingState::LineCut {
         app.global::<Bar>().set_line(LineQuality::Cut);
     }
+}
+
+fn guest(app: &App) {
+    let adapter = app.global::<CallAdapter>();
+    adapter.set_guest_present(true);
+    adapter.set_guest_name("Jeanne Lemaire-Bouvier".into());
+    adapter.set_guest_role(GuestRole::SignInterpreter);
 }
 
 fn call(app: &App, notice: CallNotice) {

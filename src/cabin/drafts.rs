@@ -280,6 +280,8 @@ pub struct Drafts {
     pub telephone: Telephone,
     /// What is written in the call.
     pub conversation: Conversation,
+    /// The pharmacist asked the physician for a third person in this call.
+    pub guest_asked: bool,
     /// Document seen, not yet confirmed.
     pub document: Option<IdentityDocument>,
     /// Cleaning list, ticked.

@@ -3,8 +3,10 @@
 mod screen;
 
 use consult::dossier::{Contact, Dossier, Incident, IncidentKind, ReceivedSummary, SkipReason, UsualDoctor};
+use consult::guest::{Guest, GuestRole};
 use consult::identity::{IdentityDocument, IdentityStatus, Sex};
 use consult::physician::{DocumentKind, NextCare, OrderKind};
+use consult::private::PrivateText;
 use consult::reason::{BodyPart, ReasonKind};
 use consult::site::DeviceClass;
 use consult::triage::WarningSign;
@@ -312,6 +314,17 @@ fn wire_figures(value: &Value) -> Vec<data::Figure> {
             vec![figure(data::Quantity::Recording, ms, text)]
         }
     }
+}
+
+/// A third person, as the page says who it is.
+pub fn guest(guest: &signal::guest::Guest) -> Option<Guest> {
+    let role = match guest.role {
+        signal::guest::GuestRole::Interpreter => GuestRole::Interpreter,
+        signal::guest::GuestRole::SignInterpreter => GuestRole::SignInterpreter,
+        signal::guest::GuestRole::Specialist => GuestRole::Specialist,
+        signal::guest::GuestRole::Other => GuestRole::Other,
+    };
+    Some(Guest { name: PrivateText::new(guest.name.as_str()).ok()?, role })
 }
 
 /// The wire's incident.

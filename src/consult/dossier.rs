@@ -8,6 +8,7 @@ use std::fmt;
 pub use crate::contact::{CallBack, ComeBack, ComeBackCode, Contact, NotACode, NotAPhone, Pause, Phone, UsualDoctor};
 
 use crate::consent::{ConsentAnswers, Consents, Purpose};
+use crate::guest::{Attendance, Guest};
 use crate::identity::Identity;
 use crate::physician::{Document, Physician, Summary};
 use crate::private::PrivateText;
@@ -401,6 +402,8 @@ pub struct Dossier {
     pub skipped: Vec<Skipped>,
     /// Calls with physicians, in order.
     pub calls: Vec<CallRecord>,
+    /// Third persons in those calls, in order of their coming; one at a time.
+    pub guests: Vec<Attendance>,
     /// Technical incidents, in order of their beginning.
     pub incidents: Vec<Incident>,
     /// Incidents that came after [`INCIDENTS_MAX`].
@@ -458,6 +461,7 @@ impl Dossier {
             kept: Vec::new(),
             skipped: Vec::new(),
             calls: Vec::new(),
+            guests: Vec::new(),
             incidents: Vec::new(),
             incidents_uncounted: 0,
             notice: PrivateText::default(),
@@ -505,6 +509,11 @@ impl Dossier {
     /// The physician of the last call.
     pub fn physician(&self) -> Option<&Physician> {
         self.calls.last().map(|c| &c.physician)
+    }
+
+    /// The third person who is in the call now.
+    pub fn guest(&self) -> Option<&Guest> {
+        self.guests.last().filter(|attendance| attendance.left_at.is_none()).map(|attendance| &attendance.guest)
     }
 
     /// The last summary.

@@ -160,6 +160,15 @@ mod tests {
         let come_back = Input::ComeBackAsked(crate::dossier::ComeBack { code, until: Moment(2) });
         let bytes = [&[1, 0, 0, 0, 0, 0, 0, 0, 0, 58, 8, 0, 0, 0][..], b"48219073", &[2, 0, 0, 0, 0, 0, 0, 0]].concat();
         assert_eq!(encode(&come_back, Moment(0)), bytes);
+        let guest = crate::guest::Guest {
+            name: crate::private::PrivateText::new("Ana").unwrap(),
+            role: crate::guest::GuestRole::SignInterpreter,
+        };
+        assert_eq!(
+            encode(&Input::GuestCame(guest), Moment(0)),
+            [1, 0, 0, 0, 0, 0, 0, 0, 0, 105, 3, 0, 0, 0, b'A', b'n', b'a', 1]
+        );
+        assert_eq!(encode(&Input::GuestLeft, Moment(0)), [1, 0, 0, 0, 0, 0, 0, 0, 0, 106]);
         let sign = crate::triage::WarningSign::SuicidalThoughts;
         let yes = Input::WarningSignAnswered { sign, present: true };
         assert_eq!(encode(&yes, Moment(0)), [1, 0, 0, 0, 0, 0, 0, 0, 0, 42, 14, 1]);

@@ -6,6 +6,7 @@
 //! - [`identity`], [`communes`]: who the patient is, and where people are born and live.
 //! - [`reason`], [`triage`], [`consent`]: what is asked before anything is measured.
 //! - [`second_opinion`]: what is asked of a specialist.
+//! - [`guest`]: a third person in the call.
 //! - [`vitals`], [`ecg`]: units and ranges. [`physician`]: who is met, and what is written.
 //! - [`site`]: where the cabin stands and who opens it. [`private`]: what never prints itself.
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@ pub mod consent;
 mod contact;
 pub mod dossier;
 pub mod ecg;
+pub mod guest;
 pub mod identity;
 pub mod journal;
 pub mod journey;

@@ -23,6 +23,7 @@ use crate::fhir::parts::Parts;
 use crate::fhir::second_opinions::place::Trouble;
 use crate::fhir::store::Store;
 use crate::fhir::{self, Records, second_opinions};
+use crate::guesses::Guesses;
 use crate::hall::Hall;
 use crate::oidc::Issuer;
 use crate::papers::Papers;
@@ -57,6 +58,8 @@ pub struct App {
     pub parts: Parts,
     /// Patients' papers, sealed.
     pub papers: Papers,
+    /// Who asks for invitations that nobody made.
+    pub guest_guesses: Guesses,
     /// The OpenID Connect issuer, when configured.
     pub issuer: Option<Issuer>,
     /// Becomes true when the desk stops.
@@ -152,6 +155,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         records,
         parts,
         papers,
+        guest_guesses: Guesses::default(),
         issuer,
         stopping: watch::Sender::new(false),
         taken: Mutex::new(data.join("taken.log")),

@@ -7,10 +7,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use signal::cabin::{FromCabin, FromDesk};
 use signal::call::{Authentication, Physician};
 use signal::enrol::Site;
+use signal::guest::{FromGuest, Guest, Invited, ToGuest};
 use signal::physician::{CallBackLine, FromPage, ToPage};
-use signal::{CabinId, ConsultationId, RefusalCode, Text, Ticket};
+use signal::{CabinId, ConsultationId, Invitation, RefusalCode, Text, Ticket};
 use tokio::sync::mpsc;
 
+use crate::room::third_seat::NotInvited;
 use crate::room::{Room, Send};
 
 /// Messages waiting for one connection; a peer that does not read is dropped with `too_slow` above.
@@ -31,6 +33,11 @@ pub fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// 128 random bits: no end can guess another call's ticket, nor anybody an invitation.
+fn fresh_ticket() -> Option<Ticket> {
+    Ticket::new(format!("{:032x}", rand::random::<u128>())).ok()
+}
+
 struct Link {
     number: u64,
     out: mpsc::Sender<Out>,
@@ -40,6 +47,8 @@ struct Inside {
     room: Room,
     cabins: HashMap<CabinId, Link>,
     pages: HashMap<String, Link>,
+    /// By the ticket of the seat.
+    guests: HashMap<Ticket, Link>,
     next: u64,
 }
 
@@ -59,7 +68,15 @@ pub struct Joined {
 impl Hall {
     /// With an empty room.
     pub fn new(room: Room) -> Self {
-        Hall { inside: Mutex::new(Inside { room, cabins: HashMap::new(), pages: HashMap::new(), next: 0 }) }
+        Hall {
+            inside: Mutex::new(Inside {
+                room,
+                cabins: HashMap::new(),
+                pages: HashMap::new(),
+                guests: HashMap::new(),
+                next: 0,
+            }),
+        }
     }
 
     /// Puts an enrolled cabin on the list.
@@ -92,6 +109,46 @@ impl Hall {
         let sends = inside.room.page_connected(account, physician, how, Instant::now());
         inside.deliver(sends);
         Joined { number, out }
+    }
+
+    /// Whether an invitation is good, and whose it is.
+    pub fn invitation(&self, invitation: &Invitation) -> Result<Invited, NotInvited> {
+        self.lock().room.invitation(invitation, Instant::now())
+    }
+
+    /// Somebody takes the third seat of a call with an invitation. Gives the ticket of the seat, too.
+    pub fn join_guest(&self, invitation: &Invitation, guest: Guest) -> Result<(Ticket, Joined), NotInvited> {
+        let ticket = fresh_ticket().ok_or(NotInvited::Unknown)?;
+        let mut inside = self.lock();
+        let sends = inside.room.guest_takes(invitation, guest, ticket.clone(), Instant::now())?;
+        let joined = inside.seat_guest(&ticket, sends);
+        Ok((ticket, joined))
+    }
+
+    /// Whoever holds the ticket of a seat connects again; a former connection is told and closed.
+    pub fn return_guest(&self, ticket: &Ticket) -> Result<Joined, NotInvited> {
+        let mut inside = self.lock();
+        let sends = inside.room.guest_returns(ticket)?;
+        Ok(inside.seat_guest(ticket, sends))
+    }
+
+    /// A guest's connection closed.
+    pub fn leave_guest(&self, ticket: &Ticket, number: u64) {
+        let mut inside = self.lock();
+        if inside.guests.get(ticket).is_some_and(|link| link.number == number) {
+            inside.guests.remove(ticket);
+            let sends = inside.room.guest_disconnected(ticket, Instant::now());
+            inside.deliver(sends);
+        }
+    }
+
+    /// A guest said something. Ignored when the connection was replaced meanwhile.
+    pub fn from_guest(&self, ticket: &Ticket, number: u64, message: FromGuest) {
+        let mut inside = self.lock();
+        if inside.guests.get(ticket).is_some_and(|link| link.number == number) {
+            let sends = inside.room.from_guest(ticket, message);
+            inside.deliver(sends);
+        }
     }
 
     /// A cabin's connection closed.
@@ -129,8 +186,7 @@ impl Hall {
         if inside.pages.get(account).is_none_or(|link| link.number != number) {
             return None;
         }
-        // 128 random bits: no end can guess another call's ticket.
-        let ticket = Ticket::new(format!("{:032x}", rand::random::<u128>())).ok()?;
+        let ticket = fresh_ticket()?;
         let sends = inside.room.from_page(account, message, ticket, Instant::now());
         let won = sends.iter().find_map(|send| match send {
             Send::Page(_, ToPage::Taken { consultation, .. }) => Some(consultation.clone()),
@@ -232,6 +288,17 @@ impl Inside {
         (self.next, sender, out)
     }
 
+    /// Puts a new connection in the place of a guest's former one, and says what there is to say.
+    fn seat_guest(&mut self, ticket: &Ticket, sends: Vec<Send>) -> Joined {
+        let (number, sender, out) = self.link();
+        if let Some(old) = self.guests.insert(ticket.clone(), Link { number, out: sender }) {
+            let reason = Text::cut("Cette page a été ouverte ailleurs.");
+            let _ = old.out.try_send(Out::Last(ToGuest::Refused { code: RefusalCode::Replaced, reason }.write()));
+        }
+        self.deliver(sends);
+        Joined { number, out }
+    }
+
     /// A link whose queue is full is let go: its task sees the channel closed, says `too_slow` and closes.
     fn deliver(&mut self, sends: Vec<Send>) {
         for send in sends {
@@ -252,6 +319,20 @@ impl Inside {
                         self.pages.remove(&account);
                         let more = self.room.page_disconnected(&account, Instant::now());
                         self.deliver(more);
+                    }
+                }
+                Send::Guest(ticket, message) => {
+                    let full = |link: &Link| link.out.try_send(Out::Text(message.write())).is_err();
+                    if self.guests.get(&ticket).is_some_and(full) {
+                        tracing::warn!("a guest does not read, dropped");
+                        self.guests.remove(&ticket);
+                        let more = self.room.guest_disconnected(&ticket, Instant::now());
+                        self.deliver(more);
+                    }
+                }
+                Send::GuestLast(ticket, message) => {
+                    if let Some(link) = self.guests.remove(&ticket) {
+                        let _ = link.out.try_send(Out::Last(message.write()));
                     }
                 }
             }

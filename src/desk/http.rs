@@ -21,7 +21,7 @@ use signal::{ConsultationId, RefusalCode, SIGNAL_BYTES_MAX, Text};
 use crate::accounts::SignInError;
 use crate::app::App;
 use crate::door::Peer;
-use crate::{fhir, oidc, papers, second_opinions, sockets, static_page};
+use crate::{fhir, guest, oidc, papers, second_opinions, sockets, static_page};
 
 /// Longest body outside `/fhir`, bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -40,6 +40,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/physician/records/{consultation}", get(record))
         .route("/api/physician/oidc/start", get(oidc::start))
         .route("/api/physician/oidc/callback", get(oidc::callback))
+        .merge(guest::router())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .merge(fhir::router())
         .merge(papers::router())
@@ -165,7 +166,7 @@ async fn cabin_socket(State(app): State<Arc<App>>, upgrade: WebSocketUpgrade) ->
 }
 
 /// A little above the protocol's limit, so that what is just above it is refused in words.
-fn limited(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+pub(crate) fn limited(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
     upgrade.max_message_size(2 * SIGNAL_BYTES_MAX).max_frame_size(2 * SIGNAL_BYTES_MAX)
 }
 

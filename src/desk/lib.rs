@@ -10,6 +10,8 @@ pub mod cabins;
 pub mod config;
 pub mod door;
 pub mod fhir;
+pub mod guesses;
+pub mod guest;
 pub mod hall;
 pub mod http;
 pub mod oidc;

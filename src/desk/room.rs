@@ -9,8 +9,14 @@ use std::time::{Duration, Instant};
 use signal::cabin::{FromCabin, FromDesk, SiteState, Waiting};
 use signal::call::{Authentication, EndCause, IceServer, Party, Physician, SdpKind};
 use signal::enrol::Site;
+use signal::guest::{GuestEnd, ToGuest};
 use signal::physician::{CabinCard, CallBackLine, FromPage, ToPage, WaitingLine};
 use signal::{CabinId, ConsultationId, RefusalCode, Text, Ticket};
+
+mod guests;
+pub mod third_seat;
+
+use third_seat::ThirdSeat;
 
 /// Patients waiting in one cabin at once; more is refused with `too_many`.
 pub const WAITING_PER_CABIN_MAX: usize = 16;
@@ -30,6 +36,10 @@ pub enum Send {
     Cabin(CabinId, FromDesk),
     /// To a physician's page, if it is connected.
     Page(AccountName, ToPage),
+    /// To who has this third seat, if connected.
+    Guest(Ticket, ToGuest),
+    /// The same, and the connection closes.
+    GuestLast(Ticket, ToGuest),
 }
 
 /// Makes the ICE servers for one end, with fresh credentials: servers, and when they end (ms since 1970).
@@ -59,6 +69,7 @@ struct Call {
     began: Instant,
     cabin_gone_at: Option<Instant>,
     page_gone_at: Option<Instant>,
+    third: ThirdSeat,
 }
 
 struct Desk {
@@ -290,6 +301,7 @@ impl Room {
         if let Some(call) = self.calls.values().find(|call| call.account == account) {
             out.push(Send::Page(account.into(), self.taken(call)));
         }
+        out.extend(self.tell_guest_of_page(account, true));
         out.extend(self.estimates());
         out
     }
@@ -307,11 +319,13 @@ impl Room {
                 FromDesk::PhysicianGone { ticket: call.ticket.clone(), grace_ms },
             ));
         }
+        out.extend(self.tell_guest_of_page(account, false));
         out.extend(self.estimates());
         out
     }
 
-    /// Something that a physician's page said. `ticket` is fresh and random: it becomes a call's when one begins.
+    /// Something that a physician's page said. `ticket` is fresh and random: it becomes a call's when one begins, or an
+    /// invitation.
     pub fn from_page(&mut self, account: &str, message: FromPage, ticket: Ticket, now: Instant) -> Vec<Send> {
         let refuse =
             |code, reason: &str| vec![Send::Page(account.into(), ToPage::Error { code, reason: Text::cut(reason) })];
@@ -321,12 +335,21 @@ impl Room {
             FromPage::Sdp(sdp) if sdp.kind != SdpKind::Offer => refuse(RefusalCode::Forbidden, WRONG_SDP),
             FromPage::Sdp(sdp) => match self.call_of_page(account, &sdp.ticket) {
                 Some(call) => vec![Send::Cabin(call.cabin.clone(), FromDesk::Sdp(sdp))],
-                None => refuse(RefusalCode::UnknownCall, NO_CALL),
+                None => match self.to_guest(account, &sdp.ticket.clone(), ToGuest::Sdp(sdp)) {
+                    Some(send) => vec![send],
+                    None => refuse(RefusalCode::UnknownCall, NO_CALL),
+                },
             },
             FromPage::Candidate(candidate) => match self.call_of_page(account, &candidate.ticket) {
                 Some(call) => vec![Send::Cabin(call.cabin.clone(), FromDesk::Candidate(candidate))],
-                None => refuse(RefusalCode::UnknownCall, NO_CALL),
+                None => match self.to_guest(account, &candidate.ticket.clone(), ToGuest::Candidate(candidate)) {
+                    Some(send) => vec![send],
+                    None => refuse(RefusalCode::UnknownCall, NO_CALL),
+                },
             },
+            FromPage::InviteGuest { ticket: of } => self.invite_guest(account, of, &ticket, now),
+            FromPage::AdmitGuest { ticket: seat } => self.admit_guest(account, &seat),
+            FromPage::DismissGuest { ticket: of } => self.dismiss_guest(account, of, now),
             FromPage::HelpRequested { consultation } => match self.calls.get(&consultation) {
                 Some(call) if call.account == account => {
                     vec![Send::Cabin(call.cabin.clone(), FromDesk::HelpRequested { consultation })]
@@ -397,6 +420,7 @@ impl Room {
             began: now,
             cabin_gone_at: None,
             page_gone_at: None,
+            third: ThirdSeat::default(),
         };
         let mut out = vec![Send::Page(account.into(), self.taken(&call))];
         out.extend(self.to_pages(ToPage::WaitingGone { consultation: consultation.clone() }));
@@ -429,7 +453,7 @@ impl Room {
         let calls: Vec<_> = calls.collect();
         let waits = self.waits.iter().filter(|(_, wait)| past(wait.lost_at)).map(|(key, _)| key.clone());
         let waits: Vec<_> = waits.collect();
-        let mut out = Vec::new();
+        let mut out = self.lost_guests(now);
         for (consultation, cause) in calls {
             out.extend(self.end(&consultation, Party::Desk, cause, now));
         }
@@ -459,17 +483,19 @@ impl Room {
     }
 
     fn end(&mut self, consultation: &ConsultationId, by: Party, cause: EndCause, now: Instant) -> Vec<Send> {
-        let Some(call) = self.calls.remove(consultation) else { return Vec::new() };
+        let Some(mut call) = self.calls.remove(consultation) else { return Vec::new() };
         if cause == EndCause::Completed {
             // A moving average over about four calls: quick to follow the day, slow to follow one odd call.
             let length = now.saturating_duration_since(call.began);
             self.call_length = (self.call_length * 3 + length) / 4;
         }
+        let guest = call.third.free();
         let ticket = call.ticket;
         let mut out = vec![
             Send::Cabin(call.cabin, FromDesk::CallEnded { ticket: ticket.clone(), by, cause }),
             Send::Page(call.account, ToPage::CallEnded { ticket, by, cause }),
         ];
+        out.extend(guest.map(|seat| guests::ended(seat, GuestEnd::CallEnded)));
         out.extend(self.estimates());
         out
     }
@@ -565,6 +591,10 @@ impl Room {
             assert_eq!(self.calls.values().filter(|other| other.account == call.account).count(), 1, "two calls");
             assert!(!tickets.contains(&&call.ticket), "a ticket of two calls");
             tickets.push(&call.ticket);
+            if let Some(seated) = &call.third.seated {
+                assert!(call.accepted && !tickets.contains(&&seated.ticket), "a seat of two calls, or before one");
+                tickets.push(&seated.ticket);
+            }
         }
         assert!(self.waits.values().all(|wait| self.seats.contains_key(&wait.cabin)));
     }

@@ -2,7 +2,8 @@
 
 use signal::call::{Candidate, Sdp};
 use signal::data::Sex;
-use signal::{Code, Text};
+use signal::guest::{FromGuest, Guest, GuestRole};
+use signal::{Code, Invitation, Text};
 
 use super::*;
 
@@ -65,6 +66,10 @@ fn whatever_happens_a_patient_has_one_physician_and_messages_stay_between_the_tw
     let mut told: HashMap<Ticket, (ConsultationId, AccountName, CabinId)> = HashMap::new();
     let mut open: HashMap<ConsultationId, Ticket> = HashMap::new();
     let mut taken = 0;
+    // Invitations by the call they are of, and seats: whose, and whether they were let in.
+    let mut invitations: Vec<(Invitation, Ticket)> = Vec::new();
+    let mut seats: HashMap<Ticket, (Ticket, bool)> = HashMap::new();
+    let (mut seated, mut carried) = (0, 0);
     for step in 0..60_000 {
         let cabin = cabins[noise.next(cabins.len())].clone();
         let account = accounts[noise.next(accounts.len())].clone();
@@ -81,7 +86,19 @@ fn whatever_happens_a_patient_has_one_physician_and_messages_stay_between_the_tw
         let fresh = Ticket::new(format!("t{step}")).unwrap();
         let known = room.seats.get(&cabin).is_some_and(|seat| seat.online);
         let page = room.desks.get(&account).is_some_and(|desk| desk.online);
-        let sends = match noise.next(17) {
+        let seat = seats.keys().nth(noise.next(seats.len().max(1))).cloned().unwrap_or_else(|| ticket.clone());
+        let said = match noise.next(4) {
+            0 => FromGuest::Sdp(Sdp { ticket: seat.clone(), ..sdp(SdpKind::Answer) }),
+            1 => FromGuest::Sdp(sdp(SdpKind::Answer)),
+            2 => FromGuest::RestartIce { ticket: seat.clone() },
+            _ if noise.next(20) == 0 => FromGuest::Leave {},
+            _ => FromGuest::Pong { n: 1 },
+        };
+        // Often it is the physician and the cabin of the call who speak: else hardly any call gets as far as a guest.
+        let own = told.get(&ticket).filter(|_| noise.next(4) > 0).map(|(_, account, _)| account.clone());
+        let host = own.filter(|own| room.desks.get(own).is_some_and(|desk| desk.online));
+        let theirs = told.get(&ticket).map(|(_, _, cabin)| cabin.clone());
+        let sends = match noise.next(30) {
             0 => room.cabin_connected(&cabin, site(), now),
             1 => room.cabin_disconnected(&cabin, now),
             2 => room.page_connected(&account, physician(), Authentication::LocalTotp, now),
@@ -101,6 +118,44 @@ fn whatever_happens_a_patient_has_one_physician_and_messages_stay_between_the_tw
             13 if page => room.from_page(&account, FromPage::Sdp(sdp(SdpKind::Offer)), fresh, now),
             14 if page => room.from_page(&account, FromPage::Candidate(candidate()), fresh, now),
             15 if page => room.from_page(&account, FromPage::End { ticket, cause: EndCause::GivenBack }, fresh, now),
+            16 | 28 if host.is_some() => {
+                room.from_page(&host.unwrap_or_default(), FromPage::InviteGuest { ticket }, fresh, now)
+            }
+            25..=27 if theirs.is_some() => {
+                let cabin = theirs.unwrap_or(cabin);
+                room.from_cabin(&cabin, FromCabin::Accept { consultation, ticket }, now, 0)
+            }
+            17 | 18 if !invitations.is_empty() => {
+                let newest = invitations.len() - 1 - noise.next(invitations.len().min(3));
+                let (invitation, of) = invitations[newest].clone();
+                let guest = Guest { name: Text::cut("Ana"), role: GuestRole::Specialist };
+                match room.guest_takes(&invitation, guest, fresh.clone(), now) {
+                    Ok(sends) => {
+                        seated += 1;
+                        seats.insert(fresh, (of, false));
+                        invitations.retain(|(used, _)| *used != invitation);
+                        sends
+                    }
+                    Err(_) => Vec::new(),
+                }
+            }
+            19 => {
+                let of = seats.get(&seat).and_then(|(of, _)| told.get(of)).map(|(_, account, _)| account.clone());
+                let account = of.filter(|_| noise.next(4) > 0).unwrap_or(account);
+                room.from_page(&account, FromPage::AdmitGuest { ticket: seat }, fresh, now)
+            }
+            20 if page && noise.next(4) == 0 => room.from_page(&account, FromPage::DismissGuest { ticket }, fresh, now),
+            21 => room.from_guest(&seat, said),
+            22 => room.guest_disconnected(&seat, now),
+            23 => room.guest_returns(&seat).unwrap_or_default(),
+            24 => {
+                let of = seats.get(&seat).and_then(|(of, _)| told.get(of)).map(|(_, account, _)| account.clone());
+                let account = of.filter(|_| noise.next(4) > 0).unwrap_or(account);
+                let offer = Sdp { ticket: seat, ..sdp(SdpKind::Offer) };
+                room.from_page(&account, FromPage::Sdp(offer), fresh, now)
+            }
+            // Nobody to do it: time stands still, or every call would end before a guest is there.
+            16..=29 => Vec::new(),
             _ => {
                 now += Duration::from_secs(noise.next(50) as u64);
                 room.tick(now)
@@ -120,6 +175,27 @@ fn whatever_happens_a_patient_has_one_physician_and_messages_stay_between_the_tw
                         }
                     }
                 }
+                Send::Page(account, ToPage::GuestInvited { ticket, invitation, .. }) => {
+                    assert_eq!(told[&ticket].1, account);
+                    invitations.push((invitation, ticket));
+                }
+                Send::Page(account, ToPage::Guest { ticket, seat, admitted, .. }) => {
+                    assert_eq!((&told[&ticket].1, &seats[&seat].0), (&account, &ticket));
+                    seats.insert(seat, (ticket, admitted));
+                }
+                Send::Page(_, ToPage::GuestLeft { ticket }) => seats.retain(|_, (of, _)| *of != ticket),
+                Send::GuestLast(seat, _) => {
+                    assert!(seats.contains_key(&seat), "a last word to somebody");
+                    seats.remove(&seat);
+                }
+                Send::Guest(seat, ToGuest::Sdp(sdp)) => {
+                    assert!(sdp.ticket == seat && seats[&seat].1, "only who was let in is offered anything");
+                    carried += 1;
+                }
+                Send::Page(account, ToPage::Sdp(sdp)) if seats.contains_key(&sdp.ticket) => {
+                    let (of, admitted) = &seats[&sdp.ticket];
+                    assert!(told[of].1 == account && *admitted);
+                }
                 Send::Page(account, ToPage::Sdp(sdp)) => assert_eq!(told[&sdp.ticket].1, account),
                 Send::Page(account, ToPage::CallEnded { ticket, .. }) => {
                     assert_eq!(told[&ticket].1, account);
@@ -136,6 +212,7 @@ fn whatever_happens_a_patient_has_one_physician_and_messages_stay_between_the_tw
         }
     }
     assert!(taken > 100, "{taken} calls: the sequence reaches calls");
+    assert!(seated > 10 && carried > 3, "{seated} guests, {carried} offers to them: the sequence reaches them");
 }
 
 #[test]

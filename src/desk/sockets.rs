@@ -1,17 +1,20 @@
-//! The two WebSockets: who may speak, how much, and for how long in silence.
+//! The three WebSockets: who may speak, how much, and for how long in silence.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use signal::cabin::{FromCabin, FromDesk};
+use signal::guest::{FromGuest, ToGuest};
 use signal::physician::{FromPage, ToPage};
-use signal::{CabinId, RefusalCode, SIGNAL_RATE_MAX, Text, Unreadable, proof};
+use signal::{CabinId, RefusalCode, SIGNAL_RATE_MAX, Text, Ticket, Unreadable, proof};
 
 use crate::app::App;
 use crate::cabins::CabinError;
 use crate::fhir::call_backs::Step;
 use crate::hall::{Joined, Out};
+use crate::room::third_seat::NotInvited;
 use crate::second_opinions;
 
 /// A peer has so long to say `hello`, and `proof`.
@@ -134,6 +137,36 @@ impl End for PageEnd<'_> {
     }
 }
 
+struct GuestEnd<'a> {
+    app: &'a Arc<App>,
+    ticket: Ticket,
+    number: u64,
+}
+
+impl End for GuestEnd<'_> {
+    fn ping(n: u32) -> String {
+        ToGuest::Ping { n }.write()
+    }
+
+    fn error(code: RefusalCode, reason: &str) -> String {
+        ToGuest::Error { code, reason: Text::cut(reason) }.write()
+    }
+
+    fn refused(code: RefusalCode, reason: &str) -> String {
+        ToGuest::Refused { code, reason: Text::cut(reason) }.write()
+    }
+
+    fn take(&mut self, text: &str) -> Result<(), Unreadable> {
+        self.app.hall.from_guest(&self.ticket, self.number, FromGuest::read(text)?);
+        Ok(())
+    }
+
+    fn still_welcome(&self) -> Result<(), Refusal> {
+        // Who is no longer is told so at once, and not at a heartbeat.
+        Ok(())
+    }
+}
+
 /// A cabin's WebSocket from the first message to the last.
 pub async fn cabin(app: &Arc<App>, mut socket: WebSocket) {
     let (id, site, name) = match introduce_cabin(app, &mut socket).await {
@@ -219,6 +252,51 @@ pub async fn page(app: &Arc<App>, mut socket: WebSocket, account: String, badge:
     let number = joined.number;
     pump(app, &mut socket, joined, PageEnd { app, account: account.clone(), badge, number }).await;
     app.hall.leave_page(&account, number);
+}
+
+/// A guest's WebSocket from the first message to the last. `from` is the peer's address: who guesses, waits.
+pub async fn guest(app: &Arc<App>, mut socket: WebSocket, from: IpAddr) {
+    let known = match next_text(&mut socket).await {
+        Err(None) => return,
+        Err(Some(refusal)) => Err(refusal),
+        Ok(text) => introduce_guest(app, &text, from),
+    };
+    let (ticket, joined) = match known {
+        Ok(known) => known,
+        Err((code, reason)) => return close(&mut socket, GuestEnd::refused(code, &reason)).await,
+    };
+    let number = joined.number;
+    pump(app, &mut socket, joined, GuestEnd { app, ticket: ticket.clone(), number }).await;
+    app.hall.leave_guest(&ticket, number);
+}
+
+fn introduce_guest(app: &App, text: &str, from: IpAddr) -> Result<(Ticket, Joined), Refusal> {
+    if app.guest_guesses.wait_s(from, Instant::now()).is_some() {
+        return Err((RefusalCode::TooMany, crate::guest::TOO_MANY_GUESSES.into()));
+    }
+    let spoken = |version| match version {
+        signal::VERSION => Ok(()),
+        _ => {
+            Err((RefusalCode::VersionUnsupported, "Rechargez la page : elle n'est pas de la version du bureau.".into()))
+        }
+    };
+    let known = match FromGuest::read(text).map_err(|error| (error.code(), error.to_string()))? {
+        FromGuest::Hello { version, invitation, guest } => {
+            spoken(version)?;
+            app.hall.join_guest(&invitation, guest)
+        }
+        FromGuest::Return { version, ticket } => {
+            spoken(version)?;
+            app.hall.return_guest(&ticket).map(|joined| (ticket, joined))
+        }
+        _ => return Err((RefusalCode::OutOfOrder, "hello est attendu d'abord.".into())),
+    };
+    known.map_err(|refused| {
+        if refused == NotInvited::Unknown {
+            app.guest_guesses.missed(from, Instant::now());
+        }
+        (refused.code(), refused.to_string())
+    })
 }
 
 async fn pump<E: End>(app: &App, socket: &mut WebSocket, mut joined: Joined, mut end: E) {

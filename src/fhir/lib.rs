@@ -216,6 +216,14 @@ pub fn bundle(dossier: &Dossier, context: &Context<'_>, files: Files<'_>) -> Res
             consultation: Uuid::from_bytes(dossier.id.0),
             patient,
             practitioners: &seen,
+            guests: dossier
+                .guests
+                .iter()
+                .map(|there| {
+                    let left = there.left_at.map(|at| when(at.max(there.came_at)));
+                    (&there.guest, object! { "start": &when(there.came_at), "end": left })
+                })
+                .collect(),
             location,
             organization,
             period: period.clone(),

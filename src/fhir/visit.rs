@@ -1,6 +1,7 @@
 //! The visit itself: the Encounter, what the patient agreed to and answered, what went wrong.
 
 use consult::consent::{ConsentAnswer, Decision, Purpose};
+use consult::guest::{Guest, GuestRole};
 use consult::reason::{BodyPart, Reason, ReasonKind};
 use consult::triage::{WarningAnswer, WarningSign};
 use uuid::Uuid;
@@ -12,6 +13,8 @@ use crate::terms::{
 
 const ACT_CODE: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
 const PARTICIPATION: &str = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType";
+/// What others than the staff of the place are there for.
+const PARTICIPANT: &str = "http://terminology.hl7.org/CodeSystem/participant-type";
 const VISIT_NUMBER: &str = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-identifier-type";
 const CONSENT_SCOPE: &str = "http://terminology.hl7.org/CodeSystem/consentscope";
 
@@ -22,6 +25,8 @@ pub(crate) struct Encounter<'a> {
     pub(crate) patient: Uuid,
     /// Whom the patient saw, in order; empty when nobody.
     pub(crate) practitioners: &'a [Uuid],
+    /// Third persons in the call, and when they were there.
+    pub(crate) guests: Vec<(&'a Guest, Json)>,
     pub(crate) location: Uuid,
     pub(crate) organization: Uuid,
     pub(crate) period: Json,
@@ -35,7 +40,7 @@ pub(crate) struct Encounter<'a> {
 /// A teleconsultation: class `VR`. Without a physician it never took place, and is `cancelled`; with a request to be
 /// called back it is still to take place.
 pub(crate) fn encounter(e: &Encounter<'_>) -> Json {
-    let participants: Vec<Json> = e
+    let mut participants: Vec<Json> = e
         .practitioners
         .iter()
         .map(|practitioner| {
@@ -43,6 +48,7 @@ pub(crate) fn encounter(e: &Encounter<'_>) -> Json {
             object! { "type": list![concept(vec![performer])], "individual": reference(*practitioner) }
         })
         .collect();
+    participants.extend(e.guests.iter().map(|(guest, period)| attendance(guest, period)));
     let away: Vec<Json> =
         e.pauses.iter().map(|period| object! { "status": "onleave", "period": period.clone() }).collect();
     object! {
@@ -66,6 +72,21 @@ pub(crate) fn encounter(e: &Encounter<'_>) -> Json {
         "reasonCode": list![e.reason.map(reason_code)],
         "location": list![object! { "location": reference(e.location) }],
         "serviceProvider": reference(e.organization),
+    }
+}
+
+/// A third person. The name is what they said, so it refers to no Practitioner: the physician answers for it.
+fn attendance(guest: &Guest, period: &Json) -> Json {
+    let (system, code, name, words) = match guest.role {
+        GuestRole::Interpreter => (PARTICIPANT, "translator", "Translator", "Interprète"),
+        GuestRole::SignInterpreter => (PARTICIPANT, "translator", "Translator", "Interprète en langue des signes"),
+        GuestRole::Specialist => (PARTICIPATION, "CON", "consultant", "Spécialiste"),
+        GuestRole::Other => (PARTICIPATION, "PART", "Participation", "Autre personne"),
+    };
+    object! {
+        "type": list![object! { "coding": list![coding_named(system, code, name)], "text": words }],
+        "period": period.clone(),
+        "individual": object! { "display": guest.name.reveal() },
     }
 }
 

@@ -17,6 +17,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::documents::{DOCUMENT_BYTES_MAX, Sha256Hex};
+use crate::guest::Guest;
 use crate::link::{Incident, Link};
 pub use crate::readings::*;
 use crate::{Code, ConsultationId, ItemId, RECORD_BYTES_MAX, RefusalCode, Text, Unreadable};
@@ -369,6 +370,20 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         by_patient: bool,
     },
+    /// Page: a third person comes into the call, or is there; said again whenever the channel opens. Acknowledged when it
+    /// is on the patient's screen and durable: before, nothing of the patient goes to a guest.
+    Guest {
+        /// This coming.
+        id: ItemId,
+        /// Who.
+        #[serde(flatten)]
+        guest: Guest,
+    },
+    /// Page: no third person is there any more; acknowledged alike.
+    GuestGone {
+        /// This going.
+        id: ItemId,
+    },
     /// Page: the summary, each time it is saved; acknowledged when durable in the cabin.
     Summary(Summary),
     /// Cabin: what a call before this one handed over, oldest first, one message each.
@@ -487,6 +502,8 @@ impl Record {
             | Record::Link(_)
             | Record::Incidents { .. } => Some(true),
             Record::RequestMeasurement { .. }
+            | Record::Guest { .. }
+            | Record::GuestGone { .. }
             | Record::Summary(_)
             | Record::DocumentBegin(_)
             | Record::RecordingWanted { .. }
@@ -512,6 +529,7 @@ impl Record {
             Record::HandedBefore(before) if before.orders.len() > ORDERS_MAX => {
                 Err(Unreadable::Forbidden("too many orders"))
             }
+            Record::Guest { guest, .. } => guest.check(),
             Record::Reading(reading) => reading.check(),
             Record::Incidents { incidents, .. } if long(incidents.len()) => {
                 Err(Unreadable::Forbidden("too many incidents"))

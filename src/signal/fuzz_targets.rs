@@ -5,13 +5,13 @@
 use crate::documents::Chunk;
 use crate::ecg::Block;
 use crate::live::Frame;
-use crate::{cabin, data, enrol, papers as sealed, physician, second_opinion};
+use crate::{cabin, data, enrol, guest, papers as sealed, physician, second_opinion};
 
 /// A fuzz target: takes any bytes and must return.
 pub type Target = fn(&[u8]);
 
 /// Every target with its name.
-pub const ALL: [(&str, Target); 12] = [
+pub const ALL: [(&str, Target); 16] = [
     ("from_cabin", from_cabin),
     ("from_desk", from_desk),
     ("from_page", from_page),
@@ -24,6 +24,10 @@ pub const ALL: [(&str, Target); 12] = [
     ("papers", papers),
     ("second_opinion_ask", second_opinion_ask),
     ("second_opinion_step", second_opinion_step),
+    ("from_guest", from_guest),
+    ("to_guest", to_guest),
+    ("guest_asked", guest_asked),
+    ("guest_line", guest_line),
 ];
 
 macro_rules! json_target {
@@ -54,6 +58,18 @@ json_target!(
     /// The body of an enrolment.
     enrol, enrol::Request);
 
+json_target!(
+    /// What a guest's page says to the desk.
+    from_guest, guest::FromGuest);
+json_target!(
+    /// What the desk says to a guest's page.
+    to_guest, guest::ToGuest);
+json_target!(
+    /// Whether an invitation is good.
+    guest_asked, guest::Asked);
+json_target!(
+    /// What is written in a call with a guest.
+    guest_line, guest::Line);
 json_target!(
     /// A request for a second opinion.
     second_opinion_ask, second_opinion::Ask);

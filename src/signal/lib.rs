@@ -5,6 +5,7 @@
 //!
 //! * [`cabin`]: cabin and desk, JSON over a WebSocket; [`enrol`] and [`proof`] are how a cabin joins and proves itself.
 //! * [`physician`]: physician's page and desk, JSON over a WebSocket.
+//! * [`guest`]: the third seat of a call, guest's page and desk.
 //! * [`papers`]: what the patient takes away by telephone, cabin to desk over HTTPS.
 //! * [`data`], [`readings`], [`link`], [`live`], [`ecg`], [`documents`], [`recordings`]: cabin and page directly, over
 //!   WebRTC data channels.
@@ -18,6 +19,7 @@ pub mod documents;
 pub mod ecg;
 pub mod enrol;
 pub mod fuzz_targets;
+pub mod guest;
 pub mod link;
 pub mod live;
 pub mod papers;
@@ -28,7 +30,7 @@ pub mod recordings;
 pub mod second_opinion;
 pub mod text;
 
-pub use text::{CabinId, Code, ConsultationId, ItemId, Text, Ticket};
+pub use text::{CabinId, Code, ConsultationId, Invitation, ItemId, Text, Ticket};
 
 use serde::de::DeserializeOwned;
 
@@ -134,6 +136,12 @@ pub enum RefusalCode {
     UnknownPapers,
     /// No such recording, or no longer.
     UnknownRecording,
+    /// No such invitation, or its call is over: ask the physician for another.
+    UnknownInvitation,
+    /// The invitation was good for too short a time, or another took its place: ask the physician for another.
+    InvitationExpired,
+    /// Somebody took the seat with this invitation already: ask the physician for another.
+    InvitationUsed,
 }
 
 /// Reads one JSON message of at most `max` bytes.

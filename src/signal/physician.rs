@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::cabin::{SiteState, Waiting};
 use crate::call::{Candidate, EndCause, ICE_SERVERS_MAX, ICE_URLS_MAX, IceServer, Party, Physician, Sdp};
 use crate::enrol::Site;
-use crate::{CabinId, ConsultationId, RefusalCode, SIGNAL_BYTES_MAX, Text, Ticket, Unreadable};
+use crate::guest::Guest;
+use crate::{CabinId, ConsultationId, Invitation, RefusalCode, SIGNAL_BYTES_MAX, Text, Ticket, Unreadable};
 
 /// Most requests to call back in one list; those behind appear as the first ones are done.
 pub const CALL_BACKS_MAX: usize = 100;
@@ -115,6 +116,21 @@ pub enum FromPage {
         ticket: Ticket,
         /// Why.
         cause: EndCause,
+    },
+    /// Asks for an invitation to the third seat of the call, in place of any former one; answered by `guest_invited`.
+    InviteGuest {
+        /// The call.
+        ticket: Ticket,
+    },
+    /// Lets the guest in. Say it once the cabin has acknowledged who they are: picture and sound follow.
+    AdmitGuest {
+        /// The guest's seat.
+        ticket: Ticket,
+    },
+    /// Ends the guest's part, or takes the invitation back.
+    DismissGuest {
+        /// The call.
+        ticket: Ticket,
     },
     /// Takes up a request to call back; answered by `call_back_taken` or `too_late`.
     TakeCallBack {
@@ -259,6 +275,34 @@ pub enum ToPage {
     HelpAcknowledged {
         /// The consultation.
         consultation: ConsultationId,
+    },
+    /// An invitation to the third seat: the link is `https://desk.example/guest/#` and this. It is said once.
+    GuestInvited {
+        /// The call.
+        ticket: Ticket,
+        /// The secret.
+        invitation: Invitation,
+        /// How long it is good, ms.
+        valid_ms: u32,
+    },
+    /// Who has the third seat: said when it is taken, at each change, and to a page that was reloaded.
+    Guest {
+        /// The call.
+        ticket: Ticket,
+        /// The guest's seat: `sdp`, `candidate` and `restart_ice` with this ticket are the guest's.
+        seat: Ticket,
+        /// Who, as they say.
+        #[serde(flatten)]
+        guest: Guest,
+        /// The physician let them in.
+        admitted: bool,
+        /// Connected to the desk now; the media may go on without.
+        online: bool,
+    },
+    /// The third seat is free again.
+    GuestLeft {
+        /// The call.
+        ticket: Ticket,
     },
     /// The call is over.
     CallEnded {

@@ -8,6 +8,7 @@ use ed25519_dalek::SigningKey;
 use crate::cabin::{FromCabin, FromDesk};
 use crate::data::Record;
 use crate::documents::{Chunk, Incoming, Received, Sha256Hex};
+use crate::guest::{FromGuest, ToGuest};
 use crate::live::{Frame, WaveformKind};
 use crate::physician::{FromPage, SignIn, ToPage};
 use crate::*;
@@ -33,6 +34,11 @@ fn again(name: &str, text: &str) -> Result<String, Unreadable> {
         ("from_desk", _) => FromDesk::read(text)?.write(),
         ("from_page", _) => FromPage::read(text)?.write(),
         ("to_page", _) => ToPage::read(text)?.write(),
+        ("from_guest", _) => FromGuest::read(text)?.write(),
+        ("to_guest", _) => ToGuest::read(text)?.write(),
+        ("guest", "asked") => guest::Asked::read(text)?.write(),
+        ("guest", "invited") => guest::Invited::read(text)?.write(),
+        ("guest", "line") => guest::Line::read(text)?.write(),
         ("record", _) => Record::read(text)?.write()?,
         ("enrol", "request") => enrol::Request::read(text)?.write(),
         ("enrol", "accepted") => enrol::Accepted::read(text)?.write(),
@@ -92,7 +98,9 @@ fn every_message_type_has_a_frozen_example() {
         ("from_desk", include_str!("cabin.rs"), "FromDesk", 14),
         ("from_page", include_str!("physician.rs"), "FromPage", 8),
         ("to_page", include_str!("physician.rs"), "ToPage", 19),
-        ("record", include_str!("data.rs"), "Record", 18),
+        ("from_guest", include_str!("guest.rs"), "FromGuest", 8),
+        ("to_guest", include_str!("guest.rs"), "ToGuest", 11),
+        ("record", include_str!("data.rs"), "Record", 20),
     ] {
         let variants = listed(source, name);
         assert!(variants.len() >= least, "{name}: {variants:?}");
@@ -197,6 +205,10 @@ fn nothing_of_a_patient_or_a_secret_shows_in_debug_or_in_a_refusal() {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
     assert!(!format!("{:?}", FromCabin::read(&wire["from_cabin.accept"])).contains("kq3vF0bq2m"));
+    for name in ["from_guest.hello", "from_guest.return", "to_guest.seated"] {
+        let shown = format!("{:?} {:?}", FromGuest::read(&wire[name]), ToGuest::read(&wire[name]));
+        assert!(!shown.contains("9f1c") && !shown.contains("s41Gk") && !shown.contains("Lemaire"), "{shown}");
+    }
     let refused = Record::read(r#"{"type":"patient","birth_name":7,"secret":"DUPONT"}"#).unwrap_err();
     assert!(!format!("{refused} {refused:?}").contains("DUPONT"));
 }
@@ -311,4 +323,24 @@ fn a_request_without_consent_question_or_what_its_specialty_must_know_says_what_
     let detail = "{\"field\":\"site\",\"text\":\"Dos\"},".repeat(DETAILS_MAX);
     assert!(Ask::read(&text.replace("\"details\":[", &format!("\"details\":[{detail}"))).is_err());
     assert!(Step::read("{\"id\":\"a\",\"step\":\"wish\"}").is_err());
+}
+
+#[test]
+fn a_guest_has_a_name_that_can_be_read_and_an_unknown_part_is_another() {
+    use crate::guest::GuestRole;
+    let text = include_str!("../../tests/wire/from_guest.hello.json");
+    for name in ["", "  ", "Jean\\nMEDECIN"] {
+        let changed = text.replace("Jeanne Lemaire", name);
+        assert!(matches!(FromGuest::read(&changed), Err(Unreadable::Forbidden(_))), "{name:?}");
+    }
+    assert_eq!(
+        FromGuest::read(&text.replace("Jeanne Lemaire", &"é".repeat(51))).unwrap_err().code(),
+        RefusalCode::Malformed
+    );
+    let Ok(FromGuest::Hello { guest, .. }) = FromGuest::read(&text.replace("sign_interpreter", "robot")) else {
+        panic!("a part of 2031 is read")
+    };
+    assert_eq!(guest.role, GuestRole::Other);
+    let here = include_str!("../../tests/wire/record.guest.json");
+    assert!(matches!(Record::read(&here.replace("Jeanne Lemaire", " ")), Err(Unreadable::Forbidden(_))));
 }

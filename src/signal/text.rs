@@ -147,6 +147,9 @@ word!(
 word!(
     /// The right to speak in one call: given by the desk to its two ends only, so it is a secret and never printed.
     Ticket, 64, "letters, digits, '-' and '_'", |b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+word!(
+    /// The right to take the third seat of one call, once: a secret in a link, never printed.
+    Invitation, 64, "letters, digits, '-' and '_'", |b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
 
 shown!(CabinId, ConsultationId, ItemId, Code);
-crate::opaque_debug!("secret": Ticket);
+crate::opaque_debug!("secret": Ticket, Invitation);

@@ -74,6 +74,15 @@ pub enum Browser {
     Firefox,
 }
 
+/// What a Chromium takes for camera and microphone, over and over, in the place of its test picture and test sound.
+#[derive(Clone, Debug, Default)]
+pub struct Media {
+    /// Pictures, YUV4MPEG2.
+    pub pictures: Option<PathBuf>,
+    /// Sound, WAV.
+    pub sound: Option<PathBuf>,
+}
+
 /// What a Firefox for a test is told: a moving test picture and a test sound, used without asking, no first-run pages,
 /// calls on a machine that has only its loopback.
 const FIREFOX_PREFERENCES: [(&str, &str); 8] = [
@@ -143,7 +152,7 @@ impl Physician {
     /// # Errors
     /// Names the program that is missing or did not start.
     pub fn open_in(which: Browser, folder: &Path, name: &str) -> Result<Self> {
-        Self::start(which, folder, name, None)
+        Self::start(which, folder, name, &Media::default())
     }
 
     /// [`Physician::open`] with a file of pictures (YUV4MPEG2) in the place of the camera, over and over.
@@ -151,15 +160,23 @@ impl Physician {
     /// # Errors
     /// As [`Physician::open_in`].
     pub fn open_with_camera(folder: &Path, name: &str, pictures: &Path) -> Result<Self> {
-        Self::start(Browser::Chromium, folder, name, Some(pictures))
+        Self::open_with(folder, name, &Media { pictures: Some(pictures.to_owned()), sound: None })
     }
 
-    fn start(which: Browser, folder: &Path, name: &str, pictures: Option<&Path>) -> Result<Self> {
+    /// [`Physician::open`] with files in the place of camera and microphone.
+    ///
+    /// # Errors
+    /// As [`Physician::open_in`].
+    pub fn open_with(folder: &Path, name: &str, media: &Media) -> Result<Self> {
+        Self::start(Browser::Chromium, folder, name, media)
+    }
+
+    fn start(which: Browser, folder: &Path, name: &str, media: &Media) -> Result<Self> {
         let profile = folder.join(format!("browser-{name}"));
         let downloads = profile.join("downloads");
         std::fs::create_dir_all(&downloads)?;
         let (browser, driver, driver_port, wanted) = match which {
-            Browser::Chromium => chromium(folder, &profile, name, pictures)?,
+            Browser::Chromium => chromium(folder, &profile, name, media)?,
             Browser::Firefox => firefox(folder, &profile, name)?,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -440,7 +457,7 @@ impl Physician {
 /// The drivers join a browser that we supervise, rather than one of their own that would outlive them.
 type Started = (Process, Process, u16, Capabilities);
 
-fn chromium(folder: &Path, profile: &Path, name: &str, pictures: Option<&Path>) -> Result<Started> {
+fn chromium(folder: &Path, profile: &Path, name: &str, media: &Media) -> Result<Started> {
     std::fs::create_dir_all(profile.join("Default"))?;
     let preferences = json!({
         "intl": { "accept_languages": "fr,en" },
@@ -454,8 +471,11 @@ fn chromium(folder: &Path, profile: &Path, name: &str, pictures: Option<&Path>) 
     command.args(["--disable-dev-shm-usage", "--enable-logging=stderr", "--window-size=1600,1000"]);
     command.args(["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]);
     command.args(["--autoplay-policy=no-user-gesture-required", "--lang=fr"]);
-    if let Some(pictures) = pictures {
+    if let Some(pictures) = &media.pictures {
         command.arg(format!("--use-file-for-fake-video-capture={}", pictures.display()));
+    }
+    if let Some(sound) = &media.sound {
+        command.arg(format!("--use-file-for-fake-audio-capture={}", sound.display()));
     }
     // A browser leaves the loopback out of a call, which is all that some build machines have.
     command.arg("--allow-loopback-in-peer-connection");

@@ -55,7 +55,7 @@ const seen = (e) => e.checkVisibility({ visibilityProperty: true });
 const name = (e) => e.getAttribute('aria-label') || (e.getAttribute('aria-labelledby') ?? '').split(' ').map((id) => document.getElementById(id)?.textContent ?? '').join('')
   || [...(e.labels ?? [])].map((label) => label.textContent).join('') || e.innerText || '';
 const unnamed = [...all].filter((e) => seen(e) && e.tabIndex >= 0 && !name(e).trim()).map((e) => e.outerHTML.slice(0, 90));
-const needed = ['#remote-video', '#mute', '#ask-help', '#request-temperature', '#request-auscultation', '#write-text', '#tabs', '#summary', '#document-file', '#save', '#finish', '#give-back'];
+const needed = ['#remote-video', '#mute', '#ask-help', '#guest', '#request-temperature', '#request-auscultation', '#write-text', '#tabs', '#summary', '#document-file', '#save', '#finish', '#give-back'];
 const hidden = needed.filter((selector) => {
   const box = document.querySelector(selector).getBoundingClientRect();
   return !box.width || box.left < 0 || box.top < 0 || box.right > innerWidth + 1 || box.bottom > innerHeight + 1;

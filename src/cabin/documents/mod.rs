@@ -16,6 +16,7 @@ mod words;
 use std::fmt;
 
 use consult::dossier::{Dossier, Kept};
+use consult::guest::Guest;
 use consult::physician::Summary;
 use consult::vitals::{Glucose, Moment, Reading, RecordingKind, Value};
 use drivers::fixtures::printer_escpos::Receipt;
@@ -29,6 +30,8 @@ use words::{Label, Shown};
 
 /// Most measurements on the sheet, the latest. The record holds all of them.
 const MEASURES_MAX: usize = 60;
+/// Most third persons on the sheet. The record holds all of them.
+const GUESTS_MAX: usize = 5;
 /// Most incidents on the sheet, one by one. The record holds all of them.
 const INCIDENTS_MAX: usize = 40;
 
@@ -106,6 +109,16 @@ impl Sheet {
             row(label(Label::Where), place, address),
             row(label(Label::Physician), physician.name.clone(), who),
         ];
+        // Who came back after a cut is one person.
+        let mut guests: Vec<&Guest> = Vec::new();
+        for guest in dossier.guests.iter().map(|there| &there.guest) {
+            if !guests.contains(&guest) && guests.len() < GUESTS_MAX {
+                guests.push(guest);
+            }
+        }
+        blocks.extend(guests.into_iter().map(|guest| {
+            row(label(Label::AlsoThere), guest.name.reveal().to_owned(), tongue.guest_role(guest.role).to_owned())
+        }));
         for received in &summaries {
             // Of several calls: whose words these are.
             if summaries.len() > 1 {

@@ -6,6 +6,7 @@ use consult::dossier::{
     CallRecord, ConsultationId, Incident, IncidentKind, Language, Outcome, Presentation, ReceivedSummary, SkipReason,
     Skipped,
 };
+use consult::guest::{Attendance, Guest, GuestRole};
 use consult::identity::{BirthDate, CogCode, Identity, Place, Sex, TraitText, Traits};
 use consult::physician::{Authentication, NextCare, Order, OrderKind, Physician, Summary};
 use consult::private::{Private, PrivateText};
@@ -36,6 +37,12 @@ fn site() -> Site {
 fn reading(value: Value) -> Reading {
     let device = DeviceIdentity { model: "x".to_owned(), serial: None, firmware: None };
     Reading { value, device, device_at: None, at: at(300), high_quality: None }
+}
+
+/// One who interprets, and comes back after a cut.
+fn attendance(came: i64, left: i64) -> Attendance {
+    let guest = Guest { name: PrivateText::new("Jeanne Lemaire").unwrap(), role: GuestRole::SignInterpreter };
+    Attendance { guest, came_at: at(came), left_at: Some(at(left)) }
 }
 
 pub(crate) fn dossier(language: Language) -> Dossier {
@@ -88,6 +95,7 @@ pub(crate) fn dossier(language: Language) -> Dossier {
             connected_at: Some(at(600)),
             ended_at: Some(at(1_200)),
         }],
+        guests: [(610, 700), (720, 800)].map(|(came, left)| attendance(came, left)).to_vec(),
         incidents: vec![Incident { kind: IncidentKind::CallInterrupted, started_at: at(700), ended_at: Some(at(720)) }],
         incidents_uncounted: 0,
         notice: PrivateText::default(),
@@ -153,6 +161,8 @@ fn the_sheet_holds_everything_that_the_patient_needs() {
         "Pharmacie du Port (pharmacie)",
         "Dr Claire Morel",
         "RPPS 10001234565",
+        "Jeanne Lemaire",
+        "interprète en langue des signes",
         "Repos, boire beaucoup.",
         "Paracétamol 1 g, au plus 3 fois par jour",
         "Votre médecin traitant.",
@@ -166,6 +176,7 @@ fn the_sheet_holds_everything_that_the_patient_needs() {
     ] {
         assert!(text.contains(words), "{words} is missing");
     }
+    assert_eq!(text.matches("Jeanne Lemaire").count(), 1, "one person, however often the line was cut");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! no `@tr` reaches. French is the source; a patient of another language gets French, which every carer here reads.
 
 use consult::dossier::{IncidentKind, Language, SkipReason};
+use consult::guest::GuestRole;
 use consult::physician::{DocumentKind, NextCare, OrderKind};
 use consult::reason::BodyPart;
 use consult::site::DeviceClass;
@@ -85,6 +86,7 @@ impl Tongue {
             Label::NotMeasured => self.pick("non mesuré", "not measured"),
             Label::At => self.pick("à", "at"),
             Label::Mean => self.pick("moyenne", "mean"),
+            Label::AlsoThere => self.pick("Aussi dans l'échange", "Also in the call"),
             Label::Incidents => self.pick("Incidents techniques", "Technical incidents"),
             Label::NoIncident => self.pick("Aucun incident.", "None."),
             Label::ToTheEnd => self.pick("jusqu'à la fin", "to the end"),
@@ -245,6 +247,16 @@ impl Tongue {
         }
     }
 
+    /// In what part a third person was there.
+    pub fn guest_role(self, role: GuestRole) -> &'static str {
+        match role {
+            GuestRole::Interpreter => self.pick("interprète", "interpreter"),
+            GuestRole::SignInterpreter => self.pick("interprète en langue des signes", "sign language interpreter"),
+            GuestRole::Specialist => self.pick("spécialiste", "specialist"),
+            GuestRole::Other => self.pick("invité par le médecin", "invited by the doctor"),
+        }
+    }
+
     /// What failed.
     pub fn incident(self, kind: IncidentKind) -> &'static str {
         match kind {
@@ -347,6 +359,8 @@ pub enum Label {
     At,
     /// Mean pressure.
     Mean,
+    /// A third person in the call.
+    AlsoThere,
     /// Technical incidents.
     Incidents,
     /// When there was none.

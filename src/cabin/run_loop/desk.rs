@@ -412,6 +412,7 @@ impl Cabin {
         self.muted = (false, false);
         // What was written to another physician is not for this one.
         self.drafts.conversation = Conversation::default();
+        self.drafts.guest_asked = false;
         self.open_call();
         self.say(FromCabin::Accept { consultation: wire_id(id), ticket });
     }

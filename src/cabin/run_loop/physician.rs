@@ -351,6 +351,8 @@ impl Cabin {
                     self.refuse(RefusalCode::OutOfOrder, "le message n’a pas pu être gardé : réessayez");
                 }
             }
+            Record::Guest { id, guest } => self.guest_comes(id, &guest),
+            Record::GuestGone { id } => self.guest_goes(id),
             Record::Summary(summary) => {
                 let id = summary.id.clone();
                 let Some(dossier) = self.journey.dossier() else { return };
@@ -408,6 +410,27 @@ impl Cabin {
         }
     }
 
+    /// A third person comes. Acknowledged once the patient's screen says so and a restart would say it again: the page lets
+    /// nobody see or hear the patient before.
+    fn guest_comes(&mut self, id: ItemId, said: &signal::guest::Guest) {
+        let Some(guest) = words::guest(said) else { return self.refuse(RefusalCode::TooLarge, "nom trop long") };
+        let is_there = self.journey.dossier().and_then(Dossier::guest) == Some(&guest);
+        if is_there || self.input(Input::GuestCame(guest)) {
+            self.acknowledge(id);
+        } else {
+            self.refuse(RefusalCode::OutOfOrder, "la cabine n’a pas pu dire au patient qui vient : réessayez");
+        }
+    }
+
+    fn guest_goes(&mut self, id: ItemId) {
+        let is_there = self.journey.dossier().is_some_and(|dossier| dossier.guest().is_some());
+        if !is_there || self.input(Input::GuestLeft) {
+            self.acknowledge(id);
+        } else {
+            self.refuse(RefusalCode::OutOfOrder, "le départ n’a pas pu être gardé : réessayez");
+        }
+    }
+
     fn document(&mut self, begin: &signal::data::DocumentBegin, bytes: &[u8]) {
         let id = begin.id.clone();
         let refused = |code, reason: &str| Record::DocumentRefused { id: id.clone(), code, reason: Text::cut(reason) };
@@ -454,6 +477,14 @@ impl Cabin {
         // The page shows a name once, and remembers it longer than this program runs.
         if let Ok(id) = ItemId::new(format!("cabin-{}", Uuid::new_v4().simple())) {
             self.tell(Record::Notice { id, text: Text::cut(words), by_patient: false });
+        }
+    }
+
+    /// The pharmacist wants an interpreter or a specialist in the call: only the physician invites.
+    pub(crate) fn ask_for_guest(&mut self) {
+        if self.in_call() {
+            self.tell_physician("Le pharmacien demande un interprète ou un spécialiste dans l’échange : « Inviter ».");
+            self.drafts.guest_asked = true;
         }
     }
 

@@ -68,6 +68,7 @@ pub fn connect(app: &App) {
         })
     });
     space.on_ask_opinion(|| with(Cabin::begin_opinion));
+    space.on_ask_guest(|| with(Cabin::ask_for_guest));
     space.on_opinions(|| with(Cabin::ask_opinions));
     space.on_arrived(|| with(Cabin::help_arrived));
     space.on_emergency_cleared(|| {
@@ -199,6 +200,8 @@ fn space(app: &App, cabin: &Cabin) {
     adapter.set_cleaning_due(matches!(cabin.journey.step(), Step::Cleaning));
     adapter.set_waiting_for_physician(matches!(cabin.journey.step(), Step::WaitingRoom { .. }));
     adapter.set_in_call(matches!(cabin.journey.step(), Step::Call { .. }));
+    adapter.set_guest_asked(cabin.drafts.guest_asked);
+    adapter.set_guest_present(cabin.journey.dossier().is_some_and(|dossier| dossier.guest().is_some()));
     adapter.set_consultation_running(cabin.journey.dossier().is_some());
     if let Some(dossier) = cabin.journey.dossier() {
         adapter.set_arrived_at(words::screen_time(dossier.started_at));

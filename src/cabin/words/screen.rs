@@ -1,6 +1,7 @@
 //! The journey's words in those of the screens, and back.
 
 use consult::dossier::SkipReason;
+use consult::guest::GuestRole;
 use consult::identity::{IdentityDocument, Sex};
 use consult::journey::Trouble;
 use consult::reason::{BodyPart, ReasonKind};
@@ -63,6 +64,16 @@ screen_sign, sign_of_screen: WarningSign, ui::WarningSign {
     Poisoning = Poisoning, SuddenTesticularPain = SuddenTesticlePain, RedEyeWithLossOfSight = PainfulRedEye,
     ColdPainfulLimb = ColdPainfulLimb, Dehydration = Dehydration,
 });
+/// The screen's part of a third person.
+pub fn screen_guest_role(role: GuestRole) -> ui::GuestRole {
+    match role {
+        GuestRole::Interpreter => ui::GuestRole::Interpreter,
+        GuestRole::SignInterpreter => ui::GuestRole::SignInterpreter,
+        GuestRole::Specialist => ui::GuestRole::Specialist,
+        GuestRole::Other => ui::GuestRole::Other,
+    }
+}
+
 pairs!(
 /// The screen's measurement.
 screen_measure, measure_of_screen: Measurement, ui::MeasureKind {

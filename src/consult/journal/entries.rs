@@ -7,6 +7,7 @@ use crate::dossier::{
     ComeBack, ComeBackCode, ConsultationId, Contact, Contrast, Language, Phone, Presentation, Questionnaire,
     Satisfaction, SkipReason, TextSize, UsualDoctor,
 };
+use crate::guest::{Guest, GuestRole};
 use crate::identity::{BirthDate, CogCode, IdentityDocument, Matricule, Place, Sex, TraitText, Traits};
 use crate::journey::{CallEnd, Input, Trouble, WaitingNews};
 use crate::physician::{
@@ -98,6 +99,8 @@ coded_struct!(Detail { field, text });
 coded_struct!(Requester { profession, name, rpps });
 coded_struct!(HalfWritten { specialty, question, context, details, profession });
 coded_struct!(SecondOpinion { specialty, question, context, urgent, wanted_days, details, requester, consent });
+coded_enum!(GuestRole { 0 => Interpreter, 1 => SignInterpreter, 2 => Specialist, 3 => Other });
+coded_struct!(Guest { name, role });
 coded_struct!(Document { kind, name, blob, sha256, size_bytes });
 
 /// A type with a text form of its own: what its parser refuses is refused here.
@@ -383,6 +386,7 @@ coded_inputs! {
         110 => RecordSealed, 111 => RecordNotSealed, 112 => Restarted, 113 => RecordKeptAside,
         120 => InactivityWarned, 121 => WalkedAway, 122 => HelpUnanswered, 123 => ReceiptShown,
         124 => PresentationReset, 125 => StoringRetried,
+        106 => GuestLeft,
     }
     one {
         1 => SignedIn, 11 => OpenedDegraded, 5 => IdentityChecked, 21 => PresentationChosen, 40 => Begun, 41 => ReasonGiven,
@@ -392,7 +396,7 @@ coded_inputs! {
         65 => MeasurementAdded, 66 => SecondOpinionWritten, 92 => WaitingRoomNews, 93 => PhysicianOffered,
         98 => MeasurementRequested,
         101 => DocumentReceived, 102 => CallEnded, 103 => SummaryReceived,
-        104 => NoticeReceived,
+        104 => NoticeReceived, 105 => GuestCame,
     }
     fields {
         42 => WarningSignAnswered { sign, present },

@@ -106,6 +106,8 @@ impl Journey {
             Input::CallResumed => self.resume_call(now),
             Input::MeasurementRequested(measurement) => self.request_measurement(measurement, now),
             Input::MeasurementRequestWithdrawn => self.withdraw_request(now),
+            Input::GuestCame(guest) => self.welcome_guest(guest, now),
+            Input::GuestLeft => self.see_guest_off(now),
             Input::NoticeReceived(notice) => self.receive_notice(notice),
             Input::SummaryReceived(summary) => self.receive_summary(summary, now),
             Input::DocumentReceived(document) => self.receive_document(document, now),
@@ -187,6 +189,8 @@ fn source(input: &Input) -> Source {
         | Input::CallResumed
         | Input::MeasurementRequested(_)
         | Input::MeasurementRequestWithdrawn
+        | Input::GuestCame(_)
+        | Input::GuestLeft
         | Input::NoticeReceived(_)
         | Input::SummaryReceived(_)
         | Input::DocumentReceived(_)

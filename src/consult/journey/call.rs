@@ -6,6 +6,7 @@ use crate::dossier::{
     CALLS_MAX, CallBack, CallRecord, DOCUMENTS_MAX, Dossier, IncidentKind, MEASUREMENTS_MAX, NOTICE_CHARS_MAX, Outcome,
     Phone, ReceivedDocument, ReceivedSummary, SUMMARIES_MAX, SkipReason, Skipped,
 };
+use crate::guest::{Attendance, GUESTS_MAX, Guest};
 use crate::physician::{Authentication, DOCUMENT_BYTES_MAX, Document, ORDERS_MAX, Physician, Summary};
 use crate::private::PrivateText;
 use crate::vitals::{Measurement, Moment};
@@ -187,6 +188,41 @@ impl Journey {
         Ok(effects)
     }
 
+    pub(super) fn welcome_guest(&mut self, guest: Guest, now: Moment) -> Answer {
+        let (Step::Call { .. }, Some(dossier)) = (&self.step, self.dossier.as_mut()) else {
+            return Err(Refused::NotHere);
+        };
+        // The page says it again after each reconnection.
+        if dossier.guest() == Some(&guest) {
+            return Ok(Vec::new());
+        }
+        if guest.name.is_empty() {
+            return Err(Refused::NoName);
+        }
+        if dossier.guests.len() >= GUESTS_MAX {
+            return Err(Refused::TooMany);
+        }
+        self.end_attendance(now);
+        if let Some(dossier) = self.dossier.as_mut() {
+            dossier.guests.push(Attendance { guest, came_at: now, left_at: None });
+        }
+        Ok(Vec::new())
+    }
+
+    pub(super) fn see_guest_off(&mut self, now: Moment) -> Answer {
+        if self.dossier.as_ref().is_none_or(|dossier| dossier.guest().is_none()) {
+            return Err(Refused::NotHere);
+        }
+        self.end_attendance(now);
+        Ok(Vec::new())
+    }
+
+    fn end_attendance(&mut self, now: Moment) {
+        if let Some(attendance) = self.dossier.as_mut().and_then(|dossier| dossier.guests.last_mut()) {
+            attendance.left_at.get_or_insert(now);
+        }
+    }
+
     pub(super) fn receive_notice(&mut self, notice: PrivateText<NOTICE_CHARS_MAX>) -> Answer {
         let (Step::Call { .. }, Some(dossier)) = (&self.step, self.dossier.as_mut()) else {
             return Err(Refused::NotHere);
@@ -284,6 +320,7 @@ impl Journey {
                 call.ended_at.get_or_insert(now);
             }
         }
+        self.end_attendance(now);
         self.close_incident(IncidentKind::CallInterrupted, now);
         effects
     }

@@ -6,6 +6,7 @@ use crate::dossier::{
     ComeBack, ComeBackCode, ConsultationId, Contact, Contrast, Language, Phone, Presentation, Questionnaire,
     Satisfaction, SkipReason, TextSize, UsualDoctor,
 };
+use crate::guest::{Guest, GuestRole};
 use crate::identity::{BirthDate, CogCode, IdentityDocument, Matricule, Place, Sex, TraitText, Traits};
 use crate::physician::{Authentication, Document, DocumentKind, NextCare, Order, OrderKind, Physician, Rpps, Summary};
 use crate::private::{Private, PrivateText};
@@ -19,7 +20,7 @@ use crate::vitals::{
 };
 
 /// How many kinds of input there are; a test of the journal fails when this is not true any more.
-pub const INPUT_KINDS: usize = 73;
+pub const INPUT_KINDS: usize = 75;
 
 /// SplitMix64: the same seed gives the same sequence everywhere.
 pub struct Dice(u64);
@@ -331,8 +332,15 @@ pub fn random_input_of(dice: &mut Dice, word: &str, id: ConsultationId, now: Mom
         69 => Input::SecondOpinionAsked(second_opinion(word)),
         70 => Input::MeasurementAdded(dice.pick(&Measurement::ALL)),
         71 => Input::SecondOpinionWritten(half_written(word)),
+        72 => Input::GuestCame(guest(word, dice.pick(&GuestRole::ALL))),
+        73 => Input::GuestLeft,
         _ => Input::StoringRetried,
     }
+}
+
+/// Somebody who interprets for this patient.
+pub fn guest(word: &str, role: GuestRole) -> Guest {
+    Guest { name: PrivateText::new(word).unwrap(), role }
 }
 
 /// A whole request to a dermatologist.

@@ -7,6 +7,7 @@ use crate::consent::ConsentAnswers;
 use crate::dossier::{
     ComeBack, ConsultationId, Contact, NOTICE_CHARS_MAX, Phone, Presentation, Questionnaire, SkipReason,
 };
+use crate::guest::Guest;
 use crate::identity::{IdentityDocument, Matricule, Traits};
 use crate::physician::{Document, Physician, Summary};
 use crate::private::PrivateText;
@@ -176,6 +177,10 @@ pub enum Input {
     MeasurementRequested(Measurement),
     /// The physician no longer asks for it.
     MeasurementRequestWithdrawn,
+    /// A third person comes into the call, in place of any other; the patient reads who before they see or hear anything.
+    GuestCame(Guest),
+    /// The third person is gone.
+    GuestLeft,
     /// A line to the patient, to be read on the screen; empty takes the last one away.
     NoticeReceived(PrivateText<NOTICE_CHARS_MAX>),
     /// Summary, orders, who next.
@@ -299,6 +304,8 @@ impl Input {
             Input::CallResumed => "CallResumed",
             Input::MeasurementRequested(_) => "MeasurementRequested",
             Input::MeasurementRequestWithdrawn => "MeasurementRequestWithdrawn",
+            Input::GuestCame(_) => "GuestCame",
+            Input::GuestLeft => "GuestLeft",
             Input::NoticeReceived(_) => "NoticeReceived",
             Input::SummaryReceived(_) => "SummaryReceived",
             Input::DocumentReceived(_) => "DocumentReceived",

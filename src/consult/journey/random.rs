@@ -402,6 +402,9 @@ impl World {
         if let Some(contact) = &dossier.contact {
             assert!(matches!(&contact.usual_doctor, UsualDoctor::Named { name, .. } if name.reveal() == word));
         }
+        assert!(dossier.guests.iter().all(|there| there.guest.name.reveal() == word));
+        let is_in_call = matches!(self.journey.step, Step::Call { .. });
+        assert!(is_in_call || dossier.guest().is_none(), "nobody stays behind in a call that is over");
         assert!(dossier.summaries.iter().all(|s| s.summary.text.reveal() == word));
         assert!(dossier.documents.iter().all(|d| d.document.name.reveal() == word));
     }

@@ -39,6 +39,8 @@ pub enum Refused {
     NoCall(CallMissing),
     /// The limit of this list is reached (see the constants of [`crate::dossier`]).
     TooMany,
+    /// A third person without a name: the physician asks again who it is.
+    NoName,
     /// The document is larger than [`crate::physician::DOCUMENT_BYTES_MAX`] or the summary has too many orders.
     TooLarge,
     /// The request for a second opinion lacks something.
@@ -77,6 +79,7 @@ impl fmt::Display for Refused {
             Refused::NoCall(CallMissing::PatientIdentity) => "no call without the patient's identity",
             Refused::NoCall(CallMissing::CareConsent) => "no call without consent to care",
             Refused::TooMany => "too many: the limit is reached",
+            Refused::NoName => "a third person must have a name",
             Refused::TooLarge => "too large",
             Refused::OpinionLacks(_) => "the request for a second opinion lacks something that must be said",
         })

@@ -117,21 +117,21 @@ const TABLE: &[(&str, &str)] = &[
     ("meet", "PhysicianOffered PhysicianAccepted>Call PhysicianDeclined>WaitingRoom PhysicianWithdrawn>WaitingRoom \
               CallEnded>WaitingRoom Left>Storing IdentityChecked EmergencyAsked PresentationChosen \
               AssistanceStarted InactivityWarned"),
-    ("connecting", "NoticeReceived CallConnected HungUp>Documents CallEnded>Documents SummaryReceived DocumentReceived Left>Storing \
+    ("connecting", "GuestCame NoticeReceived CallConnected HungUp>Documents CallEnded>Documents SummaryReceived DocumentReceived Left>Storing \
                     IdentityChecked EmergencyAsked PresentationChosen AssistanceStarted InactivityWarned"),
-    ("connected", "NoticeReceived CallInterrupted MeasurementRequested HungUp>Documents CallEnded>Documents SummaryReceived \
+    ("connected", "GuestCame NoticeReceived CallInterrupted MeasurementRequested HungUp>Documents CallEnded>Documents SummaryReceived \
                    DocumentReceived Left>Storing IdentityChecked EmergencyAsked PresentationChosen \
                    AssistanceStarted"),
-    ("interrupted", "NoticeReceived CallConnected CallResumed MeasurementRequested HungUp>Documents CallEnded>Documents \
+    ("interrupted", "GuestCame NoticeReceived CallConnected CallResumed MeasurementRequested HungUp>Documents CallEnded>Documents \
                      SummaryReceived DocumentReceived Left>Storing IdentityChecked EmergencyAsked \
                      PresentationChosen AssistanceStarted InactivityWarned"),
-    ("call place", "NoticeReceived CallInterrupted MeasuringStarted Skipped MeasurementRequestWithdrawn HungUp>Documents \
+    ("call place", "GuestCame NoticeReceived CallInterrupted MeasuringStarted Skipped MeasurementRequestWithdrawn HungUp>Documents \
                     CallEnded>Documents SummaryReceived DocumentReceived Left>Storing IdentityChecked \
                     EmergencyAsked PresentationChosen AssistanceStarted"),
-    ("call measuring", "NoticeReceived CallInterrupted ReadingsTaken MeasuringFailed Retake Skipped Back MeasurementRequestWithdrawn \
+    ("call measuring", "GuestCame NoticeReceived CallInterrupted ReadingsTaken MeasuringFailed Retake Skipped Back MeasurementRequestWithdrawn \
                         HungUp>Documents CallEnded>Documents SummaryReceived DocumentReceived Left>Storing \
                         IdentityChecked EmergencyAsked PresentationChosen AssistanceStarted"),
-    ("call review", "NoticeReceived CallInterrupted ReadingsKept Retake Skipped Back MeasurementRequestWithdrawn HungUp>Documents \
+    ("call review", "GuestCame NoticeReceived CallInterrupted ReadingsKept Retake Skipped Back MeasurementRequestWithdrawn HungUp>Documents \
                      CallEnded>Documents SummaryReceived DocumentReceived Left>Storing IdentityChecked \
                      EmergencyAsked PresentationChosen AssistanceStarted"),
     ("documents", "PrintAsked Continued>Questionnaire SummaryReceived DocumentReceived Left>Storing IdentityChecked \
@@ -602,5 +602,43 @@ fn for_a_specialist_more_is_measured_and_the_patient_is_back_in_the_waiting_room
     assert_eq!(
         journey.apply(Input::MeasurementAdded(crate::vitals::Measurement::WeightAndHeight), NOW),
         Err(Refused::NotFitted)
+    );
+}
+
+#[test]
+fn a_third_person_is_in_the_record_with_every_coming_and_going_and_goes_with_the_call() {
+    use crate::guest::{GUESTS_MAX, GuestRole};
+    let after = |seconds: i64| Moment(NOW.0 + seconds * 1_000);
+    let mut journey = at(way_to("connected"));
+    let come = |role| Input::GuestCame(guest("Ana", role));
+    assert_eq!(journey.apply(Input::GuestLeft, NOW), Err(Refused::NotHere));
+    assert_eq!(journey.apply(Input::GuestCame(guest(" ", GuestRole::Other)), NOW), Err(Refused::NoName));
+    journey.apply(come(GuestRole::Interpreter), after(1)).unwrap();
+    // Said again after a reconnection: the same.
+    journey.apply(Input::CallInterrupted, after(2)).unwrap();
+    journey.apply(Input::CallResumed, after(3)).unwrap();
+    journey.apply(come(GuestRole::Interpreter), after(4)).unwrap();
+    assert_eq!(journey.dossier().unwrap().guest(), Some(&guest("Ana", GuestRole::Interpreter)));
+    journey.apply(Input::GuestLeft, after(5)).unwrap();
+    assert_eq!(journey.dossier().unwrap().guest(), None);
+    journey.apply(come(GuestRole::Interpreter), after(6)).unwrap();
+    // Another takes the seat, and the call's end is theirs.
+    journey.apply(come(GuestRole::Specialist), after(7)).unwrap();
+    journey.apply(Input::CallEnded(CallEnd::Physician), after(8)).unwrap();
+    let times = |journey: &Journey| -> Vec<_> {
+        journey.dossier().unwrap().guests.iter().map(|there| (there.came_at, there.left_at)).collect()
+    };
+    let expected = [(1, 5), (6, 7), (7, 8)].map(|(came, left)| (after(came), Some(after(left))));
+    assert_eq!(times(&journey), expected);
+    assert_eq!(journey.apply(come(GuestRole::Other), after(9)), Err(Refused::NotHere), "nobody comes into no call");
+
+    let mut journey = at(way_to("connected"));
+    for n in 0..GUESTS_MAX {
+        journey.apply(Input::GuestCame(guest(&n.to_string(), GuestRole::Other)), NOW).unwrap();
+    }
+    assert_eq!(
+        journey.apply(come(GuestRole::Other), NOW),
+        Err(Refused::TooMany),
+        "nobody of whom the record is silent"
     );
 }

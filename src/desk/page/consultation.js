@@ -15,6 +15,7 @@ import { Record } from "./record.js";
 import { Recordings } from "./recordings.js";
 import { Sounds } from "./sounds.js";
 import { Summary } from "./summary.js";
+import { ThirdSeat } from "./third_seat.js";
 import { Vitals } from "./vitals.js";
 import { clock, word } from "./words.js";
 import { Workbench } from "./workbench.js";
@@ -27,7 +28,7 @@ const DESK_ANSWER_MAX_MS = 5000;
 export class Consultation {
   #socket; #taken; #done; #draft;
   #stream = new MediaStream();
-  #media; #peer; #record; #documents; #summary; #curve; #ecg; #instrument; #recordings; #pictures; #sounds; #line; #workbench;
+  #media; #peer; #record; #documents; #summary; #curve; #ecg; #instrument; #recordings; #pictures; #sounds; #line; #workbench; #seat;
   #heard = new Set();
   #dialled = false; #connected = false; #startedAt = 0; #timer = 0; #closed = false;
   /// The physician's wish to end, until the cabin has acknowledged it; then what the desk is told.
@@ -52,6 +53,7 @@ export class Consultation {
       e: ["Écrire au patient", () => $("write-text").focus()],
       n: ["Écrire la conclusion", () => { this.#workbench.widen(false); $("summary").focus(); }],
       p: ["Aller à l’échange avec le patient", () => $("mute").focus()],
+      i: ["Inviter un tiers, ou voir l’invité", () => $("guest").click()],
     });
     this.#instrument = new Instrument($, this.#workbench);
     this.#recordings = new Recordings(this.#peer, this.#record);
@@ -65,6 +67,15 @@ export class Consultation {
     });
     this.#line = new Line(this.#record, this.#workbench);
     new Vitals(this.#record, this.#workbench, cabin.state?.devices);
+    this.#seat = new ThirdSeat({
+      send: (message) => this.#socket.send(message), ticket: taken.ticket, record: this.#record, cabin: this.#peer,
+      returned: taken.accepted,
+      wrote: (who, text, said) => {
+        const line = this.#written(who, text);
+        this.#record.hand({ type: "notice", id: newId(), text: said }).then((shown) => { if (shown) line.append(" ✓"); });
+      },
+    });
+    this.#seat.servers(taken.ice_servers);
     this.#hear();
     this.#wire();
     this.#media = openMedia().then(({ stream, missing }) => {
@@ -84,8 +95,9 @@ export class Consultation {
   get isConnected() { return this.#connected; }
 
   read(message) {
-    if (message.ticket && message.ticket !== this.ticket) return;
+    if (message.ticket && message.ticket !== this.ticket) { this.#seat.read(message); return; }
     switch (message.type) {
+      case "guest_invited": case "guest": case "guest_left": this.#seat.read(message); break;
       // Said again by a cabin that came back: it then asks for a fresh connection by itself.
       case "patient_accepted": this.#dial(); break;
       case "sdp": this.#peer.answer(message.sdp); break;
@@ -108,6 +120,7 @@ export class Consultation {
   resume(taken) {
     this.#taken = taken;
     this.#peer.iceServers = taken.ice_servers;
+    this.#seat.servers(taken.ice_servers);
     if (this.#over) this.#tellDesk();
     else if (taken.accepted) this.#dial();
   }
@@ -116,6 +129,7 @@ export class Consultation {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#timer);
+    this.#seat.close();
     this.#peer.close();
     this.#curve.stop();
     this.#ecg.stop();
@@ -138,7 +152,7 @@ export class Consultation {
     await this.#media;
     if (this.#closed) return;
     this.#timer = setInterval(() => this.#stats(), STATS_MS);
-    this.#peer.stream = this.#stream;
+    this.#seat.own(this.#stream);
     this.#peer.iceServers = this.#taken.ice_servers;
     await this.#peer.dial();
   }
@@ -153,6 +167,7 @@ export class Consultation {
       const stream = video.srcObject ?? new MediaStream();
       stream.getTracks().filter((old) => old.kind === track.kind).forEach((old) => stream.removeTrack(old));
       stream.addTrack(track);
+      this.#seat.patient(track);
       video.srcObject = stream;
       video.play().catch((error) => {
         // A picture replaced while it starts is no refusal of the browser.
@@ -179,6 +194,7 @@ export class Consultation {
       if (!this.#heard.has(detail.id)) {
         this.#heard.add(detail.id);
         this.#written(detail.by_patient ? "Patient" : "Cabine", detail.text);
+        this.#seat.line(detail.by_patient ? "patient" : "cabin", detail.text, detail.id);
         if (detail.by_patient) notice(`Le patient écrit : ${detail.text}`);
       }
       this.#record.say({ type: "ack", id: detail.id });
@@ -209,10 +225,12 @@ export class Consultation {
       if (bytesOf(text) > NOTICE_BYTES_MAX) { notice("Ce message est trop long : envoyez-le en deux fois."); return; }
       $("write-text").value = "";
       const line = this.#written("Vous", text);
+      this.#seat.line("physician", text);
       this.#record.hand({ type: "notice", id: newId(), text }).then((taken) => { if (taken) line.append(" ✓"); });
     };
     $("write-clear").onclick = () => {
       const line = this.#written("Vous", "(effacé de son écran)");
+      this.#seat.line("physician", "");
       this.#record.hand({ type: "notice", id: newId(), text: "" }).then((taken) => { if (taken) line.append(" ✓"); });
     };
     $("give-back").onclick = () => {

@@ -1,5 +1,5 @@
-// One call: the peer connection, its data channels (made here, with exactly the options of the protocol), the
-// offers, and dialling anew when a connection does not come up or fails.
+// One connection with an end that answers (the cabin, a guest): its data channels, made here, with exactly the options of
+// the protocol, what goes out on it, the offers, and dialling anew when it does not come up or fails.
 
 const LIVE_LIFETIME_MS = 500;
 const CONNECT_MAX_MS = 12000;
@@ -10,22 +10,50 @@ const ANSWER_WAIT_MS = 60000;
 const PATH_WAIT_MS = 1500;
 const PATH_WAIT_MAX_MS = 12000;
 
+/// Towards the cabin. What an instrument sees and hears comes in the last two sections, in a stream called `instrument`.
+const TO_CABIN = {
+  channels: [
+    ["record", { ordered: true }], ["live", { ordered: false, maxPacketLifeTime: LIVE_LIFETIME_MS }],
+    ["documents", { ordered: true }], ["ecg", { ordered: true }], ["recordings", { ordered: true }],
+  ],
+  sections: [["audio", "sendrecv"], ["video", "sendrecv"], ["audio", "recvonly"], ["video", "recvonly"]],
+};
+/// Towards a guest: sound and the patient's picture, then the physician's picture.
+export const TO_GUEST = {
+  channels: [["lines", { ordered: true }]],
+  sections: [["audio", "sendrecv"], ["video", "sendrecv"], ["video", "sendonly"]],
+};
+
 export class Peer extends EventTarget {
   #pc = null;
-  #send; #ticket;
+  #send; #ticket; #shape;
+  /// What goes out, by section; a section that sends nothing yet may send later.
+  #tracks = [];
+  #stream = new MediaStream();
   #early = [];
   #watch = 0;
   #pathWait = 0;
   #closed = false;
   channels = {};
-  /// The physician's media, and the desk's servers: for the next connection.
-  stream = new MediaStream();
+  /// The desk's servers, for the next connection.
   iceServers = [];
 
   /// `send` gives a message to the desk.
-  constructor(send, ticket) {
+  constructor(send, ticket, shape = TO_CABIN) {
     super();
-    [this.#send, this.#ticket] = [send, ticket];
+    [this.#send, this.#ticket, this.#shape] = [send, ticket, shape];
+  }
+
+  /// Sends this track in a section from now on, in this connection and the next ones; `null` sends nothing.
+  async carry(section, track) {
+    const former = this.#tracks[section] ?? null;
+    if (former === track) return;
+    this.#tracks[section] = track;
+    const transceiver = this.#pc?.getTransceivers()[section];
+    if (!transceiver) return;
+    // A section that was offered only to receive is another offer.
+    if (!transceiver.direction.startsWith("send")) { if (track) await this.dial(); return; }
+    await transceiver.sender.replaceTrack(track).catch(() => this.dial());
   }
 
   /// A new connection with a new offer; the former one, if any, is dropped.
@@ -42,17 +70,13 @@ export class Peer extends EventTarget {
       made.onmessage = (event) => this.#say(label, event.data);
       this.channels[label] = made;
     };
-    channel("record", { ordered: true });
-    channel("live", { ordered: false, maxPacketLifeTime: LIVE_LIFETIME_MS });
-    channel("documents", { ordered: true });
-    channel("ecg", { ordered: true });
-    channel("recordings", { ordered: true });
-    for (const kind of ["audio", "video"]) {
-      const track = this.stream.getTracks().find((candidate) => candidate.kind === kind);
-      if (track) pc.addTrack(track, this.stream); else pc.addTransceiver(kind, { direction: "recvonly" });
-    }
-    // What an instrument sees and hears comes beside them, in a stream called `instrument`.
-    for (const kind of ["audio", "video"]) pc.addTransceiver(kind, { direction: "recvonly" });
+    for (const [label, options] of this.#shape.channels) channel(label, options);
+    this.#shape.sections.forEach(([kind, direction], section) => {
+      const track = this.#tracks[section] ?? null;
+      // Where the physician has no camera the cabin is not promised a picture.
+      const only = direction === "sendrecv" && !track && this.#shape === TO_CABIN ? "recvonly" : direction;
+      pc.addTransceiver(track ?? kind, { direction: only, streams: [this.#stream] });
+    });
     pc.ontrack = (event) => this.#say("track", event);
     pc.onicecandidate = ({ candidate }) => this.#send({
       type: "candidate", ticket: this.#ticket, candidate: candidate?.candidate ?? "",

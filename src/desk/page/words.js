@@ -60,6 +60,7 @@ const WORDS = {
     middle_age: "40 à 64 ans", senior: "65 à 79 ans", elder: "80 ans et plus",
   },
   sex: { female: "femme", male: "homme", unknown: "sexe non précisé" },
+  guest_role: { interpreter: "interprète", sign_interpreter: "interprète en langue des signes", specialist: "spécialiste", other: "invité" },
   status: { provisional: "identité provisoire", validated: "identité validée", qualified: "identité qualifiée" },
   purpose: { care: "soins", usual_doctor: "médecin traitant", statistics: "statistiques" },
   site: { pharmacy: "pharmacie", town_hall: "mairie", care_home: "EHPAD", health_centre: "centre de santé", other: "autre lieu" },

@@ -1,7 +1,6 @@
 //! The patient's papers by telephone: sealed by the cabin, kept here without being readable here, opened by the page
 //! in the patient's telephone. See "Papers by telephone" in the signal crate's `PROTOCOL.md`.
 
-pub mod guesses;
 pub mod store;
 
 use std::net::IpAddr;
@@ -28,9 +27,9 @@ use tokio_util::io::ReaderStream;
 use crate::app::App;
 use crate::cabins::CabinError;
 use crate::door::Peer;
+use crate::guesses::Guesses;
 use crate::http::{address, now_s, refusal};
 use crate::static_page;
-use guesses::Guesses;
 use store::{PutError, Store};
 
 /// Packs on their way in at once: each is in memory whole. On their way out they are read as they are sent.

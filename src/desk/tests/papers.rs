@@ -107,7 +107,7 @@ async fn who_guesses_names_is_told_what_to_do_and_then_made_to_wait() {
             assert_eq!(get(&desk, there.as_str()).await.status(), 200, "a few misses stop nobody");
         }
     };
-    assert_eq!(misses, desk::papers::guesses::MISSES_MAX);
+    assert_eq!(misses, desk::guesses::MISSES_MAX);
     assert!(waiting.headers().contains_key("retry-after"));
     assert_eq!(code(waiting).await, RefusalCode::TooMany);
 }

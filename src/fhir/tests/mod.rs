@@ -395,6 +395,7 @@ fn a_request_for_a_second_opinion_travels_in_the_same_transaction_with_consent_r
 fn two_physicians_in_turn_are_two_and_one_twice_is_one() {
     use consult::physician::Physician;
     let mut turns = dossier();
+    turns.guests.clear();
     let other = Physician { rpps: consult::physician::Rpps::parse("10100000016").unwrap(), ..sample::physician() };
     let mut second = turns.calls[0].clone();
     second.physician = other;

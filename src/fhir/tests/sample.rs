@@ -6,6 +6,7 @@ use consult::dossier::{
     Questionnaire, ReceivedDocument, ReceivedSummary, Satisfaction, SkipReason, Skipped, UsualDoctor,
 };
 use consult::ecg::{Ecg, Lead, MISSING};
+use consult::guest::{Attendance, Guest, GuestRole};
 use consult::identity::{
     BirthDate, CogCode, Identity, IdentityDocument, Matricule, Place, Sex, TraitText, Traits, Validation,
 };
@@ -178,6 +179,10 @@ pub(super) fn consents(decisions: [Decision; 3], seconds: i64) -> Consents {
     Consents { answers: ConsentAnswers { care, usual_doctor, statistics }, at: at(seconds) }
 }
 
+fn attendance(name: &str, role: GuestRole, came: i64, left: i64) -> Attendance {
+    Attendance { guest: Guest { name: text(name), role }, came_at: at(came), left_at: Some(at(left)) }
+}
+
 pub(super) fn dossier() -> Dossier {
     let oximeter = device("oximeter_nonin", Some("501234567"));
     let cuff = device("blood_pressure_suntech", None);
@@ -265,6 +270,10 @@ pub(super) fn dossier() -> Dossier {
             connected_at: Some(at(600)),
             ended_at: Some(at(1_200)),
         }],
+        guests: vec![
+            attendance("Jeanne Lemaire", GuestRole::SignInterpreter, 630, 900),
+            attendance("Dr Paul Aubry", GuestRole::Specialist, 910, 1_200),
+        ],
         incidents: vec![
             Incident { kind: IncidentKind::CallInterrupted, started_at: at(700), ended_at: Some(at(720)) },
             Incident {

@@ -3,8 +3,9 @@
 use call::Frame;
 use consult::dossier::{Dossier, Phone};
 use consult::journey::{CallLine, Input, Step};
-use consult::vitals::Measurement;
+use consult::vitals::{Measurement, Moment};
 use drivers::fixtures::door_contact::Door;
+use drivers::ports::system_clock;
 use slint::{ComponentHandle as _, ModelRc, SharedString};
 use ui::{
     App, CallAdapter, CallBackAdapter, CallNotice, DeskReach, MeetPhysicianAdapter, WaitingRoomAdapter, WaitingState,
@@ -18,6 +19,8 @@ use crate::physician_link::Picture;
 use crate::run_loop::{Cabin, Over, with};
 use crate::words;
 
+/// How long a third person's coming, or going, is told beside the name that stays, ms.
+const GUEST_TOLD_MS: u64 = 20_000;
 /// What was written is shown so far back.
 const LINES_SHOWN: usize = 5;
 
@@ -155,6 +158,12 @@ fn in_call(app: &App, cabin: &Cabin, dossier: &Dossier, line: CallLine) {
         adapter.set_physician_rpps(physician.rpps.to_string().into());
         adapter.set_physician_town(physician.town.as_str().into());
     }
+    let attendance = dossier.guests.last();
+    adapter.set_guest_present(dossier.guest().is_some());
+    if let Some(attendance) = attendance {
+        adapter.set_guest_name(attendance.guest.name.reveal().into());
+        adapter.set_guest_role(words::screen_guest_role(attendance.guest.role));
+    }
     let latest = Measurement::ALL.into_iter().filter_map(|measurement| dossier.last_kept(measurement));
     let values: Vec<_> = latest.flat_map(|kept| kept.readings.iter().map(|reading| &reading.value)).collect();
     let mut figures = words::screen_figures(values);
@@ -186,6 +195,9 @@ fn in_call(app: &App, cabin: &Cabin, dossier: &Dossier, line: CallLine) {
         {
             CallNotice::CameraMissing
         }
+        CallLine::Connected if guest_news(dossier, system_clock()) != CallNotice::None => {
+            guest_news(dossier, system_clock())
+        }
         CallLine::Connected if cabin.call_stats.is_some_and(|stats| stats.lost_thousandths >= 60) => {
             CallNotice::LineWeak
         }
@@ -209,9 +221,21 @@ fn in_call(app: &App, cabin: &Cabin, dossier: &Dossier, line: CallLine) {
     list(&adapter.get_lines(), last, |rows| adapter.set_lines(rows));
 }
 
+/// Whether a third person has just come, or just gone.
+fn guest_news(dossier: &Dossier, now: Moment) -> CallNotice {
+    let just = |at: Moment| now.millis_since(at) < GUEST_TOLD_MS;
+    match dossier.guests.last().map(|attendance| (attendance.came_at, attendance.left_at)) {
+        Some((came_at, None)) if just(came_at) => CallNotice::GuestHere,
+        Some((_, Some(left_at))) if just(left_at) => CallNotice::GuestGone,
+        _ => CallNotice::None,
+    }
+}
+
 pub(super) fn forget(app: &App) {
     let adapter = app.global::<CallAdapter>();
     adapter.set_message(SharedString::default());
+    adapter.set_guest_present(false);
+    adapter.set_guest_name(SharedString::default());
     adapter.set_draft(SharedString::default());
     adapter.set_lines(ModelRc::default());
     adapter.set_writing(false);

@@ -14,8 +14,9 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use signal::cabin::{AgeBand, FromCabin, FromDesk, Waiting};
 use signal::data::{MeasurementKind, Sex};
 use signal::enrol::{Accepted, Refused, Request, Site};
+use signal::guest::{FromGuest, GUEST_SOCKET_PATH, GuestEnd as End, ToGuest};
 use signal::physician::{FromPage, ToPage};
-use signal::{CabinId, Code, ConsultationId, RefusalCode, Text, proof};
+use signal::{CabinId, Code, ConsultationId, RefusalCode, Text, Ticket, proof};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -309,10 +310,16 @@ impl PageEnd {
         Self::connect(desk, badge, origin).await.err().expect("refused")
     }
 
-    pub async fn with_badge(desk: &TestDesk, badge: &str) -> Self {
+    /// Nothing of what the desk says first is heard yet.
+    pub async fn with_badge_as_it_begins(desk: &TestDesk, badge: &str) -> Self {
         let mut page =
             Self::connect(desk, badge, &desk.running.origin).await.unwrap_or_else(|status| panic!("{status}"));
         page.say(&FromPage::Hello { version: signal::VERSION }).await;
+        page
+    }
+
+    pub async fn with_badge(desk: &TestDesk, badge: &str) -> Self {
+        let mut page = Self::with_badge_as_it_begins(desk, badge).await;
         page.until(|message| matches!(message, ToPage::WaitingList { .. })).await;
         page
     }
@@ -338,6 +345,81 @@ impl PageEnd {
     pub async fn last_refusal(&mut self) -> RefusalCode {
         match self.until(|message| matches!(message, ToPage::Refused { .. })).await {
             ToPage::Refused { code, .. } => code,
+            _ => unreachable!(),
+        }
+    }
+}
+
+/// Who has the third seat of a call, or tries to.
+pub struct GuestEnd {
+    socket: Socket,
+}
+
+impl GuestEnd {
+    /// Connects and says this first.
+    pub async fn open(desk: &TestDesk, first: &FromGuest) -> Self {
+        let socket = Self::connect(desk, &desk.running.origin).await.unwrap_or_else(|status| panic!("{status}"));
+        let mut guest = GuestEnd { socket };
+        guest.say(first).await;
+        guest
+    }
+
+    pub async fn refused_from(desk: &TestDesk, origin: &str) -> u16 {
+        Self::connect(desk, origin).await.expect_err("refused")
+    }
+
+    async fn connect(desk: &TestDesk, origin: &str) -> Result<Socket, u16> {
+        let url = format!("{}{}", desk.running.origin.replace("http", "ws"), GUEST_SOCKET_PATH);
+        let mut request = url.into_client_request().unwrap();
+        request.headers_mut().insert("origin", origin.parse().unwrap());
+        match connect_async(request).await {
+            Ok((socket, _)) => Ok(socket),
+            Err(tokio_tungstenite::tungstenite::Error::Http(reply)) => Err(reply.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub async fn say(&mut self, message: &FromGuest) {
+        self.socket.send(Message::text(message.write())).await.unwrap();
+    }
+
+    pub async fn until(&mut self, wanted: impl Fn(&ToGuest) -> bool) -> ToGuest {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let text = next(&mut self.socket, end).await.expect("the desk keeps the connection");
+            let message = ToGuest::read(&text).unwrap();
+            if let ToGuest::Ping { n } = message {
+                let _ = self.socket.send(Message::text(FromGuest::Pong { n }.write())).await;
+            }
+            if wanted(&message) {
+                return message;
+            }
+        }
+    }
+
+    /// The ticket of the seat, once it is taken.
+    pub async fn seat(&mut self) -> Ticket {
+        match self.until(|message| matches!(message, ToGuest::Seated { .. })).await {
+            ToGuest::Seated { ticket, .. } => ticket,
+            _ => unreachable!(),
+        }
+    }
+
+    /// Why it is over, before the desk closes.
+    pub async fn ended(&mut self) -> End {
+        let ended = self.until(|message| matches!(message, ToGuest::Ended { .. })).await;
+        assert_eq!(next(&mut self.socket, Instant::now() + PATIENCE).await, None, "the connection closes");
+        match ended {
+            ToGuest::Ended { cause } => cause,
+            _ => unreachable!(),
+        }
+    }
+
+    pub async fn last_refusal(&mut self) -> RefusalCode {
+        let refused = self.until(|message| matches!(message, ToGuest::Refused { .. })).await;
+        assert_eq!(next(&mut self.socket, Instant::now() + PATIENCE).await, None, "the connection closes");
+        match refused {
+            ToGuest::Refused { code, .. } => code,
             _ => unreachable!(),
         }
     }

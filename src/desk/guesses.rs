@@ -1,4 +1,5 @@
-//! Who asks for papers that do not exist. Nobody guesses one of 2^128 names; this keeps them from trying all day.
+//! Who asks for papers or invitations that do not exist. Nobody guesses one of 2^128 names; this keeps them from
+//! trying all day.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
