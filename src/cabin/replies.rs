@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use signal::cabin::FromCabin;
 use signal::second_opinion::{Step, What};
 use signal::{ItemId, RefusalCode, Text};
+use wiring::file::{Owner, put};
 
 /// Most replies that wait; above, what is written stays in its field.
 pub const REPLIES_MAX: usize = 32;
@@ -34,6 +35,7 @@ struct Reply {
 
 /// See the module.
 pub struct Replies {
+    folder: PathBuf,
     file: PathBuf,
     waiting: VecDeque<Reply>,
     refused: Vec<Reply>,
@@ -46,7 +48,7 @@ impl Replies {
         let file = folder.join("replies-not-sent");
         let text = std::fs::read_to_string(&file).unwrap_or_default();
         let lost = text.lines().take(REPLIES_MAX).filter_map(|line| ItemId::new(line).ok()).collect();
-        Self { file, waiting: VecDeque::new(), refused: Vec::new(), lost }
+        Self { folder: folder.to_owned(), file, waiting: VecDeque::new(), refused: Vec::new(), lost }
     }
 
     /// Takes what is said about a request; false when too many wait.
@@ -75,11 +77,19 @@ impl Replies {
     /// The desk did not store this step. True where another is to be said now; false where the same is said again later.
     pub fn refused(&mut self, step: &ItemId, code: RefusalCode) -> bool {
         if code == RefusalCode::Stopping {
+            // What is said about other requests goes before it: one that the records never take holds up nobody.
+            let is_late = |reply: &Reply| reply.step.id == *step;
+            if let Some(request) = self.waiting.iter().find(|reply| is_late(reply)).map(|reply| reply.request.clone()) {
+                let (late, first): (Vec<_>, Vec<_>) =
+                    self.waiting.drain(..).partition(|reply| reply.request == request);
+                self.waiting.extend(first.into_iter().chain(late));
+            }
             return false;
         }
         let taken = self.take(step);
         self.refused.extend(taken);
-        self.refused.truncate(REPLIES_MAX);
+        let oldest = self.refused.len().saturating_sub(REPLIES_MAX);
+        self.refused.drain(..oldest);
         self.keep();
         true
     }
@@ -104,11 +114,14 @@ impl Replies {
     }
 
     /// The words that the desk did not take, to be written anew.
-    pub fn refused_words(&self, request: &ItemId) -> Option<&str> {
-        match &self.refused.iter().find(|reply| reply.request == *request)?.step.what {
-            What::Say { text } | What::Cancel { text } => Some(text.as_str()),
-            _ => None,
-        }
+    pub fn refused_words(&self, request: &ItemId) -> Option<String> {
+        let words =
+            self.refused.iter().filter(|reply| reply.request == *request).filter_map(|reply| match &reply.step.what {
+                What::Say { text } | What::Cancel { text } => Some(text.as_str()),
+                _ => None,
+            });
+        let words = words.collect::<Vec<_>>().join("\n");
+        (!words.is_empty()).then_some(words)
     }
 
     /// How many wait.
@@ -144,7 +157,8 @@ impl Replies {
         let names: String = replies.chain(&self.lost).map(|request| format!("{request}\n")).collect();
         let kept = match names.is_empty() {
             true => std::fs::remove_file(&self.file),
-            false => std::fs::write(&self.file, names),
+            // Whole or as before, whenever the power goes.
+            false => Owner::of(&self.folder).and_then(|owner| put(&self.file, names.as_bytes(), 0o600, owner)),
         };
         if let Err(error) = kept
             && error.kind() != io::ErrorKind::NotFound
@@ -215,12 +229,17 @@ mod tests {
         assert!(replies.refused(&named(51), RefusalCode::OutOfOrder));
         assert_eq!(
             (replies.fate(&named(1)), replies.refused_words(&named(1))),
-            (Some(Fate::Refused), Some("Trop tard."))
+            (Some(Fate::Refused), Some("Trop tard.".to_owned()))
         );
         assert!(matches!(replies.next(), Some(FromCabin::SecondOpinionStep { request, .. }) if request == named(2)));
         replies.read(&named(1));
         assert_eq!((replies.fate(&named(1)), replies.unsent()), (None, 1));
-        for n in 0..REPLIES_MAX {
+        // One that the records never take stands behind the others.
+        replies.push(named(3), Text::cut("Julie Roux"), said(3, "Trois."));
+        assert!(!replies.refused(&named(52), RefusalCode::Stopping));
+        assert!(matches!(replies.next(), Some(FromCabin::SecondOpinionStep { request, .. }) if request == named(3)));
+        assert!(replies.stored(&named(53)) && replies.waiting() == 1);
+        for n in 1..REPLIES_MAX {
             replies.push(named(3), Text::cut("x"), said(3, &n.to_string()));
         }
         assert!(!replies.push(named(4), Text::cut("x"), said(4, "x")), "what is written stays in its field");

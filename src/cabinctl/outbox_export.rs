@@ -5,8 +5,10 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use outbox::export::{OperatorKey, OperatorPublic};
+use outbox::keys::RootKey;
+use outbox::settings::Settings;
 use outbox::store::Store;
 use wiring::file::Owner;
 
@@ -19,7 +21,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let dev_key = arguments.option("dev-key").is_some();
     arguments.end()?;
     let settings = outbox::settings::read(&config)?;
-    let store = Store::open(&settings.dir, outbox::credential::root_key(&settings, dev_key)?, settings.reserve_bytes)?;
+    let store = Store::open(&settings.dir, root_key(&settings, dev_key)?, settings.reserve_bytes)?;
     let file = new_file(&path)?;
     let written = outbox::export::export(&store, to, BufWriter::new(&file)).and_then(|written| {
         file.sync_all()?;
@@ -54,6 +56,13 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     }
     let count = written.submissions;
     Ok(writeln!(out, "{count} consultations for {}; the outbox keeps them too", to.to_text())?)
+}
+
+/// The outbox's key. With `dev_key` the one that a development outbox made; none is made here.
+pub(crate) fn root_key(settings: &Settings, dev_key: bool) -> Result<RootKey> {
+    let made = settings.key.clone().unwrap_or_else(|| settings.dir.join("dev.key"));
+    ensure!(!dev_key || made.exists(), "{}: this outbox never ran with --dev-key", made.display());
+    outbox::credential::root_key(settings, dev_key)
 }
 
 /// What was written in the outbox's folder is its account's, whoever looked into it: else it could not start again.

@@ -36,12 +36,14 @@ fn named(code: FaultCode) -> &'static str {
         FaultCode::SyncFailed => {
             "the disk refused to keep what was written; restart cabin-outbox, and replace the disk"
         }
-        FaultCode::ServerUnreachable => "the server does not answer; all of it waits and is tried again",
+        FaultCode::ServerUnreachable => "the server does not answer as it should; all of it waits and is tried again",
         FaultCode::ServerRefusesAccess => {
             "the server refuses this cabin's token; all of it waits for a token that it takes"
         }
         FaultCode::SetAside => "the server refused a record; see why, then `cabinctl outbox retry`",
-        FaultCode::IndexRebuilt => "the index did not open and was made anew from the logs; nothing was lost",
+        FaultCode::IndexRebuilt => {
+            "the index failed and is made from the logs, which hold everything; look at the disk"
+        }
         FaultCode::Damaged => "a part of a log could not be read and is kept aside; see `cabinctl outbox check`",
         FaultCode::NoServer => "no server is set; records wait until there is one",
         FaultCode::NotTaken => "the server fails at a record again and again and takes others; it is tried on",

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use serde::{Deserialize, Serialize};
-use signal::call::{FEE_CENTS_MAX, Physician};
+use signal::call::{FEE_CENTS_MAX, Physician, SHOWN_CHARS_MAX};
 use signal::{Text, second_opinion};
 
 use crate::shelf::Shelf;
@@ -87,6 +87,9 @@ pub enum AddError {
     /// What every patient reads before accepting a physician.
     #[error("--{0} is missing: patients read it before they accept the physician")]
     Shown(&'static str),
+    /// Longer than a cabin shows.
+    #[error("--{0} has more than {SHOWN_CHARS_MAX} characters")]
+    Long(&'static str),
     /// Above what a cabin shows.
     #[error("the fee is above {FEE_CENTS_MAX} cents")]
     Fee,
@@ -191,6 +194,21 @@ impl Accounts {
             false => Ok(accounts.insert(name.to_owned(), account)),
         })?;
         Ok(())
+    }
+
+    /// Changes what patients read of a physician; password, authenticator, specialties and practice stay.
+    ///
+    /// # Errors
+    /// There is no such account, a cabin could not show it, or the disk.
+    pub fn change(&self, name: &str, physician: Physician) -> Result<(), AddError> {
+        can_be_shown(&physician)?;
+        self.shelf.change(|accounts| match accounts.get_mut(name) {
+            None => Err(AddError::Unknown(name.into())),
+            Some(account) => {
+                account.physician = physician;
+                Ok(())
+            }
+        })
     }
 
     /// Removes an account; false when there was none.
@@ -318,6 +336,9 @@ fn can_be_shown(physician: &Physician) -> Result<(), AddError> {
     if let Some((missing, _)) = read.iter().find(|(_, text)| text.as_str().trim().is_empty()) {
         return Err(AddError::Shown(missing));
     }
+    if let Some((long, _)) = read.iter().find(|(_, text)| text.as_str().trim().chars().count() > SHOWN_CHARS_MAX) {
+        return Err(AddError::Long(long));
+    }
     if physician.fee_cents > FEE_CENTS_MAX {
         return Err(AddError::Fee);
     }
@@ -402,7 +423,19 @@ mod tests {
         assert!(add("Dr A", "Médecine générale", rpps, "", 3000).starts_with("--town is missing"));
         assert!(add("Dr A", "Médecine générale", "10001234566", "Chartres", 3000).contains("RPPS"));
         assert!(add("Dr A", "Médecine générale", rpps, "Chartres", FEE_CENTS_MAX + 1).contains("fee"));
+        assert!(
+            add(&"é".repeat(121), "Médecine générale", rpps, "Chartres", 3000).ends_with("more than 120 characters")
+        );
         assert_eq!(accounts.list().unwrap().len(), 0);
+
+        let (accounts, secret) = self::accounts(folder.path());
+        let moved = physician("Dr Claire Morel", "Médecine générale", rpps, "Tours", 3000, "30 €");
+        accounts.change("claire", moved.clone()).expect("changed");
+        assert!(accounts.change("claire", physician("", "", rpps, "", 0, "")).is_err());
+        assert!(matches!(accounts.change("nobody", moved.clone()), Err(AddError::Unknown(_))));
+        assert_eq!(accounts.physician("claire").unwrap(), Some(moved));
+        let code = totp::code(&secret, NOW_S);
+        assert!(accounts.sign_in("claire", PASSWORD, &code, here(), Instant::now(), NOW_S).is_ok());
     }
 
     #[test]

@@ -11,12 +11,15 @@ use desk::accounts::{self, Accounts, Practice};
 use desk::cabins::{Cabins, INVITE_LIFETIME_S, token};
 use desk::config::Config;
 use desk::totp;
+use signal::call::Physician;
 
 const USAGE: &str = "\
 desk --dir D                          serves, as D/desk.toml says
 desk init --dir D [--listen A]        makes D: configuration, a physician's account, a cabin's invitation
 desk account add NAME --dir D --name N --speciality S --rpps R --town T [--fee-cents C] [--fee-text F] [--federated]
                                       the password is read from standard input; --federated: by the issuer only
+desk account change NAME --dir D [--name N] [--speciality S] [--rpps R] [--town T] [--fee-cents C] [--fee-text F]
+                                      what patients read of it; password and authenticator stay
 desk account specialties NAME CODES --dir D
                                       whose second opinions it answers: dermatology,cardiology,... or none
 desk account practice NAME --dir D [--finess F --structure N]
@@ -38,6 +41,7 @@ fn main() -> Result<()> {
         [] | ["run"] if options.contains_key("dir") => serve(&dir()?),
         ["init"] => init(&dir()?, options.get("listen").map_or("127.0.0.1:8443", String::as_str)),
         ["account", "add", name] => add_account(&data(&dir()?)?, name, &options),
+        ["account", "change", name] => change_account(&data(&dir()?)?, name, &options),
         ["account", "list"] => {
             for (name, physician) in Accounts::open(&data(&dir()?)?).list()? {
                 println!("{name}\t{}\t{}", physician.rpps.as_str(), physician.name.as_str());
@@ -198,18 +202,37 @@ fn init(dir: &Path, listen: &str) -> Result<()> {
     Ok(())
 }
 
+/// The physician of these words; what they leave out is as it was.
+fn physician(options: &HashMap<String, String>, was: Option<&Physician>) -> Result<Physician> {
+    let text =
+        |key: &str, was: Option<&str>| options.get(key).map_or(was.unwrap_or_default(), String::as_str).to_owned();
+    let fee_cents = match options.get("fee-cents") {
+        None => was.map_or(3000, |was| was.fee_cents),
+        Some(cents) => cents.parse().context("--fee-cents is a whole number of cents")?,
+    };
+    let fee_text = match (options.get("fee-text"), was) {
+        (Some(words), _) => words.clone(),
+        (None, Some(was)) if was.fee_cents == fee_cents => was.fee_text.as_str().to_owned(),
+        _ => format!("{},{:02} €", fee_cents / 100, fee_cents % 100),
+    };
+    Ok(accounts::physician(
+        &text("name", was.map(|was| was.name.as_str())),
+        &text("speciality", was.map(|was| was.speciality.as_str())),
+        &text("rpps", was.map(|was| was.rpps.as_str())),
+        &text("town", was.map(|was| was.town.as_str())),
+        fee_cents,
+        &fee_text,
+    ))
+}
+
+fn change_account(data: &Path, name: &str, options: &HashMap<String, String>) -> Result<()> {
+    let accounts = Accounts::open(data);
+    let was = accounts.physician(name)?.with_context(|| format!("there is no account {name}"))?;
+    Ok(accounts.change(name, physician(options, Some(&was))?)?)
+}
+
 fn add_account(data: &Path, name: &str, options: &HashMap<String, String>) -> Result<()> {
-    let text = |key: &str| options.get(key).map_or("", String::as_str);
-    let fee_cents = match text("fee-cents") {
-        "" => 3000,
-        cents => cents.parse().context("--fee-cents is a whole number of cents")?,
-    };
-    let fee_text = match text("fee-text") {
-        "" => format!("{},{:02} €", fee_cents / 100, fee_cents % 100),
-        words => words.to_owned(),
-    };
-    let physician =
-        accounts::physician(text("name"), text("speciality"), text("rpps"), text("town"), fee_cents, &fee_text);
+    let physician = physician(options, None)?;
     let accounts = Accounts::open(data);
     if options.contains_key("federated") {
         return Ok(accounts.add_federated(name, physician)?);

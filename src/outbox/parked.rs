@@ -4,6 +4,7 @@
 //! parked/<consultation>/        log, <blob>.blob: the journal, whose key nobody here has
 //!     lock                      a key of the outbox
 //!     sealed                    the journal's key, under the lock's key and the patient's secret together
+//!     set-since                 how much the clock was set since it was parked, where it was
 //!     held/                     the submission that is sent if they do not come back in time
 //! ```
 //!
@@ -44,6 +45,8 @@ const TRIES_MAX: usize = 5;
 const TRIES_SECONDS: u64 = 15 * 60;
 /// How often the limits are looked at, by a clock that may jump.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How much the clock was set since, in the folder of what is parked.
+const SET_SINCE: &str = "set-since";
 /// From how much on the clock was set, and does not merely drift, in seconds.
 const CLOCK_SET_SECONDS: u64 = 60;
 /// Between two steps of an epoch's end.
@@ -57,15 +60,17 @@ pub(crate) struct Parked {
     dir: PathBuf,
     /// Until when, in seconds since 1970, by the clock of when it was parked.
     until: i64,
-    /// How much that clock was set forward since, in seconds. Known of what this run of the program parked; what it found
-    /// on the disk keeps its limit.
-    set_since: Option<i64>,
+    /// How much that clock was set forward since, in seconds, kept beside it. Counted as long as the program that parked it
+    /// runs; what it found on the disk is counted no further.
+    set_since: i64,
+    /// Parked by this run of the program.
+    is_counted: bool,
 }
 
 impl Parked {
     /// Until when by the clock as it is now.
     fn until_now(&self) -> i64 {
-        self.until.saturating_add(self.set_since.unwrap_or(0))
+        self.until.saturating_add(self.set_since)
     }
 }
 
@@ -109,6 +114,7 @@ pub(crate) fn held_key(dir: &Path, consultation: ConsultationId) -> KeyFile {
 /// open again.
 pub(crate) fn clear(dir: &Path) -> io::Result<()> {
     disk::shred(&dir.join("lock"))?;
+    disk::shred(&dir.join(SET_SINCE))?;
     disk::shred(&dir.join("sealed"))
 }
 
@@ -156,7 +162,7 @@ impl Store {
             }
             // What cannot be opened any more waits for nobody.
             let until = read_until(&dir)?.unwrap_or(i64::MIN);
-            self.parking.parked.push(Parked { id, dir, until, set_since: None });
+            self.parking.parked.push(Parked { id, set_since: read_set_since(&dir)?, dir, until, is_counted: false });
         }
         Ok(())
     }
@@ -216,7 +222,7 @@ impl Store {
             self.failed = true;
             return Err(self.refuse(error));
         }
-        self.parking.parked.push(Parked { id: consultation, dir: parked, until, set_since: Some(0) });
+        self.parking.parked.push(Parked { id: consultation, dir: parked, until, set_since: 0, is_counted: true });
         self.rotate_if_few()
     }
 
@@ -313,8 +319,11 @@ impl Store {
     /// The clock was set by so many seconds while this program ran, forward or back: whoever parked by the former clock
     /// keeps as long as was promised. A machine whose battery is empty starts days behind.
     pub fn clock_was_set(&mut self, by: i64) {
-        for parked in &mut self.parking.parked {
-            parked.set_since = parked.set_since.map(|since| since.saturating_add(by));
+        for parked in self.parking.parked.iter_mut().filter(|parked| parked.is_counted) {
+            parked.set_since = parked.set_since.saturating_add(by);
+            if let Err(error) = disk::write_whole(&parked.dir.join(SET_SINCE), &parked.set_since.to_le_bytes()) {
+                warn!("a restart would hold {} by its former limit: {error}", parked.id);
+            }
         }
     }
 
@@ -438,6 +447,14 @@ fn cipher(lock: &DataKey, secret: &[u8; KEY_BYTES]) -> XChaCha20Poly1305 {
     hash.update(secret);
     let key = Zeroizing::new(<[u8; KEY_BYTES]>::from(hash.finalize()));
     XChaCha20Poly1305::new(key.as_slice().into())
+}
+
+fn read_set_since(dir: &Path) -> io::Result<i64> {
+    match fs::read(dir.join(SET_SINCE)) {
+        Ok(content) => Ok(content.try_into().map_or(0, i64::from_le_bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    }
 }
 
 fn aad(id: ConsultationId, until: i64) -> [u8; 32] {

@@ -65,6 +65,8 @@ pub struct IceServer {
 
 crate::opaque_debug!("secret": IceServer);
 
+/// Most characters of a physician's name, speciality and town that a cabin shows.
+pub const SHOWN_CHARS_MAX: usize = 120;
 /// Highest fee a cabin shows, euro cents; above it is a slip.
 pub const FEE_CENTS_MAX: u32 = 100_000;
 

@@ -2,7 +2,7 @@
 //!
 //! No gateway of secure mail exists here yet: the patient takes it along, as every other paper.
 
-use signal::second_opinion::{Answered, CabinLine, Opinion, specialty};
+use signal::second_opinion::{Answered, CABIN_MESSAGES_MAX, CabinLine, Opinion, specialty};
 use time::OffsetDateTime;
 
 use super::summary_pdf::{self, About, Block, PdfFault};
@@ -57,6 +57,11 @@ fn blocks(to: &str, patient: &CabinLine, opinion: &Opinion, answer: &Answered, u
     blocks.push(Block::Heading("Ce qui a été demandé".to_owned()));
     for told in &opinion.told {
         blocks.push(Block::Paragraph(format!("{} : {}", told.label.as_str(), told.text.as_str())));
+    }
+    // The desk sends a cabin the last ones.
+    if opinion.thread.len() >= CABIN_MESSAGES_MAX {
+        let left = "Les messages plus anciens de l’échange ne sont pas repris ici.";
+        blocks.push(Block::Paragraph(left.to_owned()));
     }
     for said in &opinion.thread {
         blocks.push(Block::Paragraph(format!("{}, le {} : {}", said.by.as_str(), day(said.at), said.text.as_str())));

@@ -145,6 +145,7 @@ impl Cabin {
                 self.desk.up = false;
                 self.desk.reason = reason;
                 self.desk.refused = false;
+                self.stop_fetching_report();
                 self.input(Input::NetworkLost);
             }
             DeskEvent::Refused { code, reason } => {
@@ -297,6 +298,8 @@ impl Cabin {
             }
             return;
         }
+        // A page of a request to a specialist gives way; what is on it is kept.
+        self.keep_opinion();
         if self.input(Input::PhysicianOffered(physician)) {
             self.desk.ticket = Some(ticket);
             self.desk.accepted = false;

@@ -45,8 +45,12 @@ impl Cabin {
     pub(crate) fn opinion_next(&mut self) {
         let Some(draft) = &mut self.drafts.opinion else { return };
         if draft.page != Page::Consent {
-            draft.forward();
-            self.keep_opinion();
+            // Kept before the page is turned; what cannot be kept stays in front, and the screen says why.
+            if self.keep_opinion()
+                && let Some(draft) = &mut self.drafts.opinion
+            {
+                draft.forward();
+            }
         } else if let Some(opinion) = draft.finished() {
             self.input(Input::SecondOpinionAsked(opinion));
         }
@@ -61,11 +65,19 @@ impl Cabin {
     }
 
     /// What is written of the request is sealed with the patient's dossier, page by page.
-    pub(crate) fn keep_opinion(&mut self) {
+    pub(crate) fn keep_opinion(&mut self) -> bool {
         let kept = self.journey.dossier().and_then(|dossier| dossier.half_written.as_ref());
         let written = self.drafts.opinion.as_ref().and_then(OpinionDraft::half_written);
-        if let Some(written) = written.filter(|written| Some(written) != kept) {
-            self.input(Input::SecondOpinionWritten(written));
+        match written.filter(|written| Some(written) != kept) {
+            Some(written) => self.input(Input::SecondOpinionWritten(written)),
+            None => true,
+        }
+    }
+
+    /// The line is lost: the rest of a report does not come.
+    pub(super) fn stop_fetching_report(&mut self) {
+        if matches!(self.opinions.printing, Printing::UnderWay { job: None, .. }) {
+            self.opinions.printing = Printing::Failed;
         }
     }
 
@@ -79,15 +91,20 @@ impl Cabin {
         self.say(FromCabin::SecondOpinionsWanted {});
     }
 
-    /// One of the list. What the desk did not take of it is there to be written anew.
+    /// One of the list.
     pub(crate) fn read_opinion(&mut self, index: usize) {
         let line = self.opinions.lines.as_ref().and_then(|lines| lines.get(index));
         let Some(request) = line.map(|line| line.id.clone()) else { return };
-        if let Some(words) = self.replies.refused_words(&request) {
-            self.opinions.reply = words.chars().take(REPLY_CHARS_MAX).collect();
-            self.opinions.reread = Some(request.clone());
-        }
         self.say(FromCabin::SecondOpinionWanted { request });
+    }
+
+    /// The request in front is another one: what the desk did not take of it is there to be written anew, and nothing
+    /// that was written for another patient's.
+    fn begin_reply(&mut self) {
+        let Some(request) = self.opinions.read.as_ref().map(|(line, _)| line.id.clone()) else { return };
+        let words = self.replies.refused_words(&request);
+        self.opinions.reread = words.is_some().then_some(request);
+        self.opinions.reply = words.unwrap_or_default().chars().take(REPLY_CHARS_MAX).collect();
     }
 
     pub(crate) fn write_opinion_reply(&mut self, text: &str) {
@@ -110,6 +127,7 @@ impl Cabin {
         let by = self.journey.pharmacist().map_or("", |pharmacist| pharmacist.name.as_str());
         if self.replies.push(request, Text::cut(by), OpinionStep { id, what }) {
             self.opinions.reply.clear();
+            self.opinions.reread = None;
             self.send_reply();
         }
     }
@@ -139,7 +157,14 @@ impl Cabin {
             FromDesk::SecondOpinionReport { request, offset, bytes, part } => {
                 self.report_part(request, offset, bytes, part.as_str());
             }
-            said if self.front == Front::Opinions => drop(self.opinions.take(said)),
+            said if self.front == Front::Opinions => {
+                let read = |opinions: &Opinions| opinions.read.as_ref().map(|(line, _)| line.id.clone());
+                let before = read(&self.opinions);
+                self.opinions.take(said);
+                if read(&self.opinions) != before {
+                    self.begin_reply();
+                }
+            }
             _ => {}
         }
     }
@@ -238,16 +263,18 @@ impl Cabin {
 
     /// Back to the pharmacist's space; nothing of what was read stays.
     pub(crate) fn close_opinions(&mut self) {
-        self.replies.lost_are_read();
+        if self.opinions.lines.is_some() {
+            self.replies.lost_are_read();
+        }
+        if let Some(request) = self.opinions.reread.take() {
+            self.replies.read(&request);
+        }
         self.forget_opinions();
         self.front = Front::Space;
     }
 
     pub(super) fn forget_opinions(&mut self) {
         let heard = self.opinions.heard;
-        if let Some(request) = self.opinions.reread.take() {
-            self.replies.read(&request);
-        }
         self.opinions = Opinions::default();
         // The buffers of the line held it too. In a call it waits until the patient is forgotten.
         match &self.link {

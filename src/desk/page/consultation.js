@@ -304,7 +304,7 @@ export class Consultation {
 
 /// Nothing of one patient is left in the page for the next.
 function clear() {
-  for (const id of ["identity", "answers", "signs", "orders", "documents", "written", "vitals", "requests", "pictures", "sounds", "incidents", "line-figures", "history-rows"]) $(id).replaceChildren();
+  for (const id of ["identity", "answers", "signs", "orders", "documents", "written", "vitals", "requests", "pictures", "sounds", "incidents", "line-figures", "history-rows", "before-list"]) $(id).replaceChildren();
   for (const id of ["summary", "next-text", "order-text", "write-text"]) $(id).value = "";
   for (const id of ["video-state", "request-state", "save-state", "finish-state", "call-line", "call-clock", "picture-state", "sound-state", "sign-alert"]) $(id).textContent = "";
   $("next").value = "none";
@@ -312,7 +312,7 @@ function clear() {
   $("finish-video").checked = true;
   $("vitals-empty").hidden = false;
   $("ecg").getContext("2d").reset();
-  for (const id of ["call-clock", "call-line", "signs-title", "sign-alert", "ecg-panel"]) $(id).hidden = true;
+  for (const id of ["call-clock", "call-line", "signs-title", "sign-alert", "ecg-panel", "before"]) $(id).hidden = true;
   $("remote-video").srcObject = $("self-video").srcObject = null;
   notice("");
 }

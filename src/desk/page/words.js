@@ -67,7 +67,7 @@ const WORDS = {
   cause: {
     completed: "La consultation est terminée.", patient_left: "Le patient est parti.",
     given_back: "Le patient est rendu à la salle d’attente.", declined: "Le patient préfère attendre un autre médecin.",
-    not_shown: "La cabine ne peut pas vous présenter au patient : dans votre compte, le nom, la spécialité, la ville, le numéro RPPS ou le tarif manque ou est faux. Demandez à l’exploitant du bureau de le compléter.",
+    not_shown: "La cabine ne peut pas vous présenter au patient : dans votre compte, le nom, la spécialité, la ville, le numéro RPPS ou le tarif manque ou est faux. Demandez à l’exploitant du bureau de le compléter (desk account change).",
     cabin_lost: "La cabine n’est pas revenue à temps. Ce qui était remis est gardé dans la cabine.",
     physician_lost: "Votre liaison a été perdue trop longtemps.", emergency: "Le patient a été orienté vers le 15 / 112.",
     fault: "Une panne a mis fin à l’appel.",

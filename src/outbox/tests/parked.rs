@@ -138,6 +138,9 @@ fn whoever_parked_by_a_clock_far_behind_keeps_the_time_that_was_promised_when_it
     store.clock_was_set(ten_days);
     let now = NOW + ten_days;
     assert_eq!(store.release_parked(now + HOUR - 1), Ok(0));
+    drop(store);
+    let mut store = open(&folder);
+    assert_eq!(store.release_parked(now + HOUR - 1), Ok(0), "a restart knows it too");
     assert_eq!(store.reopen(SECRET, now + HOUR - 1), Ok(id));
     let folder = Folder::new();
     let mut store = open(&folder);

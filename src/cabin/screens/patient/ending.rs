@@ -133,17 +133,28 @@ pub fn show(app: &App, cabin: &Cabin, screen: Screen) {
 fn documents(app: &App, cabin: &Cabin, paper: Paper) {
     let Some(dossier) = cabin.journey.dossier() else { return };
     let documents = app.global::<DocumentsAdapter>();
-    documents
-        .set_physician_name(dossier.physician().map(|physician| physician.name.as_str()).unwrap_or_default().into());
     let summaries = dossier.summaries_of_calls();
+    let physician = summaries.last().map(|received| &received.physician).or_else(|| dossier.physician());
+    documents.set_physician_name(physician.map(|physician| physician.name.as_str()).unwrap_or_default().into());
     if let Some(last) = summaries.last() {
-        // Of several calls: whose words these are, as on paper.
-        let said = summaries.iter().map(|received| match summaries.len() {
-            1 => received.summary.text.reveal().to_owned(),
-            _ => format!("{}\u{a0}: {}", received.physician.name, received.summary.text.reveal()),
+        let tongue = Tongue::of(dossier.presentation.language);
+        // Of several calls: whose words these are, and what each said of who is next, as on paper.
+        let said = summaries.iter().enumerate().map(|(place, received)| {
+            let summary = &received.summary;
+            if summaries.len() == 1 {
+                return summary.text.reveal().to_owned();
+            }
+            let mut said = vec![format!("{}\u{a0}:", received.physician.name), summary.text.reveal().to_owned()];
+            if place + 1 < summaries.len() {
+                if summary.next != NextCare::Nobody {
+                    said.push(tongue.next(summary.next).to_owned());
+                }
+                said.push(summary.next_note.reveal().to_owned());
+            }
+            said.retain(|part| !part.is_empty());
+            said.join(" ")
         });
         documents.set_summary(said.collect::<Vec<_>>().join("\n").into());
-        let tongue = Tongue::of(dossier.presentation.language);
         let orders = summaries.iter().flat_map(|received| &received.summary.orders);
         let orders: Vec<_> = orders.map(|order| tongue.order(order.kind, order.text.reveal())).collect();
         documents.set_orders(orders.join("\n").into());
