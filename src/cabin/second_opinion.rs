@@ -367,6 +367,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_half_written_is_begun_again_with_every_word_and_asks_the_rest_anew() {
+        assert_eq!(OpinionDraft::new("Mme Lefèvre").half_written(), None, "nothing is to be kept yet");
+        for specialty in Specialty::ALL {
+            let mut draft = written(specialty);
+            draft.profession = Profession::Nurse;
+            let kept = draft.half_written().expect("kept");
+            let mut again = OpinionDraft::begun("M. Petit", &kept);
+            assert_eq!((again.page, again.half_written()), (Page::Specialty, Some(kept)));
+            assert_eq!((again.consent, again.text(Ask::Name), again.text(Ask::Rpps)), (None, "M. Petit", ""));
+            assert!(again.finished().is_none(), "number and consent are asked anew");
+            again.write(Ask::Rpps, "10001234565");
+            again.consent = Some(true);
+            let (was, is) = (draft.finished().expect("whole"), again.finished().expect("whole again"));
+            assert_eq!((was.question, was.context, was.details), (is.question, is.context, is.details));
+        }
+    }
+
+    #[test]
     fn cabin_and_desk_offer_one_list_of_specialties_and_must_know_the_same() {
         let ours: Vec<_> = Specialty::ALL.iter().map(|specialty| specialty.code()).collect();
         let theirs: Vec<_> = signal::second_opinion::SPECIALTIES.iter().map(|specialty| specialty.code).collect();
