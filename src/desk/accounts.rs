@@ -424,7 +424,7 @@ mod tests {
         assert!(add("Dr A", "Médecine générale", "10001234566", "Chartres", 3000).contains("RPPS"));
         assert!(add("Dr A", "Médecine générale", rpps, "Chartres", FEE_CENTS_MAX + 1).contains("fee"));
         assert!(
-            add(&"é".repeat(121), "Médecine générale", rpps, "Chartres", 3000).ends_with("more than 120 characters")
+            add(&"e".repeat(121), "Médecine générale", rpps, "Chartres", 3000).ends_with("more than 120 characters")
         );
         assert_eq!(accounts.list().unwrap().len(), 0);
 
