@@ -59,6 +59,8 @@ pub struct Settings {
     pub desk_url: String,
     /// Whether a patient whom no physician can see may ask to be called back.
     pub call_back: bool,
+    /// Whether the pharmacist may ask a specialist where no physician can be seen.
+    pub second_opinion: bool,
     /// How long such a patient may come back with a code, hours; 0: it is not offered.
     pub come_back_hours: u16,
     /// Extra authority for the desk's certificate.
@@ -153,6 +155,7 @@ impl Settings {
             fixtures: wiring::fixtures(&config).with_context(|| path.display().to_string())?,
             desk_url: config.desk.url.clone(),
             call_back: config.desk.call_back,
+            second_opinion: config.desk.second_opinion,
             come_back_hours: config.desk.come_back_hours,
             desk_ca: config.desk.ca_file.clone(),
             call: call_settings(&config, spared)?,

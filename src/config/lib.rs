@@ -119,6 +119,8 @@ pub struct Desk {
     pub ca_file: Option<PathBuf>,
     /// Whether a patient whom no physician can see may ask to be called back: false where nobody rings back.
     pub call_back: bool,
+    /// Whether the pharmacist may ask a specialist where no physician can be seen: false where none answers.
+    pub second_opinion: bool,
     /// How long such a patient may come back with a code, hours (0 to 168; 48 unless set); 0: it is not offered.
     pub come_back_hours: u16,
 }

@@ -31,6 +31,7 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
     let desk_url = t.required("url", "the desk's address, https://… (http:// on loopback only)", notes, web_address);
     let ca_file = t.optional("ca_file", "a PEM file", notes, path);
     let call_back = t.flag("call_back", true, notes);
+    let second_opinion = t.flag("second_opinion", true, notes);
     let come_back_hours = t.number("come_back_hours", 0..COME_BACK_HOURS_MAX + 1, 48, notes);
     t.end(notes);
 
@@ -102,7 +103,13 @@ pub(crate) fn read(table: &toml::Spanned<DeTable<'_>>, folder: &Path, notes: &mu
 
     Some(Config {
         site: site?,
-        desk: Desk { url: desk_url?, ca_file, call_back, come_back_hours: u16::try_from(come_back_hours).unwrap_or(0) },
+        desk: Desk {
+            url: desk_url?,
+            ca_file,
+            call_back,
+            second_opinion,
+            come_back_hours: u16::try_from(come_back_hours).unwrap_or(0),
+        },
         call,
         devices,
         media,

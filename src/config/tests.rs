@@ -33,6 +33,7 @@ fn what_may_be_absent_has_a_default() {
     let config = parse(short).unwrap();
     assert_eq!(config.desk.url, "http://127.0.0.1:8080");
     assert_eq!(config.desk.come_back_hours, 48, "two days to come back");
+    assert!(config.desk.second_opinion, "offered unless the site says that no specialist answers");
     assert!(config.desk.call_back, "offered unless the site says that nobody rings back");
     assert_eq!(config.desk.ca_file.as_deref(), Some(Path::new("/etc/cabin/k/ca.pem")), "relative to the file");
     assert_eq!((config.printer, config.fixtures), (None, Fixtures::default()));

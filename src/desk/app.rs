@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use signal::second_opinion::Alert;
-use signal::{ConsultationId, RefusalCode};
+use signal::{CabinId, ConsultationId, ItemId, RefusalCode};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -69,6 +69,18 @@ pub struct App {
     looking: tokio::sync::Mutex<()>,
     /// What pages were last told of second opinions, in short: they are told again when it changes.
     opinions: tokio::sync::Mutex<Vec<(String, Option<Alert>)>>,
+    /// The specialist's report that a cabin fetches part by part now: it is read once.
+    pub fetched: tokio::sync::Mutex<Option<Fetched>>,
+}
+
+/// A report on its way to a cabin, in parts.
+pub struct Fetched {
+    /// To whom.
+    pub cabin: CabinId,
+    /// Of which request.
+    pub request: ItemId,
+    /// All of it.
+    pub report: Vec<u8>,
 }
 
 /// Why the desk does not start.
@@ -161,6 +173,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         taken: Mutex::new(data.join("taken.log")),
         looking: tokio::sync::Mutex::default(),
         opinions: tokio::sync::Mutex::default(),
+        fetched: tokio::sync::Mutex::default(),
         origins,
         config,
     });

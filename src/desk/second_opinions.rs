@@ -19,7 +19,7 @@ use signal::second_opinion::{
 };
 use signal::{CabinId, ConsultationId, ItemId, RefusalCode, Text, Unreadable};
 
-use crate::app::App;
+use crate::app::{App, Fetched};
 use crate::fhir::second_opinions::place::Trouble;
 use crate::fhir::second_opinions::step::{Made, Refused};
 use crate::fhir::second_opinions::{self as fhir_opinions, Who, ask, read, step};
@@ -303,14 +303,25 @@ async fn cabin_answer(app: &App, id: &CabinId, message: FromCabin) -> Result<Fro
             })
         }
         FromCabin::SecondOpinionReportWanted { request, offset } => {
-            let found = of_cabin(app, &who, &request).await?;
-            let binary = found.resources.iter().find_map(read::report_of).ok_or(StepTrouble::Unknown)?;
-            let binary = app.records.resource("Binary", &binary).await?.ok_or(StepTrouble::Unknown)?;
-            let report = binary["data"].as_str().and_then(|data| STANDARD.decode(data).ok());
-            let report = report.ok_or(StepTrouble::Unknown)?;
-            let part = report.get(offset as usize..).ok_or(StepTrouble::Unknown)?;
-            let part = STANDARD.encode(&part[..part.len().min(REPORT_PART_BYTES)]);
+            // A site's own server is asked for the whole file once, not for each part.
+            let mut fetched = app.fetched.lock().await;
+            let is_this = |fetched: &Fetched| fetched.cabin == *id && fetched.request == request;
+            let report = match fetched.take().filter(|fetched| offset > 0 && is_this(fetched)) {
+                Some(fetched) => fetched.report,
+                None => {
+                    let found = of_cabin(app, &who, &request).await?;
+                    let binary = found.resources.iter().find_map(read::report_of).ok_or(StepTrouble::Unknown)?;
+                    let binary = app.records.resource("Binary", &binary).await?.ok_or(StepTrouble::Unknown)?;
+                    let report = binary["data"].as_str().and_then(|data| STANDARD.decode(data).ok());
+                    report.ok_or(StepTrouble::Unknown)?
+                }
+            };
             let bytes = u32::try_from(report.len()).map_err(|_| StepTrouble::Unknown)?;
+            let rest = report.get(offset as usize..).ok_or(StepTrouble::Unknown)?;
+            let part = STANDARD.encode(&rest[..rest.len().min(REPORT_PART_BYTES)]);
+            if rest.len() > REPORT_PART_BYTES {
+                *fetched = Some(Fetched { cabin: id.clone(), request: request.clone(), report });
+            }
             Ok(FromDesk::SecondOpinionReport { request, offset, bytes, part: Text::cut(&part) })
         }
         _ => {

@@ -19,9 +19,9 @@ use crate::second_opinion::{OpinionDraft, Opinions, Page, Printing, REPLY_CHARS_
 use crate::{screens, submission};
 
 impl Cabin {
-    /// Whether a specialist may be asked now: where no physician can be seen, and the answer can find its way back here.
+    /// Whether a specialist may be asked now: where no physician can be seen, and some specialist answers.
     pub(crate) fn may_ask_opinion(&self) -> bool {
-        self.instead().opinion && self.settings.call_back && self.journey.may_ask_second_opinion()
+        self.instead().opinion && self.settings.second_opinion && self.journey.may_ask_second_opinion()
     }
 
     /// The pharmacist begins a request, with the patient.
