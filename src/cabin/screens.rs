@@ -277,11 +277,12 @@ fn step_name(cabin: &Cabin, screen: Screen) -> StepName {
 }
 
 fn line(cabin: &Cabin) -> LineQuality {
-    if !cabin.desk.up {
-        return LineQuality::Cut;
-    }
-    if let Step::Call { line: CallLine::Interrupted { .. }, .. } = cabin.journey.step() {
-        return LineQuality::Cut;
+    match cabin.journey.step() {
+        Step::Call { line: CallLine::Interrupted { .. }, .. } => return LineQuality::Cut,
+        // Picture and sound go directly: the exchange goes on while the desk is away.
+        Step::Call { line: CallLine::Connected, .. } => {}
+        _ if !cabin.desk.up => return LineQuality::Cut,
+        _ => {}
     }
     match cabin.call_stats {
         Some(stats) if stats.lost_thousandths >= 60 => LineQuality::Weak,
