@@ -11,6 +11,8 @@ pub mod physician;
 pub mod printer;
 #[path = "harness/process.rs"]
 pub mod process;
+#[path = "harness/relay.rs"]
+pub mod relay;
 #[path = "harness/screen.rs"]
 pub mod screen;
 #[path = "harness/site.rs"]

@@ -17,6 +17,7 @@ mod papers;
 mod patient;
 mod person;
 mod record;
+mod relay;
 mod second_opinion;
 mod technician;
 mod third_seat;

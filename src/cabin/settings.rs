@@ -286,7 +286,7 @@ fn call_settings(config: &Config, spared: call::Spared) -> anyhow::Result<call::
         ice_servers,
         // The desk lends its own relays as a rule, and an authority that may sign the one may sign the others.
         authority_file: config.call.ca_file.clone().or_else(|| config.desk.ca_file.clone()),
-        relays_only: false,
+        relays_only: config.call.relays_only,
         video_source: match &config.media.camera {
             config::Source::Auto => call::VideoSource::Auto,
             config::Source::Test => call::VideoSource::TestPicture,

@@ -128,6 +128,8 @@ pub struct Desk {
 /// How the call finds its way through networks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Call {
+    /// Whether picture and sound go through relays alone: no address of the site is told to the physician's browser.
+    pub relays_only: bool,
     /// STUN servers, `stun:host:port`.
     pub stun: Vec<String>,
     /// TURN servers. Empty: those that the desk gives.

@@ -154,6 +154,7 @@ fn call(mut t: Table<'_, '_>, folder: &Path, notes: &mut Notes<'_>) -> Call {
     let relay = |text: &str, schemes: &[&str]| {
         schemes.iter().any(|s| text.strip_prefix(s).and_then(|rest| host(rest)).is_some()).then(|| text.to_owned())
     };
+    let relays_only = t.flag("relays_only", false, notes);
     let stun = t.list("stun", "stun:host:port", RELAYS_MAX, notes, |text| relay(text, &["stun:", "stuns:"]).is_some());
     let mut turn = Vec::new();
     for mut t in t.tables("turn", RELAYS_MAX, notes) {
@@ -170,7 +171,7 @@ fn call(mut t: Table<'_, '_>, folder: &Path, notes: &mut Notes<'_>) -> Call {
     }
     let ca_file = t.optional("ca_file", "a PEM file", notes, |text| Some(folder.join(text)));
     t.end(notes);
-    Call { stun, turn, ca_file }
+    Call { relays_only, stun, turn, ca_file }
 }
 
 fn device(mut t: Table<'_, '_>, folder: &Path, before: &[Device], notes: &mut Notes<'_>) -> Option<Device> {

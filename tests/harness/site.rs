@@ -127,7 +127,9 @@ impl Site {
         format!("http://127.0.0.1:{}", self.desk_port)
     }
 
-    fn desk_folder(&self) -> PathBuf {
+    /// The desk's own folder, with its configuration.
+    #[must_use]
+    pub fn desk_folder(&self) -> PathBuf {
         self.folder().join(self.desk_name)
     }
 
