@@ -178,6 +178,11 @@ impl Client {
         self.lock().expect_done(&Request::Reopen(Zeroizing::new(secret.to_vec())))
     }
 
+    /// Who is responsible for the place proved it, by the PIN: whoever mistyped a secret too often may try again at once.
+    pub fn forgive_tries(&self) -> Result<(), Error> {
+        self.lock().expect_done(&Request::ForgiveTries)
+    }
+
     /// Closes the open consultation and destroys it: nothing is to be sent.
     pub fn discard(&self) -> Result<(), Error> {
         let mut shared = self.lock();

@@ -235,6 +235,10 @@ pub fn answer(store: &mut Store, request: Request) -> Reply {
         Request::Park { consultation, uploads, bundle, proof, secret, until } => {
             done(store.park(consultation, &Sending { uploads, bundle, proof }, &secret, until))
         }
+        Request::ForgiveTries => {
+            store.forgive_tries();
+            done(Ok(()))
+        }
         Request::Reopen(secret) => done(store.reopen(&secret, unix_seconds()).map(drop)),
         Request::Discard(id) => done(store.discard(id)),
         Request::Status => Reply::Status(store.status()),

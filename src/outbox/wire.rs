@@ -108,6 +108,8 @@ pub enum Request {
     },
     /// Open the parked consultation of this secret. When nothing is open.
     Reopen(Zeroizing<Vec<u8>>),
+    /// Who is responsible for the place proved it: wrong secrets count no more.
+    ForgiveTries,
     /// Close the consultation and destroy it.
     Discard(ConsultationId),
     /// How the outbox is.
@@ -201,6 +203,9 @@ impl Request {
             Request::Reopen(secret) => {
                 w.u8(15).bytes(secret);
             }
+            Request::ForgiveTries => {
+                w.u8(17);
+            }
             Request::Discard(id) => {
                 w.u8(7).uuid(id.0);
             }
@@ -284,6 +289,7 @@ impl Request {
                 let base_url = r.text(TEXT_BYTES_MAX)?.into();
                 Request::DeskToken { base_url, token: Zeroizing::new(r.text(TEXT_BYTES_MAX)?.into()) }
             }
+            17 => Request::ForgiveTries,
             _ => return Err(Malformed),
         };
         r.end()?;
@@ -537,6 +543,7 @@ mod tests {
                 until: -7,
             },
             Request::Reopen(Zeroizing::new(vec![6; 3])),
+            Request::ForgiveTries,
             Request::Discard(consultation),
             Request::Status,
             Request::Receipts,

@@ -182,6 +182,15 @@ fn wrong_secrets_are_looked_at_a_few_times_only() {
     assert_eq!(refusal(store.reopen(SECRET, NOW)), Refusal::TooManyTries);
     assert_eq!(refusal(store.reopen(SECRET, NOW + 14 * 60)), Refusal::TooManyTries);
     assert_eq!(store.reopen(SECRET, NOW + 15 * 60), Ok(id));
+
+    let folder = Folder::new();
+    let mut store = open(&folder);
+    let (id, ..) = parked(&mut store, SECRET);
+    for _ in 0..5 {
+        assert_eq!(refusal(store.reopen(OTHER, NOW)), Refusal::NotParked);
+    }
+    store.forgive_tries();
+    assert_eq!(store.reopen(SECRET, NOW), Ok(id), "the pharmacist came");
 }
 
 #[test]
