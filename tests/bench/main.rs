@@ -139,9 +139,12 @@ impl Visit {
         self.physician.press("Prendre ce patient")?;
         self.window.press("Accepter")?;
         self.window.find("Image du médecin")?;
-        let seen = self.physician.sees_moving_picture("#remote-video", 5)?;
-        ensure!((seen.width, seen.height) == size, "the call is at {}x{}", seen.width, seen.height);
-        Ok(())
+        // A call begins at what any line bears, and grows into the one it has.
+        until("the picture at its whole size", PATIENCE, || {
+            let seen = self.physician.sees_moving_picture("#remote-video", 5)?;
+            ensure!((seen.width, seen.height) == size, "the call is at {}x{}", seen.width, seen.height);
+            Ok(Some(()))
+        })
     }
 }
 
