@@ -84,6 +84,8 @@ const KINDS: [Kind; 2] = [
 struct Seen {
     /// Processor seconds a minute.
     processor: Vec<f64>,
+    /// Of the 30 pictures that came each second, so many were drawn.
+    drawn: Vec<f64>,
     /// MiB.
     memory: Vec<f64>,
     /// Program start to the first remote picture, ms.
@@ -113,6 +115,8 @@ pub fn rows(times: &Times, began: Instant) -> Result<Vec<Row>> {
         let memory_of_cabin = Row::new(memory, "MiB", None, cabin.memory);
         let memory_of_kiosk = Row::new(other_memory, "MiB", None, kiosk.memory);
         let memory_ratio = Row::ratio(memory_ratio, 0.15, &memory_of_cabin, &memory_of_kiosk);
+        rows.push(Row::new("  pictures drawn by the cabin", "/s", None, cabin.drawn));
+        rows.push(Row::new("  pictures drawn by chromium --kiosk", "/s", None, kiosk.drawn));
         rows.extend([of_cabin, of_kiosk, ratio, memory_of_cabin, memory_of_kiosk, memory_ratio]);
         if !cabin.starts.is_empty() {
             let of_cabin = Row::new("start of the program to the first remote picture", "ms", None, cabin.starts);
@@ -231,6 +235,7 @@ fn in_cabin(kind: &Kind, times: &Times, starts: usize, began: Instant, seen: &mu
     visit.physician.press("Rendre à la salle d’attente")?;
     let drawn = crate::wait("what the cabin drew", || drawn(&visit.site.cabin_log()))?;
     ensure!(drawn >= sent * SAME_WORK, "the cabin drew {drawn} of {sent} pictures");
+    seen.drawn.push(RATE * drawn / sent);
 
     for _ in 0..starts {
         visit.physician.press("Prendre ce patient")?;
@@ -276,7 +281,9 @@ fn in_kiosk(kind: &Kind, times: &Times, starts: usize, seen: &mut Seen) -> Resul
     let took = measured.elapsed();
     same_work(&before, &figures("peer")?, kind.size, took)?;
     let drawn = figures("kiosk")?["drawn"].as_f64().unwrap_or_default() - drawn;
-    ensure!(drawn >= RATE * took.as_secs_f64() * SAME_WORK, "chromium drew {drawn} pictures in {took:?}");
+    // What it does not draw it saves itself: the comparison then flatters it, and the row says by how much.
+    ensure!(drawn >= RATE * took.as_secs_f64() * 0.5, "chromium drew {drawn} pictures in {took:?}");
+    seen.drawn.push(drawn / took.as_secs_f64());
     kiosk.check_alive()?;
     kiosk.end()?;
 
