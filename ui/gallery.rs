@@ -460,7 +460,6 @@ pub const SCENES: &[Scene] = &[
             space.set_emergency(true);
             space.set_emergency_sign(true);
             space.set_desk(DeskReach::Refused);
-            space.set_desk_reason("UnknownCabin: inscrivez cette cabine au bureau".into());
             space.set_records_known(false);
             space.set_record_trouble(RecordTrouble::Silent);
             at(app, Screen::PharmacistSpace, StepName::None);

@@ -493,6 +493,7 @@ impl Cabin {
         if self.ticks.is_multiple_of(REPLY_TICKS) {
             self.send_reply();
         }
+        self.tend_offer();
         self.lock_when_quiet();
         self.tend_typed_code();
         self.tend_fixtures();

@@ -2,7 +2,7 @@
 
 mod screen;
 
-use consult::dossier::{Contact, Dossier, Incident, IncidentKind, ReceivedSummary, SkipReason, UsualDoctor};
+use consult::dossier::{Contact, Dossier, Incident, IncidentKind, LeftByCall, SkipReason, UsualDoctor};
 use consult::guest::{Guest, GuestRole};
 use consult::identity::{IdentityDocument, IdentityStatus, Sex};
 use consult::physician::{DocumentKind, NextCare, OrderKind};
@@ -397,23 +397,28 @@ pub fn order_kind(kind: data::OrderKind) -> OrderKind {
 }
 
 /// What a call before left, for the page of who takes the patient again.
-pub fn wire_handed_before(received: &ReceivedSummary) -> data::HandedBefore {
-    let summary = &received.summary;
+pub fn wire_handed_before(left: &LeftByCall<'_>) -> data::HandedBefore {
     let kind = |kind| data::OrderKind::ALL.into_iter().find(|wire| order_kind(*wire) == kind);
-    let orders = summary
-        .orders
-        .iter()
-        .filter_map(|order| Some(data::Order { kind: kind(order.kind)?, text: Text::cut(order.text.reveal()) }));
+    let orders = left.summary.into_iter().flat_map(|summary| &summary.orders);
+    let orders =
+        orders.filter_map(|order| Some(data::Order { kind: kind(order.kind)?, text: Text::cut(order.text.reveal()) }));
+    let next = |wire: &data::NextStep| left.summary.is_some_and(|summary| next_care(*wire) == summary.next);
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     data::HandedBefore {
-        at: received.at.0,
-        by: Text::cut(&received.physician.name),
-        text: Text::cut(summary.text.reveal()),
+        at: left.at.0,
+        by: Text::cut(&left.physician.name),
+        text: Text::cut(&text(left.summary.map(|summary| summary.text.reveal()))),
         orders: orders.collect(),
-        next: data::NextStep::ALL
-            .into_iter()
-            .find(|wire| next_care(*wire) == summary.next)
-            .unwrap_or(data::NextStep::None),
-        next_text: Text::cut(summary.next_note.reveal()),
+        next: data::NextStep::ALL.into_iter().find(next).unwrap_or(data::NextStep::None),
+        next_text: Text::cut(&text(left.summary.map(|summary| summary.next_note.reveal()))),
+        documents: left
+            .documents
+            .iter()
+            .take(data::ORDERS_MAX)
+            .filter_map(|received| {
+                data::DocumentKind::ALL.into_iter().find(|wire| document_kind(*wire) == received.document.kind)
+            })
+            .collect(),
     }
 }
 

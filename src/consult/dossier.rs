@@ -258,6 +258,19 @@ impl std::fmt::Debug for ReceivedSummary {
     }
 }
 
+/// What one call left.
+#[derive(Clone)]
+pub struct LeftByCall<'a> {
+    /// Whose call it was.
+    pub physician: &'a Physician,
+    /// When the last of it came.
+    pub at: Moment,
+    /// The last summary.
+    pub summary: Option<&'a Summary>,
+    /// Documents, in order.
+    pub documents: Vec<&'a ReceivedDocument>,
+}
+
 /// A document and when it came.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReceivedDocument {
@@ -537,11 +550,25 @@ impl Dossier {
         last
     }
 
-    /// Of those, the ones that calls before the last one left.
-    pub fn summaries_before_this_call(&self) -> Vec<&ReceivedSummary> {
-        let since = self.calls.last().map(|call| call.accepted_at);
-        let mut left = self.summaries_of_calls();
-        left.retain(|received| since.is_some_and(|since| received.at < since));
+    /// What each call before the last one left, in order, where it left anything.
+    pub fn left_by_calls_before(&self) -> Vec<LeftByCall<'_>> {
+        let summaries = self.summaries_of_calls();
+        let mut left = Vec::new();
+        for pair in self.calls.windows(2) {
+            let (from, until) = (pair[0].accepted_at, pair[1].accepted_at);
+            let is_of_it = |at: Moment| from <= at && at < until;
+            let summary = summaries.iter().find(|received| is_of_it(received.at)).copied();
+            let documents: Vec<_> = self.documents.iter().filter(|received| is_of_it(received.at)).collect();
+            let last = documents.iter().map(|received| received.at).chain(summary.map(|received| received.at)).max();
+            if let Some(at) = last {
+                left.push(LeftByCall {
+                    physician: &pair[0].physician,
+                    at,
+                    summary: summary.map(|s| &s.summary),
+                    documents,
+                });
+            }
+        }
         left
     }
 

@@ -11,7 +11,7 @@ use desk::accounts::{self, Accounts, Practice};
 use desk::cabins::{Cabins, INVITE_LIFETIME_S, token};
 use desk::config::Config;
 use desk::totp;
-use signal::call::Physician;
+use signal::call::{Physician, SHOWN_BYTES_MAX};
 
 const USAGE: &str = "\
 desk --dir D                          serves, as D/desk.toml says
@@ -28,6 +28,10 @@ desk account list|remove NAME --dir D
 desk account code SECRET              the six digits that an authenticator shows now
 desk cabin invite NAME --dir D        a one-time code for a cabin
 desk cabin list|revoke ID --dir D";
+
+/// Options with a value.
+const OPTIONS: [&str; 10] =
+    ["dir", "listen", "name", "speciality", "rpps", "town", "fee-cents", "fee-text", "finess", "structure"];
 
 fn main() -> Result<()> {
     let (words, options) = arguments(std::env::args().skip(1))?;
@@ -97,6 +101,7 @@ fn arguments(arguments: impl Iterator<Item = String>) -> Result<(Vec<String>, Ha
             None => words.push(argument),
             Some("help") => words = vec!["help".into()],
             Some("federated") => drop(options.insert("federated".into(), String::new())),
+            Some(name) if !OPTIONS.contains(&name) => bail!("there is no option --{name}\n\n{USAGE}"),
             Some(name) => {
                 let value = arguments.next().with_context(|| format!("--{name} needs a value\n\n{USAGE}"))?;
                 options.insert(name.to_owned(), value);
@@ -206,6 +211,12 @@ fn init(dir: &Path, listen: &str) -> Result<()> {
 fn physician(options: &HashMap<String, String>, was: Option<&Physician>) -> Result<Physician> {
     let text =
         |key: &str, was: Option<&str>| options.get(key).map_or(was.unwrap_or_default(), String::as_str).to_owned();
+    // Before anything is cut to what the protocol carries.
+    for shown in ["name", "speciality", "town"] {
+        if options.get(shown).is_some_and(|text| text.len() > SHOWN_BYTES_MAX) {
+            bail!("--{shown} is longer than a cabin can show: {SHOWN_BYTES_MAX} bytes, an accent counts for two");
+        }
+    }
     let fee_cents = match options.get("fee-cents") {
         None => was.map_or(3000, |was| was.fee_cents),
         Some(cents) => cents.parse().context("--fee-cents is a whole number of cents")?,
@@ -227,6 +238,9 @@ fn physician(options: &HashMap<String, String>, was: Option<&Physician>) -> Resu
 
 fn change_account(data: &Path, name: &str, options: &HashMap<String, String>) -> Result<()> {
     let accounts = Accounts::open(data);
+    if options.len() < 2 {
+        bail!("nothing is to be changed: say what\n\n{USAGE}");
+    }
     let was = accounts.physician(name)?.with_context(|| format!("there is no account {name}"))?;
     Ok(accounts.change(name, physician(options, Some(&was))?)?)
 }

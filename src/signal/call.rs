@@ -67,6 +67,8 @@ crate::opaque_debug!("secret": IceServer);
 
 /// Most characters of a physician's name, speciality and town that a cabin shows.
 pub const SHOWN_CHARS_MAX: usize = 120;
+/// Most bytes of each on the wire.
+pub const SHOWN_BYTES_MAX: usize = 128;
 /// Highest fee a cabin shows, euro cents; above it is a slip.
 pub const FEE_CENTS_MAX: u32 = 100_000;
 
@@ -74,13 +76,13 @@ pub const FEE_CENTS_MAX: u32 = 100_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Physician {
     /// Title and name, e.g. `Dr Claire Morel`.
-    pub name: Text<128>,
+    pub name: Text<SHOWN_BYTES_MAX>,
     /// Speciality in words.
-    pub speciality: Text<128>,
+    pub speciality: Text<SHOWN_BYTES_MAX>,
     /// RPPS number, 11 digits.
     pub rpps: Text<11>,
     /// Town of practice.
-    pub town: Text<128>,
+    pub town: Text<SHOWN_BYTES_MAX>,
     /// Fee of the consultation, euro cents, at most [`FEE_CENTS_MAX`].
     pub fee_cents: u32,
     /// Fee and its coverage, in words.

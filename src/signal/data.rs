@@ -262,6 +262,9 @@ pub struct HandedBefore {
     pub next: NextStep,
     /// Who next, in words (name, delay).
     pub next_text: Text<512>,
+    /// Documents handed over in that call, at most [`ORDERS_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<DocumentKind>,
 }
 
 /// Kind of a document.
@@ -526,8 +529,8 @@ impl Record {
             Record::Summary(summary) if summary.orders.len() > ORDERS_MAX => {
                 Err(Unreadable::Forbidden("too many orders"))
             }
-            Record::HandedBefore(before) if before.orders.len() > ORDERS_MAX => {
-                Err(Unreadable::Forbidden("too many orders"))
+            Record::HandedBefore(before) if before.orders.len().max(before.documents.len()) > ORDERS_MAX => {
+                Err(Unreadable::Forbidden("too many orders or documents"))
             }
             Record::Guest { guest, .. } => guest.check(),
             Record::Reading(reading) => reading.check(),

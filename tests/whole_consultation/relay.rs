@@ -20,9 +20,9 @@ fn a_call_through_a_relay_alone_goes_on_by_itself_when_the_relay_died_and_is_bac
     })?;
     let mut relay = lent.context("a relay")?;
     visit.pharmacist_opens()?;
+    visit.physician_signs_in()?;
     visit.patient_is_ready()?;
     visit.window.find("Vous êtes dans la salle d’attente")?;
-    visit.physician_signs_in()?;
     visit.step("they see each other, through the relay alone");
     visit.patient_is_taken_and_seen()?;
 

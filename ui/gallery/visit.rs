@@ -230,7 +230,6 @@ fn fill_staff(app: &App) {
     space.set_emergency(false);
     space.set_emergency_sign(false);
     space.set_desk(DeskReach::Reached);
-    space.set_desk_reason("".into());
     space.set_records_known(true);
     space.set_record_trouble(RecordTrouble::None);
     space.set_records_set_aside(0);

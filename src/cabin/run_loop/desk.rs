@@ -1,5 +1,7 @@
 //! The desk: the line to it, the waiting room, the physician it offers.
 
+use std::time::{Duration, Instant};
+
 use consult::dossier::{ConsultationId, Dossier};
 use consult::journey::{CallEnd, CallLine, Input, Step, WaitingNews};
 use consult::physician::{Authentication, Physician};
@@ -9,7 +11,7 @@ use signal::cabin::{AgeBand, DEVICES_MAX, DeviceState, FromCabin, FromDesk, Site
 use signal::call::{EndCause, Sdp, SdpKind};
 use signal::{Code, Text, Ticket};
 
-use super::{Cabin, Event, post};
+use super::{Cabin, Event, Front, post};
 use crate::conversation::Conversation;
 use crate::desk_link::{DeskEvent, DeskLink};
 use crate::devices::Health;
@@ -29,6 +31,8 @@ pub struct DeskState {
     pub reason: String,
     /// It does not know this cabin, or no longer: only a person changes that. True too before the cabin joined it.
     pub refused: bool,
+    /// Since when it is not up; `None` while it is.
+    down_since: Option<Instant>,
     /// Since the line is up it has said again all that it knows.
     settled: bool,
     /// Since the line is up it has offered the call that is under way (again).
@@ -56,6 +60,9 @@ impl DeskState {
         self.fee_text.clear();
     }
 }
+
+/// How long a physician stays offered without a line to the desk.
+const OFFER_STAYS: Duration = Duration::from_secs(10);
 
 /// The name of a consultation on the wire.
 pub(super) fn wire_id(id: ConsultationId) -> signal::ConsultationId {
@@ -131,6 +138,10 @@ impl Cabin {
             DeskEvent::Up { operator } => {
                 tracing::info!("the desk is reached");
                 self.desk.up = true;
+                self.desk.down_since = None;
+                if self.front == Front::Opinions && self.opinions.failed && self.opinions.read.is_none() {
+                    self.ask_opinions();
+                }
                 self.desk.operator = operator;
                 self.desk.reason.clear();
                 self.desk.refused = false;
@@ -146,9 +157,11 @@ impl Cabin {
                 self.desk.reason = reason;
                 self.desk.refused = false;
                 self.stop_fetching_report();
+                self.desk.down_since.get_or_insert_with(Instant::now);
                 self.input(Input::NetworkLost);
             }
             DeskEvent::Refused { code, reason } => {
+                self.desk.down_since.get_or_insert_with(Instant::now);
                 self.desk.up = false;
                 self.desk.reason = format!("{code:?}: {reason}");
                 self.desk.refused = true;
@@ -307,6 +320,15 @@ impl Cabin {
             crate::bell::ring(crate::bell::Loudness::Soft);
         } else if !again {
             self.say(FromCabin::Decline { consultation, ticket, not_shown: false });
+        }
+    }
+
+    /// A physician was offered, and the desk is away for longer than a line that merely blinks: the waiting room tells what
+    /// may be done instead.
+    pub(super) fn tend_offer(&mut self) {
+        let is_away = self.desk.down_since.is_some_and(|since| since.elapsed() > OFFER_STAYS);
+        if is_away && matches!(self.journey.step(), Step::MeetPhysician { .. }) {
+            self.input(Input::PhysicianWithdrawn);
         }
     }
 

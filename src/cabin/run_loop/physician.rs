@@ -172,8 +172,8 @@ impl Cabin {
         if let Some(answers) = words::wire_answers(dossier, &self.settings.enrol_site.kind) {
             self.tell(Record::Answers(answers));
         }
-        for received in dossier.summaries_before_this_call() {
-            self.tell(Record::HandedBefore(words::wire_handed_before(received)));
+        for left in dossier.left_by_calls_before() {
+            self.tell(Record::HandedBefore(words::wire_handed_before(&left)));
         }
         for (place, kept) in dossier.kept.iter().enumerate() {
             self.share_kept(dossier, place, kept, now);

@@ -249,9 +249,6 @@ fn space(app: &App, cabin: &Cabin) {
     let is_fitted = cabin.settings.printer.is_some() || cabin.settings.receipt_printer.is_some();
     adapter.set_printer(printer_state(is_fitted, cabin.print_fault.as_ref(), cabin.receipt_paper_low));
     adapter.set_desk(desk_reach(cabin));
-    // Not joined says all by itself.
-    let reason = if cabin.identity.is_some() { cabin.desk.reason.as_str() } else { "" };
-    adapter.set_desk_reason(reason.into());
     records(&adapter, cabin.outbox_status.as_ref());
 }
 

@@ -53,7 +53,10 @@ function enter() {
     // The desk may have restarted, or the sign-in ended: only the desk knows.
     const { status } = await json("GET", "/api/physician/me").catch(() => ({}));
     if (status !== 401 || !socket) return;
-    if (consultation?.isConnected) notice("Le bureau a redémarré. L’échange continue ; reconnectez-vous après la consultation.", 0);
+    if (consultation?.isConnected) {
+      $("line-state").textContent = "déconnecté du bureau";
+      notice("Le bureau a redémarré. L’échange continue par la liaison directe ; terminez la consultation, puis reconnectez-vous.", 0);
+    }
     else leave("Connectez-vous de nouveau.");
   });
   socket.addEventListener("message", ({ detail }) => read(detail));

@@ -37,6 +37,7 @@ export class Summary {
       // Said again after each reconnection.
       this.#before.set(detail.at, detail);
       this.#drawBefore();
+      if (!this.#pending) this.#say(this.#resting());
     });
     record.addEventListener("error", ({ detail }) => {
       if (!this.#pending) return;
@@ -110,6 +111,7 @@ export class Summary {
       node("p", { className: "quiet", textContent: `${before.by}, ${day(before.at)} à ${clock(before.at)}` }),
       node("p", { className: "written", textContent: before.text }),
       ...before.orders.map((order) => node("p", {}, node("span", { className: "kind", textContent: named("order-kind", order.kind) }), order.text)),
+      ...(before.documents ?? []).map((kind) => node("p", {}, node("span", { className: "kind", textContent: "Document" }), named("document-kind", kind))),
       ...(before.next === "none" && !before.next_text ? [] : [node("p", { textContent: `Ensuite : ${[named("next", before.next), before.next_text].filter(Boolean).join(", ")}` })]),
     )));
   }
@@ -120,7 +122,7 @@ export class Summary {
   }
 
   #resting() {
-    if (!this.isChanged) return this.#handed ? "Remis au patient, gardé dans la cabine ✓" : "Rien n’est encore remis.";
+    if (!this.isChanged) return this.#handed ? "Remis au patient, gardé dans la cabine ✓" : this.#before.size ? "Rien de plus n’est encore remis." : "Rien n’est encore remis.";
     return this.#handed ? "Modifié depuis la dernière remise." : "Pas encore remis.";
   }
 

@@ -28,7 +28,12 @@ pub(super) fn connect(app: &App) {
     let meet = app.global::<MeetPhysicianAdapter>();
     meet.on_accept(|| {
         with(|cabin| {
-            cabin.input(Input::PhysicianAccepted);
+            // With the desk away nobody can be met: the waiting room says so, and what may be done instead. The desk offers
+            // the same call again when it is back.
+            let accepted = cabin.desk.up && cabin.input(Input::PhysicianAccepted);
+            if !accepted && !cabin.desk.up {
+                cabin.input(Input::PhysicianWithdrawn);
+            }
         })
     });
     meet.on_decline(|| {

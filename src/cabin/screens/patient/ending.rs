@@ -138,6 +138,8 @@ fn documents(app: &App, cabin: &Cabin, paper: Paper) {
     documents.set_physician_name(physician.map(|physician| physician.name.as_str()).unwrap_or_default().into());
     if let Some(last) = summaries.last() {
         let tongue = Tongue::of(dossier.presentation.language);
+        // Who is next: the last that was said of it. A later call that says nothing takes nothing back.
+        let told = summaries.iter().rposition(|received| received.summary.next != NextCare::Nobody);
         // Of several calls: whose words these are, and what each said of who is next, as on paper.
         let said = summaries.iter().enumerate().map(|(place, received)| {
             let summary = &received.summary;
@@ -145,20 +147,17 @@ fn documents(app: &App, cabin: &Cabin, paper: Paper) {
                 return summary.text.reveal().to_owned();
             }
             let mut said = vec![format!("{}\u{a0}:", received.physician.name), summary.text.reveal().to_owned()];
-            if place + 1 < summaries.len() {
-                if summary.next != NextCare::Nobody {
-                    said.push(tongue.next(summary.next).to_owned());
-                }
-                said.push(summary.next_note.reveal().to_owned());
+            if told.is_some_and(|told| place < told) && summary.next != NextCare::Nobody {
+                said.push(format!("{} {}", tongue.next(summary.next), summary.next_note.reveal()));
             }
             said.retain(|part| !part.is_empty());
-            said.join(" ")
+            said.join("\n")
         });
         documents.set_summary(said.collect::<Vec<_>>().join("\n").into());
         let orders = summaries.iter().flat_map(|received| &received.summary.orders);
         let orders: Vec<_> = orders.map(|order| tongue.order(order.kind, order.text.reveal())).collect();
         documents.set_orders(orders.join("\n").into());
-        let summary = &last.summary;
+        let summary = told.map_or(&last.summary, |told| &summaries[told].summary);
         documents.set_who_next(match summary.next {
             NextCare::Nobody => WhoNext::Nobody,
             NextCare::UsualDoctor => WhoNext::UsualDoctor,
