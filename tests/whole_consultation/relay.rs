@@ -26,9 +26,9 @@ fn a_call_through_a_relay_alone_goes_on_by_itself_when_the_relay_died_and_is_bac
     visit.step("they see each other, through the relay alone");
     visit.patient_is_taken_and_seen()?;
 
-    visit.step("the relay dies: the physician is told what it is, and writes on");
+    visit.step("the relay dies, and everything went through it: the physician is told that it comes back by itself");
     relay.kill()?;
-    visit.physician.shows("Le relais du réseau s’est arrêté")?;
+    visit.physician.shows("La liaison avec la cabine est coupée. Elle reprend toute seule.")?;
 
     visit.step("the relay is back: the call too, with nobody touching anything");
     relay.start_again()?;
