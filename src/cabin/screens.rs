@@ -285,6 +285,8 @@ fn line(cabin: &Cabin) -> LineQuality {
         _ => {}
     }
     match cabin.call_stats {
+        // A dead relay: the connection only looks for another way, and nothing comes meanwhile.
+        Some(stats) if stats.received_bits_per_second == 0 => LineQuality::Cut,
         Some(stats) if stats.lost_thousandths >= 60 => LineQuality::Weak,
         Some(stats) if stats.lost_thousandths >= 20 => LineQuality::Medium,
         _ => LineQuality::Good,

@@ -26,14 +26,16 @@ fn a_call_through_a_relay_alone_goes_on_by_itself_when_the_relay_died_and_is_bac
     visit.step("they see each other, through the relay alone");
     visit.patient_is_taken_and_seen()?;
 
-    visit.step("the relay dies, and everything went through it: the physician is told that it comes back by itself");
+    visit.step("the relay dies, and everything went through it: both are told");
     relay.kill()?;
     visit.physician.shows("La liaison avec la cabine est coupée. Elle reprend toute seule.")?;
+    visit.window.find("Liaison coupée")?;
 
     visit.step("the relay is back: the call too, with nobody touching anything");
     relay.start_again()?;
     visit.physician.sees_moving_picture("#remote-video", 5)?;
     visit.window.find("Image du médecin")?;
+    visit.window.find("Liaison bonne")?;
     visit.physician_concludes()?;
     visit.window.find("Vos papiers")?;
     relay.kill()?;
