@@ -185,6 +185,9 @@ fn in_call(app: &App, cabin: &Cabin, dossier: &Dossier, line: CallLine) {
     adapter.set_notice(match line {
         CallLine::Connecting => CallNotice::Connecting,
         CallLine::Interrupted { .. } => CallNotice::LineCut,
+        CallLine::Connected if cabin.call_stats.is_some_and(|stats| stats.received_bits_per_second == 0) => {
+            CallNotice::LineCut
+        }
         CallLine::Connected
             if missing(|fault| matches!(fault, call::Fault::NoMicrophone | call::Fault::MicrophoneLost { .. })) =>
         {
