@@ -3,14 +3,17 @@
 //!
 //! An `Option` here is something that may truly be missing at the end: a patient may leave at any step.
 
+mod handed_over;
+
 use std::fmt;
 
 pub use crate::contact::{CallBack, ComeBack, ComeBackCode, Contact, NotACode, NotAPhone, Pause, Phone, UsualDoctor};
+pub use handed_over::{LeftByCall, ReceivedDocument, ReceivedSummary};
 
 use crate::consent::{ConsentAnswers, Consents, Purpose};
 use crate::guest::{Attendance, Guest};
 use crate::identity::Identity;
-use crate::physician::{Document, Physician, Summary};
+use crate::physician::Physician;
 use crate::private::PrivateText;
 use crate::reason::Reason;
 use crate::second_opinion::{AskedOpinion, HalfWritten};
@@ -239,53 +242,6 @@ pub struct CallRecord {
     pub connected_at: Option<Moment>,
     /// When the call ended; `None` while it lasts.
     pub ended_at: Option<Moment>,
-}
-
-/// A summary and when it came.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ReceivedSummary {
-    /// What the physician wrote.
-    pub summary: Summary,
-    /// The author.
-    pub physician: Physician,
-    /// When it arrived at the cabin.
-    pub at: Moment,
-}
-
-impl std::fmt::Debug for ReceivedSummary {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ReceivedSummary([patient])")
-    }
-}
-
-/// What one call left.
-#[derive(Clone)]
-pub struct LeftByCall<'a> {
-    /// Whose call it was.
-    pub physician: &'a Physician,
-    /// When the last of it came.
-    pub at: Moment,
-    /// The last summary.
-    pub summary: Option<&'a Summary>,
-    /// Documents, in order.
-    pub documents: Vec<&'a ReceivedDocument>,
-}
-
-/// A document and when it came.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ReceivedDocument {
-    /// The document.
-    pub document: Document,
-    /// The author.
-    pub physician: Physician,
-    /// When it arrived at the cabin.
-    pub at: Moment,
-}
-
-impl std::fmt::Debug for ReceivedDocument {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ReceivedDocument([patient])")
-    }
 }
 
 /// Why the pharmacist is called.
@@ -527,49 +483,6 @@ impl Dossier {
     /// The third person who is in the call now.
     pub fn guest(&self) -> Option<&Guest> {
         self.guests.last().filter(|attendance| attendance.left_at.is_none()).map(|attendance| &attendance.guest)
-    }
-
-    /// The last summary.
-    pub fn summary(&self) -> Option<&Summary> {
-        self.summaries.last().map(|s| &s.summary)
-    }
-
-    /// What the calls left, in order: the last summary of each, where it says anything. Who takes the patient again begins
-    /// with an empty page: what was handed over in a call before is not replaced by it.
-    pub fn summaries_of_calls(&self) -> Vec<&ReceivedSummary> {
-        let call_of = |summary: &ReceivedSummary| self.calls.iter().rposition(|call| call.accepted_at <= summary.at);
-        let mut last: Vec<&ReceivedSummary> = Vec::new();
-        for summary in &self.summaries {
-            let is_same = |before: &&ReceivedSummary| {
-                call_of(before) == call_of(summary) && before.physician.rpps == summary.physician.rpps
-            };
-            last.pop_if(|before| is_same(&&**before));
-            last.push(summary);
-        }
-        last.retain(|received| !received.summary.is_empty());
-        last
-    }
-
-    /// What each call before the last one left, in order, where it left anything.
-    pub fn left_by_calls_before(&self) -> Vec<LeftByCall<'_>> {
-        let summaries = self.summaries_of_calls();
-        let mut left = Vec::new();
-        for pair in self.calls.windows(2) {
-            let (from, until) = (pair[0].accepted_at, pair[1].accepted_at);
-            let is_of_it = |at: Moment| from <= at && at < until;
-            let summary = summaries.iter().find(|received| is_of_it(received.at)).copied();
-            let documents: Vec<_> = self.documents.iter().filter(|received| is_of_it(received.at)).collect();
-            let last = documents.iter().map(|received| received.at).chain(summary.map(|received| received.at)).max();
-            if let Some(at) = last {
-                left.push(LeftByCall {
-                    physician: &pair[0].physician,
-                    at,
-                    summary: summary.map(|s| &s.summary),
-                    documents,
-                });
-            }
-        }
-        left
     }
 
     /// Since when the patient asks for a physician: consent, or the last time that they came back.

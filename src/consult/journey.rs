@@ -31,6 +31,8 @@ pub use timing::{Policy, WARNING_MS_MIN, WarningTooShort, measuring_ms_max};
 #[cfg(test)]
 pub(crate) mod examples;
 #[cfg(test)]
+mod others;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod random;

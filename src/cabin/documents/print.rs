@@ -7,6 +7,7 @@ use std::time::Duration;
 use drivers::ports::fixtures::PrinterFault;
 use ipp::operation::IppOperation;
 use ipp::prelude::*;
+use zeroize::Zeroizing;
 
 /// Longest wait for one answer of the printer. Past it the patient is offered the code to scan.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -92,6 +93,27 @@ pub enum PrintFault {
         /// Its length.
         bytes: usize,
     },
+}
+
+/// Prints one paper after the other, each kept no longer than until the printer has it. True when all of it is on paper;
+/// false when the printer gave one up, or took longer than `patience`.
+///
+/// # Errors
+/// What stands in the way, see [`PrintFault`].
+pub async fn print_all(
+    address: &str,
+    papers: impl IntoIterator<Item = Zeroizing<Vec<u8>>>,
+    patience: Duration,
+) -> Result<bool, PrintFault> {
+    let printer = Printer::parse(address)?;
+    for paper in papers {
+        let job = printer.print(&paper).await?;
+        drop(paper);
+        if printer.follow(job, patience).await? != Progress::Printed {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 impl Printer {

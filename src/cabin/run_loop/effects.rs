@@ -13,7 +13,7 @@ use super::{Cabin, Event, Front, Over, post};
 use crate::bell::{self, Loudness};
 use crate::documents;
 use crate::documents::papers::{Shown, UnderWay};
-use crate::documents::print::{PrintFault, Printer, Progress};
+use crate::documents::print::{PrintFault, print_all};
 use crate::drafts::Drafts;
 use crate::{screens, submission};
 
@@ -173,23 +173,8 @@ impl Cabin {
                     return post(Event::Printed { of, printed: false, fault: None });
                 }
             };
-            let result = async {
-                let printer = Printer::parse(&address)?;
-                let mut last = Progress::Printed;
-                for paper in papers {
-                    let job = printer.print(&paper.pdf).await?;
-                    // The printer has it: this program needs it no longer.
-                    drop(paper);
-                    last = printer.follow(job, PRINT_PATIENCE).await?;
-                    if last != Progress::Printed {
-                        break;
-                    }
-                }
-                Ok(last)
-            };
-            let result: Result<_, PrintFault> = result.await;
-            let printed = matches!(result, Ok(Progress::Printed));
-            post(Event::Printed { of, printed, fault: result.err() });
+            let printed = print_all(&address, papers.into_iter().map(|paper| paper.pdf), PRINT_PATIENCE).await;
+            post(Event::Printed { of, printed: printed == Ok(true), fault: printed.err() });
         });
         self.drafts.printing = Some(std::sync::Arc::new(UnderWay(printing.abort_handle())));
     }

@@ -14,7 +14,7 @@ use super::effects::PRINT_PATIENCE;
 use super::{Cabin, Event, Front, post};
 use crate::documents::letter;
 use crate::documents::papers::UnderWay;
-use crate::documents::print::{PrintFault, Printer, Progress};
+use crate::documents::print::{PrintFault, print_all};
 use crate::second_opinion::{OpinionDraft, Opinions, Page, Printing, REPLY_CHARS_MAX};
 use crate::{screens, submission};
 
@@ -231,22 +231,8 @@ impl Cabin {
         let Printing::UnderWay { papers, job, .. } = &mut self.opinions.printing else { return };
         let papers = std::mem::take(papers);
         let printing = self.runtime.spawn(async move {
-            let result = async {
-                let printer = Printer::parse(&address)?;
-                let mut last = Progress::Printed;
-                for paper in papers {
-                    let job = printer.print(&paper).await?;
-                    drop(paper);
-                    last = printer.follow(job, PRINT_PATIENCE).await?;
-                    if last != Progress::Printed {
-                        break;
-                    }
-                }
-                Ok(last)
-            };
-            let result: Result<_, PrintFault> = result.await;
-            let printed = matches!(result, Ok(Progress::Printed));
-            post(Event::OpinionPrinted { request, printed, fault: result.err() });
+            let printed = print_all(&address, papers, PRINT_PATIENCE).await;
+            post(Event::OpinionPrinted { request, printed: printed == Ok(true), fault: printed.err() });
         });
         *job = Some(UnderWay(printing.abort_handle()));
     }
