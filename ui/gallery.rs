@@ -290,8 +290,8 @@ pub const SCENES: &[Scene] = &[
             opinions.set_rows(ModelRc::new(VecModel::from(vec![row])));
             opinions.set_reach(OpinionsReach::Unreachable);
             opinions.set_replies_waiting(1);
-            opinions.set_replies_lost(2);
-            opinions.set_reply("".into());
+            opinions.set_reply("Non, elle n’a pas saigné.".into());
+            opinions.set_reply_not_kept(true);
             at(app, Screen::OpinionRead, StepName::None);
         },
     },
@@ -299,10 +299,9 @@ pub const SCENES: &[Scene] = &[
         name: "46f-opinions-unsent",
         show: |app| {
             let opinions = app.global::<OpinionsAdapter>();
-            let row = OpinionRow { reply: OpinionReply::Lost, ..opinions.get_row() };
+            let row = OpinionRow { reply: OpinionReply::Refused, ..opinions.get_row() };
             opinions.set_rows(ModelRc::new(VecModel::from(vec![row])));
             opinions.set_replies_waiting(1);
-            opinions.set_replies_lost(2);
             at(app, Screen::Opinions, StepName::None);
         },
     },
@@ -499,6 +498,7 @@ pub const SCENES: &[Scene] = &[
         show: |app| {
             app.global::<DocumentsAdapter>().set_phone(PhoneState::Impossible);
             app.global::<DocumentsAdapter>().set_print_state(PrintState::NoPrinter);
+            app.global::<DocumentsAdapter>().set_by_phone(false);
             at(app, Screen::Documents, StepName::WrapUp);
         },
     },

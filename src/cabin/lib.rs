@@ -13,6 +13,7 @@ pub mod checks;
 mod cleaning;
 pub mod code_camera;
 pub mod conversation;
+pub mod day;
 pub mod desk_link;
 pub mod devices;
 pub mod documents;

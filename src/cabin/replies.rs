@@ -1,20 +1,19 @@
-//! What the pharmacist said to specialists and the desk has not stored yet: kept, and said again until it has.
-//!
-//! It is kept in this program's memory alone: it is about a patient, and a key with which this program could read it again
-//! after a restart would lie beside it. What a stop of the cabin loses is known afterwards by the names of the requests,
-//! and the pharmacist is told to write it anew.
+//! What the pharmacist said to specialists and the desk has not stored yet: kept in the outbox as letters, and said again
+//! until the desk has it, whatever stops meanwhile.
 
 use std::collections::VecDeque;
-use std::io;
-use std::path::{Path, PathBuf};
 
+use outbox::{Client, LetterId};
+use serde::{Deserialize, Serialize};
 use signal::cabin::FromCabin;
 use signal::second_opinion::{Step, What};
 use signal::{ItemId, RefusalCode, Text};
-use wiring::file::{Owner, put};
+use uuid::Uuid;
+use zeroize::Zeroizing;
 
 /// Most replies that wait; above, what is written stays in its field.
 pub const REPLIES_MAX: usize = 32;
+const _: () = assert!(2 * REPLIES_MAX <= outbox::LETTERS_MAX);
 
 /// What became of the last thing said about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,55 +22,88 @@ pub enum Fate {
     Waiting,
     /// The desk did not take it.
     Refused,
-    /// It waited when the cabin stopped.
-    Lost,
 }
 
+/// A letter's content, as JSON.
+#[derive(Serialize, Deserialize)]
 struct Reply {
+    /// The order in which they were written.
+    number: u64,
     request: ItemId,
     by: Text<128>,
     step: Step,
+    /// The desk did not take it: it waits for whoever wrote it.
+    refused: bool,
 }
 
 /// See the module.
 pub struct Replies {
-    folder: PathBuf,
-    file: PathBuf,
+    outbox: Client,
+    /// The outbox has said what it keeps.
+    is_known: bool,
     waiting: VecDeque<Reply>,
     refused: Vec<Reply>,
-    lost: Vec<ItemId>,
+    /// Letters of no use any more that the outbox has not destroyed yet.
+    spent: Vec<LetterId>,
 }
 
 impl Replies {
-    /// None yet, but for those that a stop lost.
-    pub fn open(folder: &Path) -> Self {
-        let file = folder.join("replies-not-sent");
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
-        let lost = text.lines().take(REPLIES_MAX).filter_map(|line| ItemId::new(line).ok()).collect();
-        Self { folder: folder.to_owned(), file, waiting: VecDeque::new(), refused: Vec::new(), lost }
+    /// What the outbox keeps, or none until [`Replies::tidy`] finds it there.
+    pub fn new(outbox: Client) -> Self {
+        let mut replies =
+            Self { outbox, is_known: false, waiting: VecDeque::new(), refused: Vec::new(), spent: Vec::new() };
+        replies.tidy();
+        replies
     }
 
-    /// Takes what is said about a request; false when too many wait.
+    /// Does what the outbox did not do while it was away. True: something waits that was not known before.
+    pub fn tidy(&mut self) -> bool {
+        let outbox = &self.outbox;
+        self.spent.retain(|letter| outbox.drop_letter(*letter).is_err());
+        let Some(letters) = (!self.is_known).then(|| outbox.letters().ok()).flatten() else { return false };
+        self.is_known = true;
+        let mut replies = Vec::with_capacity(letters.len());
+        for letter in letters {
+            match serde_json::from_slice::<Reply>(&letter.content) {
+                Ok(reply) => replies.push(reply),
+                Err(error) => tracing::error!(letter = %letter.id, %error, "a reply to a specialist is not understood"),
+            }
+        }
+        replies.sort_by_key(|reply| reply.number);
+        let (refused, waiting): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.refused);
+        (self.refused, self.waiting) = (refused, waiting.into());
+        !self.waiting.is_empty()
+    }
+
+    /// Takes what is said about a request; false where it is not kept, for the outbox is away or full, or too many wait.
     pub fn push(&mut self, request: ItemId, by: Text<128>, step: Step) -> bool {
-        if self.waiting.len() >= REPLIES_MAX {
+        self.tidy();
+        if !self.is_known || self.waiting.len() >= REPLIES_MAX {
             return false;
         }
-        self.refused.retain(|reply| reply.request != request);
-        self.lost.retain(|lost| *lost != request);
-        self.waiting.push_back(Reply { request, by, step });
-        self.keep();
+        let numbers = self.waiting.iter().chain(&self.refused).map(|reply| reply.number);
+        let reply = Reply { number: numbers.max().map_or(0, |last| last + 1), request, by, step, refused: false };
+        if !self.keep(&reply) {
+            return false;
+        }
+        self.read(&reply.request);
+        self.waiting.push_back(reply);
         true
     }
 
     /// What is to be said now: one at a time, in order.
     pub fn next(&self) -> Option<FromCabin> {
-        let Reply { request, by, step } = self.waiting.front()?;
+        let Reply { request, by, step, .. } = self.waiting.front()?;
         Some(FromCabin::SecondOpinionStep { request: request.clone(), by: by.clone(), step: step.clone() })
     }
 
     /// The desk stored this step; false where it is none of these.
     pub fn stored(&mut self, step: &ItemId) -> bool {
-        self.take(step).is_some()
+        let taken = self.take(step);
+        taken.as_ref().is_some_and(|reply| {
+            self.spend(reply);
+            true
+        })
     }
 
     /// The desk did not store this step. True where another is to be said now; false where the same is said again later.
@@ -86,19 +118,22 @@ impl Replies {
             }
             return false;
         }
-        let taken = self.take(step);
-        self.refused.extend(taken);
-        let oldest = self.refused.len().saturating_sub(REPLIES_MAX);
-        self.refused.drain(..oldest);
-        self.keep();
+        if let Some(reply) = self.take(step) {
+            let reply = Reply { refused: true, ..reply };
+            // Not kept as refused, it is said again after a restart, and refused again.
+            self.keep(&reply);
+            self.refused.push(reply);
+        }
+        while self.refused.len() > REPLIES_MAX {
+            let oldest = self.refused.remove(0);
+            self.spend(&oldest);
+        }
         true
     }
 
     fn take(&mut self, step: &ItemId) -> Option<Reply> {
         let place = self.waiting.iter().position(|reply| reply.step.id == *step)?;
-        let taken = self.waiting.remove(place);
-        self.keep();
-        taken
+        self.waiting.remove(place)
     }
 
     /// What became of the last thing said about this request; `None`: the desk has it, or nothing was said.
@@ -106,10 +141,8 @@ impl Replies {
         let of = |reply: &Reply| reply.request == *request;
         if self.waiting.iter().any(of) {
             Some(Fate::Waiting)
-        } else if self.refused.iter().any(of) {
-            Some(Fate::Refused)
         } else {
-            self.lost.contains(request).then_some(Fate::Lost)
+            self.refused.iter().any(of).then_some(Fate::Refused)
         }
     }
 
@@ -129,120 +162,127 @@ impl Replies {
         self.waiting.len()
     }
 
-    /// How many a stop of the cabin lost.
-    pub fn lost(&self) -> usize {
-        self.lost.len()
-    }
-
     /// How many the desk does not have, for whatever reason.
     pub fn unsent(&self) -> usize {
-        self.waiting.len() + self.refused.len() + self.lost.len()
+        self.waiting.len() + self.refused.len()
     }
 
     /// The pharmacist has read the words about this request that were not taken.
     pub fn read(&mut self, request: &ItemId) {
-        self.refused.retain(|reply| reply.request != *request);
-        self.keep();
+        let (read, rest): (Vec<_>, Vec<_>) = self.refused.drain(..).partition(|reply| reply.request == *request);
+        self.refused = rest;
+        read.iter().for_each(|reply| self.spend(reply));
     }
 
-    /// The pharmacist has read which ones a stop lost.
-    pub fn lost_are_read(&mut self) {
-        self.lost.clear();
-        self.keep();
-    }
-
-    /// Keeps the names of the requests, and nothing that was said.
-    fn keep(&self) {
-        let replies = self.waiting.iter().chain(&self.refused).map(|reply| &reply.request);
-        let names: String = replies.chain(&self.lost).map(|request| format!("{request}\n")).collect();
-        let kept = match names.is_empty() {
-            true => std::fs::remove_file(&self.file),
-            // Whole or as before, whenever the power goes.
-            false => Owner::of(&self.folder).and_then(|owner| put(&self.file, names.as_bytes(), 0o600, owner)),
-        };
-        if let Err(error) = kept
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::error!(%error, "a restart would not know which replies were not sent: is the disk full?");
+    /// In the outbox, durable; false where it is not.
+    fn keep(&self, reply: &Reply) -> bool {
+        let Some(letter) = letter(reply) else { return false };
+        let kept = serde_json::to_vec(reply).map(Zeroizing::new).map_err(|error| error.to_string());
+        let kept =
+            kept.and_then(|content| self.outbox.keep_letter(letter, &content).map_err(|error| error.to_string()));
+        if let Err(error) = &kept {
+            tracing::error!(error, "a reply to a specialist is not kept");
         }
+        kept.is_ok()
     }
+
+    fn spend(&mut self, reply: &Reply) {
+        self.spent.extend(letter(reply));
+        let outbox = &self.outbox;
+        self.spent.retain(|letter| outbox.drop_letter(*letter).is_err());
+    }
+}
+
+/// A reply's letter has the name of its step.
+fn letter(reply: &Reply) -> Option<LetterId> {
+    Uuid::try_parse(reply.step.id.as_str()).ok().map(LetterId)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A folder of this test's own.
-    fn folder(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("replies-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        folder
-    }
+    use crate::served_outbox::ServedOutbox;
 
     fn named(n: u8) -> ItemId {
         ItemId::new(format!("00000000-0000-4000-8000-0000000000{n:02}")).expect("a name")
     }
 
     fn said(n: u8, text: &str) -> Step {
-        Step { id: named(50 + n), what: What::Say { text: Text::cut(text) } }
+        Step { id: named(n), what: What::Say { text: Text::cut(text) } }
+    }
+
+    fn by() -> Text<128> {
+        Text::cut("Julie Roux")
+    }
+
+    fn next(replies: &Replies) -> (ItemId, Step) {
+        let Some(FromCabin::SecondOpinionStep { request, step, .. }) = replies.next() else { panic!("one") };
+        (request, step)
     }
 
     #[test]
-    fn what_is_said_without_a_line_goes_once_and_in_order_when_it_is_back_and_a_restart_says_what_it_lost() {
-        let folder = folder("order");
-        let mut replies = Replies::open(&folder);
-        let by = || Text::cut("Julie Roux");
+    fn what_is_said_without_a_line_goes_once_and_in_order_when_it_is_back_whatever_stopped_meanwhile() {
+        let served = ServedOutbox::away();
+        let mut replies = Replies::new(served.client());
+        assert!(!replies.push(named(1), by(), said(53, "Non, jamais.")), "what cannot be kept stays in its field");
+        served.come_back();
+        // The names of the steps are in another order than they were said.
         for n in 1..=3 {
-            assert!(replies.push(named(n), by(), said(n, "Non, jamais.")));
+            assert!(replies.push(named(n), by(), said(54 - n, "Non, jamais.")));
         }
-        // Whatever is lost on the way, the same is said again with the same name, until the desk has it.
         for n in 1..=3 {
+            // Whatever is lost on the way, and whenever the cabin stops, the same is said again with the same name, until
+            // the desk has it.
             for _ in 0..2 {
-                let Some(FromCabin::SecondOpinionStep { request, step, .. }) = replies.next() else { panic!("one") };
-                assert_eq!((request, step.id), (named(n), named(50 + n)));
+                assert_eq!(next(&replies), (named(n), said(54 - n, "Non, jamais.")));
+                replies = Replies::new(served.client());
             }
-            if n < 3 {
-                assert!(replies.stored(&named(50 + n)) && !replies.stored(&named(50 + n)));
-            }
+            assert_eq!(replies.waiting(), usize::from(4 - n));
+            assert!(!replies.refused(&named(54 - n), RefusalCode::Stopping) || n == 3, "the desk is asked again later");
+            assert_eq!((replies.fate(&named(n)), replies.fate(&named(9))), (Some(Fate::Waiting), None));
+            assert!(replies.stored(&named(54 - n)) && !replies.stored(&named(54 - n)));
+            replies = Replies::new(served.client());
         }
-        assert!(!replies.refused(&named(53), RefusalCode::Stopping), "the desk is asked again later");
-        assert_eq!((replies.fate(&named(1)), replies.fate(&named(3))), (None, Some(Fate::Waiting)));
-
-        // Nothing that was said is on the disk; after a stop the pharmacist is told of what it was about.
-        let kept = std::fs::read_to_string(folder.join("replies-not-sent")).expect("kept");
-        assert_eq!(kept, format!("{}\n", named(3)));
-        let mut again = Replies::open(&folder);
-        assert_eq!((again.fate(&named(3)), again.lost(), again.waiting()), (Some(Fate::Lost), 1, 0));
-        assert_eq!(again.next(), None);
-        assert!(again.push(named(3), by(), said(4, "Non.")) && again.lost() == 0);
-        assert!(again.stored(&named(54)));
-        assert_eq!(Replies::open(&folder).unsent(), 0);
-        std::fs::remove_dir_all(&folder).expect("gone");
+        assert_eq!((replies.unsent(), replies.next()), (0, None));
     }
 
     #[test]
-    fn what_the_desk_refuses_holds_up_nothing_and_its_words_can_be_written_anew() {
-        let folder = folder("refused");
-        let mut replies = Replies::open(&folder);
-        replies.push(named(1), Text::cut("Julie Roux"), said(1, "Trop tard."));
-        replies.push(named(2), Text::cut("Julie Roux"), said(2, "Oui."));
+    fn what_the_desk_refuses_holds_up_nothing_and_its_words_can_be_written_anew_after_a_restart_too() {
+        let served = ServedOutbox::away();
+        served.come_back();
+        let mut replies = Replies::new(served.client());
+        replies.push(named(1), by(), said(51, "Trop tard."));
+        replies.push(named(2), by(), said(52, "Oui."));
         assert!(replies.refused(&named(51), RefusalCode::OutOfOrder));
-        assert_eq!(
-            (replies.fate(&named(1)), replies.refused_words(&named(1))),
-            (Some(Fate::Refused), Some("Trop tard.".to_owned()))
-        );
-        assert!(matches!(replies.next(), Some(FromCabin::SecondOpinionStep { request, .. }) if request == named(2)));
+        for _ in 0..2 {
+            assert_eq!(
+                (replies.fate(&named(1)), replies.refused_words(&named(1))),
+                (Some(Fate::Refused), Some("Trop tard.".to_owned()))
+            );
+            assert_eq!(next(&replies).0, named(2));
+            replies = Replies::new(served.client());
+        }
         replies.read(&named(1));
         assert_eq!((replies.fate(&named(1)), replies.unsent()), (None, 1));
         // One that the records never take stands behind the others.
-        replies.push(named(3), Text::cut("Julie Roux"), said(3, "Trois."));
+        replies.push(named(3), by(), said(53, "Trois."));
         assert!(!replies.refused(&named(52), RefusalCode::Stopping));
-        assert!(matches!(replies.next(), Some(FromCabin::SecondOpinionStep { request, .. }) if request == named(3)));
+        assert_eq!(next(&replies).0, named(3));
         assert!(replies.stored(&named(53)) && replies.waiting() == 1);
-        for n in 1..REPLIES_MAX {
-            replies.push(named(3), Text::cut("x"), said(3, &n.to_string()));
+        for n in 60..60 + REPLIES_MAX as u8 - 1 {
+            assert!(replies.push(named(3), by(), said(n, "x")));
         }
-        assert!(!replies.push(named(4), Text::cut("x"), said(4, "x")), "what is written stays in its field");
-        std::fs::remove_dir_all(&folder).expect("gone");
+        assert!(!replies.push(named(4), by(), said(99, "x")), "what is written stays in its field");
+        assert_eq!(Replies::new(served.client()).unsent(), REPLIES_MAX);
+    }
+
+    #[test]
+    fn what_the_outbox_could_not_destroy_is_destroyed_when_it_is_back() {
+        let served = ServedOutbox::away();
+        let mut replies = Replies::new(served.client());
+        replies.spent.push(LetterId(Uuid::from_u128(1)));
+        assert!(!replies.tidy() && replies.spent.len() == 1);
+        served.come_back();
+        assert!(!replies.tidy() && replies.spent.is_empty() && replies.is_known);
     }
 }

@@ -38,6 +38,7 @@ use outbox::Client;
 use ui::{App, CodeTrouble};
 
 use crate::code_camera::{CodeCamera, CodeEvent};
+use crate::day::Day;
 use crate::desk_link::{DeskEvent, DeskLink};
 use crate::devices::{Devices, Health, News};
 use crate::documents::print::PrintFault;
@@ -178,19 +179,6 @@ pub enum Over {
     CodeRefused(CodeTrouble),
 }
 
-/// Counts of the day, for the pharmacist. No patient in them.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Day {
-    /// Consultations that reached their end.
-    pub consultations: u32,
-    /// Their minutes, added.
-    pub minutes: u32,
-    /// Calls for help.
-    pub helps: u32,
-    /// Patients who asked to be called back.
-    pub call_backs: u32,
-}
-
 /// The cabin.
 pub struct Cabin {
     pub(crate) app: App,
@@ -286,6 +274,8 @@ impl Cabin {
         std::thread::Builder::new()
             .name("fixtures".into())
             .spawn(move || said.into_iter().for_each(|message| post_device(Event::Fixture(message))))?;
+        let replies = Replies::new(outbox.clone());
+        let day = Day::open(&settings.data_dir);
         let found = journal::read_back(&outbox, &settings);
         let journal_known = found.is_ok();
         let found = found.unwrap_or_default();
@@ -333,7 +323,7 @@ impl Cabin {
             call_faults: Vec::new(),
             drafts: Drafts::default(),
             opinions: Opinions::default(),
-            replies: Replies::open(&settings.data_dir),
+            replies,
             front: Front::Patient,
             over: Over::Nothing,
             help_hidden: false,
@@ -343,7 +333,7 @@ impl Cabin {
             print_fault: None,
             receipt_paper_low: false,
             voice: Voice::default(),
-            day: Day::default(),
+            day,
             timer: slint::Timer::default(),
             ticks: 0,
             shown_at: Instant::now(),
@@ -456,10 +446,10 @@ impl Cabin {
             Input::SecondOpinionAsked(_) => self.drafts.opinion = None,
             Input::CallBackAsked(_) => {
                 self.drafts.calling_back = false;
-                self.day.call_backs += 1;
+                self.day.count(system_clock(), |counts| counts.call_backs += 1);
             }
             Input::HelpAsked | Input::EmergencyAsked => {
-                self.day.helps += 1;
+                self.day.count(system_clock(), |counts| counts.helps += 1);
                 self.help_hidden = false;
             }
             _ => {}

@@ -59,14 +59,16 @@ fn agree(outbox: Option<&Path>, lose: Option<&str>) -> Result<()> {
             lose,
             &left.count().to_string(),
             &format!(
-                "{} consultations are in the outbox: {} wait or are set aside, {} open, {} of patients who may come back, \
-                 {} journals kept aside. `cabinctl outbox export` takes out the first and the last; the open one ends at \
-                 the screen, and who may come back is sent when the time is over",
+                "{} records are in the outbox: {} consultations wait or are set aside, {} open, {} of patients who may come back, \
+                 {} journals kept aside, {} replies to specialists. `cabinctl outbox export` takes out the consultations and \
+                 journals; the open one ends at the screen, who may come back is sent when the time is over, and replies \
+                 go when the desk is reached",
                 left.count(),
                 left.waiting,
                 left.open,
                 left.parked,
-                left.aside
+                left.aside,
+                left.letters
             ),
         ),
         Err(why) => ensure_said(

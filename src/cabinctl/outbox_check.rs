@@ -28,6 +28,7 @@ fn check_outbox(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     writeln!(out, "waiting or set aside      {}", report.submissions)?;
     writeln!(out, "patients to come back     {}", report.parked)?;
     writeln!(out, "journals kept aside       {}", report.aside)?;
+    writeln!(out, "replies to specialists    {}", report.letters)?;
     writeln!(out, "receipts                  {}", report.receipts)?;
     writeln!(out, "frames and files whole    {}", report.whole)?;
     for problem in &report.problems {

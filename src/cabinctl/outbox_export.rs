@@ -42,6 +42,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
         writeln!(out, "in it as far as this disk gives it: the journal of {id}")?;
     }
     let status = store.status();
+    let replies = outbox::left(&settings.dir)?.letters;
     drop(store);
     give_back(&settings.dir)?;
     if status.parked > 0 {
@@ -50,6 +51,9 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     }
     if let Some(open) = status.open {
         writeln!(out, "not in it: the consultation that is open ({open}); end it at the screen, and export again")?;
+    }
+    if replies > 0 {
+        writeln!(out, "not in it: {replies} replies to specialists, which are for the desk they were written for")?;
     }
     if written.aside > 0 {
         writeln!(out, "{} journals of which no record could be made are in it too", written.aside)?;

@@ -3,7 +3,7 @@
 use crate::keys::{KeyError, Keyring};
 use crate::parked::{check_lock, held, held_key};
 use crate::queue::NOT_A_PATIENT;
-use crate::record::{BlobId, UPLOAD_BYTES_MAX};
+use crate::record::{BlobId, ConsultationId, LETTER_BYTES_MAX, LetterId, UPLOAD_BYTES_MAX};
 use crate::store::{consultations, submission_key};
 use crate::{blob, log};
 use std::fs;
@@ -22,6 +22,8 @@ pub struct Report {
     pub parked: u32,
     /// Journals of which no record could be made, kept aside.
     pub aside: u32,
+    /// Replies to specialists that wait for the desk.
+    pub letters: u32,
     /// Receipts kept.
     pub receipts: u32,
     /// Frames and sealed files that were opened and are whole.
@@ -41,12 +43,14 @@ pub struct Left {
     pub parked: u32,
     /// Journals kept aside.
     pub aside: u32,
+    /// Replies to specialists that wait for the desk.
+    pub letters: u32,
 }
 
 impl Left {
     /// All of them.
     pub fn count(&self) -> u32 {
-        self.open + self.waiting + self.parked + self.aside
+        self.open + self.waiting + self.parked + self.aside + self.letters
     }
 }
 
@@ -61,7 +65,8 @@ pub fn left(dir: &Path) -> io::Result<Left> {
         Err(error) => Err(error),
     };
     let (open, waiting) = (count("journal")?, count("submissions")?);
-    Ok(Left { open, waiting, parked: count("parked")?, aside: count("journal-aside")? })
+    let letters = count(crate::letters::FOLDER)?;
+    Ok(Left { open, waiting, parked: count("parked")?, aside: count("journal-aside")?, letters })
 }
 
 /// Opens every log and every sealed file of an outbox that is not running, and changes nothing that it holds.
@@ -94,6 +99,11 @@ pub fn check(dir: &Path, root: crate::keys::RootKey) -> Result<Report, crate::st
         report.aside += 1;
         check_part(&keyring, &crate::store::journal_key(&path, id), &path, &mut report);
     }
+    // Nor an earlier release's.
+    for (id, path) in consultations(&dir.join(crate::letters::FOLDER)).unwrap_or_default() {
+        report.letters += 1;
+        check_letter(&keyring, LetterId(id.0), &path, &mut report);
+    }
     for name in ["receipts-older.log", "receipts.log"] {
         let path = dir.join(name);
         if !path.exists() {
@@ -110,6 +120,17 @@ pub fn check(dir: &Path, root: crate::keys::RootKey) -> Result<Report, crate::st
         }
     }
     Ok(report)
+}
+
+fn check_letter(keyring: &Keyring, letter: LetterId, dir: &Path, report: &mut Report) {
+    let key = match keyring.load(&crate::letters::letter_key(dir, letter)) {
+        Ok(key) => key,
+        Err(error) => return report.problems.push(format!("reply {letter} to a specialist: {error}")),
+    };
+    match blob::read(dir, &key, ConsultationId(letter.0), BlobId(letter.0), LETTER_BYTES_MAX) {
+        Ok(_) => report.whole += 1,
+        Err(error) => report.problems.push(format!("reply {letter} to a specialist: {error}")),
+    }
 }
 
 fn check_part(keyring: &Keyring, file: &crate::keys::KeyFile, dir: &Path, report: &mut Report) {

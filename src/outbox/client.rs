@@ -183,6 +183,25 @@ impl Client {
         self.lock().expect_done(&Request::ForgiveTries)
     }
 
+    /// Keeps what the pharmacist wrote to a specialist, at most [`LETTER_BYTES_MAX`], in the place of one of the same name;
+    /// returns once it is durable. Refused with [`Refusal::Busy`] when [`LETTERS_MAX`] others wait.
+    pub fn keep_letter(&self, id: LetterId, content: &[u8]) -> Result<(), Error> {
+        self.lock().expect_done(&Request::KeepLetter(Letter { id, content: Zeroizing::new(content.to_vec()) }))
+    }
+
+    /// Every letter that waits, in the order of their names.
+    pub fn letters(&self) -> Result<Vec<Letter>, Error> {
+        match self.lock().call(&Request::Letters)? {
+            Reply::Letters(letters) => Ok(letters),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Destroys a letter, which the desk has.
+    pub fn drop_letter(&self, id: LetterId) -> Result<(), Error> {
+        self.lock().expect_done(&Request::DropLetter(id))
+    }
+
     /// Closes the open consultation and destroys it: nothing is to be sent.
     pub fn discard(&self) -> Result<(), Error> {
         let mut shared = self.lock();

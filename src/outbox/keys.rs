@@ -46,6 +46,8 @@ pub enum Part {
     Submission = 2,
     /// The lock of a journal whose patient will come back.
     Parked = 3,
+    /// A letter to a specialist that waits for the desk.
+    Letter = 4,
 }
 
 /// A data key's file, and what it is authenticated for.

@@ -2,8 +2,8 @@
 //! forgotten cannot be read again.
 //!
 //! The program `cabin-outbox` owns the store and the upload; the cabin reaches it through a [`Client`] over a Unix
-//! socket and can do no more than add to the open consultation, read that one back, and close it. Records and blobs are
-//! opaque here.
+//! socket and can do no more than add to the open consultation, read that one back, and close it; and keep and read back what
+//! the pharmacist wrote to specialists, until the desk has it. Records, blobs and letters are opaque here.
 //!
 //! With the feature `daemon` (on by default) this crate is also the store and the uploader; without it, the client
 //! alone.
@@ -40,6 +40,8 @@ pub mod index;
 mod journal;
 #[cfg(feature = "daemon")]
 pub mod keys;
+#[cfg(feature = "daemon")]
+pub mod letters;
 #[cfg(feature = "daemon")]
 pub mod log;
 #[cfg(feature = "daemon")]

@@ -94,11 +94,12 @@ fn check(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{} open, {} waiting or set aside, {} parked, {} journals aside, {} receipts; {} frames and files whole, {} problems",
+        "{} open, {} waiting or set aside, {} parked, {} journals aside, {} replies, {} receipts; {} frames and files whole, {} problems",
         report.journals,
         report.submissions,
         report.parked,
         report.aside,
+        report.letters,
         report.receipts,
         report.whole,
         report.problems.len()

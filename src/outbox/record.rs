@@ -36,6 +36,10 @@ pub const PARKED_MAX: usize = 100;
 pub const PARKED_SECONDS_MAX: i64 = 8 * 24 * 3600;
 /// Longest secret of a patient who will come back, in bytes.
 pub const SECRET_BYTES_MAX: usize = 64;
+/// Most letters that wait for the desk. Past it, the next one is refused.
+pub const LETTERS_MAX: usize = 64;
+/// Largest letter, in bytes.
+pub const LETTER_BYTES_MAX: usize = 32 * 1024;
 /// First kind that the outbox keeps for itself; kinds below it are the cabin's.
 pub const KIND_RESERVED: u8 = 200;
 
@@ -46,6 +50,10 @@ pub struct ConsultationId(pub Uuid);
 /// Names one blob of a consultation: a random UUID; of a submission's file one that follows from its path.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobId(pub Uuid);
+
+/// Names one letter: a random UUID.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LetterId(pub Uuid);
 
 macro_rules! id_text {
     ($($name:ident),*) => {$(
@@ -67,7 +75,7 @@ macro_rules! id_text {
         }
     )*};
 }
-id_text!(ConsultationId, BlobId);
+id_text!(ConsultationId, BlobId, LetterId);
 
 impl BlobId {
     /// The name of a submission's file: always the same, so that an attempt to submit finds what the one before put.
@@ -90,6 +98,21 @@ pub struct Record {
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Record {{ seq: {}, kind: {}, bytes: [patient] }}", self.seq, self.kind)
+    }
+}
+
+/// What the pharmacist wrote to a specialist, until the desk has it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Its name.
+    pub id: LetterId,
+    /// What was kept.
+    pub content: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Letter {{ id: {}, content: [patient] }}", self.id)
     }
 }
 

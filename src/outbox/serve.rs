@@ -239,6 +239,9 @@ pub fn answer(store: &mut Store, request: Request) -> Reply {
             store.forgive_tries();
             done(Ok(()))
         }
+        Request::KeepLetter(letter) => done(store.keep_letter(letter.id, &letter.content)),
+        Request::Letters => store.letters().map_or_else(Reply::Refused, Reply::Letters),
+        Request::DropLetter(letter) => done(store.drop_letter(letter)),
         Request::Reopen(secret) => done(store.reopen(&secret, unix_seconds()).map(drop)),
         Request::Discard(id) => done(store.discard(id)),
         Request::Status => Reply::Status(store.status()),

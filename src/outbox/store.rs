@@ -6,6 +6,7 @@
 //! journal/<consultation>/       key, log, <blob>.blob, reserve     at most one
 //! parked/<consultation>/        see `parked.rs`                   one a patient who will come back
 //! submissions/<consultation>/   key, log, <blob>.blob              one a consultation that waits
+//! letters/<letter>/             see `letters.rs`                  one a reply that waits for the desk
 //! receipts.log                  what the server proved; no patient data
 //! index/                        see `index.rs`
 //! probe                         how often the disk was asked whether it keeps anything; no patient data
@@ -70,6 +71,7 @@ pub struct Store {
     pub(crate) faults: BTreeMap<FaultCode, String>,
     pub(crate) open: Option<Open>,
     pub(crate) parking: Parking,
+    pub(crate) letters: crate::letters::Letters,
     pub(crate) reserve_bytes: u64,
     pub(crate) failed: bool,
     rotation_due: bool,
@@ -87,7 +89,7 @@ impl Store {
         };
         disk::create_dir(dir).map_err(at(dir))?;
         let lock = lock(dir)?;
-        for part in ["journal", "parked", "submissions"] {
+        for part in ["journal", "parked", "submissions", crate::letters::FOLDER] {
             let path = dir.join(part);
             disk::create_dir(&path).map_err(at(&path))?;
             remove_unfinished(&path).map_err(at(&path))?;
@@ -111,6 +113,7 @@ impl Store {
             faults,
             open: None,
             parking: Parking::default(),
+            letters: BTreeSet::new(),
             reserve_bytes,
             failed: false,
             rotation_due: true,
@@ -119,6 +122,7 @@ impl Store {
         };
         store.load_queue(known).map_err(at(dir))?;
         store.load_parked().map_err(at(dir))?;
+        store.load_letters().map_err(at(dir))?;
         store.load_journal().map_err(at(dir))?;
         // What a destroyed key still needs is not known after a start: with few keys it was done at once, with many it is
         // done by the day ([`Store::rotate_some`]).
@@ -325,6 +329,7 @@ impl Store {
             submission_key(&submissions.join(id.to_string()), id)
         }));
         files.extend(self.parking.keys());
+        files.extend(self.letter_keys());
         let aside = consultations(&self.dir.join("journal-aside")).unwrap_or_default();
         files.extend(aside.into_iter().map(|(id, dir)| journal_key(&dir, id)));
         files

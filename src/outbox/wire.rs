@@ -110,6 +110,12 @@ pub enum Request {
     Reopen(Zeroizing<Vec<u8>>),
     /// Who is responsible for the place proved it: wrong secrets count no more.
     ForgiveTries,
+    /// Keep a letter, in the place of one of the same name. Repeating it changes nothing.
+    KeepLetter(Letter),
+    /// Every letter.
+    Letters,
+    /// Destroy a letter: the desk has it. Repeating it changes nothing.
+    DropLetter(LetterId),
     /// Close the consultation and destroy it.
     Discard(ConsultationId),
     /// How the outbox is.
@@ -151,6 +157,8 @@ pub enum Reply {
     Status(Status),
     /// The newest receipts, oldest first.
     Receipts(Vec<Receipt>),
+    /// Every letter, in the order of their names.
+    Letters(Vec<Letter>),
     /// How many were put back in the queue.
     Retried(u32),
     /// It was not done.
@@ -170,6 +178,7 @@ impl Request {
                 bundle.len() + proof.len() + uploads
             }
             Request::DeskToken { base_url, token } => base_url.len() + token.len(),
+            Request::KeepLetter(letter) => letter.content.len(),
             _ => 0,
         };
         let mut w = Writer::with_capacity(room + 128);
@@ -205,6 +214,15 @@ impl Request {
             }
             Request::ForgiveTries => {
                 w.u8(17);
+            }
+            Request::KeepLetter(letter) => {
+                w.u8(18).uuid(letter.id.0).bytes(&letter.content);
+            }
+            Request::Letters => {
+                w.u8(19);
+            }
+            Request::DropLetter(letter) => {
+                w.u8(20).uuid(letter.0);
             }
             Request::Discard(id) => {
                 w.u8(7).uuid(id.0);
@@ -290,6 +308,9 @@ impl Request {
                 Request::DeskToken { base_url, token: Zeroizing::new(r.text(TEXT_BYTES_MAX)?.into()) }
             }
             17 => Request::ForgiveTries,
+            18 => Request::KeepLetter(letter(&mut r)?),
+            19 => Request::Letters,
+            20 => Request::DropLetter(LetterId(r.uuid()?)),
             _ => return Err(Malformed),
         };
         r.end()?;
@@ -303,6 +324,7 @@ impl Reply {
         let room = match self {
             Reply::Page { records, .. } => records.iter().map(|r| r.bytes.len() + 16).sum(),
             Reply::Blob(blob) => blob.bytes.len() + blob.name.len() + blob.content_type.len(),
+            Reply::Letters(letters) => letters.iter().map(|letter| letter.content.len() + 24).sum(),
             _ => 0,
         };
         let mut w = Writer::with_capacity(room + 128);
@@ -343,6 +365,12 @@ impl Reply {
             }
             Reply::Retried(count) => {
                 w.u8(8).u32(*count);
+            }
+            Reply::Letters(letters) => {
+                w.u8(10).u32(letters.len() as u32);
+                for letter in letters {
+                    w.uuid(letter.id.0).bytes(&letter.content);
+                }
             }
             Reply::Refused(refused) => {
                 w.u8(9).u8(refused.refusal as u8).text(&refused.detail);
@@ -407,6 +435,13 @@ impl Reply {
                 let refusal = Refusal::ALL.into_iter().find(|c| *c as u8 == refusal).ok_or(Malformed)?;
                 Reply::Refused(Refused::new(refusal, r.text(TEXT_BYTES_MAX)?))
             }
+            10 => {
+                let mut letters = Vec::new();
+                for _ in 0..r.count(LETTERS_MAX)? {
+                    letters.push(letter(&mut r)?);
+                }
+                Reply::Letters(letters)
+            }
             _ => return Err(Malformed),
         };
         r.end()?;
@@ -439,6 +474,10 @@ fn read_sending(r: &mut Reader<'_>) -> Result<Sending, Malformed> {
 
 fn record(r: &mut Reader<'_>) -> Result<Record, Malformed> {
     Ok(Record { seq: r.u64()?, kind: r.u8()?, bytes: Zeroizing::new(r.bytes(RECORD_BYTES_MAX)?.to_vec()) })
+}
+
+fn letter(r: &mut Reader<'_>) -> Result<Letter, Malformed> {
+    Ok(Letter { id: LetterId(r.uuid()?), content: Zeroizing::new(r.bytes(LETTER_BYTES_MAX)?.to_vec()) })
 }
 
 fn blob(r: &mut Reader<'_>, bytes_max: usize) -> Result<Blob, Malformed> {
@@ -544,6 +583,9 @@ mod tests {
             },
             Request::Reopen(Zeroizing::new(vec![6; 3])),
             Request::ForgiveTries,
+            Request::KeepLetter(written(1)),
+            Request::Letters,
+            Request::DropLetter(LetterId(Uuid::from_u128(5))),
             Request::Discard(consultation),
             Request::Status,
             Request::Receipts,
@@ -564,6 +606,18 @@ mod tests {
             longer.push(0);
             assert!(Request::decode(&longer).is_err());
         }
+    }
+
+    fn written(n: u8) -> Letter {
+        Letter { id: LetterId(Uuid::from_u128(n.into())), content: Zeroizing::new(vec![n; 40]) }
+    }
+
+    #[test]
+    fn letters_read_back_as_they_were_and_no_shortened_answer_does() {
+        let reply = Reply::Letters(vec![written(1), written(2)]);
+        let message = reply.encode();
+        assert!(Reply::decode(&message).is_ok_and(|again| again == reply));
+        assert!((0..message.len()).all(|end| Reply::decode(&message[..end]).is_err()));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use outbox::parked;
 use outbox::queue::Sending;
 use outbox::store::Store;
 use outbox::wire::UploadOf;
-use outbox::{Blob, BlobId, ConsultationId, Receipt, Record};
+use outbox::{Blob, BlobId, ConsultationId, LetterId, Receipt, Record};
 use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
@@ -101,7 +101,7 @@ fn keys_on(disk: &[u8], folder: &Folder, patient: &Patient, secret: &[u8]) -> Ve
                     let open = |sealed: &&[u8]| parked::open_sealed(sealed, &root_key(), &lock, secret, patient.id);
                     found.extend(sealed.iter().filter_map(open));
                 }
-                for part in [Part::Journal, Part::Submission] {
+                for part in [Part::Journal, Part::Submission, Part::Letter] {
                     found.extend(ring.load(&KeyFile { path: path.clone(), consultation: patient.id, part }).ok());
                 }
             }
@@ -136,6 +136,21 @@ fn told_with(disk: &[u8], folder: &Folder, patient: &Patient, secret: &[u8]) -> 
         }
     }
     (record, picture)
+}
+
+/// Somebody about whom a letter is written: it is sealed as a blob of its own name.
+fn write_of(name: &'static str) -> Patient {
+    let id = ConsultationId::random();
+    Patient { id, name, picture: BlobId(id.0) }
+}
+
+/// Whether a disk gives away a letter.
+fn letter_told(disk: &[u8], folder: &Folder, patient: &Patient) -> bool {
+    assert!(!holds(disk, patient.name.as_bytes()), "{} is on the disk unsealed", patient.name);
+    keys_on(disk, folder, patient, SECRET).iter().any(|key| {
+        let mut sealed = places(disk, b"TCB1").filter_map(|at| disk.get(at..at + 55 + patient.name.len() + 16));
+        sealed.any(|sealed| outbox::blob::open(sealed, key, patient.id, patient.picture).is_some())
+    })
 }
 
 #[test]
@@ -179,8 +194,17 @@ fn no_byte_of_a_forgotten_patient_can_be_read_from_the_disk_with_the_root_key_in
     assert!(!record && picture, "whoever stays away: what was held waits");
     prove(&mut store, &away);
     let present = receive(&mut store, "DURAND-Paul-1940");
+    // What was written to specialists: one has it, the other not yet.
+    let (read, unread) = (write_of("ROUX-Marc-1933"), write_of("FAURE-Ines-1999"));
+    for patient in [&read, &unread] {
+        store.keep_letter(LetterId(patient.id.0), patient.name.as_bytes()).unwrap();
+        assert!(letter_told(&on_drive(), &folder, patient), "the method sees a letter that waits");
+    }
+    store.drop_letter(LetterId(read.id.0)).unwrap();
 
     let now = on_drive();
+    assert!(!letter_told(&now, &folder, &read), "the desk has it");
+    assert!(letter_told(&now, &folder, &unread), "another letter waits");
     assert_eq!(told(&now, &folder, &sent), (false, false), "proved");
     assert_eq!(told(&now, &folder, &discarded), (false, false), "discarded");
     assert_eq!(told(&now, &folder, &back), (false, false), "came back, proved");

@@ -5,7 +5,7 @@ use crate::drive::{self, Drive, Event, Kept, Mounted};
 use crate::promises::{Handed, Parked, Promise, Promises, Verdict};
 use crate::shared::{Chance, Daemon, Folder, Peer, asked, bundle, root_key, socket, until};
 use outbox::store::{Store, StoreError};
-use outbox::{BlobId, Body, Client, ConsultationId, Record, Submission, Upload};
+use outbox::{BlobId, Body, Client, ConsultationId, LetterId, Record, Submission, Upload};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -147,6 +147,7 @@ struct Cabin {
     records: Vec<Vec<u8>>,
     /// Patients who will come back.
     parked: Vec<(ConsultationId, Parked)>,
+    letters: Vec<LetterId>,
 }
 
 impl Cabin {
@@ -157,6 +158,7 @@ impl Cabin {
             blobs: Vec::new(),
             records: Vec::new(),
             parked: Vec::new(),
+            letters: Vec::new(),
         }
     }
 
@@ -171,6 +173,27 @@ impl Cabin {
     }
 
     fn one(&mut self, chance: &mut Chance) -> Promise {
+        match chance.below(12) {
+            0 if self.letters.len() < 8 => {
+                let (letter, content) = (LetterId::random(), chance.bytes(2000));
+                self.client.keep_letter(letter, &content).unwrap();
+                self.letters.push(letter);
+                return Promise::Wrote(letter, content);
+            }
+            // The desk has one, or did not take it.
+            1 if !self.letters.is_empty() => {
+                let at = chance.below(self.letters.len() as u64) as usize;
+                if chance.below(2) == 0 {
+                    let (letter, content) = (self.letters[at], chance.bytes(2000));
+                    self.client.keep_letter(letter, &content).unwrap();
+                    return Promise::Wrote(letter, content);
+                }
+                let letter = self.letters.swap_remove(at);
+                self.client.drop_letter(letter).unwrap();
+                return Promise::LetterSpent(letter);
+            }
+            _ => {}
+        }
         let Some(id) = self.open else {
             if chance.below(2) == 0
                 && let Some((id, parked)) = self.parked.pop()

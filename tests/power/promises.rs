@@ -2,7 +2,7 @@
 
 use outbox::queue::Sealed;
 use outbox::store::Store;
-use outbox::{BlobId, ConsultationId, FaultCode};
+use outbox::{BlobId, ConsultationId, FaultCode, LetterId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One thing that was acknowledged.
@@ -14,6 +14,8 @@ pub enum Promise {
     Discarded(ConsultationId),
     Parked(ConsultationId, Parked),
     Reopened(ConsultationId),
+    Wrote(LetterId, Vec<u8>),
+    LetterSpent(LetterId),
     /// The server's proofs that a technician was shown.
     Proved(BTreeSet<ConsultationId>),
 }
@@ -50,6 +52,7 @@ struct Expected<'a> {
     handed: BTreeMap<ConsultationId, &'a Handed>,
     parked: BTreeMap<ConsultationId, &'a Parked>,
     closed: BTreeSet<ConsultationId>,
+    letters: BTreeMap<LetterId, &'a [u8]>,
     proved: BTreeSet<ConsultationId>,
     /// What was asked and not answered yet: it may be there or not.
     asked: Option<&'a Promise>,
@@ -91,6 +94,8 @@ impl Promises {
                         expected.open(*id, parked);
                     }
                 }
+                Promise::Wrote(letter, content) => drop(expected.letters.insert(*letter, content)),
+                Promise::LetterSpent(letter) => drop(expected.letters.remove(letter)),
                 Promise::Proved(ids) => expected.proved.extend(ids),
             }
         }
@@ -149,6 +154,7 @@ impl<'a> Expected<'a> {
             (None, None) => {}
             (expected, found) => return Err(format!("open is {found:?}, where {expected:?} is expected")),
         }
+        self.look_at_letters(store)?;
         let receipts: BTreeSet<_> = store.receipts().iter().map(|receipt| receipt.consultation).collect();
         for (id, handed) in &self.handed {
             whole(store, *id, handed, &receipts)?;
@@ -172,6 +178,26 @@ impl<'a> Expected<'a> {
             }
         }
         self.look_at_parked(store)
+    }
+
+    fn look_at_letters(&self, store: &mut Store) -> Result<(), String> {
+        let found = store.letters().map_err(|refused| refused.to_string())?;
+        let mut found: BTreeMap<_, _> = found.into_iter().map(|letter| (letter.id, letter.content)).collect();
+        for (id, content) in &self.letters {
+            match (found.remove(id), self.asked) {
+                (Some(found), _) if found.as_slice() == *content => {}
+                (Some(found), Some(Promise::Wrote(asked, anew))) if asked == id && found.as_slice() == anew => {}
+                (None, Some(Promise::LetterSpent(asked))) if asked == id => {}
+                (Some(_), _) => return Err(format!("letter {id} is another one")),
+                (None, _) => return Err(format!("letter {id} is not there")),
+            }
+        }
+        let is_asked =
+            |id: &LetterId, found: &[u8]| matches!(self.asked, Some(Promise::Wrote(asked, anew)) if asked == id && found == anew);
+        match found.iter().find(|(id, content)| !is_asked(id, content)) {
+            Some((id, _)) => Err(format!("letter {id} is there, and should not be")),
+            None => Ok(()),
+        }
     }
 
     /// Nothing else being open, a patient comes back, and leaves for good.

@@ -102,6 +102,7 @@ fn fill_visit(app: &App) {
     documents.set_prescription_present(true);
     documents.set_document_present(true);
     documents.set_receipt_only(false);
+    documents.set_by_phone(true);
     documents.set_print_state(PrintState::Printed);
     documents.set_record_kept(true);
     documents.set_code(checkers());
@@ -389,6 +390,6 @@ fn fill_opinions(app: &App) {
     opinions.set_print(OpinionPrint::Absent);
     opinions.set_physicians(false);
     opinions.set_replies_waiting(0);
-    opinions.set_replies_lost(0);
+    opinions.set_reply_not_kept(false);
     opinions.set_reply("Non, jamais".into());
 }

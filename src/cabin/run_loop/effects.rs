@@ -117,9 +117,11 @@ impl Cabin {
         if let Some(dossier @ Dossier { ended: Some((consult::dossier::Outcome::Completed, _)), .. }) =
             self.journey.dossier()
         {
-            self.day.consultations += 1;
-            let minutes = dossier.present_ms(now) / 60_000;
-            self.day.minutes = self.day.minutes.saturating_add(u32::try_from(minutes).unwrap_or(u32::MAX));
+            let minutes = u32::try_from(dossier.present_ms(now) / 60_000).unwrap_or(u32::MAX);
+            self.day.count(now, |counts| {
+                counts.consultations += 1;
+                counts.minutes = counts.minutes.saturating_add(minutes);
+            });
         }
     }
 

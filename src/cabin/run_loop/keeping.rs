@@ -131,6 +131,9 @@ impl Cabin {
             Some(_) if self.pay().is_ok() => self.outbox_failed = false,
             Some(_) => {}
         }
+        if status.is_some() && self.replies.tidy() {
+            self.send_reply();
+        }
         self.outbox_status = status;
     }
 

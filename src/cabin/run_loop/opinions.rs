@@ -104,11 +104,13 @@ impl Cabin {
         let Some(request) = self.opinions.read.as_ref().map(|(line, _)| line.id.clone()) else { return };
         let words = self.replies.refused_words(&request);
         self.opinions.reread = words.is_some().then_some(request);
+        self.opinions.not_kept = false;
         self.opinions.reply = words.unwrap_or_default().chars().take(REPLY_CHARS_MAX).collect();
     }
 
     pub(crate) fn write_opinion_reply(&mut self, text: &str) {
         self.opinions.reply = text.chars().take(REPLY_CHARS_MAX).collect();
+        self.opinions.not_kept = false;
     }
 
     /// What is written goes to the specialist, or the request is taken back: now, or once the line is back.
@@ -125,7 +127,8 @@ impl Cabin {
         let request = line.id.clone();
         let Ok(id) = ItemId::new(Uuid::new_v4().to_string()) else { return };
         let by = self.journey.pharmacist().map_or("", |pharmacist| pharmacist.name.as_str());
-        if self.replies.push(request, Text::cut(by), OpinionStep { id, what }) {
+        self.opinions.not_kept = !self.replies.push(request, Text::cut(by), OpinionStep { id, what });
+        if !self.opinions.not_kept {
             self.opinions.reply.clear();
             self.opinions.reread = None;
             self.send_reply();
@@ -249,9 +252,6 @@ impl Cabin {
 
     /// Back to the pharmacist's space; nothing of what was read stays.
     pub(crate) fn close_opinions(&mut self) {
-        if self.opinions.lines.is_some() {
-            self.replies.lost_are_read();
-        }
         if let Some(request) = self.opinions.reread.take() {
             self.replies.read(&request);
         }

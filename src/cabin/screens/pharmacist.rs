@@ -5,6 +5,7 @@ use consult::identity::{IdentityStatus, Validation};
 use consult::journey::{Act, Emergency, Help, Input, Step};
 use consult::vitals::{Measurement, Moment};
 use drivers::ports::fixtures::PrinterFault;
+use drivers::ports::system_clock;
 use slint::{ComponentHandle as _, SharedString};
 use ui::{
     App, CheckMeasure, DeviceRow, DeviceState, EquipmentState, FixtureKind, IdentityCheckAdapter, IdentityDocument,
@@ -221,10 +222,11 @@ fn space(app: &App, cabin: &Cabin) {
         let measures = cabin.journey.proposed_measurements().into_iter().map(|measurement| check(cabin, measurement));
         list(&adapter.get_measures(), measures.collect(), |rows| adapter.set_measures(rows));
     }
-    adapter.set_consultations_today(count(cabin.day.consultations));
-    adapter.set_mean_minutes(count(cabin.day.minutes.checked_div(cabin.day.consultations).unwrap_or(0)));
-    adapter.set_helps_today(count(cabin.day.helps));
-    adapter.set_call_backs_today(count(cabin.day.call_backs));
+    let today = cabin.day.counts(system_clock());
+    adapter.set_consultations_today(count(today.consultations));
+    adapter.set_mean_minutes(count(today.minutes.checked_div(today.consultations).unwrap_or(0)));
+    adapter.set_helps_today(count(today.helps));
+    adapter.set_call_backs_today(count(today.call_backs));
     adapter.set_call_back_possible(cabin.may_be_called_back());
     adapter.set_come_back_possible(cabin.may_come_back());
     adapter.set_opinion_possible(cabin.may_ask_opinion());

@@ -135,7 +135,7 @@ pub fn show_list(app: &App, cabin: &Cabin) {
     let row = |line: &CabinLine| OpinionRow { reply: reply(cabin.replies.fate(&line.id)), ..row(line, &day) };
     list(&adapter.get_rows(), lines.iter().map(row).collect(), |rows| adapter.set_rows(rows));
     adapter.set_replies_waiting(i32::try_from(cabin.replies.waiting()).unwrap_or(i32::MAX));
-    adapter.set_replies_lost(i32::try_from(cabin.replies.lost()).unwrap_or(i32::MAX));
+    adapter.set_reply_not_kept(opinions.not_kept);
     let Some((line, opinion)) = &opinions.read else { return };
     adapter.set_row(row(line));
     let mut thread: Vec<OpinionWords> =
@@ -188,7 +188,6 @@ fn reply(fate: Option<Fate>) -> OpinionReply {
         None => OpinionReply::None,
         Some(Fate::Waiting) => OpinionReply::Waiting,
         Some(Fate::Refused) => OpinionReply::Refused,
-        Some(Fate::Lost) => OpinionReply::Lost,
     }
 }
 
