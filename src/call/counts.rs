@@ -17,6 +17,8 @@ pub(crate) const RTP_HEADER_BYTES: u64 = 12;
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) sent_bytes: AtomicU64,
+    /// Of them, the camera's pictures'.
+    pub(crate) picture_bytes: AtomicU64,
     pub(crate) received_bytes: AtomicU64,
     /// The next sequence number, to continue a stream with another source.
     pub(crate) picture_sequence: AtomicU32,
@@ -53,17 +55,25 @@ impl Pace {
     }
 }
 
-/// Which of the counts is a stream's next sequence number.
-pub(crate) type Sequence = fn(&Counts) -> &AtomicU32;
+/// One of the cabin's streams.
+#[derive(Clone, Copy)]
+pub(crate) struct Stream {
+    /// Which of the counts is its next sequence number.
+    pub(crate) sequence: fn(&Counts) -> &AtomicU32,
+    /// How fast it leaves, in bits a second; 0 is at once.
+    pub(crate) pace: fn(&Counts) -> u32,
+    /// It is the camera's pictures.
+    pub(crate) is_picture: bool,
+}
 
 /// Takes captured packets to the connection. Before it is up they go nowhere, which is meant.
 pub(crate) async fn forward(
     mut captured: mpsc::Receiver<rtp::Packet>,
     track: Arc<TrackLocalStaticRTP>,
     counts: Arc<Counts>,
-    sequence: Sequence,
-    pace: fn(&Counts) -> u32,
+    stream: Stream,
 ) {
+    let Stream { sequence, pace, is_picture } = stream;
     let mut paced = Pace::default();
     while let Some(packet) = captured.recv().await {
         sequence(&counts).store(u32::from(packet.header.sequence_number.wrapping_add(1)), Ordering::Relaxed);
@@ -74,6 +84,9 @@ pub(crate) async fn forward(
         }
         if track.write_rtp(packet).await.is_ok() {
             counts.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
+            if is_picture {
+                counts.picture_bytes.fetch_add(bytes, Ordering::Relaxed);
+            }
         }
     }
 }

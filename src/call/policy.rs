@@ -37,6 +37,19 @@ const PICTURE_BITS_PER_SECOND_MIN: u32 = 8_000;
 const UP_AFTER: Duration = Duration::from_secs(3);
 /// Room to spare for a step up.
 const UP_ROOM: f64 = 1.25;
+/// An encoder that makes less than this part of what it may, in hundredths, has no use for more at this size.
+const SATED_BELOW: u32 = 80;
+/// A size that is kept because the encoder is sated is kept for so long when it no longer is: a person who moves is not
+/// another picture.
+const SATED_FOR: Duration = Duration::from_secs(2);
+/// And for so long after it was taken: it begins with a key frame.
+const TAKEN_FOR: Duration = Duration::from_secs(5);
+/// A larger size that was too much is tried again after so long at first, and at last.
+const TRY_AGAIN: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(320));
+/// A larger size that lasted so long was right.
+const RIGHT_AFTER: Duration = Duration::from_secs(60);
+/// What an encoder makes counts so long after a change of size.
+const MADE_AFTER: Duration = Duration::from_secs(2);
 /// Steps: quarters of the full size, pictures a second at most. The last is the size of stills too.
 const STEPS: [(u32, u32); 3] = [(4, 30), (3, 25), (2, 15)];
 
@@ -95,6 +108,35 @@ pub struct Plan {
     pub video: Video,
 }
 
+/// What the encoder makes, lately.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Made {
+    /// Rows and pictures of what is made, and since when.
+    since: Option<(u32, Duration, Duration)>,
+    bytes: u64,
+    smooth: f64,
+}
+
+impl Made {
+    /// Bits a second, where it has made pictures of this kind for some time. `bytes`: made since the call began;
+    /// `elapsed`: since this was asked last.
+    pub fn bits_per_second(&mut self, now: Duration, elapsed: Duration, bytes: u64, video: Video) -> Option<u32> {
+        let lately = bytes.saturating_sub(self.bytes) as f64 * 8.0 / elapsed.as_secs_f64().max(0.001);
+        self.bytes = bytes;
+        let kind = (video.height, video.every);
+        let since = match self.since {
+            Some((height, every, since)) if (height, every) == kind => since,
+            _ => {
+                self.smooth = lately;
+                now
+            }
+        };
+        self.since = Some((video.height, video.every, since));
+        self.smooth += (lately - self.smooth) * (elapsed.as_secs_f64() / 1.5).min(1.0);
+        (!video.stills && lately > 0.0 && now >= since.saturating_add(MADE_AFTER)).then_some(self.smooth as u32)
+    }
+}
+
 /// Decides, and remembers where it stands.
 #[derive(Debug, Clone)]
 pub struct Policy {
@@ -105,6 +147,12 @@ pub struct Policy {
     narrow: bool,
     /// Since when there is room for the step above.
     room_since: Option<Duration>,
+    /// What the encoder made when it was sated last, and until when that bears the present step.
+    sated: Option<(u32, Duration)>,
+    /// When the present step was taken for an encoder that was sated.
+    tried_at: Option<Duration>,
+    /// When the step above is tried again, and how long that is waited for.
+    try_after: (Duration, Duration),
     plan: Plan,
 }
 
@@ -120,7 +168,17 @@ impl Policy {
             stills: false,
         };
         let plan = Plan { sound: Sound::WIDE, video };
-        Policy { full, maximum, step: 0, narrow: false, room_since: None, plan }
+        Policy {
+            full,
+            maximum,
+            step: 0,
+            narrow: false,
+            room_since: None,
+            sated: None,
+            tried_at: None,
+            try_after: (Duration::ZERO, TRY_AGAIN.0),
+            plan,
+        }
     }
 
     /// What was decided last.
@@ -128,8 +186,9 @@ impl Policy {
         self.plan
     }
 
-    /// Decides anew. `taken` is what measurements, documents and retransmissions take of the line, in bits a second.
-    pub fn decide(&mut self, now: Duration, line: Estimate, taken: u32) -> Plan {
+    /// Decides anew. `taken` is what measurements, documents and retransmissions take of the line, in bits a second;
+    /// `made` is what the encoder makes at the present size, where that is known.
+    pub fn decide(&mut self, now: Duration, line: Estimate, taken: u32, made: Option<u32>) -> Plan {
         if line.silent {
             // Nothing arrives however little is sent, and the line may come back as it was.
             return self.plan;
@@ -143,6 +202,7 @@ impl Policy {
         let loss_percent = (line.lost_thousandths / 10).clamp(5, 25).next_multiple_of(5);
         let sound = Sound { loss_percent, ..sound };
         let picture = left.saturating_sub(sound.on_the_wire()).clamp(PICTURE_BITS_PER_SECOND_MIN, self.maximum);
+        self.taste(now, made, picture);
         self.walk(now, total, picture);
         let (quarters, rate) = *STEPS.get(self.step).unwrap_or(&STEPS[STEPS.len() - 1]);
         let side = |full: u32| (full * quarters / 4) & !1;
@@ -168,6 +228,22 @@ impl Policy {
         self.plan
     }
 
+    /// Whether the encoder is sated: the present size is as good as it can be, whatever a picture of its pixels needs in
+    /// general. An easy picture, of a person who sits still, needs much less than that.
+    fn taste(&mut self, now: Duration, made: Option<u32>, picture: u32) {
+        let allowed = self.plan.video.bits_per_second.min(picture);
+        if let Some(made) = made.filter(|made| *made <= allowed / 100 * SATED_BELOW) {
+            let until = self.sated.map_or(Duration::ZERO, |(_, until)| until);
+            self.sated = Some((made, until.max(now + SATED_FOR)));
+        }
+        // The line became narrow: what was made at ease cannot be made any more.
+        self.sated = self.sated.filter(|(made, until)| now < *until && picture >= made / 2);
+        if self.tried_at.is_some_and(|at| now >= at + RIGHT_AFTER) {
+            self.tried_at = None;
+            self.try_after.1 = TRY_AGAIN.0;
+        }
+    }
+
     fn walk(&mut self, now: Duration, total: u32, picture: u32) {
         let bears = |step: usize, room: f64| match STEPS.get(step) {
             None => true,
@@ -182,10 +258,16 @@ impl Policy {
                 f64::from(picture) >= full * scale * part * room
             }
         };
-        if !bears(self.step, 1.0) {
+        let moves = self.step < STEPS.len() && total >= STILLS_BELOW && picture >= MOVING_MIN;
+        let sated = self.sated.filter(|_| moves).map(|(made, _)| made);
+        if sated.is_none() && !bears(self.step, 1.0) {
             self.room_since = None;
             while !bears(self.step, 1.0) {
                 self.step += 1;
+            }
+            if self.tried_at.take().is_some() {
+                let (_, wait) = self.try_after;
+                self.try_after = (now + wait, (wait * 2).min(TRY_AGAIN.1));
             }
             return;
         }
@@ -193,12 +275,23 @@ impl Policy {
         let leaves_stills = self.step < STEPS.len() || total >= STILLS_ABOVE;
         // At its limit the picture has all the room that it will ever have.
         let room = if picture == self.maximum { 1.0 } else { UP_ROOM };
-        let Some(up) = up.filter(|up| leaves_stills && bears(*up, room)) else {
+        // Bits grow slower than pixels; and the larger picture itself shows how far the line carries it.
+        let pixels =
+            |step: usize| STEPS.get(step).map_or(0.0, |(quarters, rate)| f64::from(quarters * quarters * rate));
+        let is_easy = |up: usize| {
+            let more = (pixels(up) / pixels(self.step)).sqrt();
+            now >= self.try_after.0 && sated.is_some_and(|made| f64::from(picture) >= f64::from(made) * more)
+        };
+        let Some(up) = up.filter(|up| leaves_stills && (bears(*up, room) || is_easy(*up))) else {
             self.room_since = None;
             return;
         };
         let since = *self.room_since.get_or_insert(now);
         if now >= since.saturating_add(UP_AFTER) {
+            if !bears(up, room) {
+                self.tried_at = Some(now);
+                self.sated = sated.map(|made| (made, now + TAKEN_FOR));
+            }
             self.step = up;
             self.room_since = None;
         }
@@ -220,7 +313,7 @@ mod tests {
     /// What stands after the line was so for `seconds`.
     fn settled(policy: &mut Policy, from: u64, seconds: u64, estimate: Estimate, taken: u32) -> Plan {
         for tenth in 0..seconds * 10 {
-            policy.decide(Duration::from_secs(from) + Duration::from_millis(tenth * 100), estimate, taken);
+            policy.decide(Duration::from_secs(from) + Duration::from_millis(tenth * 100), estimate, taken, None);
         }
         policy.plan()
     }
@@ -246,9 +339,63 @@ mod tests {
     fn a_step_down_is_taken_at_once_and_one_up_after_three_seconds() {
         let mut policy = Policy::new(FULL, 1_000_000);
         settled(&mut policy, 0, 10, line(1_056_000), 0);
-        assert!(policy.decide(Duration::from_secs(10), line(100_000), 0).video.stills);
+        assert!(policy.decide(Duration::from_secs(10), line(100_000), 0, None).video.stills);
         assert!(settled(&mut policy, 11, 3, line(1_056_000), 0).video.stills);
         assert!(!settled(&mut policy, 14, 1, line(1_056_000), 0).video.stills);
+    }
+
+    /// An encoder that makes of a full picture at most so many bits a second, and less of a smaller one, on a line that
+    /// carries so much and is known no further than one and a half times what arrived; gives the rows of every second.
+    fn rows_of(needs: f64, carries: f64, seconds: u64) -> Vec<u32> {
+        let full = Picture { width: 1_280, height: 720, frames_per_second: 30 };
+        let (mut policy, mut made) = (Policy::new(full, 3_000_000), Made::default());
+        let (mut total, mut bytes, mut rows) = (560_000.0_f64, 0.0, Vec::new());
+        let step = Duration::from_millis(250);
+        for tick in 0..seconds * 4 {
+            let now = step * tick as u32;
+            let video = policy.plan().video;
+            let part = f64::from(video.width * video.height) / f64::from(1_280 * 720);
+            let makes = (needs * part.powf(0.7)).min(f64::from(video.bits_per_second));
+            bytes += makes * step.as_secs_f64() / 8.0;
+            let made = made.bits_per_second(now, step, bytes as u64, video);
+            let known = (total * 1.06).min((makes + 56_000.0) * 1.5 + 20_000.0).max(total).min(carries);
+            total = known;
+            policy.decide(now, line(total as u32), 0, made);
+            rows.push(policy.plan().video.height);
+        }
+        rows
+    }
+
+    #[test]
+    fn an_easy_picture_grows_to_its_full_size_and_stays_there() {
+        for needs in [250_000.0, 500_000.0, 900_000.0] {
+            let rows = rows_of(needs, 4_000_000.0, 300);
+            let grown = rows.iter().position(|rows| *rows == 720);
+            assert!(grown.is_some_and(|at| at < 4 * 20), "{needs}: {:?}", &rows[..80]);
+            assert!(rows[80..].iter().all(|rows| *rows == 720), "{needs}");
+        }
+    }
+
+    #[test]
+    fn a_picture_that_turns_out_too_large_for_the_line_is_tried_ever_less_often() {
+        let rows = rows_of(4_000_000.0, 700_000.0, 600);
+        assert!(rows[80..].iter().all(|rows| *rows == rows[80]), "nothing but the line limits it");
+        // Sated where it is small, too much where it is large.
+        let rows = rows_of(1_000_000.0, 600_000.0, 1_200);
+        let changes = rows.windows(2).filter(|two| two[0] != two[1]).count();
+        assert!(changes <= 20, "{changes} changes in 20 minutes");
+    }
+
+    #[test]
+    fn a_line_that_becomes_narrow_ends_what_was_taken_at_ease() {
+        let full = Picture { width: 1_280, height: 720, frames_per_second: 30 };
+        let mut policy = Policy::new(full, 3_000_000);
+        let mut at =
+            |tick: u32, bits, made| policy.decide(Duration::from_millis(250) * tick, line(bits), 0, made).video;
+        let large = (0..80).map(|tick| at(tick, 1_000_000, Some(300_000))).last().expect("some");
+        assert_eq!(large.height, 720);
+        assert_eq!(at(80, 180_000, Some(300_000)).height, 360);
+        assert!(at(81, 140_000, Some(300_000)).stills);
     }
 
     #[test]
@@ -286,7 +433,7 @@ mod tests {
     fn the_more_is_lost_the_more_the_voice_prepares_for_it() {
         let mut policy = Policy::new(FULL, 1_000_000);
         let percent = |policy: &mut Policy, lost_thousandths| {
-            policy.decide(Duration::ZERO, Estimate { lost_thousandths, ..line(500_000) }, 0).sound.loss_percent
+            policy.decide(Duration::ZERO, Estimate { lost_thousandths, ..line(500_000) }, 0, None).sound.loss_percent
         };
         assert_eq!(percent(&mut policy, 0), 5);
         assert_eq!(percent(&mut policy, 62), 10);
@@ -309,7 +456,7 @@ mod tests {
                 let bits = chance.random_range(crate::estimator::BITS_PER_SECOND_MIN..5_000_000);
                 let estimate = Estimate { lost_thousandths: chance.random_range(0..=1_000), ..line(bits) };
                 let taken = chance.random_range(0..200_000);
-                let Plan { sound, video } = policy.decide(Duration::from_millis(tenth * 100), estimate, taken);
+                let Plan { sound, video } = policy.decide(Duration::from_millis(tenth * 100), estimate, taken, None);
                 assert!(video.bits_per_second + sound.on_the_wire() <= bits, "{video:?} {sound:?} in {bits}");
                 assert_eq!((video.width % 2, video.height % 2), (0, 0));
                 assert!(video.width <= full.width && video.height <= full.height);

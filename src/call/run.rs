@@ -1,11 +1,11 @@
 //! The one task of a call: it alone owns the pipelines, hears the connection and tells the caller.
 
-use crate::counts::{Counts, Sequence, forward};
+use crate::counts::{Counts, Stream, forward};
 use crate::news::MediaNews;
 use crate::peer::{Agreed, OPUS_PAYLOAD_TYPE, Peer, PeerNews};
 use crate::pieces::Encoding;
 use crate::player::Player;
-use crate::policy::{INSTRUMENT_SOUND_ON_THE_WIRE, Plan, Policy};
+use crate::policy::{INSTRUMENT_SOUND_ON_THE_WIRE, Made, Plan, Policy};
 use crate::progress::{News, Progress, Sign};
 use crate::studio::Studio;
 use crate::{CallEvent, Channels, Fault, KEY_FRAME_EVERY, Part, Stats, channel, lock, now};
@@ -56,6 +56,8 @@ pub(crate) struct Run {
     decided_at: Instant,
     /// Bytes sent beside voice and picture until the last decision, and how many bits a second that was lately.
     beside: (u64, f64),
+    /// What the encoder makes of the camera's pictures.
+    made: Made,
     /// The encodings of the far end's pictures, by payload type.
     readable: Arc<Mutex<Vec<(Encoding, u8)>>>,
     /// How long received packets are kept.
@@ -72,6 +74,7 @@ impl Run {
             began: now(),
             decided_at: now(),
             beside: (0, 0.0),
+            made: Made::default(),
             readable: Arc::default(),
             kept: watch::channel(kept).0,
             peer,
@@ -109,24 +112,23 @@ impl Run {
             // Pictures leave at their pace; sounds at once.
             let pace: fn(&Counts) -> u32 = |counts| counts.picture_pace.load(Ordering::Relaxed);
             let at_once: fn(&Counts) -> u32 = |_| 0;
-            let streams: [(_, &Arc<TrackLocalStaticRTP>, Sequence, _); 4] = [
-                (captured.picture, &peer.picture, |counts| &counts.picture_sequence, pace),
-                (captured.sound, &peer.sound, |counts| &counts.sound_sequence, at_once),
+            let stream = |sequence, pace, is_picture| Stream { sequence, pace, is_picture };
+            let streams: [(_, &Arc<TrackLocalStaticRTP>, Stream); 4] = [
+                (captured.picture, &peer.picture, stream(|counts| &counts.picture_sequence, pace, true)),
+                (captured.sound, &peer.sound, stream(|counts| &counts.sound_sequence, at_once, false)),
                 (
                     captured.instrument_picture,
                     &peer.instrument_picture,
-                    |counts| &counts.instrument_picture_sequence,
-                    pace,
+                    stream(|counts| &counts.instrument_picture_sequence, pace, false),
                 ),
                 (
                     captured.instrument_sound,
                     &peer.instrument_sound,
-                    |counts| &counts.instrument_sound_sequence,
-                    at_once,
+                    stream(|counts| &counts.instrument_sound_sequence, at_once, false),
                 ),
             ];
-            for (packets, track, sequence, pace) in streams {
-                self.tasks.spawn(forward(packets, Arc::clone(track), Arc::clone(&self.counts), sequence, pace));
+            for (packets, track, stream) in streams {
+                self.tasks.spawn(forward(packets, Arc::clone(track), Arc::clone(&self.counts), stream));
             }
         }
         let key_frame_asked = Arc::clone(&self.peer.key_frame_asked);
@@ -203,7 +205,11 @@ impl Run {
         self.beside = (beside, self.beside.1 * 0.8 + bits * 0.2);
         let before = self.policy.plan();
         let heard = if self.studio.instrument_sound.feed.is_some() { INSTRUMENT_SOUND_ON_THE_WIRE } else { 0 };
-        self.policy.decide(now - self.began, line, self.beside.1 as u32 + heard);
+        // Beside an instrument's picture the encoder may take less than the plan says.
+        let bytes = self.counts.picture_bytes.load(Ordering::Relaxed);
+        let alone = self.studio.instrument_picture.feed.is_none();
+        let made = self.made.bits_per_second(now - self.began, elapsed, bytes, before.video).filter(|_| alone);
+        self.policy.decide(now - self.began, line, self.beside.1 as u32 + heard, made);
         self.apply(Some(before));
         let asked = Duration::from_millis(self.studio.settings.jitter_milliseconds.into());
         let kept = self.counts.arrivals.kept(now, asked, line.round_trip);
