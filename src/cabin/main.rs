@@ -68,7 +68,6 @@ fn run(verb: Verb, config: &Path) -> anyhow::Result<()> {
     // Fails only when a provider is installed already, which is what is wanted.
     rustls::crypto::ring::default_provider().install_default().ok();
     let settings = Settings::load(config)?;
-    // Once for the whole program: reading the time zone later, beside other threads, is refused by the library.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let tls = tls(settings.desk_ca.as_deref())?;
     match verb {
@@ -87,6 +86,8 @@ fn run(verb: Verb, config: &Path) -> anyhow::Result<()> {
 
 fn show(settings: Settings, runtime: &tokio::runtime::Runtime, tls: Arc<rustls::ClientConfig>) -> anyhow::Result<()> {
     let identity = Identity::load(&settings.data_dir)?;
+    // A restart in a call goes on with it: meanwhile the screen is made.
+    runtime.spawn_blocking(call::prepare);
     // Ready before the first patient types: the index of 37,000 places takes a moment.
     runtime.spawn_blocking(consult::communes::prepare);
     runtime.spawn_blocking(exam::trial::prepare);

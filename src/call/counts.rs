@@ -35,6 +35,11 @@ const BURST: Duration = Duration::from_millis(10);
 /// A picture's packets never wait longer than this for each other, whatever the rate.
 const PAUSE_MAX: Duration = Duration::from_millis(400);
 
+/// From this rate on a usual picture leaves at once, and only what is larger is spread: one and a half pictures' time of
+/// it. On a narrower line even a usual picture would stand before the voice.
+const WIDE_FROM: u32 = 500_000;
+const AT_ONCE: Duration = Duration::from_millis(50);
+
 /// When the next packet of the picture may leave.
 #[derive(Debug, Default)]
 struct Pace {
@@ -47,10 +52,12 @@ impl Pace {
         if bits_per_second == 0 {
             return Duration::ZERO;
         }
-        let free_at = self.free_at.map_or(now, |at| at.max(now));
+        let at_once = if bits_per_second >= WIDE_FROM { AT_ONCE } else { Duration::ZERO };
+        let earliest = now.checked_sub(at_once).unwrap_or(now);
+        let free_at = self.free_at.map_or(earliest, |at| at.max(earliest));
         let takes = Duration::from_secs_f64(bytes as f64 * 8.0 / f64::from(bits_per_second)).min(PAUSE_MAX);
         self.free_at = Some(free_at + takes);
-        let wait = free_at - now;
+        let wait = free_at.saturating_duration_since(now);
         if wait < BURST { Duration::ZERO } else { wait }
     }
 }
@@ -107,5 +114,18 @@ mod tests {
         assert!((Duration::from_millis(570)..Duration::from_millis(600)).contains(&took), "{took:?}");
         assert_eq!(pace.pause(at + Duration::from_secs(1), 1_000, 400_000), Duration::ZERO);
         assert_eq!(Pace::default().pause(at, 1_000, 0), Duration::ZERO);
+
+        // On a wide line usual pictures leave at once, and of a key frame all but the first part at its pace.
+        let mut pace = Pace::default();
+        for picture in 0..30 {
+            let at = start + Duration::from_millis(33) * picture;
+            assert!((0..4).all(|_| pace.pause(at, 1_000, 1_200_000).is_zero()), "picture {picture}");
+        }
+        let mut at = start + Duration::from_secs(1);
+        for _ in 0..30 {
+            at += pace.pause(at, 1_000, 1_200_000);
+        }
+        let took = at - start - Duration::from_secs(1);
+        assert!((Duration::from_millis(120)..Duration::from_millis(160)).contains(&took), "{took:?}");
     }
 }
