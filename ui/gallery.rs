@@ -291,7 +291,7 @@ pub const SCENES: &[Scene] = &[
             opinions.set_reach(OpinionsReach::Unreachable);
             opinions.set_replies_waiting(1);
             opinions.set_reply("Non, elle n’a pas saigné.".into());
-            opinions.set_reply_not_kept(true);
+            opinions.set_not_kept(OpinionNotKept::Reply);
             at(app, Screen::OpinionRead, StepName::None);
         },
     },
@@ -302,6 +302,10 @@ pub const SCENES: &[Scene] = &[
             let row = OpinionRow { reply: OpinionReply::Refused, ..opinions.get_row() };
             opinions.set_rows(ModelRc::new(VecModel::from(vec![row])));
             opinions.set_replies_waiting(1);
+            let words =
+                |by: &str, text: &str| OpinionWords { by: by.into(), text: text.into(), ..OpinionWords::default() };
+            let stranded = vec![words("Julie Roux", "Non, elle n’a pas saigné."), words("", "")];
+            opinions.set_stranded(ModelRc::new(VecModel::from(stranded)));
             at(app, Screen::Opinions, StepName::None);
         },
     },

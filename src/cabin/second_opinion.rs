@@ -256,8 +256,8 @@ pub struct Opinions {
     pub heard: bool,
     /// What is being written to the specialist.
     pub reply: String,
-    /// What is written could not be kept.
-    pub not_kept: bool,
+    /// What is written could not be kept: the name of its step, why, and whether it takes the request back.
+    pub not_kept: Option<(ItemId, NotKept, bool)>,
     /// The request whose refused words stand in `reply`.
     pub reread: Option<ItemId>,
     /// The usual doctor to whom the answer may go.

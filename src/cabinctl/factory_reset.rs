@@ -62,7 +62,7 @@ fn agree(outbox: Option<&Path>, lose: Option<&str>) -> Result<()> {
                 "{} records are in the outbox: {} consultations wait or are set aside, {} open, {} of patients who may come back, \
                  {} journals kept aside, {} replies to specialists. `cabinctl outbox export` takes out the consultations and \
                  journals; the open one ends at the screen, who may come back is sent when the time is over, and replies \
-                 go when the desk is reached",
+                 go when the desk is reached, or are put away in the list of opinions",
                 left.count(),
                 left.waiting,
                 left.open,

@@ -189,7 +189,7 @@ impl Client {
         self.lock().expect_done(&Request::KeepLetter(Letter { id, content: Zeroizing::new(content.to_vec()) }))
     }
 
-    /// Every letter that waits, in the order of their names.
+    /// Every letter that waits, in the order of their names; one that the disk does not give any more is empty.
     pub fn letters(&self) -> Result<Vec<Letter>, Error> {
         match self.lock().call(&Request::Letters)? {
             Reply::Letters(letters) => Ok(letters),

@@ -17,6 +17,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use tracing::{info, warn};
+use zeroize::Zeroizing;
 
 /// Folder of the letters in the store's.
 pub(crate) const FOLDER: &str = "letters";
@@ -67,8 +68,12 @@ impl Store {
         }
         let dir = self.letter_dir(letter);
         if self.letters.contains(&letter) {
-            let kept = self.keyring.load(&letter_key(&dir, letter)).map_err(key_to_io);
-            return kept.and_then(|key| write(&dir, &key, letter, content)).map_err(|error| self.refuse(error));
+            match self.keyring.load(&letter_key(&dir, letter)) {
+                Ok(key) => return write(&dir, &key, letter, content).map_err(|error| self.refuse(error)),
+                Err(KeyError::Io(error)) => return Err(self.refuse(error)),
+                // What its key sealed cannot be read any more: the letter is made anew.
+                Err(_) => self.drop_letter(letter)?,
+            }
         }
         if self.letters.len() >= LETTERS_MAX {
             let detail = format!("{LETTERS_MAX} letters wait for the desk already");
@@ -90,7 +95,7 @@ impl Store {
         Ok(())
     }
 
-    /// Every letter that can be read, in the order of their names. One that cannot is said ([`FaultCode::Damaged`]) and kept.
+    /// Every letter, in the order of their names. One that is damaged is said ([`FaultCode::Damaged`]), and is empty.
     ///
     /// # Errors
     /// The disk failed before.
@@ -106,6 +111,7 @@ impl Store {
                     let detail = format!("a reply to a specialist cannot be read ({error}): {}", dir.display());
                     warn!("{detail}");
                     self.set_fault(FaultCode::Damaged, Some(detail));
+                    letters.push(Letter { id, content: Zeroizing::default() });
                 }
             }
         }

@@ -37,7 +37,7 @@ pub const PARKED_SECONDS_MAX: i64 = 8 * 24 * 3600;
 /// Longest secret of a patient who will come back, in bytes.
 pub const SECRET_BYTES_MAX: usize = 64;
 /// Most letters that wait for the desk. Past it, the next one is refused.
-pub const LETTERS_MAX: usize = 64;
+pub const LETTERS_MAX: usize = 128;
 /// Largest letter, in bytes.
 pub const LETTER_BYTES_MAX: usize = 32 * 1024;
 /// First kind that the outbox keeps for itself; kinds below it are the cabin's.
@@ -106,7 +106,7 @@ impl fmt::Debug for Record {
 pub struct Letter {
     /// Its name.
     pub id: LetterId,
-    /// What was kept.
+    /// What was kept; empty where the disk does not give it any more.
     pub content: Zeroizing<Vec<u8>>,
 }
 

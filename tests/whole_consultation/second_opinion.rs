@@ -133,8 +133,11 @@ fn a_question_to_a_dermatologist_asked_without_a_line_is_answered_once_it_is_bac
     specialist.type_into("Écrire", ANSWER)?;
     specialist.press("Envoyer la réponse")?;
     specialist.text_that("that it is kept", "#opinion-state", |text| text.contains("gardé dans cet onglet"))?;
-    // The power goes too, before anything was sent.
-    visit.kill_and_restart()?;
+    // Cabin and outbox die too, before anything was sent.
+    visit.site.kill_outbox()?;
+    visit.site.kill_cabin()?;
+    visit.site.start_outbox_again()?;
+    visit.window = visit.site.start_cabin(&visit.screen)?;
     // A cabin that starts is closed: the first PIN opens it.
     visit.pharmacist_signs_in("Espace pharmacien", "Entrer", "chiffre")?;
     visit.window.find("Commencer")?;

@@ -390,6 +390,7 @@ fn fill_opinions(app: &App) {
     opinions.set_print(OpinionPrint::Absent);
     opinions.set_physicians(false);
     opinions.set_replies_waiting(0);
-    opinions.set_reply_not_kept(false);
+    opinions.set_not_kept(OpinionNotKept::None);
+    opinions.set_stranded(ModelRc::default());
     opinions.set_reply("Non, jamais".into());
 }

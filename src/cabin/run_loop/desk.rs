@@ -110,6 +110,7 @@ impl Cabin {
 
     /// From now on this cabin is that one, at that desk.
     fn belong_to(&mut self, identity: Identity) {
+        self.replies.belong_to(format!("{} {}", identity.origin, identity.cabin_id.as_str()));
         self.identity = Some(identity.clone());
         self.runtime.spawn(joining::tell_outbox(self.outbox_watch.clone(), identity.clone()));
         self.link = Some(DeskLink::start(&self.runtime, identity, self.tls.clone(), |event| post(Event::Desk(event))));

@@ -15,6 +15,7 @@ use super::{Cabin, Event, Front, post};
 use crate::documents::letter;
 use crate::documents::papers::UnderWay;
 use crate::documents::print::{PrintFault, print_all};
+use crate::replies::Stranded;
 use crate::second_opinion::{OpinionDraft, Opinions, Page, Printing, REPLY_CHARS_MAX};
 use crate::{screens, submission};
 
@@ -81,8 +82,29 @@ impl Cabin {
         }
     }
 
+    /// What could not be kept is not said later, when nobody expects it.
+    fn give_up_reply(&mut self) {
+        if let Some((step, ..)) = self.opinions.not_kept.take() {
+            self.replies.give_up(&step);
+        }
+    }
+
+    /// The pharmacist has read a reply that no request leads to.
+    pub(crate) fn let_reply_go(&mut self, index: usize) {
+        if let Some(stranded) = self.stranded_replies().get(index) {
+            self.replies.let_go(stranded.letter);
+        }
+    }
+
+    /// Replies to which no request of the list leads; none before the list is there.
+    pub(crate) fn stranded_replies(&self) -> Vec<Stranded> {
+        let Some(lines) = &self.opinions.lines else { return Vec::new() };
+        self.replies.stranded(&lines.iter().map(|line| &line.id).collect::<Vec<_>>())
+    }
+
     /// The pharmacist's list, asked of the desk anew.
     pub(crate) fn ask_opinions(&mut self) {
+        self.give_up_reply();
         if let Some(request) = self.opinions.reread.take() {
             self.replies.read(&request);
         }
@@ -104,13 +126,12 @@ impl Cabin {
         let Some(request) = self.opinions.read.as_ref().map(|(line, _)| line.id.clone()) else { return };
         let words = self.replies.refused_words(&request);
         self.opinions.reread = words.is_some().then_some(request);
-        self.opinions.not_kept = false;
+        self.give_up_reply();
         self.opinions.reply = words.unwrap_or_default().chars().take(REPLY_CHARS_MAX).collect();
     }
 
     pub(crate) fn write_opinion_reply(&mut self, text: &str) {
         self.opinions.reply = text.chars().take(REPLY_CHARS_MAX).collect();
-        self.opinions.not_kept = false;
     }
 
     /// What is written goes to the specialist, or the request is taken back: now, or once the line is back.
@@ -125,10 +146,14 @@ impl Cabin {
             false => What::Say { text: Text::cut(text) },
         };
         let request = line.id.clone();
-        let Ok(id) = ItemId::new(Uuid::new_v4().to_string()) else { return };
+        // What was not kept, as far as is known, is said again by the same name.
+        let before = self.opinions.not_kept.take().map(|(id, ..)| id);
+        let Some(id) = before.or_else(|| ItemId::new(Uuid::new_v4().to_string()).ok()) else { return };
         let by = self.journey.pharmacist().map_or("", |pharmacist| pharmacist.name.as_str());
-        self.opinions.not_kept = !self.replies.push(request, Text::cut(by), OpinionStep { id, what });
-        if !self.opinions.not_kept {
+        let step = OpinionStep { id: id.clone(), what };
+        if let Err(why) = self.replies.push(request, Text::cut(by), step) {
+            self.opinions.not_kept = Some((id, why, take_back));
+        } else {
             self.opinions.reply.clear();
             self.opinions.reread = None;
             self.send_reply();
@@ -260,6 +285,7 @@ impl Cabin {
     }
 
     pub(super) fn forget_opinions(&mut self) {
+        self.give_up_reply();
         let heard = self.opinions.heard;
         self.opinions = Opinions::default();
         // The buffers of the line held it too. In a call it waits until the patient is forgotten.

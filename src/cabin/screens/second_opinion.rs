@@ -7,12 +7,13 @@ use signal::second_opinion::{Alert, CabinLine, State};
 use slint::{ComponentHandle as _, ModelRc};
 use time::OffsetDateTime;
 use ui::{
-    App, OpinionAdapter, OpinionAlert, OpinionDelay, OpinionField, OpinionMeasure, OpinionPrint, OpinionProfession,
-    OpinionReply, OpinionRow, OpinionSpecialty, OpinionState, OpinionWords, OpinionsAdapter, OpinionsReach, YesNo,
+    App, OpinionAdapter, OpinionAlert, OpinionDelay, OpinionField, OpinionMeasure, OpinionNotKept, OpinionPrint,
+    OpinionProfession, OpinionReply, OpinionRow, OpinionSpecialty, OpinionState, OpinionWords, OpinionsAdapter,
+    OpinionsReach, YesNo,
 };
 
 use super::list;
-use crate::replies::Fate;
+use crate::replies::{Fate, NotKept};
 use crate::run_loop::{Cabin, with};
 use crate::second_opinion::{Ask, Delay, OpinionDraft, Page, Printing};
 use crate::submission::utc_offset_minutes;
@@ -77,6 +78,7 @@ pub fn connect(app: &App) {
     opinions.on_send(|| with(|cabin| cabin.step_opinion(false)));
     opinions.on_take_back(|| with(|cabin| cabin.step_opinion(true)));
     opinions.on_print_letter(|| with(Cabin::print_opinion));
+    opinions.on_let_go(|index| with(|cabin| cabin.let_reply_go(usize::try_from(index).unwrap_or(usize::MAX))));
     opinions.on_close(|| with(Cabin::close_opinions));
 }
 
@@ -135,7 +137,15 @@ pub fn show_list(app: &App, cabin: &Cabin) {
     let row = |line: &CabinLine| OpinionRow { reply: reply(cabin.replies.fate(&line.id)), ..row(line, &day) };
     list(&adapter.get_rows(), lines.iter().map(row).collect(), |rows| adapter.set_rows(rows));
     adapter.set_replies_waiting(i32::try_from(cabin.replies.waiting()).unwrap_or(i32::MAX));
-    adapter.set_reply_not_kept(opinions.not_kept);
+    adapter.set_not_kept(match opinions.not_kept {
+        None => OpinionNotKept::None,
+        Some((_, NotKept::TooMany, _)) => OpinionNotKept::TooMany,
+        Some((_, NotKept::Outbox, true)) => OpinionNotKept::TakingBack,
+        Some((_, NotKept::Outbox, false)) => OpinionNotKept::Reply,
+    });
+    let stranded = cabin.stranded_replies().into_iter();
+    let stranded = stranded.map(|one| words(&one.by, "", &one.words)).collect();
+    list(&adapter.get_stranded(), stranded, |rows| adapter.set_stranded(rows));
     let Some((line, opinion)) = &opinions.read else { return };
     adapter.set_row(row(line));
     let mut thread: Vec<OpinionWords> =

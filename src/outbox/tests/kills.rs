@@ -8,7 +8,7 @@ mod fhir_peer;
 mod shared;
 
 use fhir_peer::{Peer, tools_or_skip};
-use outbox::{Body, Client, ConsultationId, Error, Record, Submission, Upload};
+use outbox::{Body, Client, ConsultationId, Error, LetterId, Record, Submission, Upload};
 use serde_json::{Value, json};
 use shared::{Chance, Daemon, Folder, asked, socket, until, until_within};
 use std::collections::BTreeMap;
@@ -73,9 +73,19 @@ fn kills_of_cabin_and_outbox_lose_nothing_and_send_nothing_twice() {
     });
     let status = client.status().unwrap();
     assert_eq!((status.open, status.set_aside, status.parked), (None, 0, 0));
+    let letters: BTreeMap<_, _> =
+        client.letters().unwrap().into_iter().map(|letter| (letter.id.to_string(), letter.content)).collect();
     assert!(daemon.terminate().success());
 
     let ledger = Ledger::read(&ledger);
+    for (id, consultation) in &ledger.0 {
+        let found = letters.get(id).map(|content| content.as_slice());
+        match consultation.letter {
+            Some(Written::Kept) => assert_eq!(found, Some(words(id).as_slice()), "the letter about {id}"),
+            Some(Written::Spent) | None => assert_eq!(found, None, "the letter about {id}"),
+            Some(Written::Spending) => {}
+        }
+    }
     let mut found: BTreeMap<String, u64> = BTreeMap::new();
     for resource in peer.resources().unwrap() {
         let kind = resource["resourceType"].as_str().unwrap_or_default().to_owned();
@@ -159,6 +169,8 @@ struct Consultation {
     leaving: Option<Leaving>,
     /// Whether it was acknowledged, or found done after a kill, of one who comes back.
     parked: bool,
+    /// The letter about it.
+    letter: Option<Written>,
     /// Whether opening it again was begun, and how often it was done.
     reopening: bool,
     back: u64,
@@ -168,6 +180,19 @@ struct Consultation {
 enum Leaving {
     ComesBack,
     ForGood,
+}
+
+/// A letter to a specialist, as far as it was acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Written {
+    Kept,
+    /// Its destruction was begun.
+    Spending,
+    Spent,
+}
+
+fn words(id: &str) -> Vec<u8> {
+    format!("about {id}").repeat(9).into_bytes()
 }
 
 /// Of a patient who leaves, only they know it.
@@ -184,6 +209,9 @@ impl Ledger {
             match word {
                 "begun" => {}
                 "kept" => consultation.kept += 1,
+                "wrote" => consultation.letter = Some(Written::Kept),
+                "spending" => consultation.letter = Some(Written::Spending),
+                "spent" => consultation.letter = Some(Written::Spent),
                 "sending" => consultation.sending = true,
                 "sent" => consultation.sent = true,
                 "leaving_for_good" => consultation.leaving = Some(Leaving::ForGood),
@@ -288,6 +316,15 @@ fn the_recording_half() {
             let content = format!("{id}-{seq}").repeat(1 + chance.below(20) as usize);
             again(|| client.append(1, content.as_bytes()).map(|at| assert_eq!(at, seq)));
             note("kept", id);
+        }
+        // What is written to a specialist, and soon is at the desk, or not so soon.
+        let letter = LetterId(id.0);
+        again(|| client.keep_letter(letter, &words(&id.to_string())));
+        note("wrote", id);
+        if chance.below(10) != 0 {
+            note("spending", id);
+            again(|| client.drop_letter(letter));
+            note("spent", id);
         }
         let picture = again(|| client.put_blob("picture", "image/jpeg", &[7; 30_000]));
         // As the cabin does: the record is made of what the outbox gives back.
