@@ -35,6 +35,7 @@
 
 use bytes::BytesMut;
 use gstreamer as gst;
+use gstreamer::prelude::PluginFeatureExtManual as _;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
