@@ -70,6 +70,13 @@ fn a_consultation_survives_a_kill_at_each_step_with_the_physician_a_hand_back_an
     visit.physician.sees_moving_picture("#remote-video", 5)?;
     visit.window.find("Image du médecin")?;
 
+    visit.step("given back where the desk knows the call no more: the page closes it, and the patient waits again");
+    visit.physician.press("Rendre à la salle d’attente")?;
+    visit.physician.shows("Connectez-vous de nouveau")?;
+    visit.physician_signs_in()?;
+    visit.window.find("Vous êtes dans la salle d’attente")?;
+    visit.patient_is_taken_and_seen()?;
+
     visit.step("the physician ends; killed with the papers on the screen");
     visit.physician_concludes()?;
     visit.window.find("Vos papiers")?;

@@ -20,6 +20,7 @@ import { Vitals } from "./vitals.js";
 import { clock, word } from "./words.js";
 import { Workbench } from "./workbench.js";
 
+const FORGOTTEN = "Le bureau a redémarré et ne connaît plus cet échange : il est fermé ici, et la cabine propose au patient d’attendre un autre médecin.";
 const STATS_MS = 2000;
 const NOTICE_BYTES_MAX = 500;
 /// The desk's own word of the end is awaited so long.
@@ -30,7 +31,9 @@ export class Consultation {
   #stream = new MediaStream();
   #media; #peer; #record; #documents; #summary; #curve; #ecg; #instrument; #recordings; #pictures; #sounds; #line; #workbench; #seat;
   #heard = new Set();
-  #dialled = false; #connected = false; #startedAt = 0; #timer = 0; #closed = false;
+  #dialled = false; #connected = false; #startedAt = 0; #timer = 0; #closed = false; #givesBack = false;
+  // The desk restarted and knows neither this physician nor the call.
+  deskForgot = false;
   /// The physician's wish to end, until the cabin has acknowledged it; then what the desk is told.
   #ending = null; #over = null;
 
@@ -112,7 +115,12 @@ export class Consultation {
       case "help_requested": notice("Le patient appelle le pharmacien."); break;
       case "help_acknowledged": notice("Le pharmacien arrive auprès du patient."); break;
       case "call_ended": this.close(word("cause", message.cause)); break;
-      case "error": if (message.code === "unknown_call" && !this.#connected) this.close("Le bureau ne connaît plus cet appel."); break;
+      case "error":
+        if (message.code !== "unknown_call") break;
+        // Nobody else can end it: the cabin sees this end go, and gives the patient the choice again.
+        if (this.#givesBack) this.close(FORGOTTEN);
+        else if (!this.#connected) this.close("Le bureau ne connaît plus cet appel.");
+        break;
     }
   }
 
@@ -234,7 +242,9 @@ export class Consultation {
       this.#record.hand({ type: "notice", id: newId(), text: "" }).then((taken) => { if (taken) line.append(" ✓"); });
     };
     $("give-back").onclick = () => {
-      if (!this.#socket.send({ type: "end", ticket: this.ticket, cause: "given_back" })) notice("La liaison avec le bureau est coupée : réessayez dans un instant.");
+      this.#givesBack = true;
+      if (this.deskForgot) this.close(FORGOTTEN);
+      else if (!this.#socket.send({ type: "end", ticket: this.ticket, cause: "given_back" })) notice("La liaison avec le bureau est coupée : réessayez dans un instant.");
     };
     $("finish").onclick = () => {
       $("finish-state").textContent = !this.#dialled ? "Le patient n’a pas encore accepté. Vous pouvez le rendre à la salle d’attente."

@@ -54,6 +54,7 @@ function enter() {
     const { status } = await json("GET", "/api/physician/me").catch(() => ({}));
     if (status !== 401 || !socket) return;
     if (consultation?.isConnected) {
+      consultation.deskForgot = true;
       $("line-state").textContent = "déconnecté du bureau";
       notice("Le bureau a redémarré. L’échange continue par la liaison directe ; terminez la consultation, puis reconnectez-vous.", 0);
     }
