@@ -12,6 +12,7 @@ use signal::{ItemId, Text};
 use zeroize::Zeroizing;
 
 use crate::documents::papers::UnderWay;
+use crate::replies::NotKept;
 
 /// Digits and spaces of an RPPS number as typed, most.
 const RPPS_CHARS_MAX: usize = 16;
