@@ -322,8 +322,8 @@ mod tests {
         Text::cut("Julie Roux")
     }
 
-    fn started(served: &ServedOutbox, desk: &str) -> Replies {
-        let mut replies = Replies::new(served.client(), &Handle::current());
+    fn started(outbox: &Client, desk: &str) -> Replies {
+        let mut replies = Replies::new(outbox.clone(), &Handle::current());
         replies.belong_to(desk.to_owned());
         replies
     }
@@ -334,9 +334,9 @@ mod tests {
     }
 
     /// The letters of the outbox, once there are so many.
-    async fn letters(served: &ServedOutbox, count: usize) -> Vec<Letter> {
+    async fn letters(outbox: &Client, count: usize) -> Vec<Letter> {
         loop {
-            let letters = served.client().letters().expect("letters");
+            let letters = outbox.letters().expect("letters");
             if letters.len() == count {
                 return letters;
             }
@@ -347,7 +347,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_said_without_a_line_goes_once_and_in_order_when_it_is_back_whatever_stopped_meanwhile() {
         let served = ServedOutbox::away();
-        let mut replies = started(&served, DESK);
+        let outbox = served.client();
+        let mut replies = started(&outbox, DESK);
         let away = replies.push(item(1), by(), said(53, "Non, jamais."));
         assert_eq!(away, Err(NotKept::Outbox), "what cannot be kept stays in its field");
         served.come_back();
@@ -360,14 +361,14 @@ mod tests {
             // the desk has it.
             for _ in 0..2 {
                 assert_eq!(next(&replies), (item(n), said(54 - n, "Non, jamais.")));
-                replies = started(&served, DESK);
+                replies = started(&outbox, DESK);
             }
             assert_eq!(replies.waiting(), usize::from(4 - n));
             assert!(!replies.refused(&item(54 - n), RefusalCode::Stopping), "the desk is asked again later");
             assert_eq!((replies.fate(&item(n)), replies.fate(&item(9))), (Some(Fate::Waiting), None));
             assert!(replies.stored(&item(54 - n)) && !replies.stored(&item(54 - n)));
-            letters(&served, usize::from(3 - n)).await;
-            replies = started(&served, DESK);
+            letters(&outbox, usize::from(3 - n)).await;
+            replies = started(&outbox, DESK);
         }
         assert_eq!((replies.unsent(), replies.next()), (0, None));
     }
@@ -375,8 +376,9 @@ mod tests {
     #[tokio::test]
     async fn what_the_desk_refuses_holds_up_nothing_and_its_words_can_be_written_anew_after_a_restart_too() {
         let served = ServedOutbox::away();
+        let outbox = served.client();
         served.come_back();
-        let mut replies = started(&served, DESK);
+        let mut replies = started(&outbox, DESK);
         replies.push(item(1), by(), said(51, "Trop tard.")).expect("kept");
         replies.push(item(2), by(), said(52, "Oui.")).expect("kept");
         assert!(replies.refused(&item(51), RefusalCode::OutOfOrder));
@@ -386,7 +388,7 @@ mod tests {
                 (Some(Fate::Refused), Some("Trop tard.".to_owned()))
             );
             assert_eq!(next(&replies).0, item(2));
-            replies = started(&served, DESK);
+            replies = started(&outbox, DESK);
         }
         replies.read(&item(1));
         assert_eq!((replies.fate(&item(1)), replies.unsent()), (None, 1));
@@ -400,24 +402,25 @@ mod tests {
         }
         let full = replies.push(item(4), by(), said(99, "x"));
         assert_eq!(full, Err(NotKept::TooMany), "what is written stays in its field");
-        letters(&served, REPLIES_MAX).await;
-        assert_eq!(started(&served, DESK).unsent(), REPLIES_MAX);
+        letters(&outbox, REPLIES_MAX).await;
+        assert_eq!(started(&outbox, DESK).unsent(), REPLIES_MAX);
     }
 
     #[tokio::test]
     async fn another_operators_desk_is_told_nothing_and_the_pharmacist_reads_what_never_went() {
         let served = ServedOutbox::away();
+        let outbox = served.client();
         served.come_back();
-        let mut replies = started(&served, DESK);
+        let mut replies = started(&outbox, DESK);
         replies.push(item(1), by(), said(51, "Non.")).expect("kept");
         replies.push(item(2), by(), said(52, "Oui.")).expect("kept");
-        assert!(replies.refused(&item(52), RefusalCode::Unknown));
+        assert!(replies.refused(&item(52), RefusalCode::OutOfOrder));
         // Of the present desk a refused one can be read in its request, for as long as that is listed.
         assert_eq!(replies.stranded(&[&item(2)]), []);
         assert_eq!(replies.stranded(&[]).len(), 1);
-        served.client().keep_letter(LetterId(Uuid::from_u128(7)), b"{\"words\":1}").expect("kept");
+        outbox.keep_letter(LetterId(Uuid::from_u128(7)), b"{\"words\":1}").expect("kept");
 
-        let mut replies = started(&served, "https://other.example cabin-9");
+        let mut replies = started(&outbox, "https://other.example cabin-9");
         assert_eq!((replies.next(), replies.waiting(), replies.unsent()), (None, 0, 3));
         assert_eq!((replies.fate(&item(1)), replies.refused_words(&item(2))), (None, None));
         let stranded = replies.stranded(&[&item(1), &item(2)]);
@@ -425,19 +428,20 @@ mod tests {
         assert_eq!(told, [("Julie Roux", "Non."), ("Julie Roux", "Oui."), ("", "")]);
         stranded.iter().for_each(|one| replies.let_go(one.letter));
         assert_eq!(replies.unsent(), 0);
-        letters(&served, 0).await;
+        letters(&outbox, 0).await;
     }
 
     #[tokio::test]
     async fn what_was_given_up_is_not_said_though_the_outbox_has_it() {
         let served = ServedOutbox::away();
+        let outbox = served.client();
         served.come_back();
-        let replies = started(&served, DESK);
+        let replies = started(&outbox, DESK);
         let lost =
             Reply { number: 0, desk: DESK.into(), request: item(1), by: by(), step: said(51, "Non."), refused: false };
         assert!(replies.keep(&lost), "its answer is lost");
         replies.give_up(&item(51));
-        letters(&served, 0).await;
-        assert_eq!(started(&served, DESK).next(), None);
+        letters(&outbox, 0).await;
+        assert_eq!(started(&outbox, DESK).next(), None);
     }
 }

@@ -458,6 +458,12 @@ pub enum Record {
         /// Picture was there for the essential of the call (R1c): without it the physician says so here.
         with_video: bool,
     },
+    /// Page: the patient goes back to the waiting room, said so where the desk knows the call no more; acknowledged when
+    /// durable, then both ends end the call.
+    GivenBack {
+        /// The giving back.
+        id: ItemId,
+    },
     /// Both: the item with this id is durable (cabin) or shown (page).
     Ack {
         /// The item.
@@ -511,7 +517,8 @@ impl Record {
             | Record::DocumentBegin(_)
             | Record::RecordingWanted { .. }
             | Record::RecordingReceived { .. }
-            | Record::End { .. } => Some(false),
+            | Record::End { .. }
+            | Record::GivenBack { .. } => Some(false),
         }
     }
 

@@ -18,6 +18,8 @@ use tokio::runtime::Runtime;
 
 use crate::process::{PATIENCE, Process, free_port, until};
 
+/// A code of an authenticator counts so long, and so long before (RFC 6238).
+const CODE_SECONDS: u64 = 30;
 /// Where a WebDriver answer keeps an element's name (W3C WebDriver, section 12).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -104,7 +106,8 @@ pub struct Physician {
     browser: Process,
     keep_pictures: PathBuf,
     patience: Duration,
-    signed_in: Cell<bool>,
+    /// The number of the code that was given last.
+    last_code: Cell<u64>,
     downloads: PathBuf,
 }
 
@@ -195,7 +198,7 @@ impl Physician {
             browser,
             keep_pictures,
             patience: PATIENCE,
-            signed_in: Cell::new(false),
+            last_code: Cell::new(0),
             downloads,
         })
     }
@@ -216,9 +219,17 @@ impl Physician {
     pub fn sign_in(&self, account: &str, password: &str, totp_secret: &str) -> Result<()> {
         self.type_into("Compte", account)?;
         self.type_into("Mot de passe", password)?;
-        // A code is good once, and the next one already: a second sign-in within half a minute has another.
-        let ahead = u64::from(self.signed_in.replace(true)) * 30;
-        let code = totp_at(totp_secret, SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + ahead)?;
+        // A code is good once, and the next one already: a second sign-in within half a minute has another, and a third
+        // one waits for it.
+        let code_of = |seconds: u64| seconds / CODE_SECONDS;
+        let wanted = self.last_code.get() + 1;
+        let now = until("the next code", Duration::from_secs(2 * CODE_SECONDS), || {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+            Ok((code_of(now) + 1 >= wanted).then_some(now))
+        })?;
+        let step = wanted.max(code_of(now));
+        self.last_code.set(step);
+        let code = totp_at(totp_secret, step * CODE_SECONDS)?;
         self.type_into("Code à 6 chiffres", &code)?;
         self.press("Se connecter")?;
         self.shows("Salle d’attente")

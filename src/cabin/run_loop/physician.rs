@@ -388,6 +388,15 @@ impl Cabin {
                     self.input(Input::EmergencyAsked);
                 }
             }
+            Record::GivenBack { id } => {
+                if !self.input(Input::CallEnded(CallEnd::GivenBack)) && matches!(self.journey.step(), Step::Call { .. })
+                {
+                    return self.refuse(RefusalCode::OutOfOrder, "la fin n’a pas pu être gardée : réessayez");
+                }
+                self.acknowledge(id);
+                self.desk.ticket = None;
+                self.desk.accepted = false;
+            }
             Record::RecordingWanted { number, sha256, received } => self.hand_over(number, &sha256, received),
             Record::Ack { id } => {
                 self.drafts.conversation.arrived(&id);

@@ -20,7 +20,6 @@ import { Vitals } from "./vitals.js";
 import { clock, word } from "./words.js";
 import { Workbench } from "./workbench.js";
 
-const FORGOTTEN = "Le bureau a redémarré et ne connaît plus cet échange : il est fermé ici, et la cabine propose au patient d’attendre un autre médecin.";
 const STATS_MS = 2000;
 const NOTICE_BYTES_MAX = 500;
 /// The desk's own word of the end is awaited so long.
@@ -117,8 +116,7 @@ export class Consultation {
       case "call_ended": this.close(word("cause", message.cause)); break;
       case "error":
         if (message.code !== "unknown_call") break;
-        // Nobody else can end it: the cabin sees this end go, and gives the patient the choice again.
-        if (this.#givesBack) this.close(FORGOTTEN);
+        if (this.#givesBack) this.#giveBackDirectly();
         else if (!this.#connected) this.close("Le bureau ne connaît plus cet appel.");
         break;
     }
@@ -243,7 +241,7 @@ export class Consultation {
     };
     $("give-back").onclick = () => {
       this.#givesBack = true;
-      if (this.deskForgot) this.close(FORGOTTEN);
+      if (this.deskForgot) this.#giveBackDirectly();
       else if (!this.#socket.send({ type: "end", ticket: this.ticket, cause: "given_back" })) notice("La liaison avec le bureau est coupée : réessayez dans un instant.");
     };
     $("finish").onclick = () => {
@@ -279,6 +277,11 @@ export class Consultation {
     this.#tellDesk();
     // A desk that is away does not hold the physician back: the cabin has everything.
     setTimeout(() => this.close(word("cause", this.#over)), DESK_ANSWER_MAX_MS);
+  }
+
+  /// The desk restarted and knows the call no more: the cabin itself is told.
+  async #giveBackDirectly() {
+    if (await this.#record.hand({ type: "given_back", id: newId() })) this.close(word("cause", "given_back"));
   }
 
   #cancelFinish() {
