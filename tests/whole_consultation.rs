@@ -12,6 +12,7 @@ mod desk_page;
 mod examined;
 mod handed_over;
 mod interruptions;
+mod killed;
 mod missing;
 mod papers;
 mod patient;
