@@ -189,7 +189,7 @@ setInterval(async () => {
   const found = {};
   for (const entry of (await window.peers.at(-1)?.getStats() ?? new Map()).values()) {
     if (entry.kind !== 'video') continue;
-    if (entry.type === 'inbound-rtp' && entry.framesDecoded) Object.assign(found, { decoded: entry.framesDecoded, width: entry.frameWidth, height: entry.frameHeight });
+    if (entry.type === 'inbound-rtp' && entry.framesDecoded) Object.assign(found, { waited: entry.jitterBufferDelay, emitted: entry.jitterBufferEmittedCount, least: entry.jitterBufferMinimumDelay, wanted: entry.jitterBufferTargetDelay, processing: entry.totalProcessingDelay, decoding: entry.totalDecodeTime, jitter: entry.jitter, decoded: entry.framesDecoded, width: entry.frameWidth, height: entry.frameHeight });
     if (entry.type === 'outbound-rtp') Object.assign(found, { sent: entry.framesSent, sentWidth: entry.frameWidth, sentHeight: entry.frameHeight });
   }
   window.counted = found;
@@ -228,7 +228,9 @@ fn in_cabin(kind: &Kind, times: &Times, starts: usize, began: Instant, seen: &mu
     look(&[cabin, outbox], times, seen)?;
     same_work(&before, &counted()?, kind.size, measured.elapsed())?;
     if starts > 0 {
+        let before = counted()?;
         seen.ages = ages(&visit.physician, "#remote-video", times.pictures)?;
+        say(began, &format!("before {before} after {}", counted()?));
     }
     let sent = counted()?["sent"].as_f64().unwrap_or_default();
     // Back to the waiting room: the cabin closes its media and says how many pictures it drew.
