@@ -126,7 +126,7 @@ pub struct Call {
 }
 
 /// What every call takes of GStreamer. What else this machine has, such as hardware encoders, is looked for in the call.
-const ELEMENTS: [&str; 16] = [
+const ELEMENTS: [&str; 15] = [
     "appsink",
     "appsrc",
     "audioconvert",
@@ -138,7 +138,6 @@ const ELEMENTS: [&str; 16] = [
     "rtpvp8depay",
     "rtpvp8pay",
     "videoconvert",
-    "videorate",
     "videoscale",
     "vp8dec",
     "vp8enc",

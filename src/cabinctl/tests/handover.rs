@@ -285,7 +285,7 @@ fn a_journal_kept_aside_is_counted_opened_exported_and_not_erased_without_a_word
     };
     for more in [&[][..], &["--lose", "1"]] {
         let error = reset(more);
-        assert!(error.contains("2 consultations") && error.contains("1 journals kept aside"), "{error}");
+        assert!(error.contains("2 records") && error.contains("1 journals kept aside"), "{error}");
         assert!(error.contains("1 open") && error.contains("--lose 2"), "{error}");
     }
     // With the word it goes on, to a disk that is not there.

@@ -167,9 +167,10 @@ fn picture_description(settings: &Settings, head: Head, encoder: Encoder) -> Str
             )
         }
     };
+    // Pictures that come too often are left out at the gate. A `videorate` would keep each until the next one is there.
     format!(
-        "{source} ! videoconvert ! videoscale add-borders=true ! videorate max-rate={rate} ! \
-         video/x-raw,format=I420,width={width},height={height},framerate={rate}/1,pixel-aspect-ratio=1/1 ! \
+        "{source} ! videoconvert ! videoscale add-borders=true ! \
+         video/x-raw,format=I420,width={width},height={height},pixel-aspect-ratio=1/1 ! \
          identity name=cover ! tee name=split \
          split. ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! \
          identity name=gate ! videoscale ! capsfilter name=size caps=video/x-raw,width={width},height={height} ! \
