@@ -503,6 +503,7 @@ pub const SCENES: &[Scene] = &[
             app.global::<DocumentsAdapter>().set_phone(PhoneState::Impossible);
             app.global::<DocumentsAdapter>().set_print_state(PrintState::NoPrinter);
             app.global::<DocumentsAdapter>().set_by_phone(false);
+            app.global::<DocumentsAdapter>().set_line_cut(true);
             at(app, Screen::Documents, StepName::WrapUp);
         },
     },

@@ -16,8 +16,10 @@ use zeroize::Zeroizing;
 
 /// Most replies that wait; above, what is written stays in its field.
 pub const REPLIES_MAX: usize = 32;
-// Those that wait, those refused, and room for what cannot be read.
-const _: () = assert!(3 * REPLIES_MAX <= outbox::LETTERS_MAX);
+/// Most that the desk does not have, for whatever reason; nothing is let go before somebody has read it.
+const UNSENT_MAX: usize = 3 * REPLIES_MAX;
+// And room for those that are being destroyed.
+const _: () = assert!(UNSENT_MAX < outbox::LETTERS_MAX);
 /// How soon the outbox is asked again to destroy a letter, where it is away.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 
@@ -81,10 +83,10 @@ pub struct Replies {
 
 impl Replies {
     /// What the outbox keeps, or none until [`Replies::tidy`] finds it there. Letters are destroyed by a task of this
-    /// runtime.
-    pub fn new(outbox: Client, runtime: &Handle) -> Self {
+    /// runtime, over a line of their own (`beside`): whoever touches the screen does not wait for that.
+    pub fn new(outbox: Client, beside: Client, runtime: &Handle) -> Self {
         let (spend, spent) = mpsc::unbounded_channel();
-        runtime.spawn(destroy(outbox.clone(), spent));
+        runtime.spawn(destroy(beside, spent));
         let mut replies = Self {
             outbox,
             spend,
@@ -134,7 +136,7 @@ impl Replies {
     pub fn push(&mut self, request: ItemId, by: Text<128>, step: Step) -> Result<(), NotKept> {
         self.tidy();
         let desk = self.desk.clone().filter(|_| self.is_known).ok_or(NotKept::Outbox)?;
-        if self.waiting.len() >= REPLIES_MAX {
+        if self.waiting() >= REPLIES_MAX || self.unsent() >= UNSENT_MAX {
             return Err(NotKept::TooMany);
         }
         let numbers = self.waiting.iter().chain(&self.refused).map(|reply| reply.number);
@@ -188,10 +190,6 @@ impl Replies {
             self.keep(&reply);
             self.refused.push(reply);
         }
-        while self.refused.len() > REPLIES_MAX {
-            let oldest = self.refused.remove(0);
-            self.spend(&oldest);
-        }
         true
     }
 
@@ -219,10 +217,13 @@ impl Replies {
 
     /// Replies to which none of these requests of the present desk leads: of another desk's, refused and no longer in the
     /// list, or unreadable. Whoever has read one lets it go with [`Replies::let_go`].
-    pub fn stranded(&self, listed: &[&ItemId]) -> Vec<Stranded> {
+    /// Without a list none that it might lead to.
+    pub fn stranded(&self, listed: Option<&[&ItemId]>) -> Vec<Stranded> {
         let all = self.waiting.iter().chain(&self.refused);
-        let lost =
-            all.filter(|reply| !self.is_of_this_desk(reply) || (reply.refused && !listed.contains(&&reply.request)));
+        let lost = all.filter(|reply| {
+            let is_missing = listed.is_some_and(|listed| !listed.contains(&&reply.request));
+            !self.is_of_this_desk(reply) || (reply.refused && is_missing)
+        });
         let told = |reply: &Reply| {
             let (by, words) = (reply.by.as_str().to_owned(), words(reply).unwrap_or_default().to_owned());
             named(&reply.step.id).map(|letter| Stranded { letter, by, words })
@@ -323,7 +324,7 @@ mod tests {
     }
 
     fn started(outbox: &Client, desk: &str) -> Replies {
-        let mut replies = Replies::new(outbox.clone(), &Handle::current());
+        let mut replies = Replies::new(outbox.clone(), outbox.clone(), &Handle::current());
         replies.belong_to(desk.to_owned());
         replies
     }
@@ -416,14 +417,14 @@ mod tests {
         replies.push(item(2), by(), said(52, "Oui.")).expect("kept");
         assert!(replies.refused(&item(52), RefusalCode::OutOfOrder));
         // Of the present desk a refused one can be read in its request, for as long as that is listed.
-        assert_eq!(replies.stranded(&[&item(2)]), []);
-        assert_eq!(replies.stranded(&[]).len(), 1);
+        assert_eq!(replies.stranded(Some(&[&item(2)])), []);
+        assert_eq!((replies.stranded(Some(&[])).len(), replies.stranded(None).len()), (1, 0));
         outbox.keep_letter(LetterId(Uuid::from_u128(7)), b"{\"words\":1}").expect("kept");
 
         let mut replies = started(&outbox, "https://other.example cabin-9");
         assert_eq!((replies.next(), replies.waiting(), replies.unsent()), (None, 0, 3));
         assert_eq!((replies.fate(&item(1)), replies.refused_words(&item(2))), (None, None));
-        let stranded = replies.stranded(&[&item(1), &item(2)]);
+        let stranded = replies.stranded(None);
         let told: Vec<_> = stranded.iter().map(|one| (one.by.as_str(), one.words.as_str())).collect();
         assert_eq!(told, [("Julie Roux", "Non."), ("Julie Roux", "Oui."), ("", "")]);
         stranded.iter().for_each(|one| replies.let_go(one.letter));

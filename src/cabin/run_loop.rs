@@ -274,7 +274,7 @@ impl Cabin {
         std::thread::Builder::new()
             .name("fixtures".into())
             .spawn(move || said.into_iter().for_each(|message| post_device(Event::Fixture(message))))?;
-        let replies = Replies::new(outbox.clone(), &runtime);
+        let replies = Replies::new(outbox.clone(), outbox_watch.clone(), &runtime);
         let day = Day::open(&settings.data_dir, &runtime);
         let found = journal::read_back(&outbox, &settings);
         let journal_known = found.is_ok();

@@ -1,5 +1,7 @@
 //! A request for a second opinion while it is written, one thing after the other; and what the desk told of former ones.
 
+use std::time::Instant;
+
 use consult::physician::Rpps;
 use consult::private::PrivateText;
 use consult::second_opinion::{
@@ -259,6 +261,8 @@ pub struct Opinions {
     pub reply: String,
     /// What is written could not be kept: the name of its step, why, and whether it takes the request back.
     pub not_kept: Option<(ItemId, NotKept, bool)>,
+    /// When a reply that strands was let go last.
+    pub let_go_at: Option<Instant>,
     /// The request whose refused words stand in `reply`.
     pub reread: Option<ItemId>,
     /// The usual doctor to whom the answer may go.

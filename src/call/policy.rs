@@ -139,6 +139,26 @@ impl Made {
     }
 }
 
+/// What is known of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Making {
+    /// Not yet, at the present size.
+    Unknown,
+    /// So many bits a second.
+    Bits(u32),
+    /// An instrument's picture takes most of what pictures may: what the camera's makes tells nothing.
+    Beside,
+}
+
+/// A larger size that was taken because the encoder was sated.
+#[derive(Debug, Clone, Copy)]
+struct Try {
+    at: Duration,
+    /// The step before, and what the encoder made there.
+    from: usize,
+    made: u32,
+}
+
 /// Decides, and remembers where it stands.
 #[derive(Debug, Clone)]
 pub struct Policy {
@@ -151,10 +171,10 @@ pub struct Policy {
     room_since: Option<Duration>,
     /// What the encoder made when it was sated last, and until when that bears the present step.
     sated: Option<(u32, Duration)>,
-    /// When the present step was taken for an encoder that was sated.
-    tried_at: Option<Duration>,
-    /// When the step above is tried again, and how long that is waited for.
-    try_after: (Duration, Duration),
+    /// The present step was taken for an encoder that was sated.
+    tried: Option<Try>,
+    /// When each step is tried again, and how long that is waited for.
+    try_after: [(Duration, Duration); STEPS.len()],
     plan: Plan,
 }
 
@@ -177,8 +197,8 @@ impl Policy {
             narrow: false,
             room_since: None,
             sated: None,
-            tried_at: None,
-            try_after: (Duration::ZERO, TRY_AGAIN.0),
+            tried: None,
+            try_after: [(Duration::ZERO, TRY_AGAIN.0); STEPS.len()],
             plan,
         }
     }
@@ -189,8 +209,8 @@ impl Policy {
     }
 
     /// Decides anew. `taken` is what measurements, documents and retransmissions take of the line, in bits a second;
-    /// `made` is what the encoder makes at the present size, where that is known.
-    pub fn decide(&mut self, now: Duration, line: Estimate, taken: u32, made: Option<u32>) -> Plan {
+    /// `making` is what the encoder makes at the present size.
+    pub fn decide(&mut self, now: Duration, line: Estimate, taken: u32, making: Making) -> Plan {
         if line.silent {
             // Nothing arrives however little is sent, and the line may come back as it was.
             return self.plan;
@@ -204,7 +224,7 @@ impl Policy {
         let loss_percent = (line.lost_thousandths / 10).clamp(5, 25).next_multiple_of(5);
         let sound = Sound { loss_percent, ..sound };
         let picture = left.saturating_sub(sound.on_the_wire()).clamp(PICTURE_BITS_PER_SECOND_MIN, self.maximum);
-        self.taste(now, made, picture);
+        self.taste(now, making, picture);
         self.walk(now, total, picture);
         let (quarters, rate) = *STEPS.get(self.step).unwrap_or(&STEPS[STEPS.len() - 1]);
         let side = |full: u32| (full * quarters / 4) & !1;
@@ -232,17 +252,24 @@ impl Policy {
 
     /// Whether the encoder is sated: the present size is as good as it can be, whatever a picture of its pixels needs in
     /// general. An easy picture, of a person who sits still, needs much less than that.
-    fn taste(&mut self, now: Duration, made: Option<u32>, picture: u32) {
+    fn taste(&mut self, now: Duration, making: Making, picture: u32) {
         let allowed = self.plan.video.bits_per_second.min(picture);
-        if let Some(made) = made.filter(|made| *made <= allowed / 100 * SATED_BELOW) {
-            let until = self.sated.map_or(Duration::ZERO, |(_, until)| until);
-            self.sated = Some((made, until.max(now + SATED_FOR)));
+        match making {
+            Making::Bits(made) if made <= allowed / 100 * SATED_BELOW => {
+                let until = self.sated.map_or(Duration::ZERO, |(_, until)| until);
+                self.sated = Some((made, until.max(now + SATED_FOR)));
+            }
+            // What follows is no failure of the size.
+            Making::Beside => self.tried = None,
+            Making::Bits(_) | Making::Unknown => {}
         }
         // The line became narrow: what was made at ease cannot be made any more.
         self.sated = self.sated.filter(|(made, until)| now < *until && picture >= made / 2);
-        if self.tried_at.is_some_and(|at| now >= at + RIGHT_AFTER) {
-            self.tried_at = None;
-            self.try_after.1 = TRY_AGAIN.0;
+        if self.tried.is_some_and(|tried| now >= tried.at + RIGHT_AFTER) {
+            self.tried = None;
+            if let Some((_, wait)) = self.try_after.get_mut(self.step) {
+                *wait = TRY_AGAIN.0;
+            }
         }
     }
 
@@ -264,12 +291,21 @@ impl Policy {
         let sated = self.sated.filter(|_| moves).map(|(made, _)| made);
         if sated.is_none() && !bears(self.step, 1.0) {
             self.room_since = None;
-            while !bears(self.step, 1.0) {
-                self.step += 1;
+            let tried = self.tried.take();
+            if let (Some(_), Some((after, wait))) = (tried, self.try_after.get_mut(self.step)) {
+                (*after, *wait) = (now + *wait, (*wait * 2).min(TRY_AGAIN.1));
             }
-            if self.tried_at.take().is_some() {
-                let (_, wait) = self.try_after;
-                self.try_after = (now + wait, (wait * 2).min(TRY_AGAIN.1));
+            match tried.filter(|tried| moves && picture >= tried.made) {
+                // The size before was right, and needs no more than it did.
+                Some(Try { from, made, .. }) => {
+                    self.step = from;
+                    self.sated = Some((made, now + TAKEN_FOR));
+                }
+                None => {
+                    while !bears(self.step, 1.0) {
+                        self.step += 1;
+                    }
+                }
             }
             return;
         }
@@ -282,7 +318,7 @@ impl Policy {
             |step: usize| STEPS.get(step).map_or(0.0, |(quarters, rate)| f64::from(quarters * quarters * rate));
         let is_easy = |up: usize| {
             let more = (pixels(up) / pixels(self.step)).sqrt().min(EASY_ROOM_MAX);
-            now >= self.try_after.0 && sated.is_some_and(|made| f64::from(picture) >= f64::from(made) * more)
+            now >= self.try_after[up].0 && sated.is_some_and(|made| f64::from(picture) >= f64::from(made) * more)
         };
         let Some(up) = up.filter(|up| leaves_stills && (bears(*up, room) || is_easy(*up))) else {
             self.room_since = None;
@@ -290,9 +326,9 @@ impl Policy {
         };
         let since = *self.room_since.get_or_insert(now);
         if now >= since.saturating_add(UP_AFTER) {
-            if !bears(up, room) {
-                self.tried_at = Some(now);
-                self.sated = sated.map(|made| (made, now + TAKEN_FOR));
+            if let Some(made) = sated.filter(|_| !bears(up, room)) {
+                self.tried = Some(Try { at: now, from: self.step, made });
+                self.sated = Some((made, now + TAKEN_FOR));
             }
             self.step = up;
             self.room_since = None;
@@ -315,7 +351,12 @@ mod tests {
     /// What stands after the line was so for `seconds`.
     fn settled(policy: &mut Policy, from: u64, seconds: u64, estimate: Estimate, taken: u32) -> Plan {
         for tenth in 0..seconds * 10 {
-            policy.decide(Duration::from_secs(from) + Duration::from_millis(tenth * 100), estimate, taken, None);
+            policy.decide(
+                Duration::from_secs(from) + Duration::from_millis(tenth * 100),
+                estimate,
+                taken,
+                Making::Unknown,
+            );
         }
         policy.plan()
     }
@@ -341,7 +382,7 @@ mod tests {
     fn a_step_down_is_taken_at_once_and_one_up_after_three_seconds() {
         let mut policy = Policy::new(FULL, 1_000_000);
         settled(&mut policy, 0, 10, line(1_056_000), 0);
-        assert!(policy.decide(Duration::from_secs(10), line(100_000), 0, None).video.stills);
+        assert!(policy.decide(Duration::from_secs(10), line(100_000), 0, Making::Unknown).video.stills);
         assert!(settled(&mut policy, 11, 3, line(1_056_000), 0).video.stills);
         assert!(!settled(&mut policy, 14, 1, line(1_056_000), 0).video.stills);
     }
@@ -359,10 +400,10 @@ mod tests {
             let part = f64::from(video.width * video.height) / f64::from(1_280 * 720);
             let makes = (needs * part.powf(0.7)).min(f64::from(video.bits_per_second));
             bytes += makes * step.as_secs_f64() / 8.0;
-            let made = made.bits_per_second(now, step, bytes as u64, video);
+            let making = made.bits_per_second(now, step, bytes as u64, video).map_or(Making::Unknown, Making::Bits);
             let known = (total * 1.06).min((makes + 56_000.0) * 1.5 + 20_000.0).max(total).min(carries);
             total = known;
-            policy.decide(now, line(total as u32), 0, made);
+            policy.decide(now, line(total as u32), 0, making);
             rows.push(policy.plan().video.height);
         }
         rows
@@ -390,15 +431,27 @@ mod tests {
     }
 
     #[test]
+    fn the_size_before_one_that_proved_too_large_is_kept() {
+        // On a rural line, a picture that nearly fills it at full size and does not at three quarters.
+        let picture = 300_000.0 - 56_000.0;
+        for part in [0.9, 0.95, 1.0, 1.05] {
+            let rows = rows_of(picture * part, 300_000.0, 1_200);
+            let least = rows[240..].iter().filter(|rows| **rows >= 540).count();
+            assert!(least * 100 >= rows[240..].len() * 85, "{part}: {least} of {}", rows.len() - 240);
+        }
+    }
+
+    #[test]
     fn a_line_that_becomes_narrow_ends_what_was_taken_at_ease() {
         let full = Picture { width: 1_280, height: 720, frames_per_second: 30 };
         let mut policy = Policy::new(full, 3_000_000);
-        let mut at =
-            |tick: u32, bits, made| policy.decide(Duration::from_millis(250) * tick, line(bits), 0, made).video;
-        let large = (0..80).map(|tick| at(tick, 1_000_000, Some(300_000))).last().expect("some");
+        let mut at = |tick: u32, bits, made| {
+            policy.decide(Duration::from_millis(250) * tick, line(bits), 0, Making::Bits(made)).video
+        };
+        let large = (0..80).map(|tick| at(tick, 1_000_000, 300_000)).last().expect("some");
         assert_eq!(large.height, 720);
-        assert_eq!(at(80, 180_000, Some(300_000)).height, 360);
-        assert!(at(81, 140_000, Some(300_000)).stills);
+        assert_eq!(at(80, 180_000, 300_000).height, 360);
+        assert!(at(81, 140_000, 300_000).stills);
     }
 
     #[test]
@@ -436,7 +489,10 @@ mod tests {
     fn the_more_is_lost_the_more_the_voice_prepares_for_it() {
         let mut policy = Policy::new(FULL, 1_000_000);
         let percent = |policy: &mut Policy, lost_thousandths| {
-            policy.decide(Duration::ZERO, Estimate { lost_thousandths, ..line(500_000) }, 0, None).sound.loss_percent
+            policy
+                .decide(Duration::ZERO, Estimate { lost_thousandths, ..line(500_000) }, 0, Making::Unknown)
+                .sound
+                .loss_percent
         };
         assert_eq!(percent(&mut policy, 0), 5);
         assert_eq!(percent(&mut policy, 62), 10);
@@ -459,7 +515,8 @@ mod tests {
                 let bits = chance.random_range(crate::estimator::BITS_PER_SECOND_MIN..5_000_000);
                 let estimate = Estimate { lost_thousandths: chance.random_range(0..=1_000), ..line(bits) };
                 let taken = chance.random_range(0..200_000);
-                let Plan { sound, video } = policy.decide(Duration::from_millis(tenth * 100), estimate, taken, None);
+                let Plan { sound, video } =
+                    policy.decide(Duration::from_millis(tenth * 100), estimate, taken, Making::Unknown);
                 assert!(video.bits_per_second + sound.on_the_wire() <= bits, "{video:?} {sound:?} in {bits}");
                 assert_eq!((video.width % 2, video.height % 2), (0, 0));
                 assert!(video.width <= full.width && video.height <= full.height);

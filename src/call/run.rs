@@ -5,7 +5,7 @@ use crate::news::MediaNews;
 use crate::peer::{Agreed, OPUS_PAYLOAD_TYPE, Peer, PeerNews};
 use crate::pieces::Encoding;
 use crate::player::Player;
-use crate::policy::{INSTRUMENT_SOUND_ON_THE_WIRE, Made, Plan, Policy};
+use crate::policy::{INSTRUMENT_SOUND_ON_THE_WIRE, Made, Making, Plan, Policy};
 use crate::progress::{News, Progress, Sign};
 use crate::studio::Studio;
 use crate::{CallEvent, Channels, Fault, KEY_FRAME_EVERY, Part, Stats, channel, lock, now};
@@ -208,8 +208,9 @@ impl Run {
         // Beside an instrument's picture the encoder may take less than the plan says.
         let bytes = self.counts.picture_bytes.load(Ordering::Relaxed);
         let alone = self.studio.instrument_picture.feed.is_none();
-        let made = self.made.bits_per_second(now - self.began, elapsed, bytes, before.video).filter(|_| alone);
-        self.policy.decide(now - self.began, line, self.beside.1 as u32 + heard, made);
+        let made = self.made.bits_per_second(now - self.began, elapsed, bytes, before.video);
+        let making = if alone { made.map_or(Making::Unknown, Making::Bits) } else { Making::Beside };
+        self.policy.decide(now - self.began, line, self.beside.1 as u32 + heard, making);
         self.apply(Some(before));
         let asked = Duration::from_millis(self.studio.settings.jitter_milliseconds.into());
         let kept = self.counts.arrivals.kept(now, asked, line.round_trip);

@@ -98,7 +98,7 @@ impl Store {
     /// Every letter, in the order of their names. One that is damaged is said ([`FaultCode::Damaged`]), and is empty.
     ///
     /// # Errors
-    /// The disk failed before.
+    /// The disk failed before, or does not answer.
     pub fn letters(&mut self) -> Result<Vec<Letter>, Refused> {
         self.refuse_if_failed()?;
         let mut letters = Vec::new();
@@ -107,6 +107,11 @@ impl Store {
             let key = self.keyring.load(&letter_key(&dir, id)).map_err(key_to_io);
             match key.and_then(|key| blob::read(&dir, &key, named(id), BlobId(id.0), LETTER_BYTES_MAX)) {
                 Ok(content) => letters.push(Letter { id, content }),
+                // The disk may be mended: nothing is said to be lost.
+                Err(error) if !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::NotFound) => {
+                    let detail = format!("{}: {error}", dir.display());
+                    return Err(Refused::new(Refusal::SyncFailed, detail));
+                }
                 Err(error) => {
                     let detail = format!("a reply to a specialist cannot be read ({error}): {}", dir.display());
                     warn!("{detail}");

@@ -136,8 +136,8 @@ impl Visit {
     /// Waits for one of the pages.
     fn page(&self) -> Result<Page> {
         let wanted: Vec<Wanted> = PAGES.iter().map(|(_, words)| shown(words)).collect();
-        let (which, _) = self.window.find_any(&wanted)?;
-        Ok(PAGES[which].0)
+        // Two programs start, devices are found, a temperature is measured: longer than a touch is waited for.
+        until("a page", PATIENCE, || Ok(self.window.find_any(&wanted).ok().map(|(which, _)| PAGES[which].0)))
     }
 
     fn writes(&self, field: &str, text: &str) -> Result<()> {
@@ -240,7 +240,7 @@ fn cabin_and_outbox_killed_at_any_moment_of_a_visit_lose_nothing_and_send_nothin
     let (mut killed, mut count, mut reached, mut last, mut again) = ([0_u64; 3], 0, 0, None, 0);
     // Of the patient who is there, and of those whose records were made.
     let (mut number, mut done) = (0, 0);
-    while killed.iter().sum::<u64>() < kills || done <= number || done < PATIENTS_MIN {
+    loop {
         let page = visit.page()?;
         if let Some(step) = page.step() {
             // Nobody is there any more: the one before left a record, for that was the last thing asked.
@@ -250,6 +250,10 @@ fn cabin_and_outbox_killed_at_any_moment_of_a_visit_lose_nothing_and_send_nothin
             }
             if step == 0 && done == number + 1 {
                 (number, reached) = (number + 1, 0);
+            }
+            // Nobody is there, and everybody who was is written down.
+            if is_next && done >= PATIENTS_MIN && killed.iter().sum::<u64>() >= kills {
+                break;
             }
             ensure!(step >= reached || is_next, "patient {number} was at step {reached}, and is asked {page:?} again");
             reached = step;
@@ -302,7 +306,7 @@ fn cabin_and_outbox_killed_at_any_moment_of_a_visit_lose_nothing_and_send_nothin
             status.lines().any(|line| line.starts_with(name) && line.trim_end().ends_with(value))
         };
         ensure!(says("set aside", " 0"), "a record was refused: {status}");
-        Ok(says("waiting for proof", " 0").then_some(()))
+        Ok((says("waiting for proof", " 0") && says("open consultation", " no")).then_some(()))
     })?;
     let resources = peer.resources()?;
     let of_kind = |kind: &'static str| resources.iter().filter(move |resource| resource["resourceType"] == kind);
@@ -318,7 +322,15 @@ fn cabin_and_outbox_killed_at_any_moment_of_a_visit_lose_nothing_and_send_nothin
     let mut expected: Vec<_> = (0..done).map(name_of).collect();
     found.sort();
     expected.sort();
-    let temperatures = of_kind("Observation").filter(|observation| observation.to_string().contains("37.46")).count();
+    let is_temperature = |observation: &&Value| observation["valueQuantity"]["value"] == 37.46;
+    let temperatures = of_kind("Observation").filter(is_temperature).count();
+    // What each one said, in some resource that names them.
+    let silent: Vec<_> = of_kind("Patient")
+        .filter(|patient| {
+            let name = format!("Patient/{}", patient["id"].as_str().unwrap_or_default());
+            !resources.iter().map(Value::to_string).any(|text| text.contains(&name) && text.contains(person::LINE))
+        })
+        .collect();
     let cut = peer.requests()?.iter().filter(|request| request.cut).count();
     eprintln!(
         "{} kills (outbox {}, cabin {}, both {}): {done} patients, {count} pages; {cut} answers stored and cut; at the \
@@ -333,6 +345,7 @@ fn cabin_and_outbox_killed_at_any_moment_of_a_visit_lose_nothing_and_send_nothin
     ensure!(cut > 0, "no answer was cut");
     ensure!(twice.is_empty(), "stored twice: {twice:?}");
     ensure!(found == expected, "at the server are {found:?}, where {expected:?} are expected");
+    ensure!(silent.is_empty(), "what these said is not there: {silent:?}");
     ensure!(temperatures as u64 == done, "{temperatures} temperatures of {done} patients");
     visit.close()
 }

@@ -103,6 +103,7 @@ fn fill_visit(app: &App) {
     documents.set_document_present(true);
     documents.set_receipt_only(false);
     documents.set_by_phone(true);
+    documents.set_line_cut(false);
     documents.set_print_state(PrintState::Printed);
     documents.set_record_kept(true);
     documents.set_code(checkers());

@@ -1,5 +1,7 @@
 //! Second opinions: asked with the patient where no physician can be seen, read by the pharmacist where they are kept.
 
+use std::time::{Duration, Instant};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use consult::journey::{Input, Step};
@@ -15,9 +17,12 @@ use super::{Cabin, Event, Front, post};
 use crate::documents::letter;
 use crate::documents::papers::UnderWay;
 use crate::documents::print::{PrintFault, print_all};
-use crate::replies::Stranded;
+use crate::replies::{Fate, Stranded};
 use crate::second_opinion::{OpinionDraft, Opinions, Page, Printing, REPLY_CHARS_MAX};
 use crate::{screens, submission};
+
+/// A touch so soon after another is the same finger's.
+const BETWEEN_TOUCHES: Duration = Duration::from_secs(1);
 
 impl Cabin {
     /// Whether a specialist may be asked now: where no physician can be seen, and some specialist answers.
@@ -91,15 +96,18 @@ impl Cabin {
 
     /// The pharmacist has read a reply that no request leads to.
     pub(crate) fn let_reply_go(&mut self, index: usize) {
-        if let Some(stranded) = self.stranded_replies().get(index) {
+        // The next one moves under the finger: a second touch at once is none.
+        let is_twice = self.opinions.let_go_at.is_some_and(|at| at.elapsed() < BETWEEN_TOUCHES);
+        if let Some(stranded) = self.stranded_replies().get(index).filter(|_| !is_twice) {
             self.replies.let_go(stranded.letter);
+            self.opinions.let_go_at = Some(Instant::now());
         }
     }
 
-    /// Replies to which no request of the list leads; none before the list is there.
+    /// Replies to which no request of the list leads. Before the list is there, none that it might lead to.
     pub(crate) fn stranded_replies(&self) -> Vec<Stranded> {
-        let Some(lines) = &self.opinions.lines else { return Vec::new() };
-        self.replies.stranded(&lines.iter().map(|line| &line.id).collect::<Vec<_>>())
+        let listed = self.opinions.lines.as_ref().map(|lines| lines.iter().map(|line| &line.id).collect::<Vec<_>>());
+        self.replies.stranded(listed.as_deref())
     }
 
     /// The pharmacist's list, asked of the desk anew.
@@ -125,7 +133,8 @@ impl Cabin {
     fn begin_reply(&mut self) {
         let Some(request) = self.opinions.read.as_ref().map(|(line, _)| line.id.clone()) else { return };
         let words = self.replies.refused_words(&request);
-        self.opinions.reread = words.is_some().then_some(request);
+        // Taking back has no words, and is read all the same.
+        self.opinions.reread = (self.replies.fate(&request) == Some(Fate::Refused)).then_some(request);
         self.give_up_reply();
         self.opinions.reply = words.unwrap_or_default().chars().take(REPLY_CHARS_MAX).collect();
     }

@@ -389,13 +389,18 @@ impl Cabin {
                 }
             }
             Record::GivenBack { id } => {
-                if !self.input(Input::CallEnded(CallEnd::GivenBack)) && matches!(self.journey.step(), Step::Call { .. })
-                {
-                    return self.refuse(RefusalCode::OutOfOrder, "la fin n’a pas pu être gardée : réessayez");
+                // Said twice, the call is over already.
+                if matches!(self.journey.step(), Step::Call { .. }) {
+                    if !self.input(Input::CallEnded(CallEnd::GivenBack)) {
+                        return self.refuse(RefusalCode::OutOfOrder, "la fin n’a pas pu être gardée : réessayez");
+                    }
+                    if let Some(physician) = &self.physician {
+                        physician.mute((true, true));
+                    }
+                    self.desk.ticket = None;
+                    self.desk.accepted = false;
                 }
                 self.acknowledge(id);
-                self.desk.ticket = None;
-                self.desk.accepted = false;
             }
             Record::RecordingWanted { number, sha256, received } => self.hand_over(number, &sha256, received),
             Record::Ack { id } => {

@@ -186,6 +186,8 @@ pub fn forget(app: &App) {
 pub fn forget_list(app: &App) {
     let opinions = app.global::<OpinionsAdapter>();
     opinions.set_rows(ModelRc::default());
+    opinions.set_stranded(ModelRc::default());
+    opinions.set_not_kept(OpinionNotKept::None);
     opinions.set_row(OpinionRow::default());
     opinions.set_thread(ModelRc::default());
     opinions.set_answer(OpinionWords::default());

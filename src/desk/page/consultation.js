@@ -30,7 +30,9 @@ export class Consultation {
   #stream = new MediaStream();
   #media; #peer; #record; #documents; #summary; #curve; #ecg; #instrument; #recordings; #pictures; #sounds; #line; #workbench; #seat;
   #heard = new Set();
-  #dialled = false; #connected = false; #startedAt = 0; #timer = 0; #closed = false; #givesBack = false;
+  #dialled = false; #connected = false; #startedAt = 0; #timer = 0; #closed = false;
+  // The desk was asked to give the patient back; and the cabin was, by that name.
+  #givesBack = false; #givingBack = null;
   // The desk restarted and knows neither this physician nor the call.
   deskForgot = false;
   /// The physician's wish to end, until the cabin has acknowledged it; then what the desk is told.
@@ -116,7 +118,7 @@ export class Consultation {
       case "call_ended": this.close(word("cause", message.cause)); break;
       case "error":
         if (message.code !== "unknown_call") break;
-        if (this.#givesBack) this.#giveBackDirectly();
+        if (this.#connected && this.#givesBack) this.#giveBackDirectly();
         else if (!this.#connected) this.close("Le bureau ne connaît plus cet appel.");
         break;
     }
@@ -194,7 +196,11 @@ export class Consultation {
     this.#peer.addEventListener("live", ({ detail }) => this.#curve.frame(detail));
     this.#record.addEventListener("patient", ({ detail }) => showPatient(detail, this.#taken.cabin.site));
     this.#record.addEventListener("answers", ({ detail }) => showAnswers(detail));
-    this.#record.addEventListener("error", ({ detail }) => notice(`La cabine refuse un message : ${detail.reason}`));
+    this.#record.addEventListener("error", ({ detail }) => {
+      notice(`La cabine refuse un message : ${detail.reason}`);
+      // Not said again by itself: the physician goes on, or asks anew.
+      if (this.#givingBack) this.#record.withdraw(this.#givingBack);
+    });
     this.#record.addEventListener("notice", ({ detail }) => {
       // Said again after a cut: the same name is the same line.
       if (!this.#heard.has(detail.id)) {
@@ -240,9 +246,9 @@ export class Consultation {
       this.#record.hand({ type: "notice", id: newId(), text: "" }).then((taken) => { if (taken) line.append(" ✓"); });
     };
     $("give-back").onclick = () => {
-      this.#givesBack = true;
-      if (this.deskForgot) this.#giveBackDirectly();
-      else if (!this.#socket.send({ type: "end", ticket: this.ticket, cause: "given_back" })) notice("La liaison avec le bureau est coupée : réessayez dans un instant.");
+      if (this.deskForgot) { this.#giveBackDirectly(); return; }
+      this.#givesBack = this.#socket.send({ type: "end", ticket: this.ticket, cause: "given_back" });
+      if (!this.#givesBack) notice("La liaison avec le bureau est coupée : réessayez dans un instant.");
     };
     $("finish").onclick = () => {
       $("finish-state").textContent = !this.#dialled ? "Le patient n’a pas encore accepté. Vous pouvez le rendre à la salle d’attente."
@@ -281,7 +287,13 @@ export class Consultation {
 
   /// The desk restarted and knows the call no more: the cabin itself is told.
   async #giveBackDirectly() {
-    if (await this.#record.hand({ type: "given_back", id: newId() })) this.close(word("cause", "given_back"));
+    this.#givesBack = false;
+    if (!this.#connected) { this.close("Le bureau ne connaît plus cet appel."); return; }
+    if (this.#givingBack) return;
+    this.#givingBack = newId();
+    const taken = await this.#record.hand({ type: "given_back", id: this.#givingBack });
+    this.#givingBack = null;
+    if (taken) this.close(word("cause", "given_back"));
   }
 
   #cancelFinish() {

@@ -182,9 +182,10 @@ fn documents(app: &App, cabin: &Cabin, paper: Paper) {
         Paper::Printed => PrintState::Printed,
         Paper::Failed => PrintState::Failed,
     });
-    documents.set_by_phone(
-        cabin.papers_link().is_some() || (cabin.desk.up && !matches!(cabin.drafts.telephone.shown, Shown::Impossible)),
-    );
+    documents.set_line_cut(!cabin.desk.up);
+    let holds_all = cabin.desk.up || dossier.documents.is_empty();
+    let is_possible = !matches!(cabin.drafts.telephone.shown, Shown::Impossible);
+    documents.set_by_phone(cabin.papers_link().is_some() || (is_possible && holds_all));
     documents.set_receipt_only(cabin.prints_receipt());
     documents.set_code_present(!summaries.is_empty() || !dossier.documents.is_empty());
     documents.set_phone(match &cabin.drafts.telephone.shown {
