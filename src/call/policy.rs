@@ -318,7 +318,11 @@ impl Policy {
             |step: usize| STEPS.get(step).map_or(0.0, |(quarters, rate)| f64::from(quarters * quarters * rate));
         let is_easy = |up: usize| {
             let more = (pixels(up) / pixels(self.step)).sqrt().min(EASY_ROOM_MAX);
-            now >= self.try_after[up].0 && sated.is_some_and(|made| f64::from(picture) >= f64::from(made) * more)
+            // What was made at the size before says nothing of the one after this.
+            let is_known = self.tried.is_none_or(|tried| now >= tried.at + TAKEN_FOR);
+            is_known
+                && now >= self.try_after[up].0
+                && sated.is_some_and(|made| f64::from(picture) >= f64::from(made) * more)
         };
         let Some(up) = up.filter(|up| leaves_stills && (bears(*up, room) || is_easy(*up))) else {
             self.room_since = None;
