@@ -5,7 +5,7 @@
 //! * [`desk_link`], [`enrolment`]: the line to the desk; [`joining`]: to another, after a hand-over. [`physician_link`]: the call; [`handing_over`]: a recording beside it.
 //! * [`devices`]: what is plugged. [`code_camera`]: a document's code, shown to a camera. [`journal`], [`submission`], [`documents`]: what is kept, sent and handed out.
 //! * [`life`]: what systemd is told. [`captures`]: what the technician recorded of a device. [`pharmacists`]: PINs. [`voice`], [`bell`]: what is heard. Freed memory is wiped by `outbox::forget`.
-//! * [`second_opinion`]: a question to a specialist, while it is written. [`replies`]: what is said to one, until the desk has it.
+//! * [`second_opinion`]: a question to a specialist, while it is written. [`replies`]: what is said to one, until the desk has it. [`day`]: counts for the pharmacist.
 
 pub mod bell;
 pub mod captures;
