@@ -30,6 +30,8 @@ const AFTER_TOUCH_US: u64 = 60_000;
 enum Page {
     /// The outbox is away: everything waits for it.
     NothingIsKept,
+    /// A touch fell on what came under it: the notice that nothing is kept offers to call the pharmacist.
+    Help,
     Closed,
     /// Equipment was not there yet when the PIN was right.
     Check,
@@ -60,13 +62,14 @@ enum Page {
 }
 
 use Page::{
-    BirthDate, BirthName, Birthplace, Body, Check, Cleaning, Closed, Consent, Doctor, Farewell, GivenNames, Matricule,
-    NoLine, NothingIsKept, Number, Oxygen, Pressure, Reading, Reason, Sentence, Sex, Sign, Telephone, Temperature,
-    Town, Welcome, Who,
+    BirthDate, BirthName, Birthplace, Body, Check, Cleaning, Closed, Consent, Doctor, Farewell, GivenNames, Help,
+    Matricule, NoLine, NothingIsKept, Number, Oxygen, Pressure, Reading, Reason, Sentence, Sex, Sign, Telephone,
+    Temperature, Town, Welcome, Who,
 };
 
 /// What shows each page, its whole name after an equals sign; the first that is there counts.
-const PAGES: [(Page, &str); 27] = [
+const PAGES: [(Page, &str); 28] = [
+    (Help, "=Pharmacien\u{a0}: je suis là"),
     (NothingIsKept, "n’arrive pas à garder vos réponses"),
     (Check, "Contrôle avant l’ouverture"),
     (Closed, "=Ouvrir la cabine"),
@@ -102,7 +105,7 @@ impl Page {
     /// filled in together.
     fn step(self) -> Option<u8> {
         Some(match self {
-            NothingIsKept | Closed | Check => return None,
+            NothingIsKept | Help | Closed | Check => return None,
             Welcome => 0,
             Reason | Body | Sentence => 1,
             Sign => 2,
@@ -161,6 +164,7 @@ impl Visit {
         match page {
             NothingIsKept => window.gone(containing("n’arrive pas à garder vos réponses")),
             Closed => self.pharmacist_signs_in("Ouvrir la cabine", "Entrer", "chiffre"),
+            Help => window.press("Pharmacien\u{a0}: je suis là"),
             Check => window.press("Ouvrir la cabine"),
             Welcome => window.press("Commencer"),
             Reason => chooses("Toux, respiration"),

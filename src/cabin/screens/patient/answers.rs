@@ -16,7 +16,7 @@ use ui::{
 use super::super::list;
 use super::identity::{found, search};
 use crate::drafts::{DoctorPage, IdentityPage, ReasonPage};
-use crate::run_loop::{Cabin, Over, with};
+use crate::run_loop::{Cabin, Front, Over, with};
 use crate::words;
 
 /// Longest name of a physician that is taken, characters.
@@ -161,6 +161,13 @@ fn names_a_doctor(cabin: &Cabin) -> bool {
 impl Cabin {
     /// One screen back, inside a step or to the step before.
     pub fn back(&mut self) {
+        match self.front {
+            Front::Patient => {}
+            // Never the patient's journey, which is under the pharmacist's page.
+            Front::Opinions if self.opinions.read.is_some() => return self.ask_opinions(),
+            Front::Opinions => return self.close_opinions(),
+            _ => return,
+        }
         self.hide_code();
         if self.drafts.skipping.take().is_some() {
             return;
@@ -256,6 +263,7 @@ impl Cabin {
             return true;
         }
         match self.journey.step() {
+            _ if self.front == Front::Opinions => true,
             Step::Reason => self.drafts.reason.page != ReasonPage::Kind || self.goes_back(),
             Step::Identity if self.drafts.identity.page.before().is_some() => true,
             Step::UsualDoctor if self.drafts.doctor.page != DoctorPage::HasOne => true,
