@@ -40,6 +40,10 @@ fn a_patient_whom_no_physician_can_see_is_forgotten_and_called_back_with_the_dos
     visit.patient_waits_for_nobody()?;
     visit.pharmacist_signs_in("Espace pharmacien", "Entrer", "chiffre")?;
     visit.window.find("Aucun médecin pour le moment")?;
+    // Back from another page of theirs, the patient stands where they stood.
+    visit.window.press("Avis demandés")?;
+    visit.window.press("Retour")?;
+    visit.window.find("Aucun médecin pour le moment")?;
     visit.window.find(containing("Rappels demandés"))?;
     visit.window.press(containing("Demander un rappel"))?;
     visit.window.find(containing("À quel numéro vous rappeler"))?;
