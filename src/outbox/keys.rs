@@ -235,7 +235,8 @@ impl Keyring {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(KeyError::Destroyed),
             Err(error) => return Err(error.into()),
         };
-        if content.iter().all(|byte| *byte == 0) {
+        // A destroyed key is as long as it was, or gone; an empty file is a disk that lost it.
+        if !content.is_empty() && content.iter().all(|byte| *byte == 0) {
             return Err(KeyError::Destroyed);
         }
         self.unwrap_data_key(&content, file).ok_or_else(|| KeyError::Damaged { file: file.path.clone() })

@@ -64,8 +64,8 @@ fn too_large_a_letter_and_one_too_many_are_refused_and_the_others_stay() {
 fn a_damaged_letter_is_said_comes_back_empty_can_be_written_anew_and_stops_nothing() {
     let folder = Folder::new();
     let mut store = open(&folder);
-    let [key, content] = [LetterId::random(), LetterId::random()];
-    for letter in [key, content] {
+    let [key, content, empty] = [LetterId::random(), LetterId::random(), LetterId::random()];
+    for letter in [key, content, empty] {
         store.keep_letter(letter, WORDS).unwrap();
     }
     drop(store);
@@ -75,12 +75,14 @@ fn a_damaged_letter_is_said_comes_back_empty_can_be_written_anew_and_stops_nothi
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&path, bytes).unwrap();
     }
-    assert_eq!(check(&folder.data(), root_key()).unwrap().problems.len(), 2);
+    fs::write(folder.data().join("letters").join(empty.to_string()).join("key"), b"").unwrap();
+    assert_eq!(check(&folder.data(), root_key()).unwrap().problems.len(), 3);
     let mut store = open(&folder);
-    assert!(kept(&mut store).iter().all(|(_, content)| content.is_empty()));
+    assert_eq!(kept(&mut store).iter().filter(|(_, content)| content.is_empty()).count(), 3);
     assert!(store.status().faults.iter().any(|fault| fault.code == FaultCode::Damaged));
     store.keep_letter(key, WORDS).unwrap();
     store.drop_letter(content).unwrap();
+    store.drop_letter(empty).unwrap();
     assert_eq!(kept(&mut store), [(key, WORDS.to_vec())]);
     assert!(!store.has_failed());
     drop(store);
