@@ -96,16 +96,22 @@ impl Visit {
         })
     }
 
+    /// Of the devices to be cleaned, each that is there.
+    pub fn touches_what_was_used(&self) -> Result<()> {
+        for device in ["Thermomètre", "Pince du doigt", "Tensiomètre", "Balance et toise", "Dermatoscope"] {
+            if self.window.look(device)?.is_some() {
+                self.window.press(device)?;
+            }
+        }
+        Ok(())
+    }
+
     /// From the goodbye to the welcome: whatever is on the list is cleaned.
     pub fn cabin_is_cleaned(&self) -> Result<()> {
         let window = &self.window;
         window.press("Terminé")?;
         window.find("La cabine est en nettoyage")?;
-        for device in ["Thermomètre", "Pince du doigt", "Tensiomètre", "Balance et toise", "Dermatoscope"] {
-            if window.look(device)?.is_some() {
-                window.press(device)?;
-            }
-        }
+        self.touches_what_was_used()?;
         window.press("Nettoyage fait")?;
         window.find("Commencer").map(drop)
     }

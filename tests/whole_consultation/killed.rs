@@ -215,11 +215,7 @@ impl Visit {
             Number => self.writes("Téléphone", person::PHONE).and_then(|()| window.press("Être rappelé")),
             Farewell => window.press("Terminé"),
             Cleaning => {
-                for device in ["Thermomètre", "Pince du doigt", "Tensiomètre", "Balance et toise", "Dermatoscope"] {
-                    if window.look(device)?.is_some() {
-                        window.press(device)?;
-                    }
-                }
+                self.touches_what_was_used()?;
                 window.press("Nettoyage fait")
             }
         }
@@ -307,14 +303,7 @@ fn cabin_and_outbox_killed_at_any_moment_of_a_visit_lose_nothing_and_send_nothin
     }
 
     visit.step("everything is sent");
-    until("an empty queue", PATIENCE, || {
-        let status = visit.site.outbox_status()?;
-        let says = |name: &str, value: &str| {
-            status.lines().any(|line| line.starts_with(name) && line.trim_end().ends_with(value))
-        };
-        ensure!(says("set aside", " 0"), "a record was refused: {status}");
-        Ok((says("waiting for proof", " 0") && says("open consultation", " no")).then_some(()))
-    })?;
+    visit.outbox_is_drained()?;
     let resources = peer.resources()?;
     let of_kind = |kind: &'static str| resources.iter().filter(move |resource| resource["resourceType"] == kind);
     let mut twice: BTreeMap<String, u64> = BTreeMap::new();

@@ -377,13 +377,7 @@ impl Cabin {
                     return self.refuse(RefusalCode::OutOfOrder, "la fin n’a pas pu être gardée : réessayez");
                 }
                 self.acknowledge(id);
-                // Nothing is seen or heard any more; the page closes its end once it has the acknowledgement, and
-                // says the end to the desk.
-                if let Some(physician) = &self.physician {
-                    physician.mute((true, true));
-                }
-                self.desk.ticket = None;
-                self.desk.accepted = false;
+                self.leave_physician();
                 if outcome == Outcome::Emergency {
                     self.input(Input::EmergencyAsked);
                 }
@@ -394,11 +388,7 @@ impl Cabin {
                     if !self.input(Input::CallEnded(CallEnd::GivenBack)) {
                         return self.refuse(RefusalCode::OutOfOrder, "la fin n’a pas pu être gardée : réessayez");
                     }
-                    if let Some(physician) = &self.physician {
-                        physician.mute((true, true));
-                    }
-                    self.desk.ticket = None;
-                    self.desk.accepted = false;
+                    self.leave_physician();
                 }
                 self.acknowledge(id);
             }
@@ -422,6 +412,16 @@ impl Cabin {
             | Record::Link(_)
             | Record::Incidents { .. } => {}
         }
+    }
+
+    /// Nothing is seen or heard any more; the page closes its end once it has the acknowledgement, and says the end to a desk
+    /// that knows the call.
+    fn leave_physician(&mut self) {
+        if let Some(physician) = &self.physician {
+            physician.mute((true, true));
+        }
+        self.desk.ticket = None;
+        self.desk.accepted = false;
     }
 
     /// A third person comes. Acknowledged once the patient's screen says so and a restart would say it again: the page lets
