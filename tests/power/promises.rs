@@ -192,8 +192,7 @@ impl<'a> Expected<'a> {
                 (None, _) => return Err(format!("letter {id} is not there")),
             }
         }
-        let is_asked =
-            |id: &LetterId, found: &[u8]| matches!(self.asked, Some(Promise::Wrote(asked, anew)) if asked == id && found == anew);
+        let is_asked = |id: &LetterId, found: &[u8]| matches!(self.asked, Some(Promise::Wrote(asked, anew)) if asked == id && found == anew);
         match found.iter().find(|(id, content)| !is_asked(id, content)) {
             Some((id, _)) => Err(format!("letter {id} is there, and should not be")),
             None => Ok(()),
