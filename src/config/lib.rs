@@ -403,7 +403,11 @@ impl fmt::Display for ConfigMistakes {
             if number > 0 {
                 writeln!(f)?;
             }
-            write!(f, "{}:{}: {}: {}", self.file.display(), mistake.line, mistake.key, mistake.expected)?;
+            let file = self.file.display();
+            match mistake.line {
+                0 => write!(f, "{file}: {}: {}", mistake.key, mistake.expected)?,
+                line => write!(f, "{file}:{line}: {}: {}", mistake.key, mistake.expected)?,
+            }
         }
         Ok(())
     }

@@ -173,7 +173,7 @@ fn an_unknown_model_is_a_mistake_on_its_devices_line() {
 #[test]
 fn a_missing_file_says_so() {
     let error = Config::load("/nonexistent/cabin.toml").unwrap_err();
-    assert!(error.to_string().starts_with("/nonexistent/cabin.toml:0: file: a readable file"), "{error}");
+    assert!(error.to_string().starts_with("/nonexistent/cabin.toml: file: a readable file"), "{error}");
 }
 
 #[test]

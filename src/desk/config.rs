@@ -153,7 +153,7 @@ fn default_account_claim() -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{0}: {1}")]
+    #[error("{0} cannot be read: {1}; `desk init` makes one")]
     Unreadable(PathBuf, std::io::Error),
     /// Not TOML, unknown or missing setting, wrong kind of value.
     #[error("{file}, line {line}: {expected}")]

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -33,7 +34,31 @@ desk cabin list|revoke ID --dir D";
 const OPTIONS: [&str; 10] =
     ["dir", "listen", "name", "speciality", "rpps", "town", "fee-cents", "fee-text", "finess", "structure"];
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("desk: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What was not understood, and how it is written: the lines of the usage that begin so, or all of it.
+fn not_understood(words: &[&str]) -> anyhow::Error {
+    let forms = |start: &str| -> Vec<&str> {
+        let form = |line: &&str| line.starts_with(start) && line[start.len()..].starts_with([' ', '|']);
+        USAGE.lines().filter(form).collect()
+    };
+    let closest = (1..=words.len().min(2)).rev().map(|count| forms(&format!("desk {}", words[..count].join(" "))));
+    match closest.into_iter().find(|forms| !forms.is_empty()) {
+        Some(forms) => anyhow!("this is written\n{}", forms.join("\n")),
+        None if words.is_empty() => anyhow!("--dir D is missing\n\n{USAGE}"),
+        None => anyhow!("there is no {:?}\n\n{USAGE}", words.join(" ")),
+    }
+}
+
+fn run() -> Result<()> {
     let (words, options) = arguments(std::env::args().skip(1))?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let dir = || options.get("dir").map(PathBuf::from).ok_or_else(|| anyhow!("--dir D is missing\n\n{USAGE}"));
@@ -89,7 +114,7 @@ fn main() -> Result<()> {
             true => Ok(()),
             false => bail!("there is no cabin {id}: see desk cabin list"),
         },
-        _ => bail!("not understood\n\n{USAGE}"),
+        words => Err(not_understood(words)),
     }
 }
 
