@@ -329,6 +329,13 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "47-identity-check", show: |app| at(app, Screen::IdentityCheck, StepName::None) },
     Scene { name: "47b-morning-check", show: |app| morning_check(app, false) },
     Scene { name: "47c-morning-check-complete", show: |app| morning_check(app, true) },
+    Scene {
+        name: "47e-morning-check-no-outbox",
+        show: |app| {
+            morning_check(app, false);
+            app.global::<MorningCheckAdapter>().set_record_trouble(RecordTrouble::Silent);
+        },
+    },
     Scene { name: "47d-morning-checking", show: morning_checking },
     Scene { name: "48-technician", show: |app| at(app, Screen::Technician, StepName::None) },
     Scene { name: "48b-binding-port", show: |app| binding(app, BindingState::ChoosingPort) },
@@ -338,14 +345,21 @@ pub const SCENES: &[Scene] = &[
     Scene {
         name: "49-not-kept",
         show: |app| {
-            app.global::<NotKeptAdapter>().set_consultation_open(true);
+            not_kept(app, (true, false));
+            over(app, Overlay::NotKept);
+        },
+    },
+    Scene {
+        name: "49c-not-kept-no-bell",
+        show: |app| {
+            not_kept(app, (true, true));
             over(app, Overlay::NotKept);
         },
     },
     Scene {
         name: "50-not-kept-welcome",
         show: |app| {
-            app.global::<NotKeptAdapter>().set_consultation_open(false);
+            not_kept(app, (false, false));
             at(app, Screen::Welcome, StepName::None);
             app.global::<Bar>().set_overlay(Overlay::NotKept);
         },
@@ -605,7 +619,14 @@ fn morning_check(app: &App, complete: bool) {
     adapter.set_complete(complete);
     adapter.set_others_silent(if complete { 0 } else { 2 });
     adapter.set_checking(false);
+    adapter.set_record_trouble(RecordTrouble::None);
     at(app, Screen::MorningCheck, StepName::None);
+}
+
+fn not_kept(app: &App, (consultation_open, bell_broken): (bool, bool)) {
+    let adapter = app.global::<NotKeptAdapter>();
+    adapter.set_consultation_open(consultation_open);
+    adapter.set_bell_broken(bell_broken);
 }
 
 fn morning_checking(app: &App) {

@@ -53,7 +53,7 @@ use crate::second_opinion::Opinions;
 use crate::settings::Settings;
 use crate::voice::Voice;
 use crate::{captures, cleaning, equipment, journal, life};
-use keeping::{OWED_MAX, is_behind, is_obeyed_at_once};
+use keeping::{OWED_MAX, is_behind, is_obeyed_at_once, is_open_already};
 use recordings::{Content, Kept, Pending, Recordings};
 
 pub use binding::{BindingDraft, Trouble as BindingTroubleKind};
@@ -502,7 +502,8 @@ impl Cabin {
         // Every few seconds, off this thread: a slow disk must not stop the screen.
         if self.ticks % STATUS_TICKS == 1 {
             let outbox = self.outbox_watch.clone();
-            self.runtime.spawn_blocking(move || post(Event::Outbox(outbox.status().ok())));
+            let data_dir = self.settings.data_dir.clone();
+            self.runtime.spawn_blocking(move || post(Event::Outbox(keeping::status(&outbox, &data_dir))));
             life::answers(equipment::answering(self.desk.up, &self.devices, &self.instruments, &self.fixture_health));
         }
     }
@@ -579,6 +580,8 @@ impl Cabin {
             }
             Err(error) => {
                 tracing::error!(%error, "no consultation can begin: the outbox keeps nothing");
+                // One is open that this program does not know: its folder came back after another outbox ran.
+                self.journal_known &= !is_open_already(&error);
                 self.outbox_failed = true;
             }
         }

@@ -12,7 +12,7 @@ use consult::dossier::{Contrast, Language, Presentation, TextSize};
 use consult::journey::{Act, CallLine, Help, Inactivity, Input, Step};
 use drivers::ports::system_clock;
 use slint::{ComponentHandle as _, Model as _, ModelRc, VecModel};
-use ui::{App, Bar, DeskReach, HelpAdapter, HelpState, LineQuality, Overlay, Screen, StepName, Theme};
+use ui::{App, Bar, DeskReach, HelpAdapter, HelpState, LineQuality, NotKeptAdapter, Overlay, Screen, StepName, Theme};
 
 use crate::drafts::{DoctorPage, IdentityPage, ReasonPage};
 use crate::run_loop::{Cabin, Front, Over, with};
@@ -305,6 +305,8 @@ fn overlay(app: &App, cabin: &Cabin) -> Overlay {
     }
     let help = app.global::<HelpAdapter>();
     help.set_bell_broken(crate::bell::is_broken());
+    help.set_answers_kept(!cabin.outbox_failed);
+    app.global::<NotKeptAdapter>().set_bell_broken(crate::bell::is_broken());
     match cabin.journey.help() {
         Help::Called { alarmed_at, .. } => {
             help.set_state(if alarmed_at.is_some() { HelpState::Unanswered } else { HelpState::Calling });

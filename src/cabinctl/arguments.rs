@@ -10,15 +10,16 @@ const FLAGS: &[&str] = &["dev-key", "replace", "show", "with-others"];
 pub(crate) struct Arguments {
     words: VecDeque<String>,
     options: Vec<(String, String)>,
+    is_help: bool,
 }
 
 impl Arguments {
     pub(crate) fn new(words: Vec<String>) -> Result<Self> {
-        let mut arguments = Arguments { words: VecDeque::new(), options: Vec::new() };
+        let mut arguments = Arguments { words: VecDeque::new(), options: Vec::new(), is_help: false };
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
             match word.strip_prefix("--") {
-                Some("help") => arguments.words.push_front("help".into()),
+                Some("help") => arguments.is_help = true,
                 Some(flag) if FLAGS.contains(&flag) => arguments.options.push((flag.into(), String::new())),
                 Some(option) => {
                     let value = words.next().with_context(|| format!("--{option} needs a value"))?;
@@ -28,6 +29,11 @@ impl Arguments {
             }
         }
         Ok(arguments)
+    }
+
+    /// Whether `--help` stands anywhere.
+    pub(crate) fn is_help(&self) -> bool {
+        self.is_help
     }
 
     /// The next plain word.
@@ -48,7 +54,13 @@ impl Arguments {
 
     /// The value of an option that must be there.
     pub(crate) fn need_option(&mut self, name: &str) -> Result<String> {
-        self.option(name).with_context(|| format!("--{name} is missing; see cabinctl help"))
+        self.option(name).with_context(|| {
+            let given: Vec<String> = self.options.iter().map(|(option, _)| format!("--{option}")).collect();
+            match given.is_empty() {
+                true => format!("--{name} is missing; see cabinctl help"),
+                false => format!("--{name} is missing (there is {}); see cabinctl help", given.join(", ")),
+            }
+        })
     }
 
     /// Refuses what nobody asked for: a misspelt option must not be ignored.

@@ -2,15 +2,26 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use config::Config;
 use drivers::ports::{Address, Binding};
 
 /// Reads a configuration and checks its models.
 pub(crate) fn load(path: &Path) -> Result<Config> {
-    let config = Config::load(path)?;
+    let config = Config::load(path).map_err(|mistakes| match outbox::settings::read(path) {
+        Ok(_) => anyhow!("{}: this configures cabin-outbox; --config takes the cabin's file", path.display()),
+        Err(_) => mistakes.into(),
+    })?;
     config.check_models(path, &wiring::keys())?;
     Ok(config)
+}
+
+/// Reads the configuration of `cabin-outbox`.
+pub(crate) fn load_outbox(path: &Path) -> Result<outbox::settings::Settings> {
+    outbox::settings::read(path).map_err(|mistake| match Config::load(path) {
+        Ok(_) => anyhow!("{}: this configures the cabin; --outbox takes cabin-outbox's file", path.display()),
+        Err(_) => mistake.into(),
+    })
 }
 
 /// The binding of a device of the configuration.

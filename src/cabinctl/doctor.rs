@@ -44,7 +44,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     match config_file::load(&config) {
         Ok(config) => {
             lines.push(good("settings", config.site.name.clone()));
-            lines.push(outbox(&config.outbox_socket));
+            lines.push(outbox(&config));
             lines.push(desk(&config.desk.url));
             lines.extend(joining(&config));
         }
@@ -214,8 +214,12 @@ fn units() -> Line {
     }
 }
 
-fn outbox(socket: &Path) -> Line {
-    match outbox::Client::new(socket).status() {
+fn outbox(config: &config::Config) -> Line {
+    let status = outbox::Client::new(&config.outbox_socket).status().map(|mut status| {
+        outbox::known::look(&config.data_dir, &mut status);
+        status
+    });
+    match status {
         Err(error) => wrong("outbox", format!("it does not answer ({error}): systemctl status cabin-outbox")),
         Ok(status) if !status.faults.is_empty() => {
             let faults: Vec<String> = status.faults.iter().map(|fault| fault.detail.clone()).collect();

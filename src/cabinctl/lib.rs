@@ -27,6 +27,7 @@ mod handover;
 mod handover_order;
 mod instrument_bind;
 mod logs;
+mod outbox_accept;
 mod outbox_check;
 mod outbox_export;
 mod outbox_retry;
@@ -76,6 +77,8 @@ cabinctl pharmacist add NAME --config FILE [--id ID] [--replace]
 cabinctl config check FILE                               names every mistake
 cabinctl outbox status --config FILE                     what waits for the server's proof
 cabinctl outbox retry --config FILE                      sends again what was set aside, once its cause is mended
+cabinctl outbox accept --config FILE                     another outbox answers this cabin than before, and the former
+                                                         one is lost for good: it is this cabin's from now on
 cabinctl outbox check --outbox FILE [--dev-key]          opens every log and file of an outbox that is not running
 cabinctl outbox check EXPORT --key FILE [--unpack FOLDER]
                                                          opens all of an export; --unpack writes it out, unsealed
@@ -99,6 +102,26 @@ cabinctl logs open FILE --key FILE                       prints what was exporte
 cabinctl factory-reset --erase everything [--lose COUNT] destroys the keys of all that this machine ever kept
                                                          --lose: so many consultations are still in the outbox";
 
+/// The part of the usage that is about a noun and a verb of it; about the noun where there is no such verb, and all where
+/// there is no such noun.
+fn usage_of(noun: Option<&str>, verb: Option<&str>) -> String {
+    let about = |start: String| {
+        let mut is_about = false;
+        let mut lines = Vec::new();
+        for line in USAGE.lines() {
+            if let Some(words) = line.strip_prefix("cabinctl ") {
+                is_about = words.strip_prefix(&start).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+            }
+            if is_about {
+                lines.push(line);
+            }
+        }
+        Some(lines.join("\n")).filter(|lines| !lines.is_empty())
+    };
+    let of_both = noun.zip(verb).and_then(|(noun, verb)| about(format!("{noun} {verb}")));
+    of_both.or_else(|| about(noun?.to_owned())).unwrap_or_else(|| USAGE.to_owned())
+}
+
 /// Runs one verb.
 ///
 /// # Errors
@@ -107,6 +130,10 @@ pub fn run(words: Vec<String>, input: &mut dyn BufRead, out: &mut dyn Write) -> 
     // A verb of one word takes the second as its own.
     let again = words.iter().skip(1).cloned().collect();
     let mut arguments = Arguments::new(words)?;
+    if arguments.is_help() {
+        let (noun, verb) = (arguments.word(), arguments.word());
+        return Ok(writeln!(out, "{}", usage_of(noun.as_deref(), verb.as_deref()))?);
+    }
     match (arguments.word().as_deref(), arguments.word().as_deref()) {
         (Some("device"), Some("list")) => device_list::run(arguments, out),
         (Some("device"), Some("bind")) => device_bind::run(arguments, out),
@@ -126,6 +153,7 @@ pub fn run(words: Vec<String>, input: &mut dyn BufRead, out: &mut dyn Write) -> 
         (Some("pharmacist"), Some("add")) => pharmacist_add::run(arguments, input, out),
         (Some("config"), Some("check")) => config_check::run(arguments, out),
         (Some("outbox"), Some("status")) => outbox_status::run(arguments, out),
+        (Some("outbox"), Some("accept")) => outbox_accept::run(arguments, out),
         (Some("outbox"), Some("retry")) => outbox_retry::run(arguments, out),
         (Some("outbox"), Some("check")) => outbox_check::run(arguments, out),
         (Some("outbox"), Some("export")) => outbox_export::run(arguments, out),
@@ -139,7 +167,9 @@ pub fn run(words: Vec<String>, input: &mut dyn BufRead, out: &mut dyn Write) -> 
         (Some("release"), None) => release::run(arguments, out),
         (Some("factory-reset"), None) => factory_reset::run(arguments, out),
         (Some("flash"), Some(_)) => flash::run(Arguments::new(again)?, out),
-        (None, _) | (Some("help"), _) => Ok(writeln!(out, "{USAGE}")?),
-        (Some(noun), verb) => bail!("no verb \"{noun} {}\"; there are:\n{USAGE}", verb.unwrap_or_default()),
+        (None, _) => Ok(writeln!(out, "{USAGE}")?),
+        (Some("help"), noun) => Ok(writeln!(out, "{}", usage_of(noun, None))?),
+        (Some(noun), Some(verb)) => bail!("no verb \"{noun} {verb}\"; there are:\n{}", usage_of(Some(noun), None)),
+        (Some(noun), None) => bail!("\"{noun}\" alone is not enough; it is written:\n{}", usage_of(Some(noun), None)),
     }
 }

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use outbox::export::{Exported, OperatorKey};
 
 use crate::arguments::Arguments;
+use crate::config_file;
 use crate::outbox_export::{new_file, root_key};
 
 pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
@@ -22,7 +23,7 @@ fn check_outbox(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let path = PathBuf::from(arguments.need_option("outbox")?);
     let dev_key = arguments.option("dev-key").is_some();
     arguments.end()?;
-    let settings = outbox::settings::read(&path)?;
+    let settings = config_file::load_outbox(&path)?;
     let report = outbox::check(&settings.dir, root_key(&settings, dev_key)?)?;
     writeln!(out, "open consultations        {}", report.journals)?;
     writeln!(out, "waiting or set aside      {}", report.submissions)?;

@@ -13,17 +13,27 @@ use outbox::store::Store;
 use wiring::file::Owner;
 
 use crate::arguments::Arguments;
+use crate::config_file;
 
 pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     let path = PathBuf::from(arguments.need("the file to write")?);
-    let to = OperatorPublic::from_text(&arguments.need_option("to")?)?;
+    let to = OperatorPublic::from_text(&arguments.need_option("to")?)
+        .context("--to takes the public half that `cabinctl outbox key` printed")?;
     let config = PathBuf::from(arguments.need_option("outbox")?);
     let dev_key = arguments.option("dev-key").is_some();
     arguments.end()?;
-    let settings = outbox::settings::read(&config)?;
+    let settings = config_file::load_outbox(&config)?;
     let store = Store::open(&settings.dir, root_key(&settings, dev_key)?, settings.reserve_bytes)?;
-    let file = new_file(&path)?;
-    let written = outbox::export::export(&store, to, BufWriter::new(&file)).and_then(|written| {
+    let exported = export_to(&path, to, &store, &settings, out);
+    drop(store);
+    // Whatever came of it: what was made in its folder is its account's.
+    give_back(&settings.dir)?;
+    exported
+}
+
+fn export_to(path: &Path, to: OperatorPublic, store: &Store, settings: &Settings, out: &mut dyn Write) -> Result<()> {
+    let file = new_file(path)?;
+    let written = outbox::export::export(store, to, BufWriter::new(&file)).and_then(|written| {
         file.sync_all()?;
         Ok(written)
     });
@@ -31,7 +41,7 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
         Ok(written) => written,
         Err(error) => {
             // A part of an export is of no use to anybody.
-            let _ = fs::remove_file(&path);
+            let _ = fs::remove_file(path);
             return Err(error.context(path.display().to_string()));
         }
     };
@@ -43,8 +53,6 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     }
     let status = store.status();
     let replies = outbox::left(&settings.dir)?.letters;
-    drop(store);
-    give_back(&settings.dir)?;
     if status.parked > 0 {
         let parked = status.parked;
         writeln!(out, "not in it: {parked} patients who may still come back; export again when their time is over")?;

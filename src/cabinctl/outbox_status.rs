@@ -14,17 +14,19 @@ pub(crate) fn run(mut arguments: Arguments, out: &mut dyn Write) -> Result<()> {
     arguments.end()?;
     let config = config_file::load(&path)?;
     let socket = &config.outbox_socket;
-    let status =
+    let mut status =
         outbox::Client::new(socket).status().with_context(|| format!("cabin-outbox at {}", socket.display()))?;
-    writeln!(out, "open consultation     {}", if status.open.is_some() { "yes" } else { "no" })?;
-    writeln!(out, "waiting for proof     {}", status.waiting)?;
-    writeln!(out, "set aside             {}", status.set_aside)?;
-    writeln!(out, "patients to come back {}", status.parked)?;
+    outbox::known::look(&config.data_dir, &mut status);
+    writeln!(out, "open consultation      {}", if status.open.is_some() { "yes" } else { "no" })?;
+    writeln!(out, "waiting for proof      {}", status.waiting)?;
+    writeln!(out, "set aside              {}", status.set_aside)?;
+    writeln!(out, "patients to come back  {}", status.parked)?;
+    writeln!(out, "replies to specialists {}", status.letters)?;
     let at = status.last_receipt_at.map(time::OffsetDateTime::from_unix_timestamp).transpose()?;
-    writeln!(out, "last proof            {}", at.map_or("never".into(), |at| at.to_string()))?;
-    writeln!(out, "free on its disk      {} MiB", status.disk_free_bytes >> 20)?;
+    writeln!(out, "last proof             {}", at.map_or("never".into(), |at| at.to_string()))?;
+    writeln!(out, "free on its disk       {} MiB", status.disk_free_bytes >> 20)?;
     for fault in &status.faults {
-        writeln!(out, "fault                 {}: {}", named(fault.code), fault.detail)?;
+        writeln!(out, "fault                  {}: {}", named(fault.code), fault.detail)?;
     }
     Ok(())
 }
@@ -44,8 +46,9 @@ fn named(code: FaultCode) -> &'static str {
         FaultCode::IndexRebuilt => {
             "the index failed and is made from the logs, which hold everything; look at the disk"
         }
-        FaultCode::Damaged => "a part of a log could not be read and is kept aside; see `cabinctl outbox check`",
+        FaultCode::Damaged => "a part of what is kept could not be read and is kept aside; see `cabinctl outbox check`",
         FaultCode::NoServer => "no server is set; records wait until there is one",
+        FaultCode::Replaced => "this is not the outbox that this cabin knew",
         FaultCode::NotTaken => "the server fails at a record again and again and takes others; it is tried on",
     }
 }

@@ -40,7 +40,8 @@ impl Store {
         self.dir.join(FOLDER).join(letter.0.to_string())
     }
 
-    /// Finds the letters, and finishes the destruction of one that was cut short.
+    /// Finds the letters, and finishes the destruction of one that was cut short. Each is read once: a damaged one is said
+    /// when the outbox starts, not when the cabin comes to need it.
     pub(crate) fn load_letters(&mut self) -> io::Result<()> {
         for (id, dir) in consultations(&self.dir.join(FOLDER))? {
             let letter = LetterId(id.0);
@@ -53,7 +54,33 @@ impl Store {
                 _ => drop(self.letters.insert(letter)),
             }
         }
+        for letter in self.letters.clone() {
+            // A disk that does not answer says nothing of the letter; the cabin is told when it asks.
+            if let Err(error) = self.read_letter(letter)
+                && !self.damaged_letters.contains_key(&letter)
+            {
+                warn!("a reply to a specialist cannot be read for now: {error}");
+            }
+        }
         Ok(())
+    }
+
+    fn read_letter(&mut self, letter: LetterId) -> io::Result<Zeroizing<Vec<u8>>> {
+        let dir = self.letter_dir(letter);
+        let key = self.keyring.load(&letter_key(&dir, letter)).map_err(key_to_io);
+        let read = key.and_then(|key| blob::read(&dir, &key, named(letter), BlobId(letter.0), LETTER_BYTES_MAX));
+        match &read {
+            Ok(_) => drop(self.damaged_letters.remove(&letter)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::NotFound) => {
+                let detail = format!("a reply to a specialist cannot be read ({error}): {}", dir.display());
+                if self.damaged_letters.insert(letter, detail.clone()).is_none() {
+                    warn!("{detail}");
+                }
+            }
+            // The disk may be mended: nothing is said to be lost.
+            Err(_) => {}
+        }
+        read
     }
 
     /// Keeps a letter, in the place of one of the same name.
@@ -69,7 +96,13 @@ impl Store {
         let dir = self.letter_dir(letter);
         if self.letters.contains(&letter) {
             match self.keyring.load(&letter_key(&dir, letter)) {
-                Ok(key) => return write(&dir, &key, letter, content).map_err(|error| self.refuse(error)),
+                Ok(key) => {
+                    let written = write(&dir, &key, letter, content);
+                    if written.is_ok() {
+                        self.damaged_letters.remove(&letter);
+                    }
+                    return written.map_err(|error| self.refuse(error));
+                }
                 Err(KeyError::Io(error)) => return Err(self.refuse(error)),
                 // What its key sealed cannot be read any more: the letter is made anew.
                 Err(_) => self.drop_letter(letter)?,
@@ -103,20 +136,14 @@ impl Store {
         self.refuse_if_failed()?;
         let mut letters = Vec::new();
         for id in self.letters.clone() {
-            let dir = self.letter_dir(id);
-            let key = self.keyring.load(&letter_key(&dir, id)).map_err(key_to_io);
-            match key.and_then(|key| blob::read(&dir, &key, named(id), BlobId(id.0), LETTER_BYTES_MAX)) {
+            match self.read_letter(id) {
                 Ok(content) => letters.push(Letter { id, content }),
-                // The disk may be mended: nothing is said to be lost.
-                Err(error) if !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::NotFound) => {
-                    let detail = format!("{}: {error}", dir.display());
-                    return Err(Refused::new(Refusal::SyncFailed, detail));
+                Err(_) if self.damaged_letters.contains_key(&id) => {
+                    letters.push(Letter { id, content: Zeroizing::default() });
                 }
                 Err(error) => {
-                    let detail = format!("a reply to a specialist cannot be read ({error}): {}", dir.display());
-                    warn!("{detail}");
-                    self.set_fault(FaultCode::Damaged, Some(detail));
-                    letters.push(Letter { id, content: Zeroizing::default() });
+                    let detail = format!("{}: {error}", self.letter_dir(id).display());
+                    return Err(Refused::new(Refusal::SyncFailed, detail));
                 }
             }
         }
@@ -132,6 +159,7 @@ impl Store {
         if !self.letters.remove(&letter) {
             return Ok(());
         }
+        self.damaged_letters.remove(&letter);
         let dir = self.letter_dir(letter);
         if let Err(error) = disk::shred(&dir.join("key")).and_then(|()| disk::remove_dir(&dir)) {
             self.failed = true;

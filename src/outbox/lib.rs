@@ -11,6 +11,7 @@
 pub mod client;
 pub mod fields;
 pub mod forget;
+pub mod known;
 pub mod record;
 pub mod wire;
 

@@ -29,9 +29,13 @@ static ALLOCATOR: outbox::forget::WipeOnFree = outbox::forget::WipeOnFree;
 /// How often a file of authorities that cannot be used is read again.
 const READ_AGAIN: Duration = Duration::from_secs(2);
 
+/// How often the disk is asked where systemd waits for no word.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+
 const USAGE: &str = "\
 cabin-outbox --config FILE [--dev-key]    keep and send what consultations say
-cabin-outbox check --config FILE          open every log and file of an outbox that is not running
+cabin-outbox check --config FILE [--dev-key]
+                                          open every log and file of an outbox that is not running
   --dev-key   create a key on first use, beside the data, and let the same account read this program's memory: for
               development, protects nothing
 ";
@@ -240,14 +244,14 @@ fn keep_memory_to_ourselves(dev_key: bool) {
     }
 }
 
-/// Goes on saying that this program is alive, as long as an append to its disk is synced: behind whatever the store is
-/// doing, so that a disk that hangs in the middle of an answer is noticed too.
+/// Goes on asking whether an append to its disk is synced, and says as long that this program is alive: behind whatever the
+/// store is doing, so that a disk that hangs in the middle of an answer is noticed too.
 fn say_alive_while_the_disk_keeps(store: Arc<Mutex<Store>>, failed: Arc<Notify>) -> std::io::Result<()> {
-    let Some(every) = systemd::alive_every() else { return Ok(()) };
+    let every = systemd::alive_every().unwrap_or(PROBE_EVERY);
     let watch = move || {
         loop {
             if let Err(refused) = take(&store).probe() {
-                warn!("{refused}");
+                error!("{refused}");
                 return failed.notify_one();
             }
             tell_systemd(systemd::ALIVE);

@@ -211,17 +211,20 @@ pub enum FaultCode {
     SetAside = 5,
     /// The index did not open: it was set aside and rebuilt from the logs.
     IndexRebuilt = 6,
-    /// Part of a log could not be read; it was kept aside.
+    /// Part of what is kept could not be read; it was kept aside.
     Damaged = 7,
     /// No server is configured: submissions wait.
     NoServer = 8,
     /// At least one submission fails again and again while others are stored; it is tried on.
     NotTaken = 9,
+    /// This outbox is another one than the cabin knew: what waited in the former one is not here. Found by who asks, who
+    /// knows the former one's name ([`Status::name`]).
+    Replaced = 10,
 }
 
 impl FaultCode {
     /// Every code.
-    pub const ALL: [FaultCode; 9] = [
+    pub const ALL: [FaultCode; 10] = [
         FaultCode::DiskShort,
         FaultCode::SyncFailed,
         FaultCode::ServerUnreachable,
@@ -231,6 +234,7 @@ impl FaultCode {
         FaultCode::Damaged,
         FaultCode::NoServer,
         FaultCode::NotTaken,
+        FaultCode::Replaced,
     ];
 }
 
@@ -246,6 +250,9 @@ pub struct Fault {
 /// What the outbox says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
+    /// The name that this outbox's folder was given when it was made, and keeps; nil where its disk did not take or give
+    /// one.
+    pub name: Uuid,
     /// The open consultation.
     pub open: Option<ConsultationId>,
     /// Submissions that wait for the server's proof.
@@ -254,6 +261,8 @@ pub struct Status {
     pub set_aside: u32,
     /// Consultations whose patients may come back.
     pub parked: u32,
+    /// Replies to specialists that wait for the desk.
+    pub letters: u32,
     /// When the last proof came, in seconds since 1970.
     pub last_receipt_at: Option<i64>,
     /// What needs a technician, most pressing first; empty when all is well.

@@ -9,6 +9,7 @@
 //! letters/<letter>/             see `letters.rs`                  one a reply that waits for the desk
 //! receipts.log                  what the server proved; no patient data
 //! index/                        see `index.rs`
+//! name                          what this outbox is called, for who must notice that it is another one
 //! probe                         how often the disk was asked whether it keeps anything; no patient data
 //! ```
 //!
@@ -27,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tracing::warn;
@@ -63,7 +64,7 @@ pub enum StoreError {
 /// The store, open.
 pub struct Store {
     pub(crate) dir: PathBuf,
-    _lock: File,
+    lock: File,
     pub(crate) keyring: Keyring,
     pub(crate) index: Index,
     pub(crate) receipts: Log,
@@ -72,6 +73,9 @@ pub struct Store {
     pub(crate) open: Option<Open>,
     pub(crate) parking: Parking,
     pub(crate) letters: crate::letters::Letters,
+    /// Letters that cannot be read, and why, for the technician.
+    pub(crate) damaged_letters: BTreeMap<LetterId, String>,
+    name: uuid::Uuid,
     pub(crate) reserve_bytes: u64,
     pub(crate) failed: bool,
     rotation_due: bool,
@@ -105,7 +109,7 @@ impl Store {
         }
         let mut store = Store {
             dir: dir.to_path_buf(),
-            _lock: lock,
+            lock,
             keyring,
             index,
             receipts,
@@ -114,6 +118,12 @@ impl Store {
             open: None,
             parking: Parking::default(),
             letters: BTreeSet::new(),
+            damaged_letters: BTreeMap::new(),
+            name: name(dir).unwrap_or_else(|error| {
+                // What it holds is sent all the same.
+                warn!("{}: this outbox has no name for now: {error}", dir.display());
+                uuid::Uuid::nil()
+            }),
             reserve_bytes,
             failed: false,
             rotation_due: true,
@@ -147,15 +157,28 @@ impl Store {
     /// and nothing else, always in the same place, so that it wears the drive by one block a time.
     ///
     /// # Errors
-    /// The disk keeps nothing: as for an append.
+    /// The disk keeps nothing, or the folder is not where it was: as for an append.
     pub fn probe(&mut self) -> Result<(), Refused> {
         self.refuse_if_failed()?;
-        let probed = self.write_probe();
+        let probed = self.is_in_its_place().and_then(|()| self.write_probe());
         match probed {
             Ok(()) => Ok(()),
             // A full disk keeps what it was given, and takes the next consultation when there is room.
             Err(error) if disk::is_full(&error) => Ok(()),
             Err(error) => Err(self.refuse(error)),
+        }
+    }
+
+    /// A folder that was moved or removed keeps what is written through its open files, where nobody looks for it again.
+    fn is_in_its_place(&self) -> io::Result<()> {
+        let (held, there) = (self.lock.metadata()?, fs::metadata(self.dir.join("lock")));
+        match there {
+            Ok(there) if (there.dev(), there.ino()) == (held.dev(), held.ino()) => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("{} was moved or removed while it was in use: put it back", self.dir.display()),
+            )),
         }
     }
 
@@ -341,15 +364,28 @@ impl Store {
         let mut faults: Vec<Fault> =
             self.faults.iter().map(|(code, detail)| Fault { code: *code, detail: detail.clone() }).collect();
         let free = disk::free_bytes(&self.dir).unwrap_or(0);
-        if self.open.is_none() && free < self.reserve_bytes && !self.faults.contains_key(&FaultCode::DiskShort) {
+        // The patient who is there has room of their own, which is free again for the next.
+        let for_next = free.saturating_add(self.open.as_ref().map_or(0, |open| open.reserve_bytes));
+        if for_next < self.reserve_bytes && !self.faults.contains_key(&FaultCode::DiskShort) {
             let detail = format!("{free} bytes are free, a consultation needs {}", self.reserve_bytes);
             faults.insert(0, Fault { code: FaultCode::DiskShort, detail });
         }
+        if !self.damaged_letters.is_empty() && !self.faults.contains_key(&FaultCode::Damaged) {
+            let first = self.damaged_letters.values().next().cloned().unwrap_or_default();
+            let others = match self.damaged_letters.len() - 1 {
+                0 => String::new(),
+                count => format!("; and {count} more"),
+            };
+            faults.push(Fault { code: FaultCode::Damaged, detail: short(format!("{first}{others}")) });
+            faults.sort_by_key(|fault| fault.code);
+        }
         Status {
+            name: self.name,
             open: self.open.as_ref().map(|open| open.id),
             waiting,
             set_aside,
             parked: self.parking.count(),
+            letters: self.letters.len() as u32,
             last_receipt_at: self.queue.last_receipt_at(),
             faults,
             disk_free_bytes: free,
@@ -360,17 +396,8 @@ impl Store {
     /// Raises a fault, or clears it with `None`.
     pub fn set_fault(&mut self, code: FaultCode, detail: Option<String>) {
         match detail {
-            Some(mut detail) => {
-                let mut end = detail.len().min(DETAIL_BYTES_MAX);
-                while !detail.is_char_boundary(end) {
-                    end -= 1;
-                }
-                detail.truncate(end);
-                self.faults.insert(code, detail);
-            }
-            None => {
-                self.faults.remove(&code);
-            }
+            Some(detail) => drop(self.faults.insert(code, short(detail))),
+            None => drop(self.faults.remove(&code)),
         }
     }
 
@@ -403,6 +430,30 @@ impl Store {
             open.log.fail_next_sync = true;
         }
     }
+}
+
+fn short(mut detail: String) -> String {
+    let mut end = detail.len().min(DETAIL_BYTES_MAX);
+    while !detail.is_char_boundary(end) {
+        end -= 1;
+    }
+    detail.truncate(end);
+    detail
+}
+
+/// The name of the outbox in `dir`, which is given one where it has none that can be read: it is another one then.
+fn name(dir: &Path) -> io::Result<uuid::Uuid> {
+    let path = dir.join("name");
+    match fs::read(&path) {
+        Ok(bytes) => match std::str::from_utf8(&bytes).ok().and_then(|text| uuid::Uuid::try_parse(text.trim()).ok()) {
+            Some(name) => return Ok(name),
+            None => warn!("{}: no name is in it; this outbox is called anew", path.display()),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let name = uuid::Uuid::new_v4();
+    disk::write_whole(&path, name.to_string().as_bytes()).map(|()| name)
 }
 
 pub(crate) enum Trouble {

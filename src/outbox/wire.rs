@@ -10,7 +10,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// First byte of every message.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 /// Largest message, in bytes: the largest file and room for its fields. A longer one closes the connection.
 pub const MESSAGE_BYTES_MAX: usize = UPLOAD_BYTES_MAX + 64 * 1024;
 /// Records are read back in pages of about this many bytes.
@@ -351,7 +351,7 @@ impl Reply {
             }
             Reply::Status(status) => {
                 w.u8(6).uuid(status.open.map_or(Uuid::nil(), |id| id.0)).u32(status.waiting).u32(status.set_aside);
-                w.u32(status.parked);
+                w.u32(status.parked).u32(status.letters).uuid(status.name);
                 w.u8(u8::from(status.last_receipt_at.is_some())).i64(status.last_receipt_at.unwrap_or(0));
                 w.u32(status.faults.len() as u32);
                 for fault in &status.faults {
@@ -403,6 +403,8 @@ impl Reply {
                 let waiting = r.u32()?;
                 let set_aside = r.u32()?;
                 let parked = r.u32()?;
+                let letters = r.u32()?;
+                let name = r.uuid()?;
                 let has_receipt = r.u8()? == 1;
                 let last_receipt_at = Some(r.i64()?).filter(|_| has_receipt);
                 let mut faults = Vec::new();
@@ -412,10 +414,12 @@ impl Reply {
                     faults.push(Fault { code, detail: r.text(TEXT_BYTES_MAX)?.into() });
                 }
                 Reply::Status(Status {
+                    name,
                     open: Some(ConsultationId(open)).filter(|id| !id.0.is_nil()),
                     waiting,
                     set_aside,
                     parked,
+                    letters,
                     last_receipt_at,
                     faults,
                     disk_free_bytes: r.u64()?,
@@ -624,10 +628,12 @@ mod tests {
     fn a_status_with_every_fault_reads_back_as_it_was() {
         let faults = FaultCode::ALL.map(|code| Fault { code, detail: format!("{code:?}") }).to_vec();
         let status = Status {
+            name: Uuid::from_u128(9),
             open: Some(ConsultationId(Uuid::from_u128(1))),
             waiting: 2,
             set_aside: 3,
             parked: 7,
+            letters: 8,
             last_receipt_at: Some(-4),
             faults,
             disk_free_bytes: 5,

@@ -301,6 +301,15 @@ impl Site {
         succeed(&mut status, None)
     }
 
+    /// The technician accepts the outbox that runs in the place of one that was lost.
+    ///
+    /// # Errors
+    /// With the words of the program that refused.
+    pub fn accept_outbox(&self) -> Result<()> {
+        let mut accept = Command::new(program("cabinctl")?);
+        succeed(accept.args(["outbox", "accept", "--config"]).arg(self.cabin_settings()), None).map(drop)
+    }
+
     /// Takes the outbox away as a power cut would.
     ///
     /// # Errors

@@ -115,16 +115,92 @@ fn without_its_outbox_the_cabin_says_so_still_reaches_help_and_loses_nothing() -
     visit.window.press("Urgence\u{a0}: voir les numéros")?;
     visit.window.find(containing("15"))?;
     visit.window.find(containing("112"))?;
-    start_outbox_to_the_desk(&mut visit.site)?;
     visit.window.press("Ce n’est pas urgent, revenir")?;
+    // What was called lies over what is said of the outbox.
+    visit.window.press("Revenir à l’écran")?;
+    visit.window.find(containing("n’arrive pas à garder vos réponses"))?;
+    start_outbox_to_the_desk(&mut visit.site)?;
     visit.window.gone(containing("n’arrive pas à garder vos réponses"))?;
     visit.window.find(containing("Pourquoi voulez-vous voir un médecin"))?;
 
     visit.step("what was obeyed is written: a killed cabin comes back to the same step");
-    let kept = || -> Result<bool> { Ok(visit.site.outbox_status()?.contains("open consultation")) };
-    until("the outbox to hold the consultation", PATIENCE, || Ok(kept()?.then_some(())))?;
     visit.kill_and_restart()?;
     visit.window.find(containing("Pourquoi voulez-vous voir un médecin"))?;
+
+    visit.step("the outbox dies again: the pharmacist comes in over it, and is told");
+    visit.window.press("Revenir à l’écran")?;
+    visit.site.kill_outbox()?;
+    visit.window.find(containing("n’arrive pas à garder vos réponses"))?;
+    visit.pharmacist_signs_in("Espace pharmacien, par-dessus", "Entrer", "chiffre")?;
+    visit.window.find(containing("L’enregistrement ne répond pas"))?;
+    visit.window.press("Verrouiller")?;
+
+    visit.step("back, the consultation goes on");
+    visit.window.find(containing("n’arrive pas à garder vos réponses"))?;
+    visit.site.start_outbox_again()?;
+    visit.window.gone(containing("n’arrive pas à garder vos réponses"))?;
+    visit.window.press("Quitter")?;
+    visit.window.press("Oui, quitter")?;
+    visit.window.find("Au revoir")?;
+    visit.outbox_is_drained()?;
+    visit.close()
+}
+
+#[test]
+fn another_outbox_in_the_place_of_the_one_that_was_lost_is_said_until_its_folder_is_back_or_it_is_accepted()
+-> Result<()> {
+    let mut visit = Visit::open("outbox replaced", (1280, 800), start_outbox_to_the_desk)?;
+    visit.pharmacist_opens()?;
+    visit.window.press("Commencer")?;
+    visit.patient_chooses_why()?;
+    visit.window.find(containing("Question 1 sur"))?;
+    let known = visit.site.cabin_settings().with_file_name("data").join("outbox-name");
+    until("the cabin to know its outbox", PATIENCE, || Ok(known.exists().then_some(())))?;
+    let replaced = "this is not the outbox that this cabin knew";
+    // It may still be starting.
+    let status = |visit: &Visit, says: bool| {
+        until("the status to say so", PATIENCE, || {
+            Ok(visit.site.outbox_status().is_ok_and(|status| status.contains(replaced) == says).then_some(()))
+        })
+    };
+
+    visit.step("its folder is gone: the screen stops, whatever another outbox says, and the pharmacist is told");
+    let (folder, elsewhere) = (visit.site.outbox_folder(), visit.site.outbox_folder().with_extension("elsewhere"));
+    visit.site.kill_outbox()?;
+    std::fs::rename(&folder, &elsewhere)?;
+    visit.site.start_outbox_again()?;
+    status(&visit, true)?;
+    visit.window.find(containing("n’arrive pas à garder vos réponses"))?;
+    visit.pharmacist_signs_in("Espace pharmacien, par-dessus", "Entrer", "chiffre")?;
+    visit.window.find(containing("L’enregistrement a été remplacé"))?;
+    visit.window.press("Verrouiller")?;
+
+    visit.step("its folder comes back: the same consultation goes on");
+    visit.site.kill_outbox()?;
+    std::fs::remove_dir_all(&folder)?;
+    std::fs::rename(&elsewhere, &folder)?;
+    visit.site.start_outbox_again()?;
+    visit.window.gone(containing("n’arrive pas à garder vos réponses"))?;
+    status(&visit, false)?;
+    visit.patient_has_no_warning_sign()?;
+    visit.window.find("Votre nom de naissance")?;
+    visit.kill_and_restart()?;
+    visit.window.find("Votre nom de naissance")?;
+
+    visit.step("gone for good: the technician accepts the new one, and the next patient can begin");
+    visit.site.kill_cabin()?;
+    visit.site.kill_outbox()?;
+    std::fs::remove_dir_all(&folder)?;
+    visit.site.start_outbox_again()?;
+    visit.window = visit.site.start_cabin(&visit.screen)?;
+    visit.pharmacist_opens()?;
+    visit.pharmacist_signs_in("Espace pharmacien", "Entrer", "chiffre")?;
+    visit.window.find(containing("L’enregistrement a été remplacé"))?;
+    visit.site.accept_outbox()?;
+    visit.window.gone(containing("L’enregistrement a été remplacé"))?;
+    status(&visit, false)?;
+    visit.window.press("Verrouiller")?;
+    visit.patient_says_why()?;
     visit.close()
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde_json::Value;
 use whole_cabin::process::until;
@@ -30,8 +30,10 @@ const AFTER_TOUCH_US: u64 = 60_000;
 enum Page {
     /// The outbox is away: everything waits for it.
     NothingIsKept,
-    /// A touch fell on what came under it: the notice that nothing is kept offers to call the pharmacist.
+    /// A touch fell on what came under it: the notice that nothing is kept offers to call the pharmacist, and the
+    /// pharmacist's page.
     Help,
+    SignIn,
     Closed,
     /// Equipment was not there yet when the PIN was right.
     Check,
@@ -63,12 +65,13 @@ enum Page {
 
 use Page::{
     BirthDate, BirthName, Birthplace, Body, Check, Cleaning, Closed, Consent, Doctor, Farewell, GivenNames, Help,
-    Matricule, NoLine, NothingIsKept, Number, Oxygen, Pressure, Reading, Reason, Sentence, Sex, Sign, Telephone,
-    Temperature, Town, Welcome, Who,
+    Matricule, NoLine, NothingIsKept, Number, Oxygen, Pressure, Reading, Reason, Sentence, Sex, Sign, SignIn,
+    Telephone, Temperature, Town, Welcome, Who,
 };
 
 /// What shows each page, its whole name after an equals sign; the first that is there counts.
-const PAGES: [(Page, &str); 28] = [
+const PAGES: [(Page, &str); 29] = [
+    (SignIn, "=Qui êtes-vous\u{a0}?"),
     (Help, "=Pharmacien\u{a0}: je suis là"),
     (NothingIsKept, "n’arrive pas à garder vos réponses"),
     (Check, "Contrôle avant l’ouverture"),
@@ -105,7 +108,7 @@ impl Page {
     /// filled in together.
     fn step(self) -> Option<u8> {
         Some(match self {
-            NothingIsKept | Help | Closed | Check => return None,
+            NothingIsKept | Help | SignIn | Closed | Check => return None,
             Welcome => 0,
             Reason | Body | Sentence => 1,
             Sign => 2,
@@ -140,7 +143,9 @@ impl Visit {
     fn page(&self) -> Result<Page> {
         let wanted: Vec<Wanted> = PAGES.iter().map(|(_, words)| shown(words)).collect();
         // Two programs start, devices are found, a temperature is measured: longer than a touch is waited for.
-        until("a page", PATIENCE, || Ok(self.window.find_any(&wanted).ok().map(|(which, _)| PAGES[which].0)))
+        let page = || Ok(self.window.find_any(&wanted).ok().map(|(which, _)| PAGES[which].0));
+        // What the screen held instead is in the words of the last look.
+        until("a page", PATIENCE, page).or_else(|late| Ok(PAGES[self.window.find_any(&wanted).context(late)?.0].0))
     }
 
     fn writes(&self, field: &str, text: &str) -> Result<()> {
@@ -165,6 +170,7 @@ impl Visit {
             NothingIsKept => window.gone(containing("n’arrive pas à garder vos réponses")),
             Closed => self.pharmacist_signs_in("Ouvrir la cabine", "Entrer", "chiffre"),
             Help => window.press("Pharmacien\u{a0}: je suis là"),
+            SignIn => window.press("Retour"),
             Check => window.press("Ouvrir la cabine"),
             Welcome => window.press("Commencer"),
             Reason => chooses("Toux, respiration"),

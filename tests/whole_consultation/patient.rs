@@ -37,6 +37,12 @@ impl Visit {
         self.step("reason, and the warning signs: all no");
         let window = &self.window;
         window.press("Commencer")?;
+        self.patient_chooses_why()?;
+        self.patient_has_no_warning_sign()
+    }
+
+    pub fn patient_chooses_why(&self) -> Result<()> {
+        let window = &self.window;
         window.find(containing("Pourquoi voulez-vous voir un médecin"))?;
         window.press("Toux, respiration")?;
         window.press("Continuer")?;
@@ -46,8 +52,7 @@ impl Visit {
         window.find("Expliquez en une phrase")?;
         window.type_into("Votre phrase", person::LINE)?;
         window.holds("Votre phrase", person::LINE)?;
-        window.press("Continuer")?;
-        self.patient_has_no_warning_sign()
+        window.press("Continuer")
     }
 
     pub fn patient_has_no_warning_sign(&self) -> Result<()> {

@@ -1,8 +1,11 @@
 //! Answers into the journal before they count, and what waits while the outbox is away.
 
+use std::path::Path;
+
 use consult::journey::{Act, Effect, Input, Journey, Step};
 use consult::vitals::{Moment, Value};
 use outbox::BlobId;
+use wiring::file::{Owner, put};
 
 use super::Cabin;
 use crate::drafts::Drafts;
@@ -17,6 +20,32 @@ pub(super) const OWED_MAX: usize = 64;
 /// The outbox has more of the journal than this program knows.
 pub(super) fn is_behind(error: &outbox::Error) -> bool {
     matches!(error, outbox::Error::Refused(refused) if refused.refusal == outbox::Refusal::OutOfOrder)
+}
+
+/// The outbox has a consultation open when another one is to begin.
+pub(super) fn is_open_already(error: &outbox::Error) -> bool {
+    matches!(error, outbox::Error::Refused(refused) if refused.refusal == outbox::Refusal::AlreadyOpen)
+}
+
+/// How the outbox is, and whether it is the one that this cabin knows; `None` when it does not answer.
+pub(super) fn status(outbox: &outbox::Client, data_dir: &Path) -> Option<outbox::Status> {
+    let mut status = outbox.status().ok()?;
+    outbox::known::look(data_dir, &mut status);
+    if is_replaced(&status) {
+        return Some(status);
+    }
+    let kept = outbox::known::first(data_dir, &status).and_then(|first| match first {
+        Some(name) => put(&outbox::known::file(data_dir), name.as_bytes(), 0o600, Owner::of(data_dir)?),
+        None => Ok(()),
+    });
+    if let Err(error) = kept {
+        tracing::warn!(%error, "another outbox in place of this one would not be noticed");
+    }
+    Some(status)
+}
+
+fn is_replaced(status: &outbox::Status) -> bool {
+    status.faults.iter().any(|fault| fault.code == outbox::FaultCode::Replaced)
 }
 
 /// The names in the outbox of what was recorded and is kept, or in front of the patient.
@@ -124,10 +153,17 @@ impl Cabin {
         }
     }
 
+    /// Whether a patient is there whose consultation is not the outbox's open one.
+    fn has_another_open(&self, status: &outbox::Status) -> bool {
+        self.consultation().is_some_and(|id| status.open.is_none_or(|open| *open.0.as_bytes() != id.0))
+    }
+
     /// How the outbox is was asked.
     pub(super) fn outbox_is(&mut self, status: Option<outbox::Status>) {
         match &status {
             None => self.outbox_fails(),
+            // Nothing of this patient is in that one, nor can be: the former one's folder is to come back.
+            Some(status) if is_replaced(status) && self.has_another_open(status) => self.outbox_fails(),
             Some(_) if self.pay().is_ok() => self.outbox_failed = false,
             Some(_) => {}
         }

@@ -157,6 +157,7 @@ fn morning_check(app: &App, cabin: &Cabin) {
     let rows = equipment::rows(&cabin.settings.compulsory, &cabin.devices, &cabin.instruments, checking);
     adapter.set_checking(checking);
     adapter.set_others_silent(i32::try_from(cabin.others_silent()).unwrap_or(i32::MAX));
+    adapter.set_record_trouble(record_trouble(cabin.outbox_status.as_ref()));
     adapter.set_complete(rows.iter().all(|row| row.state == EquipmentState::Answers));
     list(&adapter.get_rows(), rows, |rows| adapter.set_rows(rows));
 }
@@ -254,11 +255,16 @@ fn space(app: &App, cabin: &Cabin) {
     records(&adapter, cabin.outbox_status.as_ref());
 }
 
+/// What is most pressing about the keeping of records; an outbox that does not answer is.
+fn record_trouble(status: Option<&outbox::Status>) -> RecordTrouble {
+    let Some(status) = status else { return RecordTrouble::Silent };
+    status.faults.first().map_or(RecordTrouble::None, |fault| words::screen_trouble(fault.code))
+}
+
 fn records(adapter: &SpaceAdapter, status: Option<&outbox::Status>) {
     adapter.set_records_known(status.is_some());
-    let Some(status) = status else { return adapter.set_record_trouble(RecordTrouble::Silent) };
-    let most_pressing = status.faults.first().map(|fault| words::screen_trouble(fault.code));
-    adapter.set_record_trouble(most_pressing.unwrap_or(RecordTrouble::None));
+    let Some(status) = status else { return adapter.set_record_trouble(record_trouble(None)) };
+    adapter.set_record_trouble(record_trouble(Some(status)));
     adapter.set_to_come_back(count(status.parked));
     adapter.set_records_waiting(count(status.waiting));
     adapter.set_records_set_aside(count(status.set_aside));

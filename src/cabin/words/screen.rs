@@ -130,6 +130,7 @@ pub fn screen_trouble(code: outbox::FaultCode) -> ui::RecordTrouble {
         outbox::FaultCode::IndexRebuilt => ui::RecordTrouble::IndexRebuilt,
         outbox::FaultCode::Damaged => ui::RecordTrouble::Damaged,
         outbox::FaultCode::NoServer => ui::RecordTrouble::NoServer,
+        outbox::FaultCode::Replaced => ui::RecordTrouble::Replaced,
     }
 }
 

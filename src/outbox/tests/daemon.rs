@@ -10,6 +10,7 @@ use shared::*;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -539,4 +540,32 @@ fn systemd_is_told_that_the_outbox_is_alive_each_time_its_disk_kept_something() 
         assert!(count() >= times, "nothing was written before it was said the time number {times}");
     }
     assert!(daemon.terminate().success());
+}
+
+#[test]
+fn an_outbox_whose_folder_was_moved_away_ends_and_in_its_place_another_is_known_by_its_name() {
+    let folder = Folder::new();
+    let often = |command: &mut Command| {
+        command.env("WATCHDOG_USEC", "30000").env_remove("WATCHDOG_PID");
+    };
+    let daemon = Daemon::start_in(&folder, &folder.data(), "", often);
+    let client = Client::new(socket(&folder));
+    let name = client.status().unwrap().name;
+    assert!(!name.is_nil());
+    std::fs::rename(folder.data(), folder.0.join("elsewhere")).unwrap();
+    assert!(!daemon.ended().success(), "it went on where nobody would look for what it keeps");
+
+    let another = Daemon::start_in(&folder, &folder.data(), "", often);
+    assert_ne!(client.status().unwrap().name, name);
+    assert!(another.terminate().success());
+
+    std::fs::remove_dir_all(folder.data()).unwrap();
+    std::fs::rename(folder.0.join("elsewhere"), folder.data()).unwrap();
+    let unwatched = |command: &mut Command| {
+        command.env_remove("WATCHDOG_USEC");
+    };
+    let back = Daemon::start_in(&folder, &folder.data(), "", unwatched);
+    assert_eq!(client.status().unwrap().name, name);
+    std::fs::rename(folder.data(), folder.0.join("elsewhere")).unwrap();
+    assert!(!back.ended().success(), "it went on where systemd waits for no word");
 }

@@ -78,12 +78,15 @@ fn a_damaged_letter_is_said_comes_back_empty_can_be_written_anew_and_stops_nothi
     fs::write(folder.data().join("letters").join(empty.to_string()).join("key"), b"").unwrap();
     assert_eq!(check(&folder.data(), root_key()).unwrap().problems.len(), 3);
     let mut store = open(&folder);
+    let is_said = |store: &Store| store.status().faults.iter().any(|fault| fault.code == FaultCode::Damaged);
+    assert!(is_said(&store), "before anybody asked for them");
     assert_eq!(kept(&mut store).iter().filter(|(_, content)| content.is_empty()).count(), 3);
-    assert!(store.status().faults.iter().any(|fault| fault.code == FaultCode::Damaged));
+    assert!(is_said(&store));
     store.keep_letter(key, WORDS).unwrap();
     store.drop_letter(content).unwrap();
     store.drop_letter(empty).unwrap();
     assert_eq!(kept(&mut store), [(key, WORDS.to_vec())]);
+    assert!(!is_said(&store), "nothing is damaged any more");
     assert!(!store.has_failed());
     drop(store);
     assert_eq!(check(&folder.data(), root_key()).unwrap().problems, Vec::<String>::new());

@@ -45,7 +45,8 @@ pub fn connect(app: &App) {
         })
     });
 
-    app.global::<NotKeptAdapter>().on_retry(|| with(|cabin| cabin.outbox_failed = false));
+    let not_kept = app.global::<NotKeptAdapter>();
+    not_kept.on_retry(|| with(|cabin| cabin.outbox_failed = false));
 
     let inactivity = app.global::<InactivityAdapter>();
     inactivity.on_more_time(|| {
@@ -68,7 +69,8 @@ pub fn show(app: &App, cabin: &Cabin) {
     closed.set_site_address(site.address.as_str().into());
 
     app.global::<WelcomeAdapter>().set_desk(desk_reach(cabin));
-    app.global::<NotKeptAdapter>().set_consultation_open(cabin.journey.dossier().is_some());
+    let not_kept = app.global::<NotKeptAdapter>();
+    not_kept.set_consultation_open(cabin.journey.dossier().is_some());
 
     let emergency = app.global::<EmergencyAdapter>();
     emergency.set_site_name(site.name.as_str().into());
