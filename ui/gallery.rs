@@ -357,6 +357,14 @@ pub const SCENES: &[Scene] = &[
         },
     },
     Scene {
+        name: "49b-not-kept-lost",
+        show: |app| {
+            not_kept(app, (true, false));
+            app.global::<NotKeptAdapter>().set_lost(true);
+            over(app, Overlay::NotKept);
+        },
+    },
+    Scene {
         name: "50-not-kept-welcome",
         show: |app| {
             not_kept(app, (false, false));
@@ -625,6 +633,7 @@ fn morning_check(app: &App, complete: bool) {
 
 fn not_kept(app: &App, (consultation_open, bell_broken): (bool, bool)) {
     let adapter = app.global::<NotKeptAdapter>();
+    adapter.set_lost(false);
     adapter.set_consultation_open(consultation_open);
     adapter.set_bell_broken(bell_broken);
 }

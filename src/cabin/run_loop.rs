@@ -191,6 +191,10 @@ pub struct Cabin {
     pub(crate) outbox_status: Option<outbox::Status>,
     /// The outbox did not take the last answer: the patient and the pharmacist are told.
     pub(crate) outbox_failed: bool,
+    /// So many times in a row the outbox had another consultation open than this patient's, or none.
+    pub(crate) others_open: u8,
+    /// What a person touched when the outbox was away: done when it is back.
+    touched_unkept: Option<Input>,
     unsaved: VecDeque<Input>,
     /// How often the record of this consultation could not be sealed for what it is itself.
     seals_failed: u32,
@@ -293,6 +297,8 @@ impl Cabin {
             outbox,
             outbox_status: None,
             outbox_failed: false,
+            others_open: 0,
+            touched_unkept: None,
             unsaved: VecDeque::new(),
             seals_failed: 0,
             sealing: false,

@@ -98,7 +98,9 @@ pub(crate) fn verify(order: &[u8], path: &Path, owner: &str) -> Result<()> {
     let text = fs::read_to_string(&beside).with_context(|| beside.display().to_string())?;
     let bytes = BASE64_STANDARD.decode(text.trim()).ok().and_then(|bytes| <[u8; 64]>::try_from(bytes).ok());
     let signature = Signature::from_bytes(&bytes.with_context(|| format!("{}: no signature", beside.display()))?);
-    let owner = VerifyingKey::from_bytes(&thirty_two(owner)?).context("`owner_key` is no Ed25519 key")?;
+    let owner =
+        VerifyingKey::from_bytes(&thirty_two(owner).context("`owner_key` in the configuration of cabin-outbox")?)
+            .context("`owner_key` is no Ed25519 key")?;
     let good = owner.verify_strict(&signed(order), &signature);
     good.with_context(|| format!("{} is not signed by the owner of this cabin; nothing was changed", path.display()))
 }

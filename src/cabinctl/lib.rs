@@ -170,6 +170,9 @@ pub fn run(words: Vec<String>, input: &mut dyn BufRead, out: &mut dyn Write) -> 
         (None, _) => Ok(writeln!(out, "{USAGE}")?),
         (Some("help"), noun) => Ok(writeln!(out, "{}", usage_of(noun, None))?),
         (Some(noun), Some(verb)) => bail!("no verb \"{noun} {verb}\"; there are:\n{}", usage_of(Some(noun), None)),
+        (Some(noun), None) if usage_of(Some(noun), None) == USAGE => {
+            bail!("there is no \"{noun}\"; there are:\n{USAGE}")
+        }
         (Some(noun), None) => bail!("\"{noun}\" alone is not enough; it is written:\n{}", usage_of(Some(noun), None)),
     }
 }

@@ -164,6 +164,15 @@ fn another_outbox_in_the_place_of_the_one_that_was_lost_is_said_until_its_folder
         })
     };
 
+    visit.step("an answer that is given while the outbox is away is taken when it is back");
+    visit.site.kill_outbox()?;
+    visit.window.find(containing("n’arrive pas à garder vos réponses"))?;
+    visit.window.press("Réessayer")?;
+    visit.window.press("Non")?;
+    visit.window.find(containing("n’arrive pas à garder vos réponses"))?;
+    visit.site.start_outbox_again()?;
+    visit.window.find(containing("Question 2 sur"))?;
+
     visit.step("its folder is gone: the screen stops, whatever another outbox says, and the pharmacist is told");
     let (folder, elsewhere) = (visit.site.outbox_folder(), visit.site.outbox_folder().with_extension("elsewhere"));
     visit.site.kill_outbox()?;
@@ -182,7 +191,9 @@ fn another_outbox_in_the_place_of_the_one_that_was_lost_is_said_until_its_folder
     visit.site.start_outbox_again()?;
     visit.window.gone(containing("n’arrive pas à garder vos réponses"))?;
     status(&visit, false)?;
-    visit.patient_has_no_warning_sign()?;
+    for question in 2..=8 {
+        visit.answers(&format!("Question {question} sur 8."), "Non")?;
+    }
     visit.window.find("Votre nom de naissance")?;
     visit.kill_and_restart()?;
     visit.window.find("Votre nom de naissance")?;

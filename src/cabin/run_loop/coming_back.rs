@@ -50,7 +50,19 @@ impl ComingBack {
 
     /// The code, and year, month and day; `None` while digits are missing.
     pub fn complete(&self) -> Option<(ComeBackCode, (u16, u8, u8))> {
-        let code = ComeBackCode::parse(&self.code).ok()?;
+        Some((ComeBackCode::parse(&self.code).ok()?, self.date()?))
+    }
+
+    /// What is wrong with what is typed: what the outbox said of it, or that there is no such date.
+    pub fn shown_trouble(&self) -> ComeBackTrouble {
+        let is_typed = self.birth_date.bytes().filter(u8::is_ascii_digit).count() >= 8;
+        match self.trouble {
+            ComeBackTrouble::None if is_typed && self.date().is_none() => ComeBackTrouble::NoDate,
+            trouble => trouble,
+        }
+    }
+
+    fn date(&self) -> Option<(u16, u8, u8)> {
         let digits: String = self.birth_date.chars().filter(|c| !matches!(c, ' ' | '/' | '.' | '-')).collect();
         if digits.len() != 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
@@ -59,7 +71,7 @@ impl ComingBack {
         let (month, year) = rest.split_at(2);
         let (year, month, day) = (year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
         BirthDate::new(year, Some(month), Some(day)).ok()?;
-        Some((code, (year, month, day)))
+        Some((year, month, day))
     }
 }
 
@@ -163,5 +175,23 @@ impl Cabin {
             self.input(if is_ready { Input::DeviceBack(measurement) } else { Input::DeviceLost(measurement) });
         }
         self.input(Input::EquipmentChecked { missing: former.missing_equipment().to_vec() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_that_does_not_exist_is_said_once_it_is_typed_and_does_not_hide_what_the_outbox_said() {
+        let typed = |birth_date: &str, trouble| {
+            let mut typed = ComingBack::new();
+            (typed.birth_date, typed.trouble) = (birth_date.into(), trouble);
+            typed.shown_trouble()
+        };
+        assert_eq!(typed("3213", ComeBackTrouble::None), ComeBackTrouble::None, "not typed to its end");
+        assert_eq!(typed("32/13/1984", ComeBackTrouble::None), ComeBackTrouble::NoDate);
+        assert_eq!(typed("12031984", ComeBackTrouble::None), ComeBackTrouble::None);
+        assert_eq!(typed("32131984", ComeBackTrouble::TooManyTries), ComeBackTrouble::TooManyTries);
     }
 }

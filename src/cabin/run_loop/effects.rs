@@ -131,6 +131,7 @@ impl Cabin {
         // there is none, and the outbox refuses: that is as it should be.
         self.outbox.discard().ok();
         self.owed.clear();
+        self.touched_unkept = None;
         self.seals_failed = 0;
         self.muted = (false, false);
         self.physician = None;

@@ -14,6 +14,8 @@ use crate::journal;
 /// Inputs that may wait for an outbox that is away. Readings and the physician's words come back by themselves; a
 /// patient who cannot go on touches again.
 const UNSAVED_MAX: usize = 64;
+/// The outbox has said so often, one after the other, that it has not this patient's consultation.
+const OTHERS_OPEN_MIN: u8 = 2;
 /// Touches that are obeyed before they are kept (help, emergency) may wait for an outbox that is away, up to this.
 pub(super) const OWED_MAX: usize = 64;
 
@@ -42,6 +44,22 @@ pub(super) fn status(outbox: &outbox::Client, data_dir: &Path) -> Option<outbox:
         tracing::warn!(%error, "another outbox in place of this one would not be noticed");
     }
     Some(status)
+}
+
+/// What the clock says, and will say again.
+fn is_of_time(input: &Input) -> bool {
+    matches!(
+        input,
+        Input::InactivityWarned
+            | Input::WalkedAway
+            | Input::HelpUnanswered
+            | Input::ReceiptShown
+            | Input::StoringRetried
+            | Input::PresentationReset
+            | Input::RecordSealed
+            | Input::RecordNotSealed
+            | Input::RecordKeptAside
+    )
 }
 
 fn is_replaced(status: &outbox::Status) -> bool {
@@ -105,6 +123,7 @@ impl Cabin {
         let Ok(Some(journey)) = journal::read_back(&self.outbox, &self.settings) else { return false };
         tracing::warn!("the journal was ahead of the screen, which follows it");
         self.owed.clear();
+        self.touched_unkept = None;
         self.journey = journey;
         let up = self.desk.up;
         self.input(Input::Restarted);
@@ -153,9 +172,19 @@ impl Cabin {
         }
     }
 
-    /// Whether a patient is there whose consultation is not the outbox's open one.
-    fn has_another_open(&self, status: &outbox::Status) -> bool {
-        self.consultation().is_some_and(|id| status.open.is_none_or(|open| *open.0.as_bytes() != id.0))
+    /// Whether a patient is there whose consultation is not the outbox's open one: said twice, for one may begin or end
+    /// while it is asked.
+    fn has_another_open(&mut self, status: &outbox::Status) -> bool {
+        let handed_over = self.sealing || matches!(self.journey.step(), Step::Storing { .. } | Step::ComeBack);
+        let id = self.consultation().filter(|_| !handed_over);
+        let is_another = id.is_some_and(|id| status.open.is_none_or(|open| *open.0.as_bytes() != id.0));
+        self.others_open = if is_another { self.others_open.saturating_add(1) } else { 0 };
+        self.others_open >= OTHERS_OPEN_MIN
+    }
+
+    /// Whether the outbox answers without this patient's consultation.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.others_open >= OTHERS_OPEN_MIN
     }
 
     /// How the outbox is was asked.
@@ -163,8 +192,16 @@ impl Cabin {
         match &status {
             None => self.outbox_fails(),
             // Nothing of this patient is in that one, nor can be: the former one's folder is to come back.
-            Some(status) if is_replaced(status) && self.has_another_open(status) => self.outbox_fails(),
-            Some(_) if self.pay().is_ok() => self.outbox_failed = false,
+            Some(status) if self.has_another_open(status) => self.outbox_fails(),
+            Some(_) if self.pay().is_ok() => {
+                self.outbox_failed = false;
+                // Behind what came meanwhile, and refused where the journal has it already.
+                if self.unsaved.is_empty()
+                    && let Some(touched) = self.touched_unkept.take()
+                {
+                    self.input(touched);
+                }
+            }
             Some(_) => {}
         }
         if status.is_some() && self.replies.tidy() {
@@ -173,7 +210,7 @@ impl Cabin {
         self.outbox_status = status;
     }
 
-    /// The outbox is away: what the world says is kept for later, what a person touches is to be touched again.
+    /// The outbox is away: what the world says is kept for later, and the one touch that found it away; time comes again.
     pub(super) fn keep_unsaved(&mut self, input: Input) -> bool {
         let comes_back = matches!(
             input,
@@ -191,6 +228,8 @@ impl Cabin {
         );
         if comes_back && self.unsaved.len() < UNSAVED_MAX {
             self.unsaved.push_back(input);
+        } else if !comes_back && !is_of_time(&input) {
+            self.touched_unkept = Some(input);
         }
         false
     }

@@ -244,6 +244,7 @@ fn in_cabin(kind: &Kind, times: &Times, starts: usize, began: Instant, seen: &mu
         visit.window.press("Accepter")?;
         visit.window.find("Image du médecin")?;
         visit.physician.sees_moving_picture("#remote-video", 5)?;
+        let log_before = visit.site.cabin_log().len();
         let seen_before = firsts(&visit.site.cabin_log()).len();
         visit.site.kill_cabin()?;
         let began = now_ms()?;
@@ -252,6 +253,10 @@ fn in_cabin(kind: &Kind, times: &Times, starts: usize, began: Instant, seen: &mu
             Ok(firsts(&visit.site.cabin_log()).get(seen_before).copied())
         })?;
         seen.starts.push(at - began);
+        // Where the time went, for whoever wants less of it.
+        let log = visit.site.cabin_log();
+        let of_start = log.get(log_before..).unwrap_or_default();
+        eprintln!("started at {} ms:\n{of_start}", began);
         visit.physician.press("Rendre à la salle d’attente")?;
     }
     let Visit { mut site, physician, window, screen, .. } = visit;

@@ -58,7 +58,7 @@ pub(super) fn show(app: &App, cabin: &Cabin) {
             set_text(&typed.code, || adapter.get_typed_code(), |text| adapter.set_typed_code(text));
             set_text(&typed.birth_date, || adapter.get_typed_birth_date(), |text| adapter.set_typed_birth_date(text));
             adapter.set_complete(typed.complete().is_some());
-            adapter.set_trouble(typed.trouble);
+            adapter.set_trouble(typed.shown_trouble());
         }
         None => forget_typed(app),
     }

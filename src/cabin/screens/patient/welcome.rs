@@ -71,6 +71,7 @@ pub fn show(app: &App, cabin: &Cabin) {
     app.global::<WelcomeAdapter>().set_desk(desk_reach(cabin));
     let not_kept = app.global::<NotKeptAdapter>();
     not_kept.set_consultation_open(cabin.journey.dossier().is_some());
+    not_kept.set_lost(cabin.is_lost());
 
     let emergency = app.global::<EmergencyAdapter>();
     emergency.set_site_name(site.name.as_str().into());
