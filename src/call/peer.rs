@@ -6,7 +6,7 @@ use crate::feedback::{KeyFrameRequests, Plug, Reports, Retransmissions};
 use crate::pieces::Encoding;
 use crate::policy::{INSTRUMENT_SOUND_ON_THE_WIRE, Sound};
 use crate::progress::Sign;
-use crate::relay::{Detour, Relays, Transport, is_relay};
+use crate::relay::{Detour, Haste, Relays, Transport, is_relay};
 use crate::watched::Watched;
 use crate::{AudioSource, CallError, Candidate, Fault, MESSAGE_BYTES_MAX, Settings, VideoSource, now};
 use rtc::ice::mdns::MulticastDnsMode;
@@ -160,14 +160,16 @@ impl Peer {
             // An offer that restarts ICE comes when the network changed: start from the addresses of now.
             .with_discard_local_candidates_during_ice_restart(true)
             .build();
+        let haste = Arc::new(Haste::default());
+        let handler = Handler { news: news.clone(), relays: Arc::clone(&relays), haste: Arc::clone(&haste) };
         let connection: Arc<dyn PeerConnection> = Arc::new(
             PeerConnectionBuilder::new()
                 .with_configuration(configuration)
                 .with_media_engine(engine)
                 .with_interceptor_registry(registry)
                 .with_setting_engine(settings)
-                .with_runtime(Arc::new(Detour(Arc::clone(&relays))))
-                .with_handler(Arc::new(Handler { news: news.clone(), relays: Arc::clone(&relays) }))
+                .with_runtime(Arc::new(Detour(Arc::clone(&relays), haste)))
+                .with_handler(Arc::new(handler))
                 .with_udp_addrs(vec![EveryInterface])
                 .with_data_channel_send_buffer_limit(CHANNEL_BYTES_WAITING_MAX)
                 .build()
@@ -453,6 +455,7 @@ impl ToSocketAddrs for EveryInterface {
 struct Handler {
     news: mpsc::Sender<PeerNews>,
     relays: Arc<Relays>,
+    haste: Arc<Haste>,
 }
 
 impl Handler {
@@ -490,6 +493,7 @@ impl PeerConnectionEventHandler for Handler {
 
     async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {
         if matches!(state, RTCIceConnectionState::Connected | RTCIceConnectionState::Completed) {
+            self.haste.route_found();
             self.tell(PeerNews::Sign(Sign::RouteFound));
         }
     }
@@ -502,6 +506,7 @@ impl PeerConnectionEventHandler for Handler {
             RTCPeerConnectionState::Closed => Sign::Closed,
             _ => return,
         };
+        self.haste.over();
         self.tell(PeerNews::Sign(sign));
     }
 

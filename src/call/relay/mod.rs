@@ -41,7 +41,7 @@ mod socket;
 mod tests;
 
 pub use address::Transport;
-pub(crate) use socket::Detour;
+pub(crate) use socket::{Detour, Haste};
 
 use address::Address;
 
