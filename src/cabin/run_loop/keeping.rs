@@ -228,7 +228,7 @@ impl Cabin {
         );
         if comes_back && self.unsaved.len() < UNSAVED_MAX {
             self.unsaved.push_back(input);
-        } else if !comes_back && !is_of_time(&input) {
+        } else if !comes_back && !is_of_time(&input) && self.journey.dossier().is_some() {
             self.touched_unkept = Some(input);
         }
         false
