@@ -23,6 +23,8 @@ pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(60);
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// But no longer, so that the end of an outage is noticed soon.
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(4);
+/// A server that does not say that it took an allocation back is left to find out by itself: the next call must not wait.
+pub(crate) const RELEASE_MAX: Duration = Duration::from_secs(4);
 /// The server is asked to keep the allocation at least this often. Far more often than it must be (its lifetime is ten
 /// minutes), so that a server that died without a word is noticed, and a firewall's memory of an idle path kept.
 const REFRESH_EVERY: Duration = Duration::from_secs(30);
@@ -70,6 +72,8 @@ pub(crate) enum Event {
 enum Ask {
     Allocate,
     Refresh,
+    /// A refresh with a lifetime of zero: the end (RFC 8656, 8).
+    Release,
     Permit(SocketAddr),
     Bind(SocketAddr, u16),
 }
@@ -87,8 +91,13 @@ struct Waiting {
 
 enum State {
     Opening,
-    Open { refresh_at: Instant },
-    Failed,
+    Open {
+        refresh_at: Instant,
+    },
+    /// Being given back; nothing is told any more.
+    Closing,
+    /// Failed, or given back.
+    Ended,
 }
 
 #[derive(Default)]
@@ -142,7 +151,7 @@ impl Client {
 
     /// Lets a peer through; [`Event::Permitted`] or [`Event::Forbidden`] answers, at once where it is known.
     pub(crate) fn permit(&mut self, peer: SocketAddr, now: Instant) {
-        if matches!(self.state, State::Failed) {
+        if matches!(self.state, State::Closing | State::Ended) {
             return;
         }
         match self.peers.get(&peer) {
@@ -168,15 +177,24 @@ impl Client {
         self.bind(peer, now);
     }
 
-    /// Gives the allocation back. What is to be written for it is the last.
-    pub(crate) fn release(&mut self) {
-        if matches!(self.state, State::Open { .. }) {
-            let request = Build::new(TransactionId::new(), METHOD_REFRESH, CLASS_REQUEST).lifetime(Duration::ZERO);
-            let request = self.sign(request);
-            self.out.push_back(request);
+    /// Gives the allocation back. Over once [`Client::poll_timeout`] has nothing more to wait for, after
+    /// [`RELEASE_MAX`] at most.
+    pub(crate) fn release(&mut self, now: Instant) {
+        let give_up_at = now + RELEASE_MAX;
+        match self.state {
+            State::Open { .. } => {
+                self.state = State::Closing;
+                self.waiting.clear();
+                self.peers.clear();
+                self.ask(Ask::Release, 0, now);
+            }
+            // What is granted yet is given back then.
+            State::Opening => self.state = State::Closing,
+            State::Closing | State::Ended => return,
         }
-        self.state = State::Failed;
-        self.waiting.clear();
+        for waiting in self.waiting.values_mut() {
+            waiting.give_up_at = waiting.give_up_at.min(give_up_at);
+        }
     }
 
     pub(crate) fn poll_write(&mut self) -> Option<Vec<u8>> {
@@ -189,9 +207,10 @@ impl Client {
 
     /// Takes one whole message of the server.
     pub(crate) fn handle_read(&mut self, message: &[u8], now: Instant) {
-        if matches!(self.state, State::Failed) {
+        if matches!(self.state, State::Ended) {
             return;
         }
+        let closing = matches!(self.state, State::Closing);
         if let Some((number, data)) = read_channel_data(message) {
             if let Some((peer, _)) = self.peers.iter().find(|(_, known)| known.channel == Some(number)) {
                 self.events.push_back(Event::Data(*peer, data.to_vec()));
@@ -201,6 +220,7 @@ impl Client {
         let Some(mut said) = Said::read(message) else { return };
         if said.class() == CLASS_INDICATION {
             if said.method() == METHOD_DATA
+                && !closing
                 && let (Some(peer), Some(data)) = (said.peer(), said.data())
             {
                 self.events.push_back(Event::Data(peer, data));
@@ -230,8 +250,8 @@ impl Client {
         let peers = self.peers.values().flat_map(|peer| [peer.permit_at, peer.bind_at]).flatten();
         let refresh = match self.state {
             State::Open { refresh_at } => Some(refresh_at),
-            State::Opening => None,
-            State::Failed => return None,
+            State::Opening | State::Closing => None,
+            State::Ended => return None,
         };
         requests.chain(peers).chain(refresh).min()
     }
@@ -239,6 +259,9 @@ impl Client {
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if let Some(waiting) = self.waiting.values().find(|waiting| waiting.give_up_at <= now) {
             let why = |wait: Duration| format!("no answer within {} s", wait.as_secs());
+            if matches!(self.state, State::Closing) {
+                return self.end();
+            }
             return self.fail(match waiting.ask {
                 Ask::Allocate => RelayTrouble::Unreachable { why: why(ANSWER_MAX) },
                 _ => RelayTrouble::Lost { why: why(SILENCE_MAX) },
@@ -296,6 +319,7 @@ impl Client {
         let request = match ask {
             Ask::Allocate => request(METHOD_ALLOCATE).bytes(ATTR_REQUESTED_TRANSPORT, &UDP),
             Ask::Refresh => request(METHOD_REFRESH),
+            Ask::Release => request(METHOD_REFRESH).lifetime(Duration::ZERO),
             Ask::Permit(peer) => request(METHOD_CREATE_PERMISSION).peer(peer),
             Ask::Bind(peer, number) => request(METHOD_CHANNEL_BIND).channel(number).peer(peer),
         };
@@ -303,7 +327,11 @@ impl Client {
         let signed = !self.nonce.is_empty();
         let message = if signed { self.sign(request) } else { request.end() };
         self.out.push_back(message.clone());
-        let patience = if ask == Ask::Allocate { ANSWER_MAX } else { SILENCE_MAX };
+        let patience = match (&self.state, ask) {
+            (State::Closing, _) => RELEASE_MAX,
+            (_, Ask::Allocate) => ANSWER_MAX,
+            (..) => SILENCE_MAX,
+        };
         let (wait, give_up_at) = (AGAIN_AFTER, now + patience);
         self.waiting.insert(id, Waiting { ask, message, again_at: now + wait, wait, give_up_at, stale, signed });
     }
@@ -326,6 +354,8 @@ impl Client {
     fn granted(&mut self, ask: Ask, said: &Said, now: Instant) {
         let refresh = |lifetime: Duration| now + REFRESH_EVERY.min(lifetime / 2).max(Duration::from_secs(1));
         match ask {
+            Ask::Allocate if matches!(self.state, State::Closing) => self.ask(Ask::Release, 0, now),
+            Ask::Release => self.end(),
             Ask::Allocate => match (said.relayed(), said.lifetime()) {
                 (Some(relayed), Some(lifetime)) if !lifetime.is_zero() => {
                     self.state = State::Open { refresh_at: refresh(lifetime) };
@@ -356,8 +386,10 @@ impl Client {
 
     fn refused(&mut self, waiting: &Waiting, said: &Said, now: Instant) {
         let (code, why) = said.error();
+        let closing = matches!(self.state, State::Closing);
         // 401 to what was not signed, 438 to what was: the server names realm and nonce, and is asked again.
         if let Some(nonce) = said.nonce()
+            && (!closing || waiting.ask == Ask::Release)
             && ((code == 401 && !waiting.signed) || (code == 438 && waiting.stale < STALE_MAX))
         {
             if let Some(realm) = said.realm() {
@@ -369,6 +401,9 @@ impl Client {
             return self.ask(waiting.ask, waiting.stale + u8::from(code == 438), now);
         }
         match waiting.ask {
+            // 437: it is given back already, and only the answer was lost.
+            _ if closing => self.end(),
+            Ask::Release => {}
             Ask::Allocate if matches!(code, 401 | 441) => self.fail(RelayTrouble::Account),
             Ask::Allocate => self.fail(RelayTrouble::Refused { code, why }),
             Ask::Refresh => self.fail(RelayTrouble::Lost { why: format!("{code} {why}") }),
@@ -387,8 +422,12 @@ impl Client {
     }
 
     fn fail(&mut self, why: RelayTrouble) {
-        self.state = State::Failed;
-        self.waiting.clear();
+        self.end();
         self.events.push_back(Event::Failed(why));
+    }
+
+    fn end(&mut self) {
+        self.state = State::Ended;
+        self.waiting.clear();
     }
 }

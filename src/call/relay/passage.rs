@@ -117,13 +117,10 @@ impl Passage {
             }
             self.pump();
         }
-        if let Some((way, client)) = &mut self.way {
-            client.release();
-            while let Some(message) = client.poll_write() {
-                way.write(message);
-            }
-        }
         self.forget();
+        if let Some((way, client)) = self.way {
+            give_back(way, client).await;
+        }
     }
 
     /// Carries everything as far as it goes now.
@@ -139,7 +136,7 @@ impl Passage {
                     client.send(peer, &data, now());
                     self.relays.sent.fetch_add(1, Ordering::Relaxed);
                 }
-                (Wish::Close, Some((_, client))) => client.release(),
+                (Wish::Close, Some((_, client))) => client.release(now()),
                 (Wish::Permit(_) | Wish::Send(..) | Wish::Close, None) => {}
             }
         }
@@ -200,6 +197,25 @@ impl Passage {
     fn forget(&mut self) {
         if let Some(relayed) = self.relayed.take() {
             lock(&self.relays.open).retain(|(open, _)| *open != relayed);
+        }
+    }
+}
+
+/// Until the server has taken the allocation back, or does not answer. One that is not given back counts against the
+/// account's quota for ten minutes more.
+async fn give_back(mut way: Way, mut client: Client) {
+    client.release(now());
+    loop {
+        while let Some(message) = client.poll_write() {
+            way.write(message);
+        }
+        let Some(deadline) = client.poll_timeout() else { return };
+        tokio::select! {
+            read = way.read() => match read {
+                Ok(message) => client.handle_read(&message, now()),
+                Err(_) => return,
+            },
+            () = sleep_until(Some(deadline)) => client.handle_timeout(now()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The client against a server of the tests' own, in virtual time, and the library's own client against the gate.
 
 use super::RelayTrouble;
-use super::client::{ANSWER_MAX, Access, Client, Event, SILENCE_MAX};
+use super::client::{ANSWER_MAX, Access, Client, Event, RELEASE_MAX, SILENCE_MAX};
 use super::gate::{Gate, Wish};
 use super::message::{Build, Said, channel_data, read_channel_data};
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -280,7 +280,7 @@ fn two_hours_of_call_outlive_every_nonce_permission_channel_and_lifetime_of_a_se
         assert!(sent > 35_000 && told > 35_000, "{sent} {told}");
         assert!(world.client.stale >= 11, "{} nonces of ten minutes ended", world.client.stale);
         assert_eq!(world.server.channels.len(), 1, "one channel, bound again and again");
-        world.client.release();
+        world.client.release(world.now);
         world.for_seconds(5);
         assert_eq!(world.server.ends_at, None, "given back");
         // Where the first answer is lost, the same is asked once more.
@@ -305,6 +305,45 @@ fn an_outage_of_fifty_seconds_leaves_the_allocation_as_it_was_and_a_dead_server_
     world.for_seconds(30 + SILENCE_MAX.as_secs());
     assert!(matches!(world.events[..], [Event::Failed(RelayTrouble::Lost { .. })]), "{:?}", world.events);
     assert_eq!(world.client.poll_timeout(), None, "nothing is tried any more");
+}
+
+#[test]
+fn an_allocation_is_given_back_with_a_stale_nonce_over_a_line_that_loses_and_before_it_is_known() {
+    // The nonce has ended by then.
+    let mut world = World::new("north", false, Duration::from_secs(20), 1, 0.0);
+    world.for_seconds(29);
+    world.client.release(world.now);
+    world.for_seconds(1);
+    assert_eq!((world.client.stale, world.server.ends_at, world.client.poll_timeout()), (1, None, None));
+    for request_is_lost in [true, false] {
+        let mut world = World::new("north", false, Duration::from_secs(600), 1, 0.0);
+        world.for_seconds(5);
+        world.loss = f64::from(u8::from(request_is_lost));
+        world.client.release(world.now);
+        world.run(world.now + Duration::from_millis(10));
+        world.loss = f64::from(u8::from(!request_is_lost));
+        world.run(world.now + Duration::from_millis(100));
+        world.loss = 0.0;
+        assert_eq!(world.server.ends_at.is_some(), request_is_lost);
+        assert!(world.client.poll_timeout().is_some(), "it is asked again");
+        world.for_seconds(1);
+        assert_eq!((world.server.ends_at, world.client.poll_timeout()), (None, None));
+    }
+    // It is on its way: asked for, and not yet granted.
+    let mut world = World::new("north", false, Duration::from_secs(600), 1, 0.0);
+    world.run(world.now + Duration::from_millis(130));
+    assert!(world.server.ends_at.is_some() && !world.events.contains(&Event::Open(address("192.0.2.1:50000"))));
+    world.client.release(world.now);
+    world.for_seconds(1);
+    assert_eq!((&world.events[..], world.server.ends_at, world.client.poll_timeout()), (&[][..], None, None));
+    // A server that is gone is not waited for.
+    let mut world = World::new("north", false, Duration::from_secs(600), 1, 0.0);
+    world.for_seconds(5);
+    world.events.clear();
+    world.server.silent = true;
+    world.client.release(world.now);
+    world.for_seconds(RELEASE_MAX.as_secs());
+    assert_eq!((&world.events[..], world.client.poll_timeout()), (&[][..], None), "nothing is told of it");
 }
 
 #[test]
