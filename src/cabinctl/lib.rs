@@ -127,6 +127,9 @@ fn usage_of(noun: Option<&str>, verb: Option<&str>) -> String {
 /// # Errors
 /// What went wrong, and what to do about it.
 pub fn run(words: Vec<String>, input: &mut dyn BufRead, out: &mut dyn Write) -> Result<()> {
+    if matches!(words.first().map(String::as_str), Some("--version" | "-V")) {
+        return Ok(writeln!(out, "cabinctl {}", env!("CARGO_PKG_VERSION"))?);
+    }
     // A verb of one word takes the second as its own.
     let again = words.iter().skip(1).cloned().collect();
     let mut arguments = Arguments::new(words)?;

@@ -135,3 +135,13 @@ fn the_doctor_names_what_is_wrong_and_what_to_do() {
     }
     assert!(error.contains("must be looked after"), "{error}");
 }
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_fault() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = Command::new(env!("CARGO_BIN_EXE_cabinctl")).arg("--version").stdout(writer).output().unwrap();
+    assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(128 + 13), ""));
+    let said = Command::new(env!("CARGO_BIN_EXE_cabinctl")).arg("--version").output().unwrap();
+    assert_eq!(said.stdout, format!("cabinctl {}\n", env!("CARGO_PKG_VERSION")).into_bytes());
+}
