@@ -176,8 +176,8 @@ async fn run(
         }
     };
     let pumps = [
-        tokio::spawn(pump(Picture::Remote, call.remote_picture(), show.clone())),
-        tokio::spawn(pump(Picture::Own, call.own_picture(), show)),
+        tokio::spawn(pump(Picture::Remote, call.remote_picture(), None, show.clone())),
+        tokio::spawn(pump(Picture::Own, call.own_picture(), Some(call.remote_picture()), show)),
     ];
     let mut documents = Arrivals::default();
     let mut handed: Option<HandingOver> = None;
@@ -230,14 +230,24 @@ async fn run(
     }
 }
 
-/// Shows each new picture, unless the screen still draws the one before.
+/// A picture that is shown beside another waits no longer for it.
+const BESIDE_MAX: Duration = Duration::from_millis(50);
+
+/// Shows each new picture, unless the screen still draws the one before. With the next one `beside` it, if that comes
+/// soon: the screen is then drawn once for both.
 async fn pump(
     picture: Picture,
     mut slot: watch::Receiver<Option<Frame>>,
+    mut beside: Option<watch::Receiver<Option<Frame>>>,
     show: impl Fn(Picture, Option<Frame>, Arc<AtomicBool>),
 ) {
     let busy = Arc::new(AtomicBool::new(false));
     while slot.changed().await.is_ok() {
+        if let Some(beside) = &mut beside {
+            beside.mark_unchanged();
+            // Neither a picture that does not come nor the call's end is a reason to show nothing.
+            let _ = tokio::time::timeout(BESIDE_MAX, beside.changed()).await;
+        }
         let frame = slot.borrow_and_update().clone();
         if !busy.swap(true, Ordering::AcqRel) {
             show(picture, frame, Arc::clone(&busy));

@@ -221,7 +221,7 @@ fn feed_instrument(call: &Call, width: u32) -> tokio::task::JoinHandle<()> {
             every.tick().await;
             let pixel = [(number * 9) as u8, 90, (number * 5) as u8, 255];
             let rgba = pixel.repeat((width * height) as usize).into();
-            pictures.send_replace(Some(Frame { width, height, rgba, number }));
+            pictures.send_replace(Some(Frame { width, height, pixels: media::Pixels::Rgba(rgba), number }));
             let samples: Vec<i16> = (0..1_920)
                 .map(|at| {
                     let seconds = (number * 1_920 + at) as f64 / 48_000.0;
@@ -238,7 +238,7 @@ fn feed_instrument(call: &Call, width: u32) -> tokio::task::JoinHandle<()> {
 
 fn content(frame: &Frame) -> u64 {
     let mut hasher = DefaultHasher::new();
-    frame.rgba.hash(&mut hasher);
+    frame.rgba().hash(&mut hasher);
     hasher.finish()
 }
 

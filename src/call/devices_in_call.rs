@@ -51,7 +51,8 @@ mod guest {
         let wait = async {
             loop {
                 let mean = seen.borrow_and_update().as_ref().map(|frame| {
-                    let greens = frame.rgba.chunks_exact(4).map(|pixel| u64::from(pixel[1]));
+                    let rgba = frame.rgba();
+                    let greens = rgba.chunks_exact(4).map(|pixel| u64::from(pixel[1]));
                     greens.sum::<u64>() / u64::from(frame.width * frame.height).max(1)
                 });
                 if mean.is_some_and(|mean| if light { mean > 150 } else { mean < 120 }) {

@@ -55,12 +55,13 @@ impl PictureFeed {
         let mut size = (0, 0);
         loop {
             let frame = pictures.borrow_and_update().clone();
-            if let Some(Frame { width, height, rgba, .. }) = frame {
+            if let Some(frame) = frame {
+                let (width, height) = (frame.width, frame.height);
                 if size != (width, height) {
                     size = (width, height);
                     entry.set_caps(Some(&rgba_caps(width, height)));
                 }
-                if entry.push_buffer(buffer(rgba)).is_err() {
+                if entry.push_buffer(buffer(frame.rgba())).is_err() {
                     return;
                 }
             }

@@ -48,7 +48,7 @@ impl Playback {
     ) -> Result<Playback, String> {
         let description = format!(
             "{} ! {} ! \
-             videoscale ! videoconvert ! video/x-raw,format=RGBA,width=[16,{SCREEN_SIDE_MAX}],height=[16,{SCREEN_SIDE_MAX}],pixel-aspect-ratio=1/1 ! \
+             videoscale ! videoconvert ! video/x-raw,format=I420,width=[16,{SCREEN_SIDE_MAX}],height=[16,{SCREEN_SIDE_MAX}],pixel-aspect-ratio=1/1 ! \
              appsink name=screen sync=true max-buffers=2 drop=true",
             entry_description(settings, "video", encoding.name(), 90_000, payload_type),
             reader(encoding, PICTURE_SIDE_MAX)?

@@ -53,7 +53,7 @@ fn written(frame: &Frame) -> Option<u32> {
     let scale = frame.width as usize / 640;
     let squares = (0..32).map(|bit| {
         let (x, y) = ((bit % 16 * 16 + 8) * scale, (bit / 16 * 16 + 8) * scale);
-        frame.rgba.get((y * frame.width as usize + x) * 4 + 1).map(|green| u32::from(*green > 128))
+        frame.rgba().get((y * frame.width as usize + x) * 4 + 1).map(|green| u32::from(*green > 128))
     });
     squares.into_iter().try_fold(0, |read, bit| Some(read << 1 | bit?))
 }

@@ -247,9 +247,9 @@ async fn moving_picture(mut slot: watch::Receiver<Option<Frame>>) {
     while seen.len() < 5 {
         tokio::time::timeout(PATIENCE, slot.changed()).await.expect("a picture in time").expect("a running call");
         if let Some(frame) = slot.borrow_and_update().clone()
-            && seen.last().is_none_or(|last| last.rgba != frame.rgba)
+            && seen.last().is_none_or(|last| last.rgba() != frame.rgba())
         {
-            assert_eq!(frame.rgba.len(), (frame.width * frame.height * 4) as usize);
+            assert_eq!(frame.rgba().len(), (frame.width * frame.height * 4) as usize);
             seen.push(frame);
         }
     }
@@ -318,7 +318,7 @@ async fn two_ends_see_hear_and_write_to_each_other_and_forget_the_last_picture()
     cabin.call.mute_camera(true);
     let mut seen = page.call.remote_picture();
     let black = |frame: &Option<Frame>| {
-        frame.as_ref().is_some_and(|f| f.rgba.chunks(4).all(|p| p[0] < 30 && p[1] < 30 && p[2] < 30))
+        frame.as_ref().is_some_and(|f| f.rgba().chunks(4).all(|p| p[0] < 30 && p[1] < 30 && p[2] < 30))
     };
     tokio::time::timeout(PATIENCE, seen.wait_for(black)).await.expect("black in time").expect("a running call");
     drop(seen);

@@ -452,7 +452,7 @@ fn keep_each(
 /// Looks at the sharpness of the live picture.
 fn look(shared: &Shared, slot: &FrameSlot) {
     let frame = slot.borrow().clone();
-    let luma = frame.and_then(|frame| Luma::of_rgba(frame.width as usize, frame.height as usize, &frame.rgba));
+    let luma = frame.and_then(|frame| Luma::of_rgba(frame.width as usize, frame.height as usize, &frame.rgba()));
     if let Some(luma) = luma {
         let sharpness = picture::measure(&luma).sharpness;
         let mut newest = shared.lock();

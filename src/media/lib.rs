@@ -10,7 +10,7 @@ mod pipeline;
 mod sound;
 
 pub use convert::{CONVERTED_BYTES_MAX, convert};
-pub use frame::{Frame, FrameSlot, store};
+pub use frame::{Frame, FrameSlot, Pixels, Yuv, store};
 pub use pipeline::{Beat, Loudness, Running, named, on_sample};
 pub use sound::SoundBlock;
 

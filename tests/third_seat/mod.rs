@@ -227,7 +227,7 @@ fn sees(cabin: &Cabin, what: &str, fits: impl Fn(&Frame) -> bool) -> Result<()> 
 }
 
 fn share(frame: &Frame, of: Ground) -> f64 {
-    share_of(&frame.rgba, 4, of)
+    share_of(&frame.rgba(), 4, of)
 }
 
 /// How much of a picture has a colour, 0 to 1.

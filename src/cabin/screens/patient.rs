@@ -10,7 +10,7 @@ mod welcome;
 
 use consult::journey::Step;
 use media::Frame;
-use slint::{Image, Rgba8Pixel, SharedPixelBuffer};
+use slint::{Image, Rgb8Pixel, SharedPixelBuffer};
 use ui::{App, Screen};
 
 use crate::run_loop::Cabin;
@@ -52,9 +52,14 @@ pub fn forget(app: &App) {
     ending::forget(app);
 }
 
-/// A picture of a camera or of the call, to be drawn.
-fn image(frame: Option<&Frame>) -> Image {
+/// A picture of a camera or of the call, to be drawn in the place of `former`, whose room it takes where nothing else
+/// shows it.
+fn image(frame: Option<&Frame>, former: Image) -> Image {
     frame.map_or_else(Image::default, |frame| {
-        Image::from_rgba8(SharedPixelBuffer::<Rgba8Pixel>::clone_from_slice(&frame.rgba, frame.width, frame.height))
+        let room = former.to_rgb8().filter(|room| (room.width(), room.height()) == (frame.width, frame.height));
+        drop(former);
+        let mut pixels = room.unwrap_or_else(|| SharedPixelBuffer::<Rgb8Pixel>::new(frame.width, frame.height));
+        frame.write_rgb(pixels.make_mut_bytes());
+        Image::from_rgb8(pixels)
     })
 }

@@ -1,6 +1,6 @@
 //! The camera's picture, or the test picture, on its way to the far end.
 
-use super::cover::{cover_when_asked, write_time};
+use super::cover::{cover_when_asked, enliven};
 use super::found::{CAMERAS, first_device};
 use super::gate::{BEHIND_PER_SECOND, Gate};
 use super::source::{Head, Source};
@@ -46,6 +46,7 @@ impl PictureCapture {
         let gate = Arc::new(Gate::default());
         let start = |source: Source| {
             let covered = Arc::clone(&covered);
+            let ball = settings.video_source != VideoSource::BusyPicture;
             let (gate, waiting) = (Arc::clone(&gate), outgoing.clone());
             let (outgoing, own_picture) = (outgoing.clone(), own_picture.clone());
             Running::build(
@@ -58,7 +59,7 @@ impl PictureCapture {
                     mark(pipeline, marks)?;
                     cover_when_asked(pipeline, Arc::clone(&covered))?;
                     if matches!(source, Source::Test) {
-                        write_time(pipeline, covered)?;
+                        enliven(pipeline, covered, ball)?;
                     }
                     let entry: gst::Element = named(pipeline, "gate")?;
                     let pad = entry.static_pad("src").ok_or("no pad to gate")?;
@@ -157,14 +158,17 @@ fn picture_description(settings: &Settings, head: Head, encoder: Encoder) -> Str
         Head::Camera => format!("v4l2src name=source ! {asked}"),
         Head::Found => asked,
         _ => {
-            let pattern = match settings.video_source {
-                VideoSource::BusyPicture => "zone-plate kx2=20 ky2=20 kt=16",
-                _ => "ball background-color=0xff303848",
-            };
-            format!(
-                "videotestsrc is-live=true pattern={pattern} ! \
-                 video/x-raw,width={width},height={height},framerate={rate}/1"
-            )
+            let kind = format!("video/x-raw,format=I420,width={width},height={height},framerate={rate}/1");
+            match settings.video_source {
+                VideoSource::BusyPicture => {
+                    format!("videotestsrc is-live=true pattern=zone-plate kx2=20 ky2=20 kt=16 ! {kind}")
+                }
+                // What moves is drawn on it. The ground drawn anew for each picture took a fifth of a call's processor.
+                _ => format!(
+                    "videotestsrc num-buffers=1 pattern=solid-color foreground-color=0xff303848 ! {kind} ! \
+                     imagefreeze is-live=true ! {kind}"
+                ),
+            }
         }
     };
     // Pictures that come too often are left out at the gate. A `videorate` would keep each until the next one is there.
@@ -178,7 +182,7 @@ fn picture_description(settings: &Settings, head: Head, encoder: Encoder) -> Str
          appsink name=rtp sync=false async=false max-buffers=64 \
          split. ! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 ! \
          videorate drop-only=true max-rate=15 ! videoscale ! videoconvert ! \
-         video/x-raw,format=RGBA,width={own_width},height={own_height} ! \
+         video/x-raw,format=I420,width={own_width},height={own_height} ! \
          appsink name=own sync=false async=false max-buffers=1 drop=true",
         encoder =
             encoder.description(settings.picture_bits_per_second_max.min(crate::estimator::BITS_PER_SECOND_START)),

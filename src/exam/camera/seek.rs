@@ -24,7 +24,8 @@ impl Camera {
             // The camera's thread has ended where there is no answer.
             let is_new = live.has_changed().unwrap_or(false);
             let frame = if is_new { live.borrow_and_update().clone() } else { None };
-            let luma = frame.and_then(|frame| Luma::of_rgba(frame.width as usize, frame.height as usize, &frame.rgba));
+            let luma =
+                frame.and_then(|frame| Luma::of_rgba(frame.width as usize, frame.height as usize, &frame.rgba()));
             let found = luma.and_then(|luma| find(&luma));
             if found.is_some() {
                 return found;

@@ -8,7 +8,7 @@ use consult::private::Private;
 use consult::vitals::Moment;
 use gstreamer as gst;
 use gstreamer_video as gst_video;
-use media::Frame;
+use media::{Frame, Pixels};
 use sha2::{Digest as _, Sha256};
 
 use crate::device::Device;
@@ -156,6 +156,6 @@ pub fn of_jpeg(
         device,
         advice: picture::advice(&measures, best),
         measures,
-        frozen: Frame { width, height, rgba: rgba.into(), number: 1 },
+        frozen: Frame { width, height, pixels: Pixels::Rgba(rgba.into()), number: 1 },
     })
 }

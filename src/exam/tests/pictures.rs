@@ -206,7 +206,7 @@ fn a_still_of_the_test_camera_is_its_own_jpeg_with_its_hash() {
     assert!(matches!(&opened, CameraEvent::Opened { mode: of, has_button: false, .. } if *of == mode), "{opened:?}");
     let still = camera.still(PATIENCE).expect("a still");
     assert_eq!((still.width, still.height, &still.made), (1_280, 720, &Made::ByCamera));
-    assert_eq!((still.frozen.width, still.frozen.rgba.len()), (1_280, 1_280 * 720 * 4));
+    assert_eq!((still.frozen.width, still.frozen.rgba().len()), (1_280, 1_280 * 720 * 4));
     let bytes = still.jpeg.reveal();
     assert_eq!(still.sha256, <[u8; 32]>::from(Sha256::digest(bytes)));
     assert_eq!(jpeg::whole(bytes).expect("whole").length, bytes.len());

@@ -258,14 +258,17 @@ pub(super) fn forget(app: &App) {
 pub fn picture(app: &App, picture: Picture, frame: Option<Frame>) {
     let adapter = app.global::<CallAdapter>();
     let present = frame.is_some();
-    let image = super::image(frame.as_ref());
     match picture {
         Picture::Remote => {
-            adapter.set_remote_picture(image);
+            let former = adapter.get_remote_picture();
+            adapter.set_remote_picture(slint::Image::default());
+            adapter.set_remote_picture(super::image(frame.as_ref(), former));
             adapter.set_remote_picture_present(present);
         }
         Picture::Own => {
-            adapter.set_own_picture(image);
+            let former = adapter.get_own_picture();
+            adapter.set_own_picture(slint::Image::default());
+            adapter.set_own_picture(super::image(frame.as_ref(), former));
             adapter.set_own_picture_present(present);
         }
     }

@@ -195,7 +195,7 @@ fn code(identity: &IdentityAdapter<'_>, cabin: &Cabin) {
 pub fn show_picture(app: &App, frame: Option<&Frame>) {
     let identity = app.global::<IdentityAdapter>();
     identity.set_code_picture_present(frame.is_some());
-    identity.set_code_picture(super::image(frame));
+    identity.set_code_picture(super::image(frame, slint::Image::default()));
 }
 
 /// Whom a card or a code names.

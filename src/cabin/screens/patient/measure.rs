@@ -175,7 +175,7 @@ fn sound_curve(instrument: &Instrument) -> Vec<f32> {
 pub fn show_picture(app: &App, frame: Option<&Frame>) {
     let measure = app.global::<MeasureAdapter>();
     measure.set_picture_present(frame.is_some());
-    measure.set_picture(super::image(frame));
+    measure.set_picture(super::image(frame, slint::Image::default()));
 }
 
 pub(super) fn forget(app: &App) {
