@@ -225,7 +225,7 @@ impl Watch for Retransmissions {
         true
     }
 
-    fn leaves(&mut self, message: &TaggedPacket) {
+    fn leaves(&mut self, message: &mut TaggedPacket) {
         if let Packet::Rtp(packet) = &message.message.packet {
             if message.message.has(&Attribute::Retransmission) {
                 let bytes = packet.payload.len() + 14 + BYTES_AROUND;
@@ -354,7 +354,7 @@ mod tests {
             (packet.header.ssrc, packet.header.sequence_number) = (ssrc, number);
             let message = rtc::interceptor::AttributedPacket::new(Packet::Rtp(packet));
             let transport = rtc::shared::TransportContext::default();
-            asked.leaves(&TaggedPacket { now: start, transport, message });
+            asked.leaves(&mut TaggedPacket { now: start, transport, message });
         }
         assert_eq!(answered(&mut asked, start, &[65_500, 65_529, 65_533, 4]), [65_530, 65_533, 65_534, 4, 5]);
     }
@@ -379,7 +379,7 @@ mod tests {
                 let message =
                     rtc::interceptor::AttributedPacket::new(Packet::Rtp(packet)).with(Attribute::Retransmission);
                 let transport = rtc::shared::TransportContext::default();
-                asked.leaves(&TaggedPacket { now, transport, message });
+                asked.leaves(&mut TaggedPacket { now, transport, message });
             }
         }
         let bits_per_second = resent.load(Ordering::Relaxed) as f64 * 8.0 / 10.0;

@@ -21,6 +21,8 @@
 //!    makes an offer that restarts ICE; it goes to the same [`Call::remote_offer`], and media go on.
 //!    [`CallEvent::Stuck`] says that this call will not come (back) by itself: close it, start another, and
 //!    ask the page for a fresh offer.
+//!    Picture and voice are streams of their own (`cabin` and `voice`), so that a browser gives each as soon as it is there;
+//!    reports say when each was made, so that a page can keep lips and words together where the line would part them.
 //! 6. What an instrument sees and hears goes on tracks of its own, in a stream called `instrument`, while
 //!    [`Call::show_instrument`] or [`Call::hear_instrument`] is fed: to a page whose offer has a second section
 //!    of that kind.
@@ -47,6 +49,7 @@ use webrtc::peer_connection::{RTCIceCandidateInit, RTCSessionDescription};
 
 mod arrivals;
 mod capture;
+mod capture_times;
 mod channel;
 mod counts;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The WebRTC side: one peer connection, its codecs, its feedback, its addresses.
 
+use crate::capture_times::CaptureTimes;
 use crate::encoder::Encoder;
 use crate::estimator::Estimate;
 use crate::feedback::{KeyFrameRequests, Plug, Reports, Retransmissions};
@@ -47,6 +48,10 @@ pub(crate) const OPUS_PAYLOAD_TYPE: u8 = 111;
 
 /// The stream in which a page finds an instrument's picture and sound.
 const INSTRUMENT: &str = "instrument";
+
+/// The stream in which a page finds the voice. Not the picture's: a browser holds back the one for the other of a stream,
+/// and a page does that better, only where they would be too far apart (`desk/page/lips.js`).
+const VOICE: &str = "voice";
 
 /// Interface addresses used at most: a cabin has a wire, a radio link and perhaps 4G; containers and
 /// bridges must not make hundreds of candidate pairs.
@@ -98,6 +103,8 @@ pub(crate) struct Peer {
     is_h264: Arc<AtomicBool>,
     /// What is known of the way to the far end.
     pub(crate) line: watch::Receiver<Estimate>,
+    /// To be told when each stream's pictures and sound were made.
+    pub(crate) capture_times: CaptureTimes,
     /// Bytes of lost packets sent again, and of messages on the data channels, since the start.
     pub(crate) resent_bytes: Arc<AtomicU64>,
     pub(crate) message_bytes: AtomicU64,
@@ -123,8 +130,9 @@ struct SentPicture {
 impl Peer {
     pub(crate) async fn open(call: &Settings, news: mpsc::Sender<PeerNews>) -> Result<Peer, CallError> {
         let mut engine = codecs()?;
-        let most = Sound::WIDE.on_the_wire() + INSTRUMENT_SOUND_ON_THE_WIRE;
+        let most = Sound::NEAR.on_the_wire() + INSTRUMENT_SOUND_ON_THE_WIRE;
         let reports = Reports::default();
+        let capture_times = CaptureTimes::default();
         let (plug, line) = Plug::new(call.picture_bits_per_second_max + most, now(), reports.spoken_of.clone());
         let resent_bytes = Arc::new(AtomicU64::new(0));
         let (picture_ssrc, sound_ssrc) = (rand::random(), rand::random());
@@ -137,7 +145,7 @@ impl Peer {
         let requests = KeyFrameRequests::new(instrument_picture_ssrc);
         let key_frame_asked = Arc::clone(&requests.asked);
         let instrument_key_frame_asked = Arc::clone(&requests.asked_of_instrument);
-        let registry = feedback(&mut engine, reports, plug, again, requests)?;
+        let registry = feedback(&mut engine, capture_times.clone(), reports, plug, again, requests)?;
         let relays = Arc::new(Relays::new(&call.ice_servers, call.authority_file.as_deref(), news.clone())?);
         let others = call.ice_servers.iter().flat_map(|server| &server.urls).filter(|url| !is_relay(url)).cloned();
         // The account at our own gate: any will do, none would be refused by the library.
@@ -179,7 +187,7 @@ impl Peer {
         let (video, audio) = (RtpCodecKind::Video, RtpCodecKind::Audio);
         let (again, instrument_again): (u32, u32) = (rand::random(), rand::random());
         let picture = Arc::new(track("cabin", "camera", video, codec(encoding), picture_ssrc, Some(again)));
-        let sound = Arc::new(track("cabin", "microphone", audio, opus(), sound_ssrc, None));
+        let sound = Arc::new(track(VOICE, "microphone", audio, opus(), sound_ssrc, None));
         let instrument_picture = Arc::new(track(
             INSTRUMENT,
             "instrument-picture",
@@ -221,6 +229,7 @@ impl Peer {
             encoding: tokio::sync::Mutex::new(encoding),
             is_h264,
             line,
+            capture_times,
             resent_bytes,
             message_bytes: AtomicU64::new(0),
             key_frame_asked,
@@ -369,6 +378,7 @@ fn codecs() -> Result<MediaEngine, CallError> {
 /// the voice behind key frames.
 fn feedback(
     engine: &mut MediaEngine,
+    capture_times: CaptureTimes,
     reports: Reports,
     plug: Plug,
     again: Retransmissions,
@@ -381,6 +391,7 @@ fn feedback(
         engine.register_header_extension(RTCRtpHeaderExtensionCapability { uri }, kind, None).map_err(refused)?;
     }
     let registry = Registry::new()
+        .with(Slot::from(400), Watched::by(capture_times))
         .with(Slot::from(500), Watched::by(reports))
         .with(Slot::CongestionControl, CongestionControlBuilder::new(plug).build())
         .with(Slot::TwccSender, TwccSenderBuilder::new().build())

@@ -23,6 +23,13 @@ const MOVING_MIN: u32 = 50_000;
 const NARROW_BELOW: u32 = 110_000;
 /// The voice widens above this line.
 const NARROW_ABOVE: u32 = 140_000;
+/// On a line this wide, that loses next to nothing, the voice goes in packets of half the length: it is heard, and with it
+/// its picture is seen, some 20 ms sooner, for 24 kbit/s.
+const NEAR_ABOVE: u32 = 800_000;
+/// It no longer does below this line.
+const NEAR_BELOW: u32 = 600_000;
+/// Nor where so much is lost, in thousandths.
+const NEAR_LOST_MAX: u32 = 20;
 /// Bits that a pixel needs for a picture that moves, VP8 at its fastest.
 const BITS_A_PIXEL: f64 = 0.05;
 /// The picture leaves faster than it is made by one part in this many.
@@ -69,6 +76,8 @@ pub struct Sound {
 impl Sound {
     /// The voice on a line of which nothing is known yet.
     pub const WIDE: Sound = Sound { bits_per_second: 32_000, packet_milliseconds: 20, loss_percent: 10 };
+    /// On a line with room to spare.
+    pub(crate) const NEAR: Sound = Sound { packet_milliseconds: 10, ..Sound::WIDE };
     const NARROW: Sound = Sound { bits_per_second: 20_000, packet_milliseconds: 40, loss_percent: 10 };
 
     /// What it takes of the line, in bits a second.
@@ -167,6 +176,7 @@ pub struct Policy {
     /// Index into [`STEPS`]; its length is stills.
     step: usize,
     narrow: bool,
+    near: bool,
     /// Since when there is room for the step above.
     room_since: Option<Duration>,
     /// What the encoder made when it was sated last, and until when that bears the present step.
@@ -195,6 +205,7 @@ impl Policy {
             maximum,
             step: 0,
             narrow: false,
+            near: false,
             room_since: None,
             sated: None,
             tried: None,
@@ -219,7 +230,12 @@ impl Policy {
         // Retransmissions of a burst must not take the picture away altogether.
         let left = total - taken.min(total / 2);
         self.narrow = left < if self.narrow { NARROW_ABOVE } else { NARROW_BELOW };
-        let sound = if self.narrow { Sound::NARROW } else { Sound::WIDE };
+        self.near = left > if self.near { NEAR_BELOW } else { NEAR_ABOVE } && line.lost_thousandths < NEAR_LOST_MAX;
+        let sound = match (self.narrow, self.near) {
+            (true, _) => Sound::NARROW,
+            (false, true) => Sound::NEAR,
+            (false, false) => Sound::WIDE,
+        };
         // The encoder spends bits on a loss in small steps, so that it is not changed at every report.
         let loss_percent = (line.lost_thousandths / 10).clamp(5, 25).next_multiple_of(5);
         let sound = Sound { loss_percent, ..sound };
@@ -372,14 +388,18 @@ mod tests {
             let plan = settled(policy, from, 10, line(bits), 0);
             (plan.video.height, plan.video.stills, plan.sound.packet_milliseconds)
         };
-        assert_eq!(at(&mut policy, 0, 1_056_000), (480, false, 20));
+        assert_eq!(at(&mut policy, 0, 1_056_000), (480, false, 10));
         assert_eq!(at(&mut policy, 10, 350_000), (360, false, 20));
         assert_eq!(at(&mut policy, 20, 200_000), (240, false, 20));
         assert_eq!(at(&mut policy, 30, 140_000), (240, true, 20));
         assert_eq!(at(&mut policy, 40, 90_000), (240, true, 40));
         assert_eq!(at(&mut policy, 50, 160_000), (240, true, 20), "a line on the border does not flicker");
         assert_eq!(at(&mut policy, 60, 200_000), (240, false, 20));
-        assert_eq!(at(&mut policy, 70, 1_056_000), (480, false, 20));
+        assert_eq!(at(&mut policy, 70, 700_000), (480, false, 20));
+        assert_eq!(at(&mut policy, 80, 1_056_000), (480, false, 10));
+        assert_eq!(at(&mut policy, 90, 700_000), (480, false, 10), "nor does the voice flicker");
+        let lossy = Estimate { lost_thousandths: 30, ..line(1_056_000) };
+        assert_eq!(settled(&mut policy, 100, 10, lossy, 0).sound.packet_milliseconds, 20);
     }
 
     #[test]

@@ -17,6 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+/// Ticks a second of the time in packets (RFC 7741, RFC 6184, RFC 7587).
+const PICTURE_CLOCK: u32 = 90_000;
+const SOUND_CLOCK: u32 = 48_000;
 /// Captured packets that wait for the network task at most: half a second of picture and sound.
 const PACKETS_WAITING_MAX: usize = 128;
 /// Devices that break more often than this in a call stay down: a loose plug would fill the call with its noise.
@@ -89,6 +92,7 @@ impl Studio {
     ) -> Result<Studio, CallError> {
         let encoder = Encoder::here(&[peer.encoding().await]);
         let (picture_ssrc, sound_ssrc) = (peer.picture_ssrc, peer.sound_ssrc);
+        let capture_times = peer.capture_times.clone();
         let instrument_ssrcs = (peer.instrument_picture_ssrc, peer.instrument_sound_ssrc);
         let open = move || {
             let beat = Beat::new();
@@ -145,6 +149,16 @@ impl Studio {
                 breaks: 0,
                 looking: Arc::default(),
             };
+            let (pictures, sounds) = (&studio.instrument_picture.marks, &studio.instrument_sound.marks);
+            capture_times.begin(
+                &studio.beat,
+                [
+                    (&studio.picture_marks, PICTURE_CLOCK),
+                    (&studio.sound_marks, SOUND_CLOCK),
+                    (pictures, PICTURE_CLOCK),
+                    (sounds, SOUND_CLOCK),
+                ],
+            );
             studio.start_picture(Attempt::First)?;
             studio.start_sound(Attempt::First)?;
             Ok(studio)

@@ -13,7 +13,7 @@ pub(crate) trait Watch: Send + Sync + 'static {
     }
 
     /// One leaves.
-    fn leaves(&mut self, _packet: &TaggedPacket) {}
+    fn leaves(&mut self, _packet: &mut TaggedPacket) {}
 }
 
 /// An interceptor that does what its watch says and nothing else.
@@ -47,8 +47,8 @@ impl<W: Watch> Protocol<TaggedPacket, TaggedPacket, ()> for Watched<W> {
         self.incoming.pop_front()
     }
 
-    fn handle_write(&mut self, packet: TaggedPacket) -> Result<(), Self::Error> {
-        self.watch.leaves(&packet);
+    fn handle_write(&mut self, mut packet: TaggedPacket) -> Result<(), Self::Error> {
+        self.watch.leaves(&mut packet);
         self.outgoing.push_back(packet);
         Ok(())
     }

@@ -45,6 +45,18 @@ const PASSED: &str = "return import('/sounds.js').then(async ({ through }) => {
   return passed;
 });";
 
+/// By how much the page holds back the picture, by how long a browser says that it keeps the voice, each of two seconds.
+const HELD_BACK: &str = "return import('/lips.js').then(({ Lips }) => [20, 60, 300, 30, 9000].map((kept) => {
+  const lips = new Lips(), voice = { track: { kind: 'audio', id: 'v' } }, picture = { track: { kind: 'video', id: 'p' }, jitterBufferTarget: 7 };
+  lips.take(voice);
+  lips.take(picture);
+  for (const second of [1, 2]) lips.read(new Map([
+    ['other', { type: 'inbound-rtp', trackIdentifier: 'stethoscope', jitterBufferDelay: 5e6 * second, jitterBufferEmittedCount: 48000 * second }],
+    ['voice', { type: 'inbound-rtp', trackIdentifier: 'v', jitterBufferDelay: 48 * kept * second, jitterBufferEmittedCount: 48000 * second }],
+  ]));
+  return picture.jitterBufferTarget;
+}));";
+
 /// A laptop of 1366x768 less the browser's own bars and the desktop's.
 pub const SMALL_LAPTOP: (u32, u32) = (1366, 641);
 
@@ -176,6 +188,8 @@ press('0'); return { ...seen, back: scale() };";
         );
         self.physician.press("Cloche 20–200 Hz")?;
         drawn("bell")?;
+        let held_back = self.physician.evaluate(HELD_BACK, &[])?;
+        ensure!(held_back == json!([null, null, 220, null, 4000]), "pictures are held back by {held_back} ms");
         let passed = self.physician.evaluate(PASSED, &[])?;
         let db = |filter: &str, hertz: &str| passed[filter][hertz].as_f64().unwrap_or(f64::NAN);
         for (filter, through, stopped) in [("bell", "60", "800"), ("diaphragm", "400", "25")] {

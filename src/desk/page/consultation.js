@@ -7,6 +7,7 @@ import { Draft } from "./draft.js";
 import { Ecg } from "./ecg.js";
 import { Instrument } from "./instrument.js";
 import { Line } from "./line.js";
+import { Lips } from "./lips.js";
 import { openMedia } from "./media.js";
 import { showAnswers, showPatient } from "./patient_card.js";
 import { Peer } from "./peer.js";
@@ -28,7 +29,7 @@ const DESK_ANSWER_MAX_MS = 5000;
 export class Consultation {
   #socket; #taken; #done; #draft;
   #stream = new MediaStream();
-  #media; #peer; #record; #documents; #summary; #curve; #ecg; #instrument; #recordings; #pictures; #sounds; #line; #workbench; #seat;
+  #media; #peer; #record; #documents; #summary; #curve; #ecg; #instrument; #recordings; #pictures; #sounds; #line; #lips = new Lips(); #workbench; #seat;
   #heard = new Set();
   #dialled = false; #connected = false; #startedAt = 0; #timer = 0; #closed = false;
   // The desk was asked to give the patient back; and the cabin was, by that name.
@@ -176,6 +177,7 @@ export class Consultation {
       stream.getTracks().filter((old) => old.kind === track.kind).forEach((old) => stream.removeTrack(old));
       stream.addTrack(track);
       this.#seat.patient(track);
+      this.#lips.take(detail.receiver);
       video.srcObject = stream;
       video.play().catch((error) => {
         // A picture replaced while it starts is no refusal of the browser.
@@ -317,6 +319,7 @@ export class Consultation {
     $("call-clock").textContent = `${String(Math.floor(seconds / 60)).padStart(2, "0")}:${String(seconds % 60).padStart(2, "0")} en appel`;
     const reports = await this.#peer.stats();
     if (this.#closed) return;
+    this.#lips.read(reports);
     const rate = Math.round(this.#line.read(reports));
     const share = this.#line.lost;
     const quality = !this.#connected ? "coupée" : share < 2 ? "bonne" : share < 6 ? "moyenne" : "mauvaise";

@@ -188,8 +188,9 @@ window.counted = {};
 setInterval(async () => {
   const found = {};
   for (const entry of (await window.peers.at(-1)?.getStats() ?? new Map()).values()) {
+    if (entry.kind === 'audio' && entry.type === 'inbound-rtp') Object.assign(found, { voiceWaited: entry.jitterBufferDelay, voiceEmitted: entry.jitterBufferEmittedCount, voiceWanted: entry.jitterBufferTargetDelay, voicePlayed: entry.estimatedPlayoutTimestamp });
     if (entry.kind !== 'video') continue;
-    if (entry.type === 'inbound-rtp' && entry.framesDecoded) Object.assign(found, { waited: entry.jitterBufferDelay, emitted: entry.jitterBufferEmittedCount, least: entry.jitterBufferMinimumDelay, wanted: entry.jitterBufferTargetDelay, processing: entry.totalProcessingDelay, decoding: entry.totalDecodeTime, jitter: entry.jitter, decoded: entry.framesDecoded, width: entry.frameWidth, height: entry.frameHeight });
+    if (entry.type === 'inbound-rtp' && entry.framesDecoded) Object.assign(found, { waited: entry.jitterBufferDelay, emitted: entry.jitterBufferEmittedCount, least: entry.jitterBufferMinimumDelay, wanted: entry.jitterBufferTargetDelay, processing: entry.totalProcessingDelay, decoding: entry.totalDecodeTime, jitter: entry.jitter, played: entry.estimatedPlayoutTimestamp, decoded: entry.framesDecoded, width: entry.frameWidth, height: entry.frameHeight });
     if (entry.type === 'outbound-rtp') Object.assign(found, { sent: entry.framesSent, sentWidth: entry.frameWidth, sentHeight: entry.frameHeight });
   }
   window.counted = found;
