@@ -109,6 +109,21 @@ class Machine:
         self.serial = socket.socket(socket.AF_UNIX)
         self.serial.connect(str(self.folder / "serial"))
 
+    def plug_in(self, *devices):
+        """Simulated devices of the project (`drivers/sim`), each behind an FTDI adapter of its own: what `start` needs more.
+        The guest finds them as /dev/ttyUSB0 and so on, in this order. They live as long as the machine is on."""
+        ports = self.folder / "devices"
+        shutil.rmtree(ports, ignore_errors=True)
+        ports.mkdir()
+        self.processes.append(subprocess.Popen(
+            [Path(__file__).parent / "sim", "--dir", ports], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+        wait(lambda: all((ports / device).exists() for device in devices), "the simulated devices", 20)
+        more = []
+        for number, device in enumerate(devices, 1):
+            more += ["-chardev", f"serial,id={device},path={ports / device}",
+                     "-device", f"usb-serial,chardev={device},bus=usb.0,port={number}"]
+        return more
+
     def cut_power(self):
         """As if the plug were pulled: what the guest has not synced is lost with QEMU's own memory of it."""
         for process in reversed(self.processes):
