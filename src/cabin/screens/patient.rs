@@ -9,8 +9,8 @@ pub mod measure;
 mod welcome;
 
 use consult::journey::Step;
-use media::Frame;
-use slint::{Image, Rgb8Pixel, SharedPixelBuffer};
+use media::{Frame, Pixels};
+use slint::{Image, Rgb8Pixel, Rgba8Pixel, SharedPixelBuffer};
 use ui::{App, Screen};
 
 use crate::run_loop::Cabin;
@@ -56,6 +56,10 @@ pub fn forget(app: &App) {
 /// shows it.
 fn image(frame: Option<&Frame>, former: Image) -> Image {
     frame.map_or_else(Image::default, |frame| {
+        if let Pixels::Rgba(rgba) = &frame.pixels {
+            let pixels = SharedPixelBuffer::<Rgba8Pixel>::clone_from_slice(rgba, frame.width, frame.height);
+            return Image::from_rgba8(pixels);
+        }
         let room = former.to_rgb8().filter(|room| (room.width(), room.height()) == (frame.width, frame.height));
         drop(former);
         let mut pixels = room.unwrap_or_else(|| SharedPixelBuffer::<Rgb8Pixel>::new(frame.width, frame.height));
