@@ -13,6 +13,8 @@ const LOSSY_THOUSANDTHS: u32 = 8;
 const GOOD_AFTER: Duration = Duration::from_secs(20);
 /// The far end notices a loss, and asks, within this time of it; and the answer waits its turn.
 const ASKING: Duration = Duration::from_millis(150);
+/// What came unevenly may come a little more so next.
+const SPREAD_ALLOWANCE: f64 = 1.2;
 /// Nothing is kept longer: a conversation has its limits.
 const KEPT_MAX: Duration = Duration::from_millis(900);
 /// A step in the numbers beyond this is a new stream, not a loss.
@@ -59,13 +61,16 @@ impl Arrivals {
         (missing * 1_000).checked_div(all).unwrap_or(0)
     }
 
-    /// How long packets are kept: as asked on a line that loses nothing, else long enough to ask for a packet and to
-    /// get it. Changed in large steps only, since each is heard.
-    pub(crate) fn kept(&self, now: Instant, asked: Duration, round_trip: Duration) -> Duration {
+    /// How long packets are kept: as asked on a line on which they come evenly; longer where some come later than others,
+    /// by `spread`; and where some are lost, long enough to ask for one and to get it. Changed in large steps only, since
+    /// each is heard.
+    pub(crate) fn kept(&self, now: Instant, asked: Duration, spread: Duration, round_trip: Duration) -> Duration {
         let lossy = self.lost_thousandths() > LOSSY_THOUSANDTHS;
         let mut seen = lock(&self.0);
-        let wanted = if lossy { (round_trip + round_trip / 4 + ASKING).as_millis() as u64 } else { 0 };
-        let wanted = Duration::from_millis(wanted.next_multiple_of(150)).clamp(asked, KEPT_MAX.max(asked));
+        let again = if lossy { (round_trip + round_trip / 4 + ASKING).as_millis() as u64 } else { 0 };
+        let uneven = if spread > asked { spread.mul_f64(SPREAD_ALLOWANCE).as_millis() as u64 } else { 0 };
+        let wanted = again.next_multiple_of(150).max(uneven.next_multiple_of(50));
+        let wanted = Duration::from_millis(wanted).clamp(asked, KEPT_MAX.max(asked));
         let kept = seen.kept.unwrap_or(asked);
         let less = wanted < kept;
         let due = less && now >= *seen.less_since.get_or_insert(now) + GOOD_AFTER;
@@ -92,7 +97,7 @@ mod tests {
                 *now += Duration::from_millis(10);
                 arrivals.came(*now, number);
             }
-            arrivals.kept(*now, asked, round_trip)
+            arrivals.kept(*now, asked, Duration::ZERO, round_trip)
         };
         assert_eq!(come(false, &mut now), asked);
         assert_eq!(come(true, &mut now), Duration::from_millis(600));
@@ -102,6 +107,24 @@ mod tests {
         }
         assert_eq!(come(false, &mut now), asked);
         assert_eq!(arrivals.lost_thousandths(), 0);
+    }
+
+    #[test]
+    fn packets_are_kept_longer_at_once_where_they_come_unevenly_and_shorter_when_they_long_came_evenly() {
+        let (asked, round_trip) = (Duration::from_millis(60), Duration::from_millis(40));
+        let (arrivals, start) = (Arrivals::default(), Instant::now());
+        let kept = |seconds, spread| {
+            let (now, spread) = (start + Duration::from_secs(seconds), Duration::from_millis(spread));
+            arrivals.kept(now, asked, spread, round_trip).as_millis()
+        };
+        assert_eq!(kept(0, 50), 60);
+        assert_eq!(kept(1, 110), 150);
+        assert_eq!(kept(2, 20), 150, "a line is not good at once");
+        assert_eq!(kept(15, 110), 150);
+        assert_eq!(kept(16, 20), 150);
+        assert_eq!(kept(35, 20), 150);
+        assert_eq!(kept(36, 20), 60);
+        assert_eq!(kept(37, 5_000), 900, "a conversation has its limits");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::arrivals::Arrivals;
 use crate::now;
+use crate::unevenness::Unevenness;
 use rtc::rtp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -28,6 +29,9 @@ pub(crate) struct Counts {
     /// How fast the picture's packets may leave, in bits a second; 0 is at once.
     pub(crate) picture_pace: AtomicU32,
     pub(crate) arrivals: Arrivals,
+    /// How unevenly the far end's pictures and its voice come.
+    pub(crate) pictures_come: Unevenness,
+    pub(crate) sounds_come: Unevenness,
 }
 
 /// Packets that leave together: a timer is not finer than a millisecond or two.

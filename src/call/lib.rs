@@ -82,6 +82,7 @@ mod studio;
 #[cfg(test)]
 #[allow(clippy::print_stdout, reason = "the seed of a random test is printed")]
 mod two_peers;
+mod unevenness;
 mod watched;
 
 pub use capture::Places;

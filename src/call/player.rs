@@ -6,6 +6,7 @@ use crate::in_order::{InOrder, Piece};
 use crate::news::MediaNews;
 use crate::pieces::{Encoding, begins_key_frame};
 use crate::playback::{Entry, Playback};
+use crate::studio::{PICTURE_CLOCK, SOUND_CLOCK};
 use crate::{KEY_FRAME_EVERY, Settings, lock, now};
 use gstreamer as gst;
 use media::{Beat, FrameSlot, Loudness};
@@ -107,6 +108,10 @@ impl Player {
             let Some((_, playing)) = &playback else { continue };
             let plays = if kind == RtpCodecKind::Video {
                 self.counts.arrivals.came(now(), packet.header.sequence_number);
+                // A picture is there with its last packet.
+                if packet.header.marker {
+                    self.counts.pictures_come.came(now(), packet.header.ssrc, packet.header.timestamp, PICTURE_CLOCK);
+                }
                 let encoding = self.encoding(payload_type);
                 let piece = Piece {
                     begins_key_frame: begins_key_frame(encoding, &packet.payload),
@@ -125,6 +130,7 @@ impl Player {
                     push(playing, &packet, came_at)
                 })
             } else {
+                self.counts.sounds_come.came(now(), packet.header.ssrc, packet.header.timestamp, SOUND_CLOCK);
                 push(playing, &packet, self.now())
             };
             if !plays {

@@ -213,7 +213,8 @@ impl Run {
         self.policy.decide(now - self.began, line, self.beside.1 as u32 + heard, making);
         self.apply(Some(before));
         let asked = Duration::from_millis(self.studio.settings.jitter_milliseconds.into());
-        let kept = self.counts.arrivals.kept(now, asked, line.round_trip);
+        let spread = self.counts.pictures_come.spread().max(self.counts.sounds_come.spread());
+        let kept = self.counts.arrivals.kept(now, asked, spread, line.round_trip);
         self.kept.send_if_modified(|former| std::mem::replace(former, kept) != kept);
     }
 

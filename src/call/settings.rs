@@ -28,8 +28,8 @@ pub struct Settings {
     pub picture: Picture,
     /// What the picture may take at most, in bits a second. The policy stays below on a narrow line.
     pub picture_bits_per_second_max: u32,
-    /// How long packets are kept to put them in order, in milliseconds, 2,000 at most. Longer by itself where packets
-    /// are lost and the round trip is long, so that a packet sent again comes in time.
+    /// How long packets are kept at least to put them in order, in milliseconds, 2,000 at most. Longer by itself where
+    /// they come unevenly, and where some are lost and the round trip is long, so that one sent again comes in time.
     pub jitter_milliseconds: u32,
 }
 
@@ -68,7 +68,7 @@ impl Default for Settings {
             places: Places::default(),
             picture: Picture { width: 640, height: 480, frames_per_second: 30 },
             picture_bits_per_second_max: 1_000_000,
-            jitter_milliseconds: 200,
+            jitter_milliseconds: 60,
         }
     }
 }

@@ -18,8 +18,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 /// Ticks a second of the time in packets (RFC 7741, RFC 6184, RFC 7587).
-const PICTURE_CLOCK: u32 = 90_000;
-const SOUND_CLOCK: u32 = 48_000;
+/// Ticks a second of the time in packets of pictures (RFC 7741, 4.1; RFC 6184, 8.2.1) and of Opus (RFC 7587, 4.1).
+pub(crate) const PICTURE_CLOCK: u32 = 90_000;
+pub(crate) const SOUND_CLOCK: u32 = 48_000;
 /// Captured packets that wait for the network task at most: half a second of picture and sound.
 const PACKETS_WAITING_MAX: usize = 128;
 /// Devices that break more often than this in a call stay down: a loose plug would fill the call with its noise.

@@ -21,7 +21,7 @@ impl End {
     }
 
     async fn with(video_source: VideoSource, audio_source: AudioSource) -> End {
-        End::start(Settings { video_source, audio_source, jitter_milliseconds: 60, ..Settings::default() }).await
+        End::start(Settings { video_source, audio_source, ..Settings::default() }).await
     }
 
     /// Heard by nobody.
